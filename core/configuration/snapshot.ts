@@ -1,0 +1,50 @@
+// One verified version of the global configuration as the servers use it: immutable, indexed, never fetched on the
+// request path. Who controls it: two approvers; by the time a snapshot exists their signatures were verified.
+import type { ServerId, ServiceId, SubsystemId } from '#schemas/identifiers.ts';
+import type { EncryptionKey, RegisteredService } from '#schemas/registrations.ts';
+
+/** A certificate as registered: its DER bytes and their SHA-256 in base64url (x5t#S256). */
+export interface RegisteredCertificate {
+  der: Buffer;
+  hash: string;
+}
+
+export interface ServerEntry {
+  id: ServerId;
+  /** https origin peers connect to. */
+  address: string;
+  authenticationCertificates: readonly RegisteredCertificate[];
+  signingCertificates: readonly RegisteredCertificate[];
+  encryptionKeys: readonly EncryptionKey[];
+  subsystems: ReadonlySet<SubsystemId>;
+  log: { origin: string; key: string };
+}
+
+export interface ConfigurationSnapshot {
+  instance: string;
+  /** Content version M and the base64url SHA-256 of its exact file. */
+  version: number;
+  hash: string;
+  server(id: ServerId): ServerEntry | undefined;
+  /** The server whose registered authentication certificate has this SHA-256 (base64url); distrusted ones are absent. */
+  serverByAuthenticationHash(hash: string): ServerEntry | undefined;
+  serversOf(subsystem: SubsystemId): readonly ServerEntry[];
+  hasSubsystem(id: SubsystemId): boolean;
+  service(id: ServiceId): RegisteredService | undefined;
+  /** Certification authorities whose certificates the members use (DER): anchors and intermediates. */
+  trust: { anchors: readonly Buffer[]; intermediates: readonly Buffer[] };
+  /** True for a key hash or server id on the distrust list. */
+  isDistrusted(hashOrServer: string): boolean;
+}
+
+/** `fresh`: signed freshness within 10 minutes; `stale`: usable, warned; `too-old`: new exchanges stop. */
+export type Freshness = 'fresh' | 'stale' | 'too-old';
+
+/** The port the servers read the configuration through. */
+export interface ConfigurationSource {
+  /** The newest verified snapshot. @throws CONFIGURATION_MISSING when none was ever verified. */
+  current(): ConfigurationSnapshot;
+  freshness(): Freshness;
+  /** Runs `listener` after each change of content or distrust; returns how to stop. */
+  onChange(listener: () => void): () => void;
+}

@@ -1,0 +1,57 @@
+// Identifiers of members, subsystems, security servers and services, in the words and the order X-Road uses:
+// INSTANCE/CLASS/MEMBER, .../SUBSYSTEM or .../SERVER, .../SUBSYSTEM/SERVICE. They come from requests, from the
+// configuration and from administrators; all of them pass here before anything is looked up.
+import { AccordError } from './problems.ts';
+
+// One segment: visible characters that need no escaping in a path and cannot be mistaken for another segment.
+const SEGMENT = /^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?$/;
+
+export type MemberId = string & { readonly brand?: 'MemberId' };
+export type SubsystemId = string & { readonly brand?: 'SubsystemId' };
+export type ServerId = string & { readonly brand?: 'ServerId' };
+export type ServiceId = string & { readonly brand?: 'ServiceId' };
+
+/** JSON Schema patterns for the same identifiers. */
+export const SEGMENT_PATTERN = '[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?';
+export const MEMBER_ID_PATTERN = `^${SEGMENT_PATTERN}(?:/${SEGMENT_PATTERN}){2}$`;
+export const SUBSYSTEM_ID_PATTERN = `^${SEGMENT_PATTERN}(?:/${SEGMENT_PATTERN}){3}$`;
+export const SERVICE_ID_PATTERN = `^${SEGMENT_PATTERN}(?:/${SEGMENT_PATTERN}){4}$`;
+
+/** Splits an identifier of exactly `count` segments. @throws IDENTIFIER_INVALID */
+function segments(text: string, count: number): string[] {
+  const parts = text.split('/', count + 1);
+  if (parts.length !== count || !parts.every((part) => SEGMENT.test(part) && !part.includes('..'))) {
+    throw new AccordError('IDENTIFIER_INVALID', `expected ${count} segments of letters, digits, '.', '_' and '-'`);
+  }
+  return parts;
+}
+
+/** INSTANCE/CLASS/MEMBER. @throws IDENTIFIER_INVALID */
+export function memberId(text: string): MemberId {
+  return segments(text, 3).join('/');
+}
+
+/** INSTANCE/CLASS/MEMBER/SUBSYSTEM. @throws IDENTIFIER_INVALID */
+export function subsystemId(text: string): SubsystemId {
+  return segments(text, 4).join('/');
+}
+
+/** INSTANCE/CLASS/MEMBER/SERVER. @throws IDENTIFIER_INVALID */
+export function serverId(text: string): ServerId {
+  return segments(text, 4).join('/');
+}
+
+/** INSTANCE/CLASS/MEMBER/SUBSYSTEM/SERVICE. @throws IDENTIFIER_INVALID */
+export function serviceId(text: string): ServiceId {
+  return segments(text, 5).join('/');
+}
+
+/** The subsystem that offers a service: the first four segments of a valid service identifier. */
+export function subsystemOfService(service: ServiceId): SubsystemId {
+  return service.slice(0, service.lastIndexOf('/'));
+}
+
+/** The member a subsystem or a security server belongs to: the first three segments. */
+export function memberOf(subsystemOrServer: SubsystemId | ServerId): MemberId {
+  return subsystemOrServer.slice(0, subsystemOrServer.lastIndexOf('/'));
+}

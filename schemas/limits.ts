@@ -1,0 +1,42 @@
+// Every size, count and duration that bounds something from outside. One place, so that a reader can see what the
+// exchange promises and a test can stand at each edge. Sizes are bytes, durations milliseconds.
+
+/** Largest body a lookup may carry in memory; larger ones are for the spooled form. */
+export const MAX_BODY_BYTES = 256 * 1024;
+/** Largest statement; a real one is about 900 bytes. */
+export const MAX_STATEMENT_BYTES = 8 * 1024;
+/** Largest committed context (method, path, query, headers, ...). */
+export const MAX_CONTEXT_BYTES = 64 * 1024;
+export const MAX_PATH_BYTES = 8 * 1024;
+export const MAX_QUERY_BYTES = 16 * 1024;
+export const MAX_HEADERS = 64;
+export const MAX_HEADER_VALUE_BYTES = 8 * 1024;
+/** A compact JWS over a batch root, and a ticket: both are about 500 bytes. */
+export const MAX_SIGNATURE_BYTES = 4 * 1024;
+export const MAX_TICKET_BYTES = 4 * 1024;
+/** RFC 9162 batches: up to 256 statements, so at most 8 path hashes. */
+export const MAX_BATCH_STATEMENTS = 256;
+export const MAX_BATCH_PATH = 8;
+/** One whole peer message: ticket, sealed head, sealed body and their record tags. */
+export const MAX_PEER_MESSAGE_BYTES = MAX_BODY_BYTES + MAX_CONTEXT_BYTES + 64 * 1024;
+/** Plaintext bytes in one sealed record. */
+export const SEAL_RECORD_BYTES = 64 * 1024;
+/** A ticket is used, and accepted, this long. */
+export const TICKET_LIFETIME_MS = 10 * 60_000;
+export const MAX_OPEN_TICKETS = 10_000;
+/** A statement's `at` may differ this much from the receiver's clock; a claim is kept for twice that. */
+export const CLOCK_WINDOW_MS = 5 * 60_000;
+export const REPLAY_WINDOW_MS = 2 * CLOCK_WINDOW_MS;
+/** A lookup is given up after this long; the deadline travels with the request. */
+export const DEFAULT_DEADLINE_MS = 30_000;
+export const MAX_DEADLINE_MS = 120_000;
+/** Requests that are being worked on at once; one more is refused with 503 before its body is read. */
+export const MAX_EXCHANGES_IN_FLIGHT = 512;
+export const MAX_CONNECTIONS = 2_048;
+/** Share of the in-flight budget that one peer, or one service's backend, may take. */
+export const MAX_IN_FLIGHT_PER_PEER = 256;
+export const MAX_IN_FLIGHT_PER_SERVICE = 256;
+/** JSON documents from outside. */
+export const MAX_JSON_BYTES = 1024 * 1024;
+export const MAX_JSON_DEPTH = 32;
+export const MAX_JSON_VALUES = 100_000;
