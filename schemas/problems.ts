@@ -58,6 +58,32 @@ export const PROBLEMS = {
   ),
   INTERNAL: row(500, 'The server failed', 'public', 'Tell the operator the id in the detail; it stands in the log.'),
   NOT_FOUND: row(404, 'There is nothing here', 'public', 'Check the path and the method.'),
+
+  // --- the bounded outgoing client (core/http/client.ts)
+  PEER_UNREACHABLE: row(
+    503,
+    'The other side could not be reached; nothing was sent to it',
+    'caller',
+    'Try again later; nothing happened.',
+  ),
+  PEER_TIMEOUT: row(
+    504,
+    'The other side did not answer in time; it may have received the request',
+    'caller',
+    'Ask for the outcome of the exchange before you send it again.',
+  ),
+  PEER_BROKE_OFF: row(
+    502,
+    'The connection to the other side broke; it may have received the request',
+    'caller',
+    'Ask for the outcome of the exchange before you send it again.',
+  ),
+  RESPONSE_TOO_LARGE: row(
+    502,
+    'The answer was larger than is accepted here',
+    'caller',
+    'Ask for less at a time, or ask the operator for the limit.',
+  ),
 } as const satisfies Record<string, ProblemRow>;
 
 export type ProblemCode = keyof typeof PROBLEMS;

@@ -1,0 +1,354 @@
+// The one place that opens outgoing HTTP connections: a bounded HTTP/1.1 client (RFC 9112) over undici. It follows no
+// redirect, undoes no content coding, retries nothing and caps connections, waiting requests, time and bytes.
+//
+// What it promises to the exchange above it: an error says whether a byte of the request may have reached the peer.
+// PEER_UNREACHABLE means none did (outcome `not-sent`, safe to send again under the same id); every other error means
+// that nobody here knows (outcome `unknown`). The line is undici's onRequestStart, which runs before the first write to
+// an established connection.
+//
+// The caller's own configuration controls origins and keys; the peer controls everything that comes back.
+
+import type { Socket } from 'node:net';
+import { type Dispatcher, errors, Pool } from 'undici';
+import { AccordError } from '#schemas/problems.ts';
+import { acceptsPeer, type ClientTls, connector } from './connect.ts';
+
+export interface BoundedRequest {
+  /** `https://host:port`, nothing behind it. Give either `origin` and `path`, or `url`. */
+  origin?: string;
+  url?: string;
+  method: string;
+  /** Path and query exactly as they go on the wire; never rewritten. */
+  path?: string;
+  /** Order and repeats are kept. Host, Content-Length and the hop-by-hop headers are the client's own. */
+  headers?: readonly (readonly [string, string])[];
+  body?: Buffer;
+  /** For the whole request, from this call to the last byte of the answer. */
+  timeoutMs?: number;
+  maxResponseBytes?: number;
+  tls?: ClientTls;
+  /** The caller gave up. */
+  signal?: AbortSignal;
+}
+
+export interface BoundedResponse {
+  status: number;
+  /** As they came: order, case and repeats kept, latin1. */
+  headers: [string, string][];
+  body: Buffer;
+}
+
+export interface BoundedClient {
+  request(request: BoundedRequest): Promise<BoundedResponse>;
+  /** Lets running requests end, refuses new ones. */
+  close(): Promise<void>;
+}
+
+export interface ClientOptions {
+  maxConnectionsPerOrigin?: number;
+  /** Requests that may wait for a connection of one origin; more are PEER_UNREACHABLE at once. */
+  maxWaitingPerOrigin?: number;
+  maxOrigins?: number;
+  connectTimeoutMs?: number;
+  /** Shorter than the servers' own, so that an idle connection is never used while the server closes it. */
+  keepAliveMs?: number;
+  timeoutMs?: number;
+  maxResponseBytes?: number;
+  maxResponseHeaderBytes?: number;
+}
+
+const DEFAULTS: Required<ClientOptions> = {
+  maxConnectionsPerOrigin: 16,
+  maxWaitingPerOrigin: 256,
+  maxOrigins: 256,
+  connectTimeoutMs: 5_000,
+  keepAliveMs: 4_000,
+  timeoutMs: 30_000,
+  maxResponseBytes: 10 * 1024 * 1024,
+  maxResponseHeaderBytes: 32 * 1024,
+};
+
+/** One peer: its connections, and the certificate that each of them showed. */
+interface Lane {
+  pool: Pool;
+  live: Map<Socket, Buffer>;
+  /** Requests that undici still holds, also those whose caller was told already that time is up. */
+  held: number;
+}
+
+const OWN_HEADERS = new Set([
+  'host',
+  'content-length',
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'transfer-encoding',
+  'te',
+  'trailer',
+  'upgrade',
+  'expect',
+]);
+
+/**
+ * Errors thrown by `request`: PEER_UNREACHABLE (no byte was sent: refused, unknown name, TLS failed, wrong certificate,
+ * queue full, time was up first), PEER_TIMEOUT and PEER_BROKE_OFF (it may have been received), RESPONSE_TOO_LARGE (it was
+ * received); TypeError for a request that no caller should make.
+ */
+export function openClient(options: ClientOptions = {}): BoundedClient {
+  const settings = { ...DEFAULTS, ...options };
+  // By origin, then by the identity of the TLS settings. Map order is the order of last use.
+  const lanes = new Map<string, Map<ClientTls | undefined, Lane>>();
+  let laneCount = 0;
+  let closed = false;
+
+  function laneFor(origin: string, tlsOptions: ClientTls | undefined): Lane {
+    const found = lanes.get(origin)?.get(tlsOptions);
+    if (found) {
+      return found;
+    }
+    if (laneCount >= settings.maxOrigins) {
+      evictIdleLane();
+    }
+    const lane = openLane(origin, tlsOptions, settings);
+    const byTls = lanes.get(origin) ?? new Map<ClientTls | undefined, Lane>();
+    byTls.set(tlsOptions, lane);
+    lanes.set(origin, byTls);
+    laneCount += 1;
+    return lane;
+  }
+
+  function evictIdleLane(): void {
+    for (const [origin, byTls] of lanes) {
+      for (const [key, lane] of byTls) {
+        if (lane.held === 0) {
+          byTls.delete(key);
+          if (byTls.size === 0) {
+            lanes.delete(origin);
+          }
+          laneCount -= 1;
+          void lane.pool.destroy().catch(() => {});
+          return;
+        }
+      }
+    }
+    throw new AccordError('PEER_UNREACHABLE', 'requests to too many origins are under way');
+  }
+
+  return {
+    async request(request) {
+      const target = readTarget(request);
+      checkHeaders(request.headers ?? []);
+      if (closed) {
+        throw new AccordError('PEER_UNREACHABLE', 'the client is closed');
+      }
+      const lane = laneFor(target.origin, request.tls);
+      if (lane.held >= settings.maxConnectionsPerOrigin + settings.maxWaitingPerOrigin) {
+        throw new AccordError('PEER_UNREACHABLE', 'too many requests already wait for this origin');
+      }
+      dropUnpinned(lane, request.tls);
+      return await dispatch(lane, target, request, settings);
+    },
+    async close() {
+      closed = true;
+      const all = [...lanes.values()].flatMap((byTls) => [...byTls.values()]);
+      await Promise.all(all.map((lane) => lane.pool.close()));
+    },
+  };
+}
+
+interface Target {
+  origin: string;
+  path: string;
+}
+
+function readTarget(request: BoundedRequest): Target {
+  const { url, origin, path } = request;
+  if (url !== undefined && origin === undefined && path === undefined) {
+    const parsed = new URL(url);
+    if (parsed.username !== '' || parsed.password !== '') {
+      throw new TypeError('no credentials in a URL');
+    }
+    return { origin: checkOrigin(parsed.origin), path: parsed.pathname + parsed.search };
+  }
+  if (url === undefined && origin !== undefined && path?.startsWith('/')) {
+    return { origin: checkOrigin(origin), path };
+  }
+  throw new TypeError('give either url, or origin and a path that starts with /');
+}
+
+function checkOrigin(origin: string): string {
+  const parsed = new URL(origin);
+  if (parsed.origin !== origin || (parsed.protocol !== 'http:' && parsed.protocol !== 'https:')) {
+    throw new TypeError(`not an http or https origin: ${origin}`);
+  }
+  return origin;
+}
+
+function checkHeaders(headers: readonly (readonly [string, string])[]): void {
+  for (const [name] of headers) {
+    if (OWN_HEADERS.has(name.toLowerCase())) {
+      throw new TypeError(`the client itself writes the header ${name}`);
+    }
+  }
+}
+
+function openLane(origin: string, tlsOptions: ClientTls | undefined, settings: Required<ClientOptions>): Lane {
+  const live = new Map<Socket, Buffer>();
+  const connect = connector(tlsOptions, live, settings.connectTimeoutMs);
+  const pool = new Pool(origin, {
+    connect,
+    connections: settings.maxConnectionsPerOrigin,
+    pipelining: 1,
+    allowH2: false,
+    keepAliveTimeout: settings.keepAliveMs,
+    keepAliveMaxTimeout: settings.keepAliveMs,
+    maxHeaderSize: settings.maxResponseHeaderBytes,
+    headersTimeout: 0,
+    bodyTimeout: 0,
+  });
+  return { pool, live, held: 0 };
+}
+
+function dropUnpinned(lane: Lane, tlsOptions: ClientTls | undefined): void {
+  if (tlsOptions?.checkPeerCertificate) {
+    for (const [socket, der] of lane.live) {
+      if (!acceptsPeer(tlsOptions.checkPeerCertificate, der)) {
+        socket.destroy();
+      }
+    }
+  }
+}
+
+function dispatch(
+  lane: Lane,
+  target: Target,
+  request: BoundedRequest,
+  settings: Required<ClientOptions>,
+): Promise<BoundedResponse> {
+  const { promise, resolve, reject } = Promise.withResolvers<BoundedResponse>();
+  const answer = new Answer(request.maxResponseBytes ?? settings.maxResponseBytes, request.method === 'HEAD');
+  const settle = (error: Error | undefined) => {
+    clearTimeout(timer);
+    request.signal?.removeEventListener('abort', giveUp);
+    if (error) {
+      reject(error);
+      answer.controller?.abort(error);
+    } else {
+      resolve(answer.response());
+    }
+  };
+  const timer = setTimeout(
+    () => settle(answer.stop('PEER_TIMEOUT', 'no complete answer in time')),
+    request.timeoutMs ?? settings.timeoutMs,
+  );
+  const giveUp = () => settle(answer.stop('PEER_BROKE_OFF', 'the caller gave up'));
+  request.signal?.addEventListener('abort', giveUp);
+  answer.onSettled = settle;
+  if (request.signal?.aborted) {
+    giveUp();
+    return promise;
+  }
+  lane.held += 1;
+  answer.onReleased = () => {
+    lane.held -= 1;
+  };
+  lane.pool.dispatch(
+    {
+      path: target.path,
+      method: request.method as Dispatcher.HttpMethod,
+      headers: (request.headers ?? []).flat(),
+      body: request.body ?? null,
+    },
+    answer,
+  );
+  return promise;
+}
+
+type AfterSending = 'PEER_TIMEOUT' | 'PEER_BROKE_OFF' | 'RESPONSE_TOO_LARGE';
+
+/** Gathers one answer; undici calls its on… methods. */
+class Answer implements Dispatcher.DispatchHandler {
+  controller: Dispatcher.DispatchController | undefined;
+  onSettled: (error: Error | undefined) => void = () => {};
+  onReleased: () => void = () => {};
+  readonly #maxBytes: number;
+  readonly #bodiless: boolean;
+  #started = false;
+  #over = false;
+  #status = 0;
+  #headers: [string, string][] = [];
+  #chunks: Buffer[] = [];
+  #bytes = 0;
+
+  constructor(maxBytes: number, bodiless: boolean) {
+    this.#maxBytes = maxBytes;
+    this.#bodiless = bodiless;
+  }
+
+  /** The error for ending now, and the end of listening. Before the first byte it is always PEER_UNREACHABLE. */
+  stop(code: AfterSending, detail: string, cause?: unknown): AccordError {
+    this.#over = true;
+    this.#chunks = [];
+    return new AccordError(this.#started ? code : 'PEER_UNREACHABLE', detail, { cause });
+  }
+
+  response(): BoundedResponse {
+    return { status: this.#status, headers: this.#headers, body: Buffer.concat(this.#chunks) };
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    if (this.#over || this.#started) {
+      controller.abort(new Error('ended while it waited for a connection, or was about to be sent a second time'));
+      return;
+    }
+    this.controller = controller;
+    this.#started = true;
+  }
+
+  onResponseStart(controller: Dispatcher.DispatchController, status: number): void {
+    if (status < 200 || this.#over) {
+      return; // 1xx answers are only a foretaste (RFC 9110 15.2)
+    }
+    this.#status = status;
+    const raw = controller.rawHeaders;
+    const flat = Array.isArray(raw) ? raw.map((part) => part.toString('latin1')) : [];
+    for (let at = 0; at + 1 < flat.length; at += 2) {
+      this.#headers.push([flat[at] ?? '', flat[at + 1] ?? '']);
+    }
+    const stated = this.#headers.find(([name]) => name.toLowerCase() === 'content-length');
+    if (!this.#bodiless && Number(stated?.[1] ?? 0) > this.#maxBytes) {
+      this.#tooLarge();
+    }
+  }
+
+  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    this.#bytes += chunk.length;
+    if (this.#bytes > this.#maxBytes && !this.#over) {
+      this.#tooLarge();
+    } else if (!this.#over) {
+      this.#chunks.push(chunk);
+    }
+  }
+
+  onResponseEnd(): void {
+    this.onReleased();
+    if (!this.#over) {
+      this.#over = true;
+      this.onSettled(undefined);
+    }
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController, cause: Error): void {
+    this.onReleased();
+    if (!this.#over && cause instanceof errors.InvalidArgumentError) {
+      this.#over = true;
+      this.onSettled(new TypeError(cause.message));
+    } else if (!this.#over) {
+      this.onSettled(this.stop('PEER_BROKE_OFF', cause.message, cause));
+    }
+  }
+
+  #tooLarge(): void {
+    this.onSettled(this.stop('RESPONSE_TOO_LARGE', `more than ${this.#maxBytes} bytes`));
+  }
+}
