@@ -15,75 +15,91 @@ export interface ProblemRow {
   next: string;
 }
 
+// biome-ignore format: one row, one line, so that the table stays a table
 export const PROBLEMS = {
   // --- anything that is read from outside
-  JSON_INVALID: row(
-    400,
-    'The document is not valid JSON',
-    'public',
-    'Send one JSON document in UTF-8 without a byte order mark.',
-  ),
+  JSON_INVALID: row(400, 'The document is not valid JSON', 'public', 'Send one JSON document in UTF-8 without a byte order mark.'),
   JSON_DUPLICATE_NAME: row(400, 'A name occurs twice in one JSON object', 'public', 'Send each name once.'),
-  JSON_FORBIDDEN_NAME: row(
-    400,
-    'A name in the JSON document is not allowed',
-    'public',
-    'Remove the name; __proto__ is never accepted.',
-  ),
+  JSON_FORBIDDEN_NAME: row(400, 'A name in the JSON document is not allowed', 'public', 'Remove the name; __proto__ is never accepted.'),
   JSON_TOO_DEEP: row(400, 'The JSON document is nested too deeply', 'public', 'Flatten the document.'),
   JSON_TOO_MANY: row(400, 'The JSON document has too many values', 'public', 'Split the document.'),
-  SCHEMA_MISMATCH: row(
-    400,
-    'The document does not have the expected shape',
-    'public',
-    'Compare the document with the schema named in the detail.',
-  ),
-  BODY_TOO_LARGE: row(
-    413,
-    'The body is larger than this server accepts',
-    'public',
-    'Send a smaller body, or ask the operator for the limit.',
-  ),
-  ENCODING_NOT_CANONICAL: row(
-    400,
-    'A value is not in its one canonical encoding',
-    'public',
-    'Encode again: base64url without padding or spare bits, no white space.',
-  ),
-  IDENTIFIER_INVALID: row(
-    400,
-    'An identifier is malformed',
-    'public',
-    'Write INSTANCE/CLASS/MEMBER[/SUBSYSTEM[/SERVICE]].',
-  ),
+  SCHEMA_MISMATCH: row(400, 'The document does not have the expected shape', 'public', 'Compare the document with the schema named in the detail.'),
+  BODY_TOO_LARGE: row(413, 'The body is larger than this server accepts', 'public', 'Send a smaller body, or ask the operator for the limit.'),
+  ENCODING_NOT_CANONICAL: row(400, 'A value is not in its one canonical encoding', 'public', 'Encode again: base64url without padding or spare bits, no white space.'),
+  IDENTIFIER_INVALID: row(400, 'An identifier is malformed', 'public', 'Write INSTANCE/CLASS/MEMBER[/SUBSYSTEM[/SERVICE]].'),
   INTERNAL: row(500, 'The server failed', 'public', 'Tell the operator the id in the detail; it stands in the log.'),
   NOT_FOUND: row(404, 'There is nothing here', 'public', 'Check the path and the method.'),
 
+  // --- the server frame (core/http/server-frame.ts)
+  REQUEST_MALFORMED: row(400, 'The request is not well-formed HTTP', 'public', 'Send a request as RFC 9112 defines it.'),
+  HEADER_DUPLICATE: row(400, 'A header that may stand once stands twice, or also with an underscore', 'public', 'Send the header named in the detail once.'),
+  HEADERS_TOO_LARGE: row(431, 'The headers are larger than this server accepts', 'public', 'Send fewer headers.'),
+  MEDIA_TYPE_UNSUPPORTED: row(415, 'The body has a media type that is not accepted here', 'public', 'Send application/json.'),
+
+  // --- mutual TLS (core/http/mtls.ts)
+  PEER_UNKNOWN: row(403, 'The certificate of the connection is not registered here', 'public', 'Register the TLS certificate with the central registry, or present the registered one.'),
+  CERTIFICATE_KEY_MISMATCH: row(400, 'The certificate does not belong to the private key', 'caller', 'Use the certificate that was issued for this key, or make a new request for one.'),
+
   // --- the bounded outgoing client (core/http/client.ts)
-  PEER_UNREACHABLE: row(
-    503,
-    'The other side could not be reached; nothing was sent to it',
-    'caller',
-    'Try again later; nothing happened.',
-  ),
-  PEER_TIMEOUT: row(
-    504,
-    'The other side did not answer in time; it may have received the request',
-    'caller',
-    'Ask for the outcome of the exchange before you send it again.',
-  ),
-  PEER_BROKE_OFF: row(
-    502,
-    'The connection to the other side broke; it may have received the request',
-    'caller',
-    'Ask for the outcome of the exchange before you send it again.',
-  ),
-  RESPONSE_TOO_LARGE: row(
-    502,
-    'The answer was larger than is accepted here',
-    'caller',
-    'Ask for less at a time, or ask the operator for the limit.',
-  ),
+  PEER_UNREACHABLE: row(503, 'The other side could not be reached; nothing was sent to it', 'caller', 'Try again later; nothing happened.'),
+  PEER_TIMEOUT: row(504, 'The other side did not answer in time; it may have received the request', 'caller', 'Ask for the outcome of the exchange before you send it again.'),
+  PEER_BROKE_OFF: row(502, 'The connection to the other side broke; it may have received the request', 'caller', 'Ask for the outcome of the exchange before you send it again.'),
+  RESPONSE_TOO_LARGE: row(502, 'The answer was larger than is accepted here', 'caller', 'Ask for less at a time, or ask the operator for the limit.'),
+  // --- statements, signatures and seals (peer message)
+  STATEMENT_MALFORMED: row(400, 'A statement is not in its one form', 'peer', "Compare both servers' versions; a sender never makes such a statement."),
+  CONTEXT_MALFORMED: row(400, 'The context of a message is not in its one form', 'peer', 'Check method, path, headers and body against the limits.'),
+  BATCH_MALFORMED: row(400, 'A batch signature is not in its one form', 'peer', "Compare both servers' versions."),
+  MESSAGE_MALFORMED: row(400, 'A peer message is malformed', 'peer', "Compare both servers' versions."),
+  SEAL_BROKEN: row(400, 'A sealed part was changed on its way', 'peer', 'Send again; if it happens again, look for something between the servers that rewrites bytes.'),
+  TICKET_REFUSED: row(400, 'A ticket cannot be opened here', 'peer', 'Fetch the newest configuration and make a new ticket.'),
+  SIGNATURE_WRONG: row(400, 'A signature does not verify', 'peer', 'Check the signing key of the sender against its registered certificate.'),
+  CERTIFICATE_NOT_REGISTERED: row(403, 'The signing certificate is not registered to the sender', 'peer', 'Register the certificate, then wait for the new configuration.'),
+  CERTIFICATE_INVALID: row(403, 'A certificate is expired, revoked or does not chain to a trusted authority', 'peer', 'Renew the certificate with `accord ca renew` and register it.'),
+  COMMITMENT_WRONG: row(400, 'A part does not open its commitment', 'peer', 'Send again.'),
+  ADDRESSEE_WRONG: row(403, 'The message is for another server', 'peer', 'Fetch the newest configuration.'),
+  SENDER_WRONG: row(403, 'The message was not sent by the server that made it', 'peer', 'Compare the TLS certificate with the registered one.'),
+  CLIENT_NOT_ON_SERVER: row(403, 'The client subsystem is not registered on the sending server', 'peer', 'Register the subsystem on the server.'),
+  SERVICE_NOT_ON_SERVER: row(403, 'The service does not belong to a subsystem of this server', 'peer', 'Fetch the newest configuration.'),
+  CLOCK_OUT_OF_WINDOW: row(400, "The time of the message is too far from this server's clock", 'peer', 'Synchronise the clocks (5 minutes are allowed).'),
+  CONFIGURATION_CONFLICT: row(409, 'The peer holds another configuration under the same version', 'peer', 'Tell the registry at once: a version was signed twice.'),
+  MESSAGE_REPLAYED: row(409, 'This message id was used before', 'peer', 'Make a new request; ask `settlement` for what became of the first one.'),
+  MESSAGE_VOID: row(409, 'The message id was settled as void', 'peer', 'Make a new request.'),
+  ANSWER_MISMATCH: row(502, 'The answer belongs to another request', 'caller', "Tell the operator; the provider's server answered something else."),
+
+  // --- decisions of the provider's server
+  CLIENT_UNKNOWN: row(403, 'The client is not registered', 'caller', 'Register the subsystem, or correct `client`.'),
+  SERVICE_UNKNOWN: row(404, 'There is no such service at this provider', 'caller', 'List the services with `accord service list`.'),
+  ACCESS_DENIED: row(403, 'No access right covers this request', 'caller', 'Ask the provider for `accord access grant`.'),
+  SERVICE_DISABLED: row(503, 'The provider has disabled the service', 'caller', "Read the provider's notice in the detail; try later."),
+  BASIS_NOT_ALLOWED: row(403, 'The access right does not allow this legal basis', 'caller', 'Use a basis that the access right names.'),
+  PURPOSE_NOT_ALLOWED: row(403, 'The access right does not allow this purpose', 'caller', 'Use a purpose that the access right names.'),
+  CASE_NUMBER_REQUIRED: row(403, 'A request on the basis of law needs a case number of the agreed form', 'caller', 'Send `issue` in the form the access right shows.'),
+  OFFICIAL_REQUIRED: row(403, 'A request on the basis of law names the official who asks', 'caller', 'Send `userId`.'),
+  CONSENT_NOT_SUPPORTED: row(403, 'This server does not judge consent', 'caller', 'Use the basis `law` or `open` where the access right names it.'),
+  QUOTA_EXCEEDED: row(429, 'The quota of the access right is used up', 'caller', 'Wait for the next period, or ask the provider for more.'),
+
+  // --- outcomes at the consumer's server
+  CALLER_UNKNOWN: row(401, 'The calling system is not known', 'public', 'Call with a registered client certificate, or over loopback.'),
+  CALLER_NOT_ALLOWED: row(403, 'This system may not speak for this client', 'caller', 'Register its certificate with `accord subsystem system-add`.'),
+  CLIENT_NOT_HERE: row(403, 'The client subsystem is not registered on this server', 'caller', 'Use a subsystem of this server: `accord doctor` lists them.'),
+  PATH_REFUSED: row(400, 'The path or the query has no single reading', 'caller', 'Write it without dot segments, encoded slashes, double encoding or empty segments.'),
+  PROVIDER_UNKNOWN: row(404, 'No security server speaks for the provider', 'caller', 'Check the service identifier.'),
+  PROVIDER_UNREACHABLE: row(502, "The provider's server was not reached; nothing was sent", 'caller', 'Try again; the request was not delivered.'),
+  PROVIDER_BUSY: row(503, "The provider's server takes no more requests; nothing was done", 'caller', 'Try again after the time in Retry-After.'),
+  PROVIDER_REFUSED_MESSAGE: row(502, "The provider's server did not accept the message", 'caller', 'The outcome is unknown until settled: `accord call --settle ID`.'),
+  OUTCOME_UNKNOWN: row(504, 'It is not known whether the provider worked on the request', 'caller', 'Settle it with `accord call --settle ID` before you send it again.'),
+  OUTCOME_VOID: row(409, 'The request never ran and never will', 'caller', 'Send a new request.'),
+  NOTHING_TO_SETTLE: row(404, 'This server sent no request of that id', 'caller', 'Check the id.'),
+  BACKEND_UNREACHABLE: row(502, "The provider's backend was not reached", 'caller', 'Tell the provider.'),
+  BACKEND_TIMEOUT: row(504, "The provider's backend did not answer in time", 'caller', 'Tell the provider; the backend may have worked on the request.'),
+  BACKEND_ANSWER_TOO_LARGE: row(502, "The provider's backend answered more than the exchange carries", 'caller', 'Ask for less, or ask the provider to page.'),
+  BACKEND_ANSWER_MALFORMED: row(502, "The provider's backend answered something that cannot be delivered", 'caller', 'Tell the provider.'),
+
+  // --- the state of a server
+  SERVER_BUSY: row(503, 'The server takes no more requests at the moment', 'public', 'Try again after the time in Retry-After.'),
+  SERVER_STOPPING: row(503, 'The server is stopping', 'public', 'Try again; another server or the restarted one will answer.'),
+  KEY_UNUSABLE: row(503, 'A key of this server cannot be used', 'operator', 'Run `accord doctor`.'),
+  DEADLINE_PASSED: row(504, 'The time for the request is over', 'caller', 'Try again with a longer deadline.'),
 } as const satisfies Record<string, ProblemRow>;
 
 export type ProblemCode = keyof typeof PROBLEMS;

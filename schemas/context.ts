@@ -1,0 +1,110 @@
+// The context of a message: what stands around the body (method, path, headers, who asks, status ...). It is committed
+// in the statement, never hashed bare, and sealed with the message; like the statement it has one spelling only. The
+// sending department's backend controls its values, the sending security server its form.
+import { type Static, Type } from '@sinclair/typebox';
+import { parseJson } from './json.ts';
+import {
+  MAX_BODY_BYTES,
+  MAX_CONTEXT_BYTES,
+  MAX_DEADLINE_MS,
+  MAX_HEADER_VALUE_BYTES,
+  MAX_HEADERS,
+  MAX_PATH_BYTES,
+  MAX_QUERY_BYTES,
+} from './limits.ts';
+import { AccordError } from './problems.ts';
+import { MESSAGE_ID_PATTERN } from './statement.ts';
+import { compile } from './validate.ts';
+
+const closed = { additionalProperties: false };
+const HeaderName = Type.String({ pattern: "^[a-z0-9!#$%&'*+.^`|~-]{1,128}$" });
+// RFC 9110 field-content without leading or trailing white space; no CR, LF or NUL can ever reach a backend.
+const HeaderValue = Type.String({
+  pattern: '^(?:[\\x21-\\x7e\\x80-\\xff](?:[\\t\\x20-\\x7e\\x80-\\xff]*[\\x21-\\x7e\\x80-\\xff])?)?$',
+  maxLength: MAX_HEADER_VALUE_BYTES,
+});
+export const Headers = Type.Array(Type.Tuple([HeaderName, HeaderValue]), { maxItems: MAX_HEADERS });
+const BodyFacts = Type.Object(
+  {
+    length: Type.Integer({ minimum: 0, maximum: MAX_BODY_BYTES }),
+    type: Type.Union([Type.String({ minLength: 1, maxLength: 256 }), Type.Null()]),
+  },
+  closed,
+);
+const Text = (maxLength: number) => Type.Union([Type.String({ minLength: 1, maxLength }), Type.Null()]);
+
+export const METHODS = ['DELETE', 'GET', 'HEAD', 'OPTIONS', 'PATCH', 'POST', 'PUT', 'TRACE'] as const;
+export const Method = Type.Union(METHODS.map((method) => Type.Literal(method)));
+
+export const RequestContext = Type.Object(
+  {
+    v: Type.Literal(1),
+    method: Method,
+    path: Type.String({ maxLength: MAX_PATH_BYTES }),
+    query: Type.Union([Type.String({ maxLength: MAX_QUERY_BYTES }), Type.Null()]),
+    headers: Headers,
+    /** The official on whose behalf the information system asks, as it names them. */
+    userId: Text(256),
+    /** Case number or other reference of the asking department. */
+    issue: Text(256),
+    /** How the information system proved itself to its own security server. */
+    caller: Type.Union([Type.Literal('certificate'), Type.Literal('loopback')]),
+    deadlineMs: Type.Integer({ minimum: 1, maximum: MAX_DEADLINE_MS }),
+    body: BodyFacts,
+    /** Settlements: the message id that is asked about. */
+    settles: Type.Union([Type.String({ pattern: MESSAGE_ID_PATTERN }), Type.Null()]),
+  },
+  closed,
+);
+
+export const AnswerContext = Type.Object(
+  {
+    v: Type.Literal(1),
+    status: Type.Integer({ minimum: 100, maximum: 599 }),
+    /** `OK`, or the stable code of a refusal or of the provider's failure. */
+    code: Type.String({ pattern: '^[A-Z][A-Z0-9_]{1,63}$' }),
+    headers: Headers,
+    body: BodyFacts,
+  },
+  closed,
+);
+
+export type RequestContext = Static<typeof RequestContext>;
+export type AnswerContext = Static<typeof AnswerContext>;
+export type HeaderList = Static<typeof Headers>;
+
+const checkRequest = compile(RequestContext, 'CONTEXT_MALFORMED');
+const checkAnswer = compile(AnswerContext, 'CONTEXT_MALFORMED');
+
+/** The one spelling of a request's context, UTF-8. */
+export function encodeRequestContext(c: RequestContext): Buffer {
+  const { v, method, path, query, headers, userId, issue, caller, deadlineMs, body, settles } = c;
+  const facts = { length: body.length, type: body.type };
+  return spell({ v, method, path, query, headers, userId, issue, caller, deadlineMs, body: facts, settles });
+}
+
+/** The one spelling of an answer's context, UTF-8. */
+export function encodeAnswerContext(c: AnswerContext): Buffer {
+  const { v, status, code, headers, body } = c;
+  return spell({ v, status, code, headers, body: { length: body.length, type: body.type } });
+}
+
+function spell(ordered: object): Buffer {
+  return Buffer.from(JSON.stringify(ordered), 'utf8');
+}
+
+/** @throws CONTEXT_MALFORMED, JSON_* */
+export function parseRequestContext(bytes: Uint8Array): RequestContext {
+  return once(bytes, checkRequest, encodeRequestContext);
+}
+
+/** @throws CONTEXT_MALFORMED, JSON_* */
+export function parseAnswerContext(bytes: Uint8Array): AnswerContext {
+  return once(bytes, checkAnswer, encodeAnswerContext);
+}
+
+function once<T>(bytes: Uint8Array, check: (value: unknown) => T, encode: (value: T) => Buffer): T {
+  const context = check(parseJson(bytes, { maxBytes: MAX_CONTEXT_BYTES, maxDepth: 4, maxValues: 4 * MAX_HEADERS }));
+  if (!encode(context).equals(bytes)) throw new AccordError('CONTEXT_MALFORMED', 'not its one spelling');
+  return context;
+}

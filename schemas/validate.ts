@@ -1,0 +1,27 @@
+// JSON Schema 2020-12 checks compiled once per schema. Nothing is coerced, removed or filled in: what was sent is what
+// is judged.
+import type { Static, TSchema } from '@sinclair/typebox';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import { AccordError, type ProblemCode } from './problems.ts';
+
+const ajv = new Ajv2020({
+  strict: true,
+  allErrors: false,
+  coerceTypes: false,
+  removeAdditional: false,
+  useDefaults: false,
+  allowUnionTypes: true,
+});
+
+/** A checker that returns its argument as `Static<T>` or throws `code` naming the first place that does not fit. */
+export function compile<T extends TSchema>(schema: T, code: ProblemCode): (value: unknown) => Static<T> {
+  let validate: ReturnType<typeof ajv.compile> | undefined;
+  return (value) => {
+    validate ??= ajv.compile(schema);
+    if (validate(value)) return value as Static<T>;
+    const first = validate.errors?.[0];
+    const extra = first?.params?.['additionalProperty'] ?? first?.params?.['missingProperty'];
+    const name = typeof extra === 'string' ? ` (${extra.slice(0, 64)})` : '';
+    throw new AccordError(code, `${first?.instancePath || '/'} ${first?.message ?? 'does not fit'}${name}`);
+  };
+}
