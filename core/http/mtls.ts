@@ -1,0 +1,168 @@
+// Mutual TLS 1.3 (RFC 8446) for fastify: who the peer is, is decided by the exact certificate it showed, pinned by hash
+// in the global configuration, and decided again on every request. Chain building is left out on purpose: Node accepts
+// CA:TRUE client leaves and certificates minted below a leaf, and a chain cannot say that a certificate was withdrawn a
+// minute ago. OpenSSL still proves that the peer holds the private key (CertificateVerify, RFC 8446 4.4.3).
+//
+// Whoever reaches the port controls the certificate and the moment; nothing but its SHA-256 is used from it.
+import { constants, createHash, type KeyObject } from 'node:crypto';
+import type { Server as HttpsServer, ServerOptions as HttpsServerOptions } from 'node:https';
+import { createSecureContext, type TLSSocket } from 'node:tls';
+import type { FastifyPluginCallback, FastifyReply, FastifyRequest } from 'fastify';
+import { AccordError, PROBLEMS } from '#schemas/problems.ts';
+import type { ClientTls } from './connect.ts';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** What `pin` returned for the certificate of this connection; typed access: `request.getDecorator<P>('peer')`. */
+    peer: unknown;
+    /** base64url SHA-256 of the DER of the certificate that the peer showed. */
+    peerHash: string;
+  }
+  interface FastifyInstance {
+    /** Destroys the live connections of one certificate (base64url SHA-256); returns how many there were. */
+    closePeer(hash: string): number;
+    /** Serves new connections with another certificate; open ones go on. @throws CERTIFICATE_KEY_MISMATCH */
+    replaceTlsIdentity(identity: TlsIdentity): void;
+  }
+}
+
+export interface MtlsOptions {
+  /**
+   * The pin owner's answer for the certificate with this base64url SHA-256, asked on every request; undefined refuses.
+   * It is also the pin owner who refuses expired, revoked and distrusted certificates.
+   */
+  pin(hash: string): object | undefined;
+}
+
+/** A PEM chain, leaf first, and its private key; give `key` or `keyPem`. */
+export type TlsIdentity = { certPem: string } & ({ key: KeyObject } | { keyPem: string });
+
+/** A connection with an unknown certificate gets one answer, and this long to ask for it. */
+const UNKNOWN_PEER_MS = 2_000;
+
+// draft-ietf-tls-ecdhe-mlkem: recorded traffic stays closed to a later quantum computer.
+const HYBRID_GROUPS = 'X25519MLKEM768:X25519:P-256';
+const CLASSIC_GROUPS = 'X25519:P-256';
+
+const REFUSAL = JSON.stringify({
+  type: 'about:blank',
+  title: PROBLEMS.PEER_UNKNOWN.title,
+  status: PROBLEMS.PEER_UNKNOWN.status,
+  code: 'PEER_UNKNOWN',
+});
+
+/** base64url SHA-256 of a certificate's DER (x5t#S256, RFC 7515 4.1.8): the name a certificate has in the configuration. */
+export function certificateHash(der: Uint8Array): string {
+  return createHash('sha256').update(der).digest('base64url');
+}
+
+/**
+ * The `https` options of a fastify server for this plugin.
+ * @throws CERTIFICATE_KEY_MISMATCH
+ */
+export function mtlsServerOptions(identity: TlsIdentity): HttpsServerOptions {
+  return {
+    ...contextOptions(identity),
+    requestCert: true,
+    rejectUnauthorized: false, // the pin decides; a chain that OpenSSL likes proves nothing here
+    ALPNProtocols: ['http/1.1'],
+  };
+}
+
+/** Keys and pin for the bounded client. @param pinned asked for every request, with the hash of the server's certificate */
+export function tlsClientOptions(identity: TlsIdentity, pinned: (hash: string) => boolean): ClientTls {
+  const { cert, key } = keyPair(identity);
+  return { cert, key, checkPeerCertificate: (der) => pinned(certificateHash(der)) };
+}
+
+/** Register it on the root instance before any other hook, so that nothing runs for an unknown peer. */
+export const mtls: FastifyPluginCallback<MtlsOptions> = (fastify, { pin }, done) => {
+  const server = fastify.server as unknown as HttpsServer;
+  const live = new Map<string, Set<TLSSocket>>();
+  const hashes = new WeakMap<object, string>();
+
+  server.prependListener('secureConnection', (socket) => {
+    const der = socket.getPeerX509Certificate()?.raw;
+    const hash = der === undefined ? undefined : certificateHash(der);
+    const known = () => hash !== undefined && pin(hash) !== undefined;
+    if (!known()) setTimeout(() => known() || socket.destroy(), UNKNOWN_PEER_MS).unref();
+    if (hash === undefined) return;
+    // TLS 1.3 without post-handshake authentication: the certificate of a connection cannot change any more.
+    hashes.set(socket, hash);
+    const sockets = live.get(hash) ?? new Set();
+    live.set(hash, sockets.add(socket));
+    socket.once('close', () => {
+      sockets.delete(socket);
+      if (sockets.size === 0 && live.get(hash) === sockets) live.delete(hash);
+    });
+  });
+
+  const check = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined> => {
+    const hash = hashes.get(request.raw.socket);
+    const peer = hash === undefined ? undefined : pin(hash);
+    if (hash === undefined || peer === undefined) return refuse(request, reply);
+    request.peer = peer;
+    request.peerHash = hash;
+    return undefined;
+  };
+  fastify.decorateRequest('peer', null);
+  fastify.decorateRequest('peerHash', '');
+  fastify.addHook('onRequest', check);
+  // Once more when the body is complete: a slow body must not outlive the registration it began under.
+  fastify.addHook('preHandler', check);
+
+  fastify.decorate('closePeer', (hash: string) => {
+    const sockets = [...(live.get(hash) ?? [])];
+    for (const socket of sockets) socket.destroy();
+    return sockets.length;
+  });
+  fastify.decorate('replaceTlsIdentity', (identity: TlsIdentity) => {
+    server.setSecureContext(contextOptions(identity));
+  });
+  done();
+};
+// Fastify keeps decorators and hooks of a plugin to itself unless it carries this mark (what fastify-plugin sets).
+Object.assign(mtls, { [Symbol.for('skip-override')]: true });
+
+/** One answer that says nothing about who would be known, then the end of the connection. */
+function refuse(request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const socket = request.raw.socket;
+  reply.raw.once('finish', () => setTimeout(() => socket.destroy(), 100).unref());
+  return reply
+    .code(PROBLEMS.PEER_UNKNOWN.status)
+    .header('content-type', 'application/problem+json')
+    .header('connection', 'close')
+    .send(REFUSAL);
+}
+
+function contextOptions(identity: TlsIdentity) {
+  return {
+    ...keyPair(identity),
+    minVersion: 'TLSv1.3' as const,
+    maxVersion: 'TLSv1.3' as const,
+    ecdhCurve: groups(),
+    // With stateless tickets a session would carry an old authentication along. This makes them stateful, and without a
+    // 'resumeSession' listener Node keeps none: every connection is a full handshake.
+    secureOptions: constants.SSL_OP_NO_TICKET,
+  };
+}
+
+function keyPair(identity: TlsIdentity): { cert: string; key: string } {
+  const key = 'key' in identity ? identity.key.export({ type: 'pkcs8', format: 'pem' }).toString() : identity.keyPem;
+  try {
+    createSecureContext({ cert: identity.certPem, key });
+  } catch (cause) {
+    throw new AccordError('CERTIFICATE_KEY_MISMATCH', 'the TLS certificate and its key', { cause });
+  }
+  return { cert: identity.certPem, key };
+}
+
+/** The hybrid post-quantum group first, where this OpenSSL (3.5 and newer) has it. */
+function groups(): string {
+  try {
+    createSecureContext({ ecdhCurve: HYBRID_GROUPS });
+    return HYBRID_GROUPS;
+  } catch {
+    return CLASSIC_GROUPS;
+  }
+}
