@@ -5,6 +5,7 @@
 // One pass over the text counts depth, values and names before anything is built; JSON.parse then judges the syntax, and
 // a walk over its result checks names, strings and numbers. A document in which the object members built are fewer than
 // the names written has a name twice, whatever escapes it was spelled with.
+import { MAX_JSON_BYTES, MAX_JSON_DEPTH, MAX_JSON_VALUES } from './limits.ts';
 import { AccordError } from './problems.ts';
 
 export type JsonValue = null | boolean | number | string | JsonValue[] | JsonObject;
@@ -21,8 +22,6 @@ export interface JsonLimits {
   safeIntegers?: boolean;
 }
 
-const DEFAULTS = { maxBytes: 1_048_576, maxDepth: 32, maxValues: 100_000, safeIntegers: true };
-
 // ignoreBOM keeps a byte order mark in the text, where JSON.parse refuses it; without it the mark vanishes silently.
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
@@ -32,13 +31,13 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
  * @throws BODY_TOO_LARGE, JSON_INVALID, JSON_TOO_DEEP, JSON_TOO_MANY, JSON_DUPLICATE_NAME, JSON_FORBIDDEN_NAME
  */
 export function parseJson(input: Uint8Array | string, limits: JsonLimits = {}): JsonValue {
-  const text = textOf(input, limits.maxBytes ?? DEFAULTS.maxBytes);
-  const names = countNames(text, limits.maxDepth ?? DEFAULTS.maxDepth, limits.maxValues ?? DEFAULTS.maxValues);
+  const text = textOf(input, limits.maxBytes ?? MAX_JSON_BYTES);
+  const names = countNames(text, limits.maxDepth ?? MAX_JSON_DEPTH, limits.maxValues ?? MAX_JSON_VALUES);
   const value = parse(text);
   const seen = { names: 0, unsafeIntegers: false };
   inspect(value, seen);
   if (seen.names !== names) throw new AccordError('JSON_DUPLICATE_NAME');
-  if (seen.unsafeIntegers && (limits.safeIntegers ?? DEFAULTS.safeIntegers)) refuseUnsafeIntegers(text);
+  if (seen.unsafeIntegers && (limits.safeIntegers ?? true)) refuseUnsafeIntegers(text);
   return value;
 }
 
