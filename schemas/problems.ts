@@ -184,6 +184,31 @@ export const PROBLEMS = {
   SERVER_STOPPING: row(503, 'The server is stopping', 'public', 'Try again; another server or the restarted one will answer.'),
   KEY_UNUSABLE: row(503, 'A key of this server cannot be used', 'operator', 'Run `accord doctor`.'),
   DEADLINE_PASSED: row(504, 'The time for the request is over', 'caller', 'Try again with a longer deadline.'),
+
+  // --- the message log (core/log/)
+  LOG_BUSY: row(503, 'The message log has too many records waiting', 'caller', 'Try again in a moment.'),
+  LOG_UNAVAILABLE: row(503, 'The message log cannot be written; nothing was sent or answered', 'caller', 'Try again later; the operator sees the reason on the health page.'),
+  LOG_DISK_FULL: row(503, 'The disk of the message log is full', 'operator', 'Free space; the server goes on by itself.'),
+  LOG_IO_FAILED: row(503, 'The disk of the message log failed', 'operator', 'Check the disk, then restart the server and run `accord log verify`.'),
+  LOG_CLOSED: row(503, 'The message log was closed', 'operator', 'Start the server again.'),
+  LOG_IN_USE: row(409, 'Another process writes this message log', 'operator', 'Stop the other process; a log has one writer.'),
+  LOG_MISSING: row(404, 'There is no message log here', 'operator', 'Check --dir; `accord server init` makes a new one.'),
+  LOG_ORIGIN_WRONG: row(409, 'The message log in this folder belongs to another origin', 'operator', 'Check the data folder and the origin in the settings.'),
+  LOG_ROLLED_BACK: row(409, 'The message log is shorter than its last signed checkpoint', 'operator', 'Restore the newest log, or open a new origin; run `accord log verify` first.'),
+  LOG_TAMPERED: row(409, 'The message log does not match its last signed checkpoint', 'operator', 'Keep the folder as evidence and run `accord log verify`, which names the entry.'),
+  LOG_CHECKPOINT_MISSING: row(409, 'The last signed checkpoint of a log with entries is missing', 'operator', 'Put it back, or accept the one stored in the log: `accord log accept-checkpoint --dir DIR --yes`.'),
+  LOG_CHECKPOINT_WRONG: row(409, 'A signed checkpoint of the message log is not valid', 'operator', 'Check the checkpoint key and the file; keep both as evidence.'),
+  LOG_GAP: row(409, 'An entry of the message log is missing', 'operator', 'Keep the folder as evidence; compare with a backup.'),
+  LOG_TRUNCATED: row(409, 'The end of the message log is missing', 'operator', 'Keep the folder as evidence; compare with a backup.'),
+  LOG_ENTRY_MALFORMED: row(409, 'An entry of the message log is not in its one form', 'operator', 'Keep the folder as evidence; compare with a backup.'),
+  LOG_ENTRY_CHANGED: row(409, 'An entry of the message log was changed', 'operator', 'Keep the folder as evidence; compare with a backup.'),
+  LOG_EVIDENCE_CHANGED: row(409, 'The evidence of an entry of the message log was changed', 'operator', 'Keep the folder as evidence; compare with a backup.'),
+  LOG_TILE_WRONG: row(409, 'A stored subtree hash of the message log is wrong; the entries are right', 'operator', 'Keep the folder as evidence; compare with a backup.'),
+  LOG_DATABASE_DAMAGED: row(409, 'The database of the message log is damaged', 'operator', 'Restore it from a backup and let the start compare it with the last checkpoint.'),
+  RECORD_KEYS_WRONG: row(409, 'The store of record keys cannot be opened with this storage key', 'operator', 'Hand in the storage key it was made with.'),
+  RECORD_UNREADABLE: row(500, 'A sealed record does not open with its key', 'operator', 'Run `accord log verify`; the record or its key was changed.'),
+  NOTE_MALFORMED: row(400, 'A signed note is malformed', 'public', 'Compare it with c2sp.org/signed-note and c2sp.org/tlog-checkpoint.'),
+  NOTE_SIGNATURE_WRONG: row(400, 'A signed note is not signed by the expected key', 'public', 'Check the verifier key.'),
 } as const satisfies Record<string, ProblemRow>;
 
 export type ProblemCode = keyof typeof PROBLEMS;
