@@ -128,6 +128,18 @@ export const PROBLEMS = {
   PEER_TIMEOUT: row(504, 'The other side did not answer in time; it may have received the request', 'caller', 'Ask for the outcome of the exchange before you send it again.'),
   PEER_BROKE_OFF: row(502, 'The connection to the other side broke; it may have received the request', 'caller', 'Ask for the outcome of the exchange before you send it again.'),
   RESPONSE_TOO_LARGE: row(502, 'The answer was larger than is accepted here', 'caller', 'Ask for less at a time, or ask the operator for the limit.'),
+
+  // --- adapters: programs of the department, in front of its own database or backend
+  ADAPTER_CONFIG_INVALID: row(500, 'The adapter file cannot be used', 'operator', 'Correct the line named in the detail, then run: accord adapter check FILE.'),
+  ADAPTER_SCHEMA_MISMATCH: row(500, 'The adapter file does not fit the database', 'operator', 'Correct the line named in the detail, or the database, then run: accord adapter check FILE.'),
+  PARAMETER_INVALID: row(400, 'A parameter does not have the form that the service describes', 'public', 'Compare the request with /openapi.json of the service.'),
+  METHOD_NOT_ALLOWED: row(405, 'This method is not offered here', 'public', 'Use a method that the service describes.'),
+  RECORD_NOT_FOUND: row(404, 'No record has this key', 'public', 'Check the key; the service itself is there.'),
+  TOO_MANY_ROWS: row(422, 'More records match than one answer may hold; nothing was cut off silently', 'public', 'Ask more narrowly.'),
+  DATABASE_UNAVAILABLE: row(503, "The department's own database cannot be reached", 'public', 'Try again later.'),
+  DATABASE_TIMEOUT: row(504, "The department's own database did not answer in time", 'public', 'Ask more narrowly, or try again later.'),
+  DATABASE_VALUE_MISMATCH: row(502, 'The department holds a value that its own description does not allow', 'public', 'Tell the department; the detail names the property.'),
+
   // --- statements, signatures and seals (peer message)
   STATEMENT_MALFORMED: row(400, 'A statement is not in its one form', 'peer', "Compare both servers' versions; a sender never makes such a statement."),
   CONTEXT_MALFORMED: row(400, 'The context of a message is not in its one form', 'peer', 'Check method, path, headers and body against the limits.'),
