@@ -111,6 +111,10 @@ export const PROBLEMS = {
   ),
   PKCS12_PASSPHRASE_WRONG: row(400, 'A PKCS#12 file does not open with this passphrase', 'caller', 'Check the passphrase.'),
   INTERNAL: row(500, 'The server failed', 'public', 'Tell the operator the id in the detail; it stands in the log.'),
+  // --- certificates (certs/)
+  DER_INVALID: row(400, 'Bytes are not strict DER', 'public', 'Encode again with the distinguished encoding rules.'),
+  PEM_INVALID: row(400, 'The text is not certificates in PEM', 'public', 'Send CERTIFICATE blocks only, as `openssl x509` writes them.'),
+  CERTIFICATE_MALFORMED: row(400, 'A certificate is malformed', 'public', 'Look at it with `openssl x509 -text`; docs/certificates.md names the profile.'),
   NOT_FOUND: row(404, 'There is nothing here', 'public', 'Check the path and the method.'),
 
   // --- the server frame (core/http/server-frame.ts)
@@ -118,6 +122,22 @@ export const PROBLEMS = {
   HEADER_DUPLICATE: row(400, 'A header that may stand once stands twice, or also with an underscore', 'public', 'Send the header named in the detail once.'),
   HEADERS_TOO_LARGE: row(431, 'The headers are larger than this server accepts', 'public', 'Send fewer headers.'),
   MEDIA_TYPE_UNSUPPORTED: row(415, 'The body has a media type that is not accepted here', 'public', 'Send application/json.'),
+
+  // --- the certification authority (certs/csr.ts, certs/authority.ts, core/authority-store.ts)
+  CSR_MALFORMED: row(400, 'The certificate request is not one strict PKCS#10 request', 'caller', 'Make a new request with `accord server init` or `openssl req`.'),
+  CSR_REFUSED: row(422, 'The certificate request asks for something that is not certified', 'caller', 'Make a new request that asks only for what the detail allows.'),
+  KEY_ALREADY_CERTIFIED: row(409, 'The key is already certified for another use or another holder', 'caller', 'Make a new key; one key serves one profile of one holder.'),
+  KEY_COMPROMISED: row(409, 'A certificate of this key was revoked because the key was compromised', 'caller', 'Make a new key.'),
+  CERTIFICATE_UNKNOWN: row(404, 'This authority has issued no such certificate', 'caller', 'List the certificates with `accord ca list`.'),
+  ALREADY_REVOKED: row(409, 'The certificate is revoked already', 'caller', 'Issue a new certificate for a new key where one is needed.'),
+  RENEWAL_REFUSED: row(409, 'The certificate cannot be renewed like this', 'caller', 'Make a new key and a new request, then `accord ca issue`.'),
+  VALIDITY_REFUSED: row(422, 'The validity is outside what the profile or the issuer allows', 'caller', 'Ask for fewer days, or renew the issuing authority first.'),
+  PROFILE_VIOLATED: row(500, 'A certificate about to be signed does not match its profile; it was not signed', 'operator', 'Report this with the detail; it is a fault of the program.'),
+  AUTHORITY_MISSING: row(404, 'There is no certification authority in this folder', 'operator', 'Check --dir, or make one with `accord ca init`.'),
+  AUTHORITY_EXISTS: row(409, 'The folder is not empty; an authority is never overwritten', 'operator', 'Choose another folder.'),
+  AUTHORITY_BUSY: row(409, 'Another process is working with this authority', 'operator', 'Wait for it; if it died, remove the file `lock` in the folder.'),
+  AUTHORITY_DAMAGED: row(409, 'The records of the authority are not whole', 'operator', 'Restore the folder from its backup; issue nothing before.'),
+  AUTHORITY_KEY_OFFLINE: row(409, 'The key file of the authority is not in its folder', 'operator', 'Put the key file back for this command, then take it away again.'),
 
   // --- mutual TLS (core/http/mtls.ts)
   PEER_UNKNOWN: row(403, 'The certificate of the connection is not registered here', 'public', 'Register the TLS certificate with the central registry, or present the registered one.'),
@@ -221,6 +241,81 @@ export const PROBLEMS = {
   RECORD_UNREADABLE: row(500, 'A sealed record does not open with its key', 'operator', 'Run `accord log verify`; the record or its key was changed.'),
   NOTE_MALFORMED: row(400, 'A signed note is malformed', 'public', 'Compare it with c2sp.org/signed-note and c2sp.org/tlog-checkpoint.'),
   NOTE_SIGNATURE_WRONG: row(400, 'A signed note is not signed by the expected key', 'public', 'Check the verifier key.'),
+
+  // --- files signed by several persons (certs/multi-signature.ts) and the global configuration (core/configuration)
+  SIGNED_FILE_MALFORMED: row(422, 'A signed file is not in its one canonical form', 'caller', 'Fetch or sign it again.'),
+  SIGNED_FILE_SIGNATURE_WRONG: row(
+    422,
+    'A signature in a signed file is wrong or by a key that may not sign it',
+    'caller',
+    'Sign with a key that the root names for this kind of file.',
+  ),
+  CONFIGURATION_INVALID: row(
+    422,
+    'A configuration document contradicts itself or the rules',
+    'caller',
+    'Compare the document with the rule named in the detail.',
+  ),
+  CONFIGURATION_THRESHOLD: row(
+    422,
+    'Too few distinct persons signed the configuration',
+    'caller',
+    'Let further approvers sign; one person counts once, whatever keys that person holds.',
+  ),
+  CONFIGURATION_FORKED: row(
+    422,
+    'Two different configurations carry the same version',
+    'caller',
+    'Stop and compare both files with the registry; one of them is an attack or a grave fault.',
+  ),
+  CONFIGURATION_ROLLBACK: row(
+    422,
+    'The configuration offered is older than one already verified',
+    'caller',
+    'Ask the registry or the mirror why it serves an old version; the newer one stays in use.',
+  ),
+  CONFIGURATION_INSTANCE: row(
+    422,
+    'The configuration belongs to another instance',
+    'caller',
+    'Check the configuration anchor and the address of the registry.',
+  ),
+  CONFIGURATION_EXPIRED: row(
+    422,
+    'The configuration has expired',
+    'caller',
+    'Let two approvers sign a new version; check the clock of this machine.',
+  ),
+  CONFIGURATION_PART_WRONG: row(
+    422,
+    'A part of the configuration is missing or has another hash than the approved one',
+    'caller',
+    'Fetch again; if it persists, publish again from the registry.',
+  ),
+  CONFIGURATION_UNAVAILABLE: row(
+    503,
+    'The registry has no such configuration file, or none that can be fetched',
+    'caller',
+    'Check the address in the configuration anchor and that a configuration was published.',
+  ),
+  CONFIGURATION_MISSING: row(
+    503,
+    'This server never verified a global configuration',
+    'caller',
+    'Check the configuration anchor and that the registry can be reached; see the health page.',
+  ),
+  CONFIGURATION_TOO_OLD: row(
+    503,
+    'The global configuration is too old for new exchanges',
+    'caller',
+    'Check the way to the registry, and that its freshness signer runs.',
+  ),
+  CONFIGURATION_CACHE_CORRUPT: row(
+    500,
+    'The stored configuration was damaged and is not used',
+    'caller',
+    'Nothing to do while the registry can be reached; check the disk.',
+  ),
 } as const satisfies Record<string, ProblemRow>;
 
 export type ProblemCode = keyof typeof PROBLEMS;

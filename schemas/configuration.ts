@@ -1,0 +1,170 @@
+// The documents of the global configuration (DESIGN.md 5): root.N, content.M, distrust.K, freshness, the configuration
+// anchor and the parts. Made by the central registry and by approvers offline, read by every security server. Payloads
+// are canonical JSON (canonical-json.ts); hashes are base64url SHA-256 of a file's exact bytes.
+import { type Static, Type } from '@sinclair/typebox';
+import { SEGMENT_PATTERN } from './identifiers.ts';
+import { RegisteredMember, RegisteredService, Sha256 } from './registrations.ts';
+
+const closed = { additionalProperties: false };
+const Instance = Type.String({ pattern: `^${SEGMENT_PATTERN}$` });
+const Version = Type.Integer({ minimum: 1 });
+const TimeMs = Type.Integer({ minimum: 0 });
+const Der = Type.String({ pattern: '^[A-Za-z0-9_-]{4,}$', maxLength: 16_384 });
+const VersionAndHash = Type.Object({ version: Version, hash: Sha256 }, closed);
+
+/** A key of a person (or of the online signer); `kid` elsewhere is its RFC 7638 thumbprint. */
+export const PersonKey = Type.Object(
+  {
+    jwk: Type.Object(
+      {
+        kty: Type.Union([Type.Literal('EC'), Type.Literal('OKP')]),
+        crv: Type.Union([Type.Literal('P-256'), Type.Literal('Ed25519')]),
+        x: Type.String({ maxLength: 64 }),
+        y: Type.Optional(Type.String({ maxLength: 64 })),
+      },
+      closed,
+    ),
+    /** Who holds it: thresholds count persons. For the online key, the name of the service. */
+    person: Type.String({ minLength: 1, maxLength: 200 }),
+  },
+  closed,
+);
+
+const Kids = Type.Array(Sha256, { minItems: 1, maxItems: 32, uniqueItems: true });
+const Role = (minimum: number) =>
+  Type.Object({ threshold: Type.Integer({ minimum, maximum: 32 }), kids: Kids }, closed);
+const PersonKeys = Type.Record(Type.String({ pattern: '^[A-Za-z0-9_-]{43}$' }), PersonKey, {
+  ...closed,
+  maxProperties: 96,
+});
+
+export const RootConfiguration = Type.Object(
+  {
+    v: Type.Literal(1),
+    instance: Instance,
+    version: Version,
+    /** Hash of root N-1's file; null in the first. */
+    previousHash: Type.Union([Sha256, Type.Null()]),
+    keys: PersonKeys,
+    roles: Type.Object({ root: Role(1), content: Role(2), freshness: Type.Object({ kids: Kids }, closed) }, closed),
+    expiresAtMs: TimeMs,
+  },
+  closed,
+);
+
+/** `members/XX` and `services/XX` by the first byte of SHA-256 of the member's id, `trust`, `limits`. */
+export const PART_NAME_PATTERN = '^(?:members/[0-9a-f]{2}|services/[0-9a-f]{2}|[a-z][a-z-]{0,31})$';
+/** 2 × 256 shards and the single parts of this and later releases. */
+const MAX_PARTS = 600;
+
+export const ContentConfiguration = Type.Object(
+  {
+    v: Type.Literal(1),
+    instance: Instance,
+    version: Version,
+    root: VersionAndHash,
+    /** The content published before; null in the first. Versions may have gaps: a draft's number is never used twice. */
+    previous: Type.Union([VersionAndHash, Type.Null()]),
+    parts: Type.Record(Type.String({ pattern: PART_NAME_PATTERN }), Sha256, { ...closed, maxProperties: MAX_PARTS }),
+    issuedAtMs: TimeMs,
+    expiresAtMs: TimeMs,
+  },
+  closed,
+);
+
+export const FreshnessStatement = Type.Object(
+  {
+    v: Type.Literal(1),
+    instance: Instance,
+    root: VersionAndHash,
+    content: VersionAndHash,
+    /** The newest distrust list; null while there is none. */
+    distrust: Type.Union([VersionAndHash, Type.Null()]),
+    signedAtMs: TimeMs,
+    expiresAtMs: TimeMs,
+  },
+  closed,
+);
+
+export const DistrustEntry = Type.Object(
+  {
+    kind: Type.Union([Type.Literal('key'), Type.Literal('server')]),
+    /** A security server's id; or SHA-256 (base64url) of a certificate or of a public key (SPKI), or a key's thumbprint. */
+    value: Type.String({ minLength: 1, maxLength: 300 }),
+    /** kid of the approver who added it. */
+    by: Sha256,
+    atMs: TimeMs,
+    reason: Type.String({ minLength: 1, maxLength: 500 }),
+  },
+  closed,
+);
+
+export const DistrustList = Type.Object(
+  {
+    v: Type.Literal(1),
+    instance: Instance,
+    version: Version,
+    /** Hash of distrust.(K-1)'s file; null in the first. */
+    previousHash: Type.Union([Sha256, Type.Null()]),
+    entries: Type.Array(DistrustEntry, { minItems: 1, maxItems: 10_000 }),
+  },
+  closed,
+);
+
+/** What a security server is handed by a person it trusts, once: everything else follows from it. */
+export const ConfigurationAnchor = Type.Object(
+  {
+    v: Type.Literal(1),
+    instance: Instance,
+    root: VersionAndHash,
+    /** The root keys of that version, for reading; the hash decides. */
+    rootKeys: PersonKeys,
+    urls: Type.Array(Type.String({ pattern: '^https?://[^?#\\s]{1,500}$' }), { minItems: 1, maxItems: 16 }),
+  },
+  closed,
+);
+
+export const MembersPart = Type.Object({ members: Type.Array(RegisteredMember, { maxItems: 10_000 }) }, closed);
+export const ServicesPart = Type.Object({ services: Type.Array(RegisteredService, { maxItems: 50_000 }) }, closed);
+export const TrustPart = Type.Object(
+  {
+    anchors: Type.Array(Der, { maxItems: 256 }),
+    intermediates: Type.Array(Der, { maxItems: 256 }),
+    crls: Type.Array(Type.String({ pattern: '^[A-Za-z0-9_-]{4,}$', maxLength: 6_000_000 }), { maxItems: 256 }),
+  },
+  closed,
+);
+/** Limits that the whole instance agrees on, by name; a server may be stricter. */
+export const LimitsPart = Type.Object(
+  { maxStaleMs: Type.Optional(Type.Integer({ minimum: 600_000, maximum: 7 * 86_400_000 })) },
+  closed,
+);
+
+export type PersonKey = Static<typeof PersonKey>;
+export type RootConfiguration = Static<typeof RootConfiguration>;
+export type ContentConfiguration = Static<typeof ContentConfiguration>;
+export type FreshnessStatement = Static<typeof FreshnessStatement>;
+export type DistrustEntry = Static<typeof DistrustEntry>;
+export type DistrustList = Static<typeof DistrustList>;
+export type ConfigurationAnchor = Static<typeof ConfigurationAnchor>;
+export type MembersPart = Static<typeof MembersPart>;
+export type ServicesPart = Static<typeof ServicesPart>;
+export type TrustPart = Static<typeof TrustPart>;
+export type LimitsPart = Static<typeof LimitsPart>;
+
+/** `typ` of each signed file: a signature for one kind is worth nothing for another. */
+export const CONFIGURATION_TYP = {
+  root: 'accord-root+jws',
+  content: 'accord-content+jws',
+  distrust: 'accord-distrust+jws',
+  freshness: 'accord-freshness+jws',
+} as const;
+
+/** Longest lifetimes, in milliseconds. */
+export const CONTENT_LIFETIME_MS = 7 * 86_400_000;
+export const FRESHNESS_LIFETIME_MS = 10 * 60_000;
+/** Stale configuration is used this long unless a server's settings say less. */
+export const DEFAULT_MAX_STALE_MS = 24 * 3_600_000;
+/** Largest files, in bytes. */
+export const MAX_SIGNED_FILE_BYTES = 4 * 1024 * 1024;
+export const MAX_PART_BYTES = 16 * 1024 * 1024;
