@@ -1,0 +1,36 @@
+// AES-256-GCM (NIST SP 800-38D) for what a server keeps on its own disk: nonce (12 random bytes) ‖ ciphertext ‖ tag (16).
+// Whoever can write to the disk controls what is opened; the associated data says where the bytes belong, so that one
+// record's ciphertext cannot be moved to another.
+import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
+
+export const CIPHER_KEY_BYTES = 32;
+const NONCE_BYTES = 12;
+const TAG_BYTES = 16;
+
+/** A fresh 32-byte key. */
+export function newCipherKey(): Buffer {
+  return randomBytes(CIPHER_KEY_BYTES);
+}
+
+export function encipher(key: Uint8Array, associatedData: Uint8Array, plaintext: Uint8Array): Buffer {
+  const nonce = randomBytes(NONCE_BYTES);
+  const cipher = createCipheriv('aes-256-gcm', key, nonce, { authTagLength: TAG_BYTES });
+  cipher.setAAD(associatedData);
+  const body = cipher.update(plaintext);
+  return Buffer.concat([nonce, body, cipher.final(), cipher.getAuthTag()]);
+}
+
+/** The plaintext, or null when key, associated data or bytes are not the ones that were enciphered. */
+export function decipher(key: Uint8Array, associatedData: Uint8Array, sealed: Uint8Array): Buffer | null {
+  if (sealed.length < NONCE_BYTES + TAG_BYTES) return null;
+  const nonce = sealed.subarray(0, NONCE_BYTES);
+  const decipherer = createDecipheriv('aes-256-gcm', key, nonce, { authTagLength: TAG_BYTES });
+  decipherer.setAAD(associatedData);
+  decipherer.setAuthTag(sealed.subarray(sealed.length - TAG_BYTES));
+  const body = decipherer.update(sealed.subarray(NONCE_BYTES, sealed.length - TAG_BYTES));
+  try {
+    return Buffer.concat([body, decipherer.final()]);
+  } catch {
+    return null;
+  }
+}

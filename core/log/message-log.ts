@@ -1,0 +1,377 @@
+// The message log of one security server (DESIGN: the message log): append with group commit, replay claims, signed
+// checkpoints, recovery. An append resolves when the transaction that holds it is durable, never earlier; everything
+// appended in one turn of the event loop is one transaction. When the disk fails nothing is acknowledged any more: a
+// full disk is left again without a restart once a test write succeeds and the disk holds exactly what memory says;
+// after any other error only a restart can tell what was kept.
+import type { KeyObject } from 'node:crypto';
+import { rawEd25519PublicKey } from '#certs/ed25519.ts';
+import type { Clock } from '#core/clock.ts';
+import { base64url } from '#schemas/base64url.ts';
+import { type LogEntry, parseLogEntry } from '#schemas/log-entry.ts';
+import { AccordError, type ProblemCode } from '#schemas/problems.ts';
+import { Checkpointer, type SignedCheckpoint } from './checkpointer.ts';
+import { consistencyProof, type Frontier, inclusionProof, TILE_HEIGHT } from './merkle.ts';
+import { type DraftRecord, draftRecord, type NewRecord, type RecordView, viewEvidence } from './record.ts';
+import { MS_PER_DAY, type RecordKeys } from './record-keys.ts';
+import { openRecordKeysSqlite } from './record-keys-sqlite.ts';
+import { openRecord, type SealedParts, sealRecord } from './sealed-record.ts';
+import { formatVerifierKey, noteVerifier } from './signed-note.ts';
+import { recoverLog } from './start.ts';
+import { type LogStore, type StoredRecord, type StoredTile, StoreError } from './store.ts';
+import { openLogStoreSqlite } from './store-sqlite.ts';
+
+export type { NewRecord, RecordView } from './record.ts';
+
+/** After a restore, requests older than the restore plus this are refused: their claims may be lost. */
+const RESTORE_GUARD_MS = 10 * 60_000;
+const TICK_MS = 1_000;
+const MAX_PURGED_CLAIMS = 10_000;
+const PURGE_INTERVAL_MS = 60_000;
+const MAX_FOUND = 100;
+const MAX_READ = 1_000;
+const DEFAULT_MAX_WAITING = 4_096;
+
+export type Appended =
+  | { outcome: 'appended'; seq: number; leafHash: string }
+  /** The claim was used up before; `seq` is the first record's. Nothing was written. */
+  | { outcome: 'replay'; seq: number };
+
+export type LogState = { ok: true } | { ok: false; code: ProblemCode; detail: string };
+
+export interface MessageLog {
+  readonly origin: string;
+  /** Verifier key of the checkpoints, C2SP text form. */
+  readonly verifierKey: string;
+  /** Requests stated before this time are refused after a restore; 0 otherwise. Milliseconds since the epoch. */
+  readonly refuseBeforeMs: number;
+  /** Resolves when durable. @throws LOG_BUSY, LOG_UNAVAILABLE (nothing may be sent), TypeError, LOG_ENTRY_MALFORMED */
+  append(record: NewRecord): Promise<Appended>;
+  /** Durably uses up an id, so that a delayed original cannot run; `replay` names the record that was first. */
+  claimVoid(from: string, id: string, untilMs: number, configurationVersion: number): Promise<Appended>;
+  /** Records of an exchange id, newest first, at most 100; of one peer unless `from` is null. */
+  find(from: string | null, id: string): RecordView[];
+  /** The sealed parts, or null when there are none or their key was destroyed. @throws RECORD_UNREADABLE */
+  readSealed(seq: number): SealedParts | null;
+  /** At most 1,000 records from `fromSeq` on. */
+  read(fromSeq: number, limit: number): RecordView[];
+  size(): number;
+  /** Root over all durable entries, base64url. */
+  root(): string;
+  /** The last published one. */
+  checkpoint(): SignedCheckpoint;
+  /** base64url hashes, RFC 9162. @throws RangeError */
+  inclusionProof(seq: number, size: number): string[];
+  consistencyProof(first: number, second: number): string[];
+  /** Erases what was sealed in a class through that day (days since the epoch, UTC); how many records. */
+  destroyKeys(retention: string, throughDay: number): number;
+  state(): LogState;
+  /** Writes what waits, publishes a checkpoint, lets go of the lock. */
+  close(): Promise<void>;
+}
+
+export interface MessageLogPorts {
+  store: LogStore;
+  keys: RecordKeys;
+  /** The last signed checkpoint; kept apart and never restored from a backup. */
+  checkpointFile: string;
+  origin: string;
+  /** Ed25519, private. */
+  checkpointKey: KeyObject;
+  clock: Clock;
+  limits?: { maxWaiting?: number };
+  /** When the data folder was restored from a backup, if it was. */
+  restoredAtMs?: number;
+  onAlarm?: (code: ProblemCode, detail: string) => void;
+  /** Runs `run` again and again; returns how to stop. The default does not keep the process alive. */
+  every?: (ms: number, run: () => void) => () => void;
+}
+
+export type MessageLogOptions = Omit<MessageLogPorts, 'store' | 'keys'> & {
+  folder: string;
+  keyFolder: string;
+  /** 32 bytes; wraps the class-day keys. */
+  storageKey: Buffer;
+  limits?: { maxWaiting?: number; maxPages?: number };
+};
+
+/** Opens, or makes, the log of a server on SQLite. @throws LOG_IN_USE, RECORD_KEYS_WRONG, and what `recoverLog` throws */
+export async function openMessageLog(options: MessageLogOptions): Promise<MessageLog> {
+  const store = openLogStoreSqlite(options.folder);
+  let keys: RecordKeys | undefined;
+  try {
+    if (options.limits?.maxPages !== undefined) store.limitPages(options.limits.maxPages);
+    keys = openRecordKeysSqlite(options.keyFolder, options.storageKey);
+    return startMessageLog({ ...options, store, keys });
+  } catch (error) {
+    keys?.close();
+    store.close();
+    throw error;
+  }
+}
+
+/** Starts a log over a store and a key store that are already open. @throws as `recoverLog` */
+export function startMessageLog(ports: MessageLogPorts): MessageLog {
+  const verifier = noteVerifier(ports.origin, rawEd25519PublicKey(ports.checkpointKey));
+  const recovered = recoverLog(ports.store, ports.checkpointFile, verifier);
+  const checkpointer = new Checkpointer({ ...ports, verifier }, recovered.published);
+  if (checkpointer.hasGrown(recovered.frontier)) checkpointer.publish(recovered.frontier);
+  return new Log(ports, checkpointer, recovered, formatVerifierKey(verifier));
+}
+
+interface Waiting {
+  record: NewRecord;
+  resolve: (appended: Appended) => void;
+  reject: (error: unknown) => void;
+}
+
+class Log implements MessageLog {
+  readonly origin: string;
+  readonly verifierKey: string;
+  readonly refuseBeforeMs: number;
+  readonly #ports: MessageLogPorts;
+  readonly #store: LogStore;
+  readonly #checkpointer: Checkpointer;
+  readonly #maxWaiting: number;
+  readonly #stopTicking: () => void;
+  #frontier: Frontier;
+  #lastMs: number;
+  #waiting: Waiting[] = [];
+  #state: LogState = { ok: true };
+  #purgedAtMs: number;
+
+  constructor(
+    ports: MessageLogPorts,
+    checkpointer: Checkpointer,
+    recovered: { frontier: Frontier; lastMs: number },
+    verifierKey: string,
+  ) {
+    this.origin = ports.origin;
+    this.verifierKey = verifierKey;
+    this.refuseBeforeMs = ports.restoredAtMs === undefined ? 0 : ports.restoredAtMs + RESTORE_GUARD_MS;
+    this.#ports = ports;
+    this.#store = ports.store;
+    this.#checkpointer = checkpointer;
+    this.#maxWaiting = ports.limits?.maxWaiting ?? DEFAULT_MAX_WAITING;
+    this.#frontier = recovered.frontier;
+    this.#lastMs = recovered.lastMs;
+    this.#purgedAtMs = ports.clock.monotonicMs() - PURGE_INTERVAL_MS;
+    this.#stopTicking = (ports.every ?? everyUnref)(TICK_MS, () => this.#tick());
+  }
+
+  append(record: NewRecord): Promise<Appended> {
+    return new Promise((resolve, reject) => {
+      if (!this.#state.ok) throw this.#unavailable();
+      if (this.#waiting.length >= this.#maxWaiting) throw new AccordError('LOG_BUSY');
+      if (this.#waiting.push({ record, resolve, reject }) === 1) setImmediate(() => this.#flush());
+    });
+  }
+
+  claimVoid(from: string, id: string, untilMs: number, configurationVersion: number): Promise<Appended> {
+    const nothing = { client: null, service: null, purpose: null, basis: null, code: null, decisionHash: null };
+    return this.append({
+      ...nothing,
+      kind: 'void',
+      id,
+      peer: from,
+      configurationVersion,
+      retention: 'standard',
+      evidence: null,
+      sealed: null,
+      claim: { from, id, untilMs },
+    });
+  }
+
+  find(from: string | null, id: string): RecordView[] {
+    const found = this.#store.linesOf(id, MAX_FOUND).map((row) => this.#view(row));
+    return found.filter(({ entry }) => from === null || entry.peer === from);
+  }
+
+  read(fromSeq: number, limit: number): RecordView[] {
+    return this.#store.lines(fromSeq, Math.min(limit, MAX_READ)).map((row) => this.#view(row));
+  }
+
+  readSealed(seq: number): SealedParts | null {
+    const sealed = this.#store.sealed(seq);
+    const leaf = this.#store.lines(seq, 1)[0]?.leaf;
+    if (sealed === null || leaf === undefined) return null;
+    const key = this.#ports.keys.open(sealed.keyId);
+    return key === null ? null : openRecord(sealed.bytes, key, this.origin, leaf);
+  }
+
+  size(): number {
+    return this.#frontier.size;
+  }
+
+  root(): string {
+    return base64url(this.#frontier.root());
+  }
+
+  checkpoint(): SignedCheckpoint {
+    return this.#checkpointer.published;
+  }
+
+  inclusionProof(seq: number, size: number): string[] {
+    this.#checkSize(size);
+    return inclusionProof(seq, size, this.#store.subtree).map(base64url);
+  }
+
+  consistencyProof(first: number, second: number): string[] {
+    this.#checkSize(second);
+    return consistencyProof(first, second, this.#store.subtree).map(base64url);
+  }
+
+  destroyKeys(retention: string, throughDay: number): number {
+    return this.#ports.keys.destroyDays(retention, throughDay);
+  }
+
+  state(): LogState {
+    return this.#state;
+  }
+
+  async close(): Promise<void> {
+    if (!this.#state.ok && this.#state.code === 'LOG_CLOSED') return;
+    this.#stopTicking();
+    this.#flush();
+    if (this.#state.ok && this.#checkpointer.hasGrown(this.#frontier)) this.#publish();
+    this.#state = { ok: false, code: 'LOG_CLOSED', detail: '' };
+    this.#ports.keys.close();
+    this.#store.close();
+  }
+
+  #view(row: { seq: number; line: string; leaf: Buffer }): RecordView {
+    const entry: LogEntry = parseLogEntry(row.line);
+    const evidence = entry.statement === null ? null : viewEvidence(this.#store.evidence(row.seq));
+    return { seq: row.seq, leafHash: base64url(row.leaf), line: row.line, entry, evidence };
+  }
+
+  #checkSize(size: number): void {
+    if (size > this.#frontier.size) throw new RangeError(`the log has ${this.#frontier.size} entries, not ${size}`);
+  }
+
+  /** One turn's records: one transaction. Promises settle only after it is durable. */
+  #flush(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    if (waiting.length === 0) return;
+    const settle: (() => void)[] = [];
+    try {
+      if (!this.#state.ok) throw this.#unavailable();
+      this.#commit(waiting, settle);
+    } catch (error) {
+      if (this.#state.ok) this.#stop(error);
+      const refusal = this.#unavailable();
+      for (const { reject } of waiting) reject(refusal);
+      return;
+    }
+    for (const done of settle) done();
+  }
+
+  #commit(waiting: readonly Waiting[], settle: (() => void)[]): void {
+    const frontier = this.#frontier.copy();
+    const atMs = Math.max(this.#lastMs, this.#ports.clock.nowMs());
+    const drafts: DraftRecord[] = [];
+    const tiles: StoredTile[] = [];
+    const claimed = new Map<string, number>();
+    for (const { record, resolve, reject } of waiting) {
+      const claim = record.claim === undefined ? null : JSON.stringify([record.claim.from, record.claim.id]);
+      const first = claim === null ? null : (claimed.get(claim) ?? this.#claimedBy(record));
+      if (first !== null) {
+        settle.push(() => resolve({ outcome: 'replay', seq: first }));
+        continue;
+      }
+      let draft: DraftRecord;
+      try {
+        draft = draftRecord(record, frontier.size, atMs);
+      } catch (error) {
+        settle.push(() => reject(error)); // this record's own fault; the others go on
+        continue;
+      }
+      if (claim !== null) claimed.set(claim, draft.seq);
+      frontier.push(draft.leaf, (height, index, hash) => tiles.push({ level: height / TILE_HEIGHT, index, hash }));
+      drafts.push(draft);
+      settle.push(() => resolve({ outcome: 'appended', seq: draft.seq, leafHash: base64url(draft.leaf) }));
+    }
+    if (drafts.length > 0) this.#store.append(this.#seal(drafts, Math.floor(atMs / MS_PER_DAY)), tiles);
+    this.#frontier = frontier;
+    this.#lastMs = atMs;
+  }
+
+  #claimedBy({ claim }: NewRecord): number | null {
+    return claim === undefined ? null : this.#store.claimedBy(claim.from, claim.id);
+  }
+
+  /** The keys are durable before the log row is written: see record-keys.ts for a crash in between. */
+  #seal(drafts: readonly DraftRecord[], day: number): StoredRecord[] {
+    const sealed = drafts.filter(({ parts }) => parts !== null);
+    const issued =
+      sealed.length === 0 ? [] : this.#ports.keys.issue(sealed.map(({ retention }) => ({ retention, day })));
+    const keys = issued.values();
+    return drafts.map(({ parts, retention: _, ...row }) => {
+      const issuedKey = parts === null ? undefined : keys.next().value;
+      if (parts === null || issuedKey === undefined) return { ...row, sealed: null };
+      const bytes = sealRecord(parts, issuedKey.key, this.origin, row.leaf);
+      issuedKey.key.fill(0);
+      return { ...row, sealed: { keyId: issuedKey.id, bytes } };
+    });
+  }
+
+  #unavailable(): AccordError {
+    return new AccordError('LOG_UNAVAILABLE', this.#state.ok ? 'try again' : this.#state.code);
+  }
+
+  /** Decides what an error means for the records to come (store.ts: full, busy, failed). */
+  #stop(error: unknown): void {
+    const kind = error instanceof StoreError ? error.kind : 'failed';
+    const detail = error instanceof Error ? error.message : String(error);
+    const code = { busy: 'LOG_UNAVAILABLE', full: 'LOG_DISK_FULL', failed: 'LOG_IO_FAILED' } as const;
+    // Busy passes: nothing was kept, and the next turn tries again.
+    if (kind !== 'busy') this.#state = { ok: false, code: code[kind], detail };
+    this.#ports.onAlarm?.(code[kind], detail);
+  }
+
+  #tick(): void {
+    try {
+      if (!this.#state.ok && this.#state.code === 'LOG_DISK_FULL') this.#leaveFullDisk();
+      if (!this.#state.ok) return;
+      if (this.#checkpointer.isDue(this.#frontier)) this.#publish();
+      const nowMs = this.#ports.clock.monotonicMs();
+      if (nowMs - this.#purgedAtMs < PURGE_INTERVAL_MS) return;
+      this.#purgedAtMs = nowMs;
+      this.#store.purgeClaims(this.#ports.clock.nowMs(), MAX_PURGED_CLAIMS);
+    } catch (error) {
+      this.#stop(error);
+    }
+  }
+
+  #publish(): void {
+    try {
+      this.#checkpointer.publish(this.#frontier);
+    } catch (error) {
+      this.#stop(error);
+    }
+  }
+
+  /** Goes on after a full disk only when the disk takes a write again and holds exactly what memory says. */
+  #leaveFullDisk(): void {
+    try {
+      this.#store.probe();
+      this.#ports.keys.probe();
+    } catch (error) {
+      if (!(error instanceof StoreError) || error.kind === 'failed') this.#stop(error);
+      return;
+    }
+    const verifier = noteVerifier(this.origin, rawEd25519PublicKey(this.#ports.checkpointKey));
+    const { frontier } = recoverLog(this.#store, this.#ports.checkpointFile, verifier);
+    if (frontier.size !== this.#frontier.size || !frontier.root().equals(this.#frontier.root())) {
+      this.#stop(new Error('after a full disk the log is not what was acknowledged'));
+      return;
+    }
+    this.#state = { ok: true };
+  }
+}
+
+function everyUnref(ms: number, run: () => void): () => void {
+  const timer = setInterval(run, ms);
+  timer.unref();
+  return () => clearInterval(timer);
+}

@@ -1,0 +1,32 @@
+// Keys of sealed records (DESIGN: the message log). Each record has a data key of its own; data keys are wrapped under
+// the key of their retention class and day, those under the server's storage key. The keys live apart from the log and
+// its backups, so that destroying them erases what was sealed, in every copy, while the log still verifies.
+//
+// What a key store promises:
+// - `issue` is durable when it returns, and it returns before the log row that uses the key is written. A crash in
+//   between leaves a key that nothing was sealed with; it goes when its day is destroyed. The other order could leave a
+//   record that nobody can ever open.
+// - Key ids are never used twice, also not by a store that was lost and made anew.
+// - `destroy…` returns when the keys are overwritten and out of the write-ahead log.
+// - Errors are StoreErrors, as in store.ts.
+
+export const MS_PER_DAY = 86_400_000;
+
+export interface RecordKey {
+  id: Buffer;
+  /** 32 bytes for AES-256-GCM. */
+  key: Buffer;
+}
+
+export interface RecordKeys {
+  /** One fresh key for each request, in one durable transaction. `day`: days since the epoch, UTC. */
+  issue(requests: readonly { retention: string; day: number }[]): RecordKey[];
+  /** The data key, or null when it was destroyed. @throws RECORD_UNREADABLE when its wrapping was changed */
+  open(id: Buffer): Buffer | null;
+  /** Destroys one record's key; true when there was one. */
+  destroy(id: Buffer): boolean;
+  /** Destroys all keys of a class up to and including that day; returns how many records can no longer be opened. */
+  destroyDays(retention: string, throughDay: number): number;
+  probe(): void;
+  close(): void;
+}

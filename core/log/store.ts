@@ -1,0 +1,91 @@
+// The store contract of the message log. A store keeps bytes; it knows nothing of statements, keys or time. The
+// message log computes every hash itself and hands the store finished rows.
+//
+// What a store promises:
+// - One writer. Opening a log that another process writes fails with LOG_IN_USE. Readers are never stopped.
+// - `append` is all or nothing, and durable when it returns: a power cut afterwards loses nothing of it.
+// - `append` accepts only seq = size, size + 1, ...; rows are never updated, replaced or deleted. Whatever the caller
+//   does wrong, the store refuses by rules of its own (triggers).
+// - A StoreError of kind `full` or `busy` means: nothing of the call was kept, and a later call may succeed.
+//   Kind `failed` means: nobody knows what was kept. The writer must stop; only a restart, which reads back what the
+//   disk really holds, tells. A record so kept but never acknowledged is allowed, the reverse is not.
+// - Reading gives back the stored bytes exactly.
+import type { SubtreeReader } from './merkle.ts';
+
+export class StoreError extends Error {
+  readonly kind: 'full' | 'busy' | 'failed';
+
+  constructor(kind: StoreError['kind'], cause: unknown) {
+    super(cause instanceof Error ? cause.message : String(cause), { cause });
+    this.name = 'StoreError';
+    this.kind = kind;
+  }
+}
+
+/** Where a statement stands in its signed batch. Rows of one batch share the JWS by its hash. */
+export interface StoredEvidence {
+  statement: Buffer;
+  jws: string;
+  /** SHA-256 of the JWS's ASCII bytes. */
+  jwsHash: Buffer;
+  index: number;
+  size: number;
+  /** Sibling hashes from the leaf upwards, 32 bytes each, one after the other. */
+  path: Buffer;
+}
+
+export interface StoredRecord {
+  seq: number;
+  /** The entry's exact line and SHA-256(0x00 ‖ line). */
+  line: string;
+  leaf: Buffer;
+  exchangeId: string;
+  evidence: StoredEvidence | null;
+  sealed: { keyId: Buffer; bytes: Buffer } | null;
+  /** (from, id) that this record uses up until the time given. The store's unique key is the last word on it. */
+  claim: { from: string; id: string; untilMs: number } | null;
+}
+
+/** Root of the complete subtree of 256^level leaves. */
+export interface StoredTile {
+  level: number;
+  index: number;
+  hash: Buffer;
+}
+
+export interface StoredCheckpoint {
+  number: number;
+  size: number;
+  atMs: number;
+  note: string;
+}
+
+/** Reading; what `accord log verify` and `show` open while the server writes. */
+export interface LogReader {
+  /** Origin and verifier key (text form) the log was made with; null before the first opening. */
+  identity(): { origin: string; verifierKey: string } | null;
+  size(): number;
+  lines(fromSeq: number, limit: number): { seq: number; line: string; leaf: Buffer; exchangeId: string }[];
+  linesOf(exchangeId: string, limit: number): { seq: number; line: string; leaf: Buffer }[];
+  evidence(seq: number): StoredEvidence | null;
+  sealed(seq: number): { keyId: Buffer; bytes: Buffer } | null;
+  /** Hashes of complete subtrees; heights at multiples of 8 come from tiles, the rest is folded from those below. */
+  subtree: SubtreeReader;
+  lastCheckpoint(): StoredCheckpoint | null;
+  close(): void;
+}
+
+/** Writing. The one instance in the world that holds the log's lock. */
+export interface LogStore extends LogReader {
+  setIdentity(identity: { origin: string; verifierKey: string }): void;
+  append(records: readonly StoredRecord[], tiles: readonly StoredTile[]): void;
+  /** The seq that used up (from, id), or null. */
+  claimedBy(from: string, id: string): number | null;
+  /** Forgets at most `limit` claims whose time was over at `nowMs`; returns how many. */
+  purgeClaims(nowMs: number, limit: number): number;
+  addCheckpoint(checkpoint: Omit<StoredCheckpoint, 'number'>): void;
+  /** Writes durably and takes back about 64 KiB, so that a disk with room for one small row only is not called good. */
+  probe(): void;
+  /** Most database pages (4 KiB) the log may take; beyond it `append` is `full`. */
+  limitPages(maxPages: number): void;
+}

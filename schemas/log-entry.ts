@@ -1,0 +1,109 @@
+// One entry of the message log (DESIGN: the message log): one JSON line with a fixed order of members and exactly one
+// spelling, because the leaf of the Merkle tree is the hash of these bytes. It holds no personal data and stays for
+// ever; whatever must be erasable lies beside it. Written by the security server itself; read back by auditors, who
+// trust nothing about it.
+import { type Static, Type } from '@sinclair/typebox';
+import { AccordError } from './problems.ts';
+import { Sha256 } from './registrations.ts';
+import { compile } from './validate.ts';
+
+/** What an entry records, and which kind of statement its evidence then has to be (null: any, or none). */
+export const ENTRY_KINDS = {
+  'request-sent': 'request',
+  'request-received': 'request',
+  'response-sent': 'response',
+  'response-received': 'response',
+  'refusal-sent': 'refusal',
+  'refusal-received': 'refusal',
+  'settlement-sent': 'settlement',
+  'settlement-received': 'settlement',
+  void: null,
+  summary: null,
+  'origin-opened': null,
+  'key-rotated': null,
+} as const;
+
+export type EntryKind = keyof typeof ENTRY_KINDS;
+
+const kinds = Object.keys(ENTRY_KINDS) as EntryKind[];
+const text = (maxLength: number) => Type.Union([Type.String({ minLength: 1, maxLength }), Type.Null()]);
+const hash = Type.Union([Sha256, Type.Null()]);
+const count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
+
+export const LogEntry = Type.Object(
+  {
+    /** Place in the log, from 0: the leaf's index. */
+    seq: count,
+    /** When it was written, ms since the epoch; never less than in the entry before. */
+    t: count,
+    kind: Type.Union(kinds.map((kind) => Type.Literal(kind))),
+    /** The exchange's id: the id of its request. */
+    id: Type.String({ minLength: 1, maxLength: 128 }),
+    /** The other security server. */
+    peer: text(512),
+    client: text(512),
+    service: text(512),
+    purpose: text(128),
+    basis: text(32),
+    /** Outcome or decision code. */
+    code: text(64),
+    decisionHash: hash,
+    /** SHA-256 of the statement's exact bytes, of the batch JWS, and of the OCSP answer it was judged with. */
+    statement: hash,
+    signature: hash,
+    ocsp: hash,
+    /** Version of the global configuration it was judged under. */
+    configuration: count,
+    /** Retention class: which day keys its sealed part lies under. */
+    retention: Type.String({ pattern: '^[a-z0-9-]{1,32}$' }),
+  },
+  { additionalProperties: false },
+);
+
+export type LogEntry = Static<typeof LogEntry>;
+
+/** Longest line `parseLogEntry` reads, in UTF-16 units; the bounds above stay below it. */
+const MAX_ENTRY_LENGTH = 16 * 1024;
+
+const check = compile(LogEntry, 'LOG_ENTRY_MALFORMED');
+
+/** The one spelling of an entry. @throws LOG_ENTRY_MALFORMED when a member is out of bounds */
+export function encodeLogEntry(entry: LogEntry): string {
+  return spell(check(entry));
+}
+
+/** Reads an entry that must be in its one spelling. @throws LOG_ENTRY_MALFORMED */
+export function parseLogEntry(line: string): LogEntry {
+  if (line.length > MAX_ENTRY_LENGTH) throw new AccordError('LOG_ENTRY_MALFORMED', 'too long');
+  let value: unknown;
+  try {
+    value = JSON.parse(line);
+  } catch {
+    throw new AccordError('LOG_ENTRY_MALFORMED', 'not JSON');
+  }
+  const entry = check(value);
+  if (spell(entry) !== line) throw new AccordError('LOG_ENTRY_MALFORMED', 'not its one spelling');
+  return entry;
+}
+
+/** JSON.stringify writes members in the order they were made in: this order is the format. */
+function spell(e: LogEntry): string {
+  return JSON.stringify({
+    seq: e.seq,
+    t: e.t,
+    kind: e.kind,
+    id: e.id,
+    peer: e.peer,
+    client: e.client,
+    service: e.service,
+    purpose: e.purpose,
+    basis: e.basis,
+    code: e.code,
+    decisionHash: e.decisionHash,
+    statement: e.statement,
+    signature: e.signature,
+    ocsp: e.ocsp,
+    configuration: e.configuration,
+    retention: e.retention,
+  });
+}
