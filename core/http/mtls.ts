@@ -4,10 +4,11 @@
 // minute ago. OpenSSL still proves that the peer holds the private key (CertificateVerify, RFC 8446 4.4.3).
 //
 // Whoever reaches the port controls the certificate and the moment; nothing but its SHA-256 is used from it.
-import { constants, createHash, type KeyObject } from 'node:crypto';
+import { constants, type KeyObject } from 'node:crypto';
 import type { Server as HttpsServer, ServerOptions as HttpsServerOptions } from 'node:https';
 import { createSecureContext, type TLSSocket } from 'node:tls';
 import type { FastifyPluginCallback, FastifyReply, FastifyRequest } from 'fastify';
+import { certificateHash } from '#certs/x509-read.ts';
 import { AccordError, PROBLEMS } from '#schemas/problems.ts';
 import type { ClientTls } from './connect.ts';
 
@@ -50,11 +51,6 @@ const REFUSAL = JSON.stringify({
   status: PROBLEMS.PEER_UNKNOWN.status,
   code: 'PEER_UNKNOWN',
 });
-
-/** base64url SHA-256 of a certificate's DER (x5t#S256, RFC 7515 4.1.8): the name a certificate has in the configuration. */
-export function certificateHash(der: Uint8Array): string {
-  return createHash('sha256').update(der).digest('base64url');
-}
 
 /**
  * The `https` options of a fastify server for this plugin.

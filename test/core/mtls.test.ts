@@ -6,8 +6,9 @@ import tls from 'node:tls';
 import * as x509 from '@peculiar/x509';
 import fastify, { type FastifyInstance } from 'fastify';
 import t, { type Test } from 'tap';
+import { certificateHash } from '#certs/x509-read.ts';
 import { openClient } from '#core/http/client.ts';
-import { certificateHash, mtls, mtlsServerOptions, tlsClientOptions } from '#core/http/mtls.ts';
+import { mtls, mtlsServerOptions, tlsClientOptions } from '#core/http/mtls.ts';
 
 type Identity = { certPem: string; key: KeyObject; hash: string };
 
