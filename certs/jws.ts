@@ -24,6 +24,9 @@ export interface JwsKey {
   key: KeyObject;
 }
 
+/** A public key, with the one algorithm its owner declared for it if there is such a declaration. */
+export type VerificationKey = KeyObject | { key: KeyObject; alg: SignatureAlgorithm | null };
+
 export interface JwsPolicy {
   /** Rows of the table that are accepted. Default ES256 and EdDSA. */
   algorithms?: readonly SignatureAlgorithm[];
@@ -105,13 +108,18 @@ export function parseCompact(jws: string, policy: JwsPolicy): ParsedJws {
 
 /**
  * True when the signature was made with the private half of `key`.
- * @throws JWS_ALGORITHM_REFUSED when the key is of another kind than the header's `alg`; TypeError when it is not public
+ * @throws JWS_ALGORITHM_REFUSED when the key is of another kind, or declared for another algorithm, than the header's
+ *   `alg`; TypeError when it is not public
  */
-export function verifyParsed(parsed: ParsedJws, key: KeyObject): boolean {
+export function verifyParsed(parsed: ParsedJws, verificationKey: VerificationKey): boolean {
+  const declared = 'alg' in verificationKey ? verificationKey : { key: verificationKey, alg: null };
+  const { key } = declared;
   if (key.type !== 'public') throw new TypeError('signatures are verified with public keys');
   const { alg } = parsed.header;
   const row = SIGNATURE_ALGORITHMS[alg];
-  if (!fits(key, row)) throw new AccordError('JWS_ALGORITHM_REFUSED', `the key is not for ${alg}`);
+  if (!fits(key, row) || (declared.alg !== null && declared.alg !== alg)) {
+    throw new AccordError('JWS_ALGORITHM_REFUSED', `the key is not for ${alg}`);
+  }
   return checkSignature(parsed, key, row);
 }
 
@@ -122,7 +130,7 @@ export function verifyParsed(parsed: ParsedJws, key: KeyObject): boolean {
  */
 export function verifyCompact(
   jws: string,
-  key: KeyObject | ((header: JwsHeader) => KeyObject | undefined),
+  key: VerificationKey | ((header: JwsHeader) => VerificationKey | undefined),
   policy: JwsPolicy,
 ): { header: JwsHeader; payload: Buffer } {
   const parsed = parseCompact(jws, policy);

@@ -74,8 +74,10 @@ export function exportSpki(key: KeyObject): Buffer {
 /** Reads SubjectPublicKeyInfo in its canonical DER. @throws KEY_MALFORMED, KEY_UNSUITABLE */
 export function importSpki(der: Uint8Array): KeyObject {
   const key = guarded(() => createPublicKey({ key: Buffer.from(der), format: 'der', type: 'spki' }));
-  // Re-encoding equality refuses trailing bytes, compressed points and curves spelled out by their parameters.
-  if (!exportSpki(key).equals(der)) throw new AccordError('KEY_MALFORMED', 'not the canonical DER of the key');
+  // The key's numbers encoded anew must give the same bytes: this refuses trailing bytes, compressed points (which a key
+  // remembers and exports again) and curves spelled out by their parameters.
+  const canonical = guarded(() => createPublicKey({ key: exportPublicJwk(key), format: 'jwk' }));
+  if (!exportSpki(canonical).equals(der)) throw new AccordError('KEY_MALFORMED', 'not the canonical DER of the key');
   return checked(key);
 }
 
@@ -112,6 +114,16 @@ export function importPublicJwk(jwk: JsonValue, use: 'sig' | 'enc'): KeyObject {
   }
   refuseOtherAlgorithm(jwk, key, use);
   return checked(key);
+}
+
+/**
+ * Reads a JWK to verify with, and keeps the algorithm it was declared for: an RSA key of another's key set must not be
+ * used with whatever algorithm a token names. @throws as importPublicJwk
+ */
+export function importVerificationJwk(jwk: JsonValue): { key: KeyObject; alg: SignatureAlgorithm | null } {
+  const key = importPublicJwk(jwk, 'sig');
+  const alg = isJsonObject(jwk) ? jwk['alg'] : null;
+  return { key, alg: isSignatureAlgorithm(alg) ? alg : null };
 }
 
 function publicMembers(jwk: JsonObject): JsonObject {
@@ -174,6 +186,7 @@ function guarded(read: () => KeyObject): KeyObject {
   try {
     return read();
   } catch (error) {
+    if (error instanceof AccordError) throw error;
     throw new AccordError('KEY_MALFORMED', '', { cause: error });
   }
 }
