@@ -204,6 +204,7 @@ export const PROBLEMS = {
   PROVIDER_BUSY: row(503, "The provider's server takes no more requests; nothing was done", 'caller', 'Try again after the time in Retry-After.'),
   PROVIDER_REFUSED_MESSAGE: row(502, "The provider's server did not accept the message", 'caller', 'The outcome is unknown until settled: `accord call --settle ID`.'),
   OUTCOME_UNKNOWN: row(504, 'It is not known whether the provider worked on the request', 'caller', 'Settle it with `accord call --settle ID` before you send it again.'),
+  ANSWER_NOT_LOGGED: row(500, 'The answer could not be logged, so it was not given', 'peer', 'Settle the request once the provider has repaired its log.'),
   OUTCOME_VOID: row(409, 'The request never ran and never will', 'caller', 'Send a new request.'),
   NOTHING_TO_SETTLE: row(404, 'This server sent no request of that id', 'caller', 'Check the id.'),
   BACKEND_UNREACHABLE: row(502, "The provider's backend was not reached", 'caller', 'Tell the provider.'),

@@ -1,0 +1,13 @@
+// Message ids: UUIDv7 (RFC 9562 section 5.7). Time-ordered, so that an index over them stays local however many there
+// are; 74 random bits, so that nobody guesses one.
+import { randomBytes } from 'node:crypto';
+
+/** A fresh id, lower case. @param nowMs wall-clock milliseconds */
+export function newMessageId(nowMs: number): string {
+  const bytes = randomBytes(16);
+  bytes.writeUIntBE(nowMs, 0, 6);
+  bytes.writeUInt8((bytes.readUInt8(6) & 0x0f) | 0x70, 6);
+  bytes.writeUInt8((bytes.readUInt8(8) & 0x3f) | 0x80, 8);
+  const hex = bytes.toString('hex');
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+}

@@ -1,0 +1,41 @@
+// An access right: what a provider allows one consumer subsystem at one of its services (DESIGN: who may ask for what).
+// Written by the provider's own administrator, read by `decide`.
+import { type Static, Type } from '@sinclair/typebox';
+import { METHODS } from './context.ts';
+import { SERVICE_ID_PATTERN, SUBSYSTEM_ID_PATTERN } from './identifiers.ts';
+import { Basis, PURPOSE_PATTERN } from './statement.ts';
+
+const closed = { additionalProperties: false };
+
+/** Method (or `*`) and path glob: `*` is one segment (possibly empty), `**` any number, `\` escapes one character. */
+export const EndpointRule = Type.Object(
+  {
+    method: Type.Union([Type.Literal('*'), ...METHODS.map((method) => Type.Literal(method))]),
+    path: Type.String({ minLength: 1, maxLength: 1024, pattern: '^(?:/|\\*\\*$)' }),
+  },
+  closed,
+);
+
+export const AccessRight = Type.Object(
+  {
+    id: Type.String({ pattern: '^[0-9a-f-]{36}$' }),
+    client: Type.String({ pattern: SUBSYSTEM_ID_PATTERN }),
+    service: Type.String({ pattern: SERVICE_ID_PATTERN }),
+    endpoints: Type.Array(EndpointRule, { minItems: 1, maxItems: 200 }),
+    bases: Type.Array(Basis, { minItems: 1, maxItems: 3, uniqueItems: true }),
+    /** Purposes that may be named; an empty list means that none has to be, and none may. */
+    purposes: Type.Array(Type.String({ pattern: PURPOSE_PATTERN }), { maxItems: 100, uniqueItems: true }),
+    /** For the basis `law`: the statute, and the form of the case number (# digit, A letter, others literal). */
+    statute: Type.Union([Type.String({ minLength: 1, maxLength: 300 }), Type.Null()]),
+    casePattern: Type.Union([Type.String({ minLength: 1, maxLength: 64 }), Type.Null()]),
+    notBeforeMs: Type.Integer({ minimum: 0 }),
+    notAfterMs: Type.Integer({ minimum: 0 }),
+    /** Requests allowed per day (UTC), or null for no quota. */
+    quotaPerDay: Type.Union([Type.Integer({ minimum: 1, maximum: 1_000_000_000 }), Type.Null()]),
+    retention: Type.String({ pattern: '^[a-z][a-z0-9-]{0,31}$' }),
+  },
+  closed,
+);
+
+export type EndpointRule = Static<typeof EndpointRule>;
+export type AccessRight = Static<typeof AccessRight>;

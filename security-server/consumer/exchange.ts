@@ -1,0 +1,280 @@
+// The consumer's side of one exchange, in the protocol's order: resolve → build → sign → log → seal → send → open →
+// verify → match → log → answer. Nothing leaves before its record is durable, and no answer is shown before its own is.
+//
+// A crash before the request entry is durable: nothing was sent. After it: the outcome is unknown to this server until
+// it is settled; the department sees that in `accord log show` and asks with the message id.
+import { setTimeout as delay } from 'node:timers/promises';
+import type { ConfigurationSnapshot, ServerEntry } from '#core/configuration/snapshot.ts';
+import { newMessageId } from '#core/message-id.ts';
+import { type AnswerContext, parseAnswerContext } from '#schemas/context.ts';
+import { subsystemOfService } from '#schemas/identifiers.ts';
+import { AccordError, type ProblemCode } from '#schemas/problems.ts';
+import type { Statement } from '#schemas/statement.ts';
+import { openMessage } from '#security-server/envelope/incoming.ts';
+import { draft, type SignedMessage, sealMessage, sign } from '#security-server/envelope/outgoing.ts';
+import type { VerifiedMessage } from '#security-server/envelope/verify.ts';
+import type { Delivery } from '#security-server/peer/link.ts';
+import { recordOf } from '#security-server/records.ts';
+import type { ServerParts } from '#security-server/server-parts.ts';
+import type { Call } from './call.ts';
+
+const MAX_ATTEMPTS = 3;
+const RETRY_DELAY_MS = 100;
+const MAX_RETRY_DELAY_MS = 2_000;
+
+export interface Evidence {
+  /** SHA-256 of the request statement, base64url. */
+  requestHash: string;
+  /** This server's entry of the request; of the answer, when there is one. */
+  log: { origin: string; request: number; answer: number | null };
+  /** The provider's entry of the request, as its signed answer states it. */
+  provider: { server: string; log: { origin: string; index: number }; decisionHash: string | null } | null;
+}
+
+export type Outcome = 'ok' | 'refused' | 'not-sent' | 'provider-error' | 'unknown';
+
+export interface LookupResult {
+  id: string;
+  outcome: Outcome;
+  /** `OK` or the code that explains the outcome; `detail` may be shown to the caller. */
+  code: 'OK' | ProblemCode | string;
+  detail: string;
+  answer: { context: AnswerContext; body: Buffer } | null;
+  evidence: Evidence;
+  retryAfterMs: number | null;
+}
+
+/** A signed request whose entry in the log is durable; only this may be sent. */
+export interface LoggedRequest {
+  signed: SignedMessage;
+  seq: number;
+}
+
+/**
+ * Runs one exchange.
+ * @throws before anything is logged: CLIENT_NOT_HERE, SERVICE_UNKNOWN, PROVIDER_UNKNOWN, CONFIGURATION_TOO_OLD, and
+ *   LOG_UNAVAILABLE, LOG_BUSY, KEY_UNUSABLE; afterwards every end is a LookupResult
+ */
+export async function exchange(server: ServerParts, call: Call): Promise<LookupResult> {
+  const startedMs = server.clock.monotonicMs();
+  const snapshot = usableConfiguration(server, call.client);
+  const providers = resolveProvider(snapshot, call.service);
+  const request = await buildSignLog(server, snapshot, call, providers);
+  const deadlineMs = startedMs + call.deadlineMs;
+  const { delivery, peer } = await sendUntil(server, providers, request, deadlineMs);
+  const result = await conclude(server, request, peer, delivery);
+  server.metrics.exchange({
+    side: 'consumer',
+    id: result.id,
+    peer: peer.id,
+    client: call.client,
+    service: call.service,
+    outcome: result.outcome,
+    code: result.code,
+    status: result.answer?.context.status ?? 0,
+    durationMs: server.clock.monotonicMs() - startedMs,
+    requestBytes: call.body.length,
+    answerBytes: result.answer?.body.length ?? 0,
+  });
+  return result;
+}
+
+function usableConfiguration(server: ServerParts, client: string): ConfigurationSnapshot {
+  const snapshot = server.configuration.current();
+  if (server.configuration.freshness() === 'too-old') throw new AccordError('CONFIGURATION_TOO_OLD');
+  if (!(snapshot.server(server.self)?.subsystems.has(client) ?? false))
+    throw new AccordError('CLIENT_NOT_HERE', client);
+  return snapshot;
+}
+
+function resolveProvider(snapshot: ConfigurationSnapshot, service: string): readonly ServerEntry[] {
+  const provider = subsystemOfService(service);
+  const servers = snapshot.serversOf(provider);
+  if (servers.length === 0) throw new AccordError('PROVIDER_UNKNOWN', provider);
+  if (snapshot.service(service) === undefined) throw new AccordError('SERVICE_UNKNOWN', service);
+  return servers;
+}
+
+async function buildSignLog(
+  server: ServerParts,
+  snapshot: ConfigurationSnapshot,
+  call: Call,
+  providers: readonly ServerEntry[],
+): Promise<LoggedRequest> {
+  const nowMs = server.clock.nowMs();
+  const to = providers[0] as ServerEntry;
+  const drafted = draft(
+    {
+      id: newMessageId(nowMs),
+      kind: 'request',
+      from: server.self,
+      to: to.id,
+      client: call.client,
+      service: call.service,
+      at: nowMs,
+      purpose: call.purpose,
+      basis: call.basis,
+      configuration: { version: snapshot.version, hash: snapshot.hash },
+    },
+    call.context,
+    call.body,
+  );
+  const signed = await sign(drafted, server.signer);
+  const { id } = drafted.statement;
+  const facts = { kind: 'request-sent' as const, id, peer: to.id, code: 'OK', retention: 'standard' };
+  const { seq } = await server.log.append(recordOf(signed, facts));
+  return { signed, seq };
+}
+
+/** Sends; again, with the same id, only while nothing was sent and the deadline allows. */
+async function sendUntil(
+  server: ServerParts,
+  providers: readonly ServerEntry[],
+  { signed }: LoggedRequest,
+  deadlineMs: number,
+): Promise<{ delivery: Delivery; peer: ServerEntry }> {
+  const peer = providers.find((one) => one.id === signed.statement.to) ?? (providers[0] as ServerEntry);
+  for (let attempt = 1; ; attempt += 1) {
+    const remainingMs = deadlineMs - server.clock.monotonicMs();
+    const delivery = await sendOnce(server, peer, signed, remainingMs);
+    if (delivery.state !== 'not-sent' || attempt >= MAX_ATTEMPTS) return { delivery, peer };
+    const waitMs = Math.min(delivery.retryAfterMs ?? RETRY_DELAY_MS * attempt, MAX_RETRY_DELAY_MS);
+    if (server.clock.monotonicMs() + waitMs >= deadlineMs) return { delivery, peer };
+    await delay(waitMs);
+  }
+}
+
+/** Seals for the peer and hands the message to the link. */
+export async function sendOnce(
+  server: ServerParts,
+  peer: ServerEntry,
+  signed: SignedMessage,
+  timeoutMs: number,
+): Promise<Delivery> {
+  if (timeoutMs <= 0) {
+    return { state: 'not-sent', code: 'PROVIDER_UNREACHABLE', detail: 'deadline passed', retryAfterMs: null };
+  }
+  const ticket = await server.channels.to(peer);
+  const message = sealMessage(signed, 'request', signed.statement.id, ticket);
+  return server.link.send(peer, message, timeoutMs);
+}
+
+/** Turns what is known of the delivery into a result, logging the answer or the fact that nothing was sent. */
+async function conclude(
+  server: ServerParts,
+  request: LoggedRequest,
+  peer: ServerEntry,
+  delivery: Delivery,
+): Promise<LookupResult> {
+  const { statement, statementHash } = request.signed;
+  const evidence: Evidence = {
+    requestHash: statementHash,
+    log: { origin: server.log.origin, request: request.seq, answer: null },
+    provider: null,
+  };
+  const open = { id: statement.id, answer: null, evidence, retryAfterMs: null };
+  if (delivery.state === 'not-sent') {
+    await logNotSent(server, request, delivery.code);
+    const { code, detail, retryAfterMs } = delivery;
+    return { ...open, outcome: 'not-sent', code, detail, retryAfterMs };
+  }
+  if (delivery.state === 'unknown')
+    return { ...open, outcome: 'unknown', code: delivery.code, detail: delivery.detail };
+  try {
+    const message = await receive(server, peer, delivery.bytes, statement, statementHash);
+    return await accept(server, request, message, peer);
+  } catch (error) {
+    if (!(error instanceof AccordError)) throw error;
+    server.metrics.unverified(error.code);
+    server.logger.warn({ id: statement.id, peer: peer.id, code: error.code, detail: error.detail }, 'answer refused');
+    return { ...open, outcome: 'unknown', code: 'OUTCOME_UNKNOWN', detail: error.code };
+  }
+}
+
+/** Opens and verifies an answer and matches it to its request. @throws ANSWER_MISMATCH and what `verify` throws */
+export async function receive(
+  server: ServerParts,
+  peer: ServerEntry,
+  bytes: Buffer,
+  request: Statement,
+  requestHash: string,
+): Promise<VerifiedMessage> {
+  const opened = await openMessage(bytes, 'answer', peer, server.self, server.channels);
+  const message = server.verifier.verify(opened, server.configuration.current(), server.clock.nowMs());
+  const { statement } = message;
+  if (message.frameId !== request.id) throw new AccordError('ANSWER_MISMATCH', 'message id');
+  mustAnswer(statement, request, requestHash);
+  return message;
+}
+
+/** An answer repeats what was asked and names the request's exact bytes. @throws ANSWER_MISMATCH */
+export function mustAnswer(answer: Statement, request: Statement, requestHash: string): void {
+  for (const member of ['client', 'service', 'purpose', 'basis'] as const) {
+    if (answer[member] !== request[member]) throw new AccordError('ANSWER_MISMATCH', member);
+  }
+  if (answer.request !== requestHash) throw new AccordError('ANSWER_MISMATCH', 'request hash');
+}
+
+/** Logs a verified answer durably; only then may it be shown. @throws LOG_UNAVAILABLE, CONTEXT_MALFORMED */
+export async function accept(
+  server: ServerParts,
+  request: LoggedRequest,
+  message: VerifiedMessage,
+  peer: ServerEntry,
+): Promise<LookupResult> {
+  const context = parseAnswerContext(message.head.context);
+  if (context.body.length !== message.body.length) throw new AccordError('CONTEXT_MALFORMED', 'body length');
+  const { statement, head, body } = message;
+  const isRefusal = statement.kind === 'refusal';
+  const facts = {
+    kind: isRefusal ? ('refusal-received' as const) : ('response-received' as const),
+    id: request.signed.statement.id,
+    peer: peer.id,
+    code: context.code,
+    retention: 'standard',
+  };
+  const { seq } = await server.log.append(
+    recordOf({ ...head, statementBytes: head.statement, statement, body }, facts),
+  );
+  const evidence: Evidence = {
+    requestHash: request.signed.statementHash,
+    log: { origin: server.log.origin, request: request.seq, answer: seq },
+    provider: {
+      server: peer.id,
+      log: statement.log ?? { origin: '', index: 0 },
+      decisionHash: statement.decisionHash ?? null,
+    },
+  };
+  const outcome = outcomeOf(isRefusal, context.code);
+  const answer = { context, body };
+  const { id } = request.signed.statement;
+  return { id, outcome, code: context.code, detail: '', answer, evidence, retryAfterMs: null };
+}
+
+function outcomeOf(isRefusal: boolean, code: string): Outcome {
+  // The peer has seen this id before, so an earlier attempt did arrive: what became of that one is not said here.
+  if (isRefusal && code === 'MESSAGE_REPLAYED') return 'unknown';
+  if (isRefusal) return 'refused';
+  return code === 'OK' ? 'ok' : 'provider-error';
+}
+
+/** The request's entry is durable, so the log also says that it never left. */
+async function logNotSent(server: ServerParts, { signed }: LoggedRequest, code: string): Promise<void> {
+  const { statement } = signed;
+  const { client, service, purpose, basis } = statement;
+  await server.log.append({
+    kind: 'summary',
+    id: statement.id,
+    peer: statement.to,
+    client,
+    service,
+    purpose,
+    basis,
+    code: `NOT_SENT_${code}`,
+    decisionHash: null,
+    configurationVersion: statement.configuration.version,
+    retention: 'standard',
+    evidence: null,
+    sealed: null,
+  });
+}

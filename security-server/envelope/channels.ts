@@ -1,0 +1,63 @@
+// Tickets in use: the ones this process made for its peers, and the ones peers sent that were opened here. Opening
+// costs a key agreement, so opened tickets are kept under the hash of their exact JWE and the TLS peer until they
+// expire; nothing of it is state another node would lack.
+import type { KeyObject } from 'node:crypto';
+import { sha256 } from '#certs/commitment.ts';
+import { importPublicJwk } from '#certs/keys.ts';
+import { makeTicket, openTicket, type Ticket } from '#certs/ticket.ts';
+import type { Clock } from '#core/clock.ts';
+import type { ServerEntry } from '#core/configuration/snapshot.ts';
+import type { ServerId } from '#schemas/identifiers.ts';
+import { CLOCK_WINDOW_MS, MAX_OPEN_TICKETS, TICKET_LIFETIME_MS } from '#schemas/limits.ts';
+import { AccordError } from '#schemas/problems.ts';
+
+export interface Channels {
+  /** A ticket for sending to `peer`, made when the last one is used up. @throws PEER_KEY_MISSING */
+  to(peer: ServerEntry): Promise<Ticket>;
+  /** Opens a ticket that arrived over TLS from `from`. @throws TICKET_REFUSED */
+  open(jwe: string, from: ServerId): Promise<Ticket>;
+}
+
+/** @param keyFor this server's private encryption keys by kid (RFC 7638 thumbprint) */
+export function openChannels(self: ServerId, keyFor: (kid: string) => KeyObject | undefined, clock: Clock): Channels {
+  const outgoing = new Map<string, Promise<Ticket>>();
+  const opened = new Map<string, Ticket>();
+
+  async function fresh(peer: ServerEntry): Promise<Ticket> {
+    const nowMs = clock.nowMs();
+    const newest = peer.encryptionKeys
+      .filter((key) => key.notAfterMs > nowMs + TICKET_LIFETIME_MS)
+      .sort((a, b) => b.notAfterMs - a.notAfterMs)[0];
+    if (newest === undefined) throw new AccordError('PEER_KEY_MISSING', peer.id);
+    return makeTicket(self, peer.id, { kid: newest.kid, key: importPublicJwk(newest.jwk, 'enc') }, nowMs);
+  }
+
+  async function to(peer: ServerEntry): Promise<Ticket> {
+    const kids = peer.encryptionKeys.map((key) => key.kid).join(' ');
+    const cacheKey = `${peer.id} ${kids}`;
+    const known = outgoing.get(cacheKey);
+    // Half a window of slack, so that no ticket expires between here and the receiver's clock.
+    if (known !== undefined && (await known).expiresAtMs > clock.nowMs() + CLOCK_WINDOW_MS) return known;
+    for (const stale of outgoing.keys()) if (stale.startsWith(`${peer.id} `)) outgoing.delete(stale);
+    const made = fresh(peer);
+    outgoing.set(cacheKey, made);
+    made.catch(() => outgoing.delete(cacheKey));
+    return made;
+  }
+
+  async function open(jwe: string, from: ServerId): Promise<Ticket> {
+    const nowMs = clock.nowMs();
+    const cacheKey = `${sha256(jwe)} ${from}`;
+    const known = opened.get(cacheKey);
+    if (known !== undefined && known.expiresAtMs > nowMs) return known;
+    const ticket = await openTicket(jwe, from, self, keyFor, nowMs);
+    if (opened.size >= MAX_OPEN_TICKETS) {
+      const oldest = opened.keys().next();
+      if (!oldest.done) opened.delete(oldest.value);
+    }
+    opened.set(cacheKey, ticket);
+    return ticket;
+  }
+
+  return { to, open };
+}

@@ -1,0 +1,104 @@
+// The peer message on the wire, inside mutual TLS: what stands in the clear between two servers (kind, id, ticket,
+// salts) and the two sealed parts. Every clear field takes part in the sealing key, so none can be changed unseen.
+//
+//   'ACM1' ‖ kind u8 ‖ text id ‖ text ticket ‖ salt(head) ‖ field sealed head ‖ salt(body) ‖ field sealed body
+//
+// The sealed head holds the statement, its signature, the context and the salts of the commitments; see `Head`.
+import type { StatementSignature } from '#certs/batch.ts';
+import { COMMITMENT_SALT_BYTES } from '#certs/commitment.ts';
+import { SEAL_SALT_BYTES, sealedLength } from '#certs/seal.ts';
+import { ByteReader, ByteWriter } from '#schemas/bytes.ts';
+import {
+  MAX_BATCH_PATH,
+  MAX_BODY_BYTES,
+  MAX_CONTEXT_BYTES,
+  MAX_SIGNATURE_BYTES,
+  MAX_STATEMENT_BYTES,
+  MAX_TICKET_BYTES,
+} from '#schemas/limits.ts';
+import { AccordError } from '#schemas/problems.ts';
+import { MESSAGE_ID_PATTERN } from '#schemas/statement.ts';
+
+export const PEER_MEDIA_TYPE = 'application/accord-message';
+const MAGIC = Buffer.from('ACM1');
+const HASH_BYTES = 32;
+const KINDS = ['request', 'answer'] as const;
+const MESSAGE_ID = new RegExp(MESSAGE_ID_PATTERN);
+const MAX_HEAD_BYTES = MAX_STATEMENT_BYTES + MAX_SIGNATURE_BYTES + MAX_CONTEXT_BYTES + 1024;
+
+export interface Frame {
+  kind: (typeof KINDS)[number];
+  /** The message id of the request; an answer carries the id it answers. */
+  id: string;
+  ticket: string;
+  headSalt: Buffer;
+  sealedHead: Buffer;
+  bodySalt: Buffer;
+  sealedBody: Buffer;
+}
+
+/** The plaintext of the sealed head. */
+export interface Head {
+  statement: Buffer;
+  signature: StatementSignature;
+  context: Buffer;
+  contextSalt: Buffer;
+  bodySalt: Buffer;
+}
+
+export function encodeFrame(frame: Frame): Buffer {
+  return new ByteWriter()
+    .raw(MAGIC)
+    .u8(KINDS.indexOf(frame.kind))
+    .text(frame.id)
+    .text(frame.ticket)
+    .raw(frame.headSalt)
+    .field(frame.sealedHead)
+    .raw(frame.bodySalt)
+    .field(frame.sealedBody)
+    .end();
+}
+
+/** @throws MESSAGE_MALFORMED */
+export function decodeFrame(bytes: Uint8Array): Frame {
+  const reader = new ByteReader(bytes);
+  if (!reader.raw(MAGIC.length).equals(MAGIC)) throw new AccordError('MESSAGE_MALFORMED', 'not a peer message');
+  const kind = KINDS[reader.u8()];
+  if (kind === undefined) throw new AccordError('MESSAGE_MALFORMED', 'unknown kind');
+  const frame: Frame = {
+    kind,
+    id: reader.text(64),
+    ticket: reader.text(MAX_TICKET_BYTES),
+    headSalt: reader.raw(SEAL_SALT_BYTES),
+    sealedHead: reader.field(sealedLength(MAX_HEAD_BYTES)),
+    bodySalt: reader.raw(SEAL_SALT_BYTES),
+    sealedBody: reader.field(sealedLength(MAX_BODY_BYTES)),
+  };
+  reader.end();
+  if (!MESSAGE_ID.test(frame.id)) throw new AccordError('MESSAGE_MALFORMED', 'message id');
+  return frame;
+}
+
+export function encodeHead(head: Head): Buffer {
+  const { jws, index, size, path } = head.signature;
+  const writer = new ByteWriter().field(head.statement).text(jws).u32(index).u32(size).u8(path.length);
+  for (const hash of path) writer.raw(hash);
+  return writer.field(head.context).raw(head.contextSalt).raw(head.bodySalt).end();
+}
+
+/** @throws MESSAGE_MALFORMED */
+export function decodeHead(bytes: Uint8Array): Head {
+  const reader = new ByteReader(bytes);
+  const statement = reader.field(MAX_STATEMENT_BYTES);
+  const jws = reader.text(MAX_SIGNATURE_BYTES);
+  const index = reader.u32();
+  const size = reader.u32();
+  const pathLength = reader.u8();
+  if (pathLength > MAX_BATCH_PATH) throw new AccordError('MESSAGE_MALFORMED', 'audit path too long');
+  const path = Array.from({ length: pathLength }, () => reader.raw(HASH_BYTES));
+  const context = reader.field(MAX_CONTEXT_BYTES);
+  const contextSalt = reader.raw(COMMITMENT_SALT_BYTES);
+  const bodySalt = reader.raw(COMMITMENT_SALT_BYTES);
+  reader.end();
+  return { statement, signature: { jws, index, size, path }, context, contextSalt, bodySalt };
+}

@@ -1,0 +1,46 @@
+// Opening and verifying a peer message, in the order the protocol lists: seal, form, addressee, registration, chain,
+// signature, commitments, time. The peer controls every byte; nothing of it is used before `verify` returned, and only
+// `verify` makes a `VerifiedMessage`.
+import { sha256 } from '#certs/commitment.ts';
+import { unseal } from '#certs/seal.ts';
+import type { ServerEntry } from '#core/configuration/snapshot.ts';
+import type { ServerId } from '#schemas/identifiers.ts';
+import { AccordError } from '#schemas/problems.ts';
+import { parseStatement, type Statement } from '#schemas/statement.ts';
+import type { Channels } from './channels.ts';
+import { decodeFrame, decodeHead, type Frame, type Head } from './frame.ts';
+
+export interface OpenedMessage {
+  peer: ServerEntry;
+  frameId: string;
+  head: Head;
+  statement: Statement;
+  statementHash: string;
+  body: Buffer;
+}
+
+/**
+ * Decodes and unseals. `peer` is the server whose pinned certificate the TLS connection showed.
+ * @throws MESSAGE_MALFORMED, TICKET_REFUSED, SEAL_BROKEN, STATEMENT_MALFORMED, SENDER_WRONG, ADDRESSEE_WRONG
+ */
+export async function openMessage(
+  bytes: Uint8Array,
+  kind: Frame['kind'],
+  peer: ServerEntry,
+  self: ServerId,
+  channels: Channels,
+): Promise<OpenedMessage> {
+  const frame = decodeFrame(bytes);
+  if (frame.kind !== kind) throw new AccordError('MESSAGE_MALFORMED', `expected a message of kind ${kind}`);
+  const ticket = await channels.open(frame.ticket, peer.id);
+  const binding = { kind, ticketHash: ticket.hash, from: peer.id, to: self, id: frame.id };
+  const head = decodeHead(unseal(frame.sealedHead, ticket.secret, frame.headSalt, { ...binding, part: 'head' }));
+  const body = unseal(frame.sealedBody, ticket.secret, frame.bodySalt, { ...binding, part: 'body' });
+  const statement = parseStatement(head.statement);
+  if (statement.from !== peer.id) throw new AccordError('SENDER_WRONG', `from is not ${peer.id}`);
+  if (statement.to !== self) throw new AccordError('ADDRESSEE_WRONG', `to is not ${self}`);
+  const isRequest = statement.kind === 'request' || statement.kind === 'settlement';
+  if (isRequest !== (kind === 'request')) throw new AccordError('MESSAGE_MALFORMED', 'kind of statement and message');
+  if (isRequest && statement.id !== frame.id) throw new AccordError('MESSAGE_MALFORMED', 'id of statement and message');
+  return { peer, frameId: frame.id, head, statement, statementHash: sha256(head.statement), body };
+}

@@ -1,0 +1,67 @@
+// Making a peer message: statement and context are built and committed, then signed, then (after the caller has made
+// the record durable) sealed to the peer. Three steps with three types, so that sealing what was not signed, or sending
+// what was not logged, does not compile.
+import { randomBytes } from 'node:crypto';
+import type { StatementSignature } from '#certs/batch.ts';
+import { COMMITMENT_SALT_BYTES, commit, sha256 } from '#certs/commitment.ts';
+import { SEAL_SALT_BYTES, seal } from '#certs/seal.ts';
+import type { Ticket } from '#certs/ticket.ts';
+import { encodeStatement, type Statement } from '#schemas/statement.ts';
+import { encodeFrame, encodeHead, type Frame } from './frame.ts';
+import type { StatementSigner } from './signer.ts';
+
+/** A statement whose parts are committed, not yet signed. */
+export interface Draft {
+  statement: Statement;
+  statementBytes: Buffer;
+  /** SHA-256 of the statement's exact bytes, base64url. */
+  statementHash: string;
+  context: Buffer;
+  contextSalt: Buffer;
+  body: Buffer;
+  bodySalt: Buffer;
+}
+
+export interface SignedMessage extends Draft {
+  signature: StatementSignature;
+}
+
+/** Commits context and body with fresh salts and fixes the statement's bytes. */
+export function draft(fields: Omit<Statement, 'v' | 'context' | 'body'>, context: Buffer, body: Buffer): Draft {
+  const contextSalt = randomBytes(COMMITMENT_SALT_BYTES);
+  const bodySalt = randomBytes(COMMITMENT_SALT_BYTES);
+  const statement: Statement = {
+    v: 1,
+    ...fields,
+    context: { commitment: commit(contextSalt, context) },
+    body: { commitment: commit(bodySalt, body) },
+  };
+  const statementBytes = encodeStatement(statement);
+  return { statement, statementBytes, statementHash: sha256(statementBytes), context, contextSalt, body, bodySalt };
+}
+
+/** @throws KEY_UNUSABLE */
+export async function sign(message: Draft, signer: StatementSigner): Promise<SignedMessage> {
+  return { ...message, signature: await signer.sign(message.statementBytes) };
+}
+
+/**
+ * Seals a signed message for one peer.
+ * @param id the message id of the request, also for an answer
+ */
+export function sealMessage(message: SignedMessage, kind: Frame['kind'], id: string, ticket: Ticket): Buffer {
+  const { statementBytes: statement, signature, context, contextSalt, bodySalt, body } = message;
+  const head = encodeHead({ statement, signature, context, contextSalt, bodySalt });
+  const binding = { kind, ticketHash: ticket.hash, from: ticket.from, to: ticket.to, id };
+  const headSeal = randomBytes(SEAL_SALT_BYTES);
+  const bodySeal = randomBytes(SEAL_SALT_BYTES);
+  return encodeFrame({
+    kind,
+    id,
+    ticket: ticket.jwe,
+    headSalt: headSeal,
+    sealedHead: seal(head, ticket.secret, headSeal, { ...binding, part: 'head' }),
+    bodySalt: bodySeal,
+    sealedBody: seal(body, ticket.secret, bodySeal, { ...binding, part: 'body' }),
+  });
+}

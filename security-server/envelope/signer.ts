@@ -1,0 +1,51 @@
+// Signs what this server says. Everything said in one turn of the event loop is one batch: one tree, one signature
+// (DESIGN: the batch is the unit of work). At low load a batch holds one statement and its path is empty.
+import type { KeyObject } from 'node:crypto';
+import type { SignatureAlgorithm } from '#certs/algorithms.ts';
+import { type StatementSignature, signBatch } from '#certs/batch.ts';
+import type { Clock } from '#core/clock.ts';
+import { MAX_BATCH_STATEMENTS } from '#schemas/limits.ts';
+import { AccordError } from '#schemas/problems.ts';
+
+export interface StatementSigner {
+  /** Resolves in this turn's end with the statement's place in the batch. @throws KEY_UNUSABLE */
+  sign(statement: Buffer): Promise<StatementSignature>;
+}
+
+interface Waiting {
+  statement: Buffer;
+  resolve: (signature: StatementSignature) => void;
+  reject: (error: unknown) => void;
+}
+
+/** @param certificateHash x5t#S256 of the registered signing certificate, base64url */
+export function openSigner(
+  key: { alg: SignatureAlgorithm; key: KeyObject },
+  certificateHash: string,
+  clock: Clock,
+): StatementSigner {
+  let waiting: Waiting[] = [];
+
+  function flush(): void {
+    const batch = waiting.slice(0, MAX_BATCH_STATEMENTS);
+    waiting = waiting.slice(MAX_BATCH_STATEMENTS);
+    if (waiting.length > 0) setImmediate(flush);
+    try {
+      const issuedAtSeconds = Math.floor(clock.nowMs() / 1000);
+      const statements = batch.map((one) => one.statement);
+      const signatures = signBatch(statements, key, certificateHash, issuedAtSeconds);
+      for (const [index, one] of batch.entries()) one.resolve(signatures[index] as StatementSignature);
+    } catch (cause) {
+      const error = new AccordError('KEY_UNUSABLE', 'the signing key did not sign', { cause });
+      for (const one of batch) one.reject(error);
+    }
+  }
+
+  return {
+    sign: (statement) =>
+      new Promise((resolve, reject) => {
+        if (waiting.length === 0) setImmediate(flush);
+        waiting.push({ statement, resolve, reject });
+      }),
+  };
+}

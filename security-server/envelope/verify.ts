@@ -1,0 +1,113 @@
+// The verification of an opened peer message; reads like the protocol's list. Judged under this server's own newest
+// configuration: the version the statement names is evidence, not law.
+import { type KeyObject, X509Certificate } from 'node:crypto';
+import { type BatchClaims, readBatch, standsIn, verifyBatch } from '#certs/batch.ts';
+import { opens, sha256 } from '#certs/commitment.ts';
+import { validatePath } from '#certs/path.ts';
+import type { ConfigurationSnapshot, RegisteredCertificate } from '#core/configuration/snapshot.ts';
+import { subsystemOfService } from '#schemas/identifiers.ts';
+import { CLOCK_WINDOW_MS } from '#schemas/limits.ts';
+import { AccordError } from '#schemas/problems.ts';
+import type { OpenedMessage } from './incoming.ts';
+
+declare const verifiedBrand: unique symbol;
+/** Only `verify` makes one: every check of the list below has passed. */
+export type VerifiedMessage = OpenedMessage & { readonly [verifiedBrand]: true };
+
+const MAX_REMEMBERED = 20_000;
+
+export interface Verifier {
+  /** @throws the code of the first check that fails; `nowMs` is wall-clock time */
+  verify(message: OpenedMessage, snapshot: ConfigurationSnapshot, nowMs: number): VerifiedMessage;
+}
+
+/** Keeps what needs computing once: the public key and chain of each certificate, and each batch signature. */
+export function openVerifier(): Verifier {
+  const keys = new Map<string, { key: KeyObject; notBeforeMs: number; notAfterMs: number }>();
+  const signatures = new Set<string>();
+
+  /** Chain and validity; remembered per configuration, because trust anchors change only with it. */
+  function signingKey(certificate: RegisteredCertificate, snapshot: ConfigurationSnapshot, nowMs: number): KeyObject {
+    const cacheKey = `${certificate.hash} ${snapshot.hash}`;
+    let known = keys.get(cacheKey);
+    if (known === undefined) {
+      const { anchors, intermediates } = snapshot.trust;
+      const verdict = validatePath({
+        leaf: certificate.der,
+        intermediates: [...intermediates],
+        anchors: anchors.map((der) => ({ der })),
+        atMs: nowMs,
+        purpose: 'sign',
+      });
+      if (!verdict.valid) throw new AccordError('CERTIFICATE_INVALID', verdict.code);
+      const parsed = new X509Certificate(certificate.der);
+      const times = verdict.path.map((der) => new X509Certificate(der));
+      known = {
+        key: parsed.publicKey,
+        notBeforeMs: Math.max(...times.map((one) => Date.parse(one.validFrom))),
+        notAfterMs: Math.min(...times.map((one) => Date.parse(one.validTo))),
+      };
+      remember(keys, cacheKey, known);
+    }
+    if (nowMs < known.notBeforeMs || nowMs > known.notAfterMs) {
+      throw new AccordError('CERTIFICATE_INVALID', 'outside its validity');
+    }
+    return known.key;
+  }
+
+  function checkSignature(claims: BatchClaims, jws: string, certificate: RegisteredCertificate, key: KeyObject): void {
+    const cacheKey = `${sha256(jws)} ${certificate.hash}`;
+    if (signatures.has(cacheKey)) return;
+    if (!verifyBatch(claims, key)) throw new AccordError('SIGNATURE_WRONG', 'the batch signature');
+    if (signatures.size >= MAX_REMEMBERED) signatures.clear();
+    signatures.add(cacheKey);
+  }
+
+  function verify(message: OpenedMessage, snapshot: ConfigurationSnapshot, nowMs: number): VerifiedMessage {
+    const { statement, head, peer, body } = message;
+    checkRegistration(message, snapshot);
+    const claims = readBatch(head.signature.jws);
+    const certificate = peer.signingCertificates.find((one) => one.hash === claims.certificateHash);
+    if (certificate === undefined || snapshot.isDistrusted(certificate.hash)) {
+      throw new AccordError('CERTIFICATE_NOT_REGISTERED', peer.id);
+    }
+    const key = signingKey(certificate, snapshot, nowMs);
+    if (claims.size !== head.signature.size) throw new AccordError('BATCH_MALFORMED', 'size');
+    if (!standsIn(claims, head.statement, head.signature.index, head.signature.path)) {
+      throw new AccordError('SIGNATURE_WRONG', 'the statement does not stand in the signed batch');
+    }
+    checkSignature(claims, head.signature.jws, certificate, key);
+    if (!opens(statement.context.commitment, head.contextSalt, head.context)) {
+      throw new AccordError('COMMITMENT_WRONG', 'context');
+    }
+    if (!opens(statement.body.commitment, head.bodySalt, body)) throw new AccordError('COMMITMENT_WRONG', 'body');
+    const skewMs = Math.abs(statement.at - nowMs);
+    if (skewMs > CLOCK_WINDOW_MS || Math.abs(claims.issuedAtSeconds * 1000 - statement.at) > CLOCK_WINDOW_MS) {
+      throw new AccordError('CLOCK_OUT_OF_WINDOW', `${Math.round(skewMs / 1000)} s apart`);
+    }
+    return message as VerifiedMessage;
+  }
+
+  return { verify };
+}
+
+/** Who may say this: the client on the sender's server for requests, the service's subsystem there for answers. */
+function checkRegistration({ statement, peer }: OpenedMessage, snapshot: ConfigurationSnapshot): void {
+  const isAnswer = statement.kind === 'response' || statement.kind === 'refusal';
+  const speaker = isAnswer ? subsystemOfService(statement.service) : statement.client;
+  if (!peer.subsystems.has(speaker)) {
+    throw new AccordError(isAnswer ? 'SERVICE_NOT_ON_SERVER' : 'CLIENT_NOT_ON_SERVER', speaker);
+  }
+  const { version, hash } = statement.configuration;
+  if (version === snapshot.version && hash !== snapshot.hash) {
+    throw new AccordError('CONFIGURATION_CONFLICT', `version ${version}`);
+  }
+}
+
+function remember<K, V>(map: Map<K, V>, key: K, value: V): void {
+  if (map.size >= MAX_REMEMBERED) {
+    const oldest = map.keys().next();
+    if (!oldest.done) map.delete(oldest.value);
+  }
+  map.set(key, value);
+}

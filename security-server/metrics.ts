@@ -1,0 +1,90 @@
+// Prometheus metrics of one security server and the one structured line per exchange. Labels are closed sets; no
+// identifier of a person, member or message ever becomes a label.
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+
+export interface ExchangeLine {
+  side: 'consumer' | 'provider';
+  id: string;
+  peer: string;
+  client: string;
+  service: string;
+  outcome: string;
+  code: string;
+  status: number;
+  durationMs: number;
+  requestBytes: number;
+  answerBytes: number;
+}
+
+export interface Metrics {
+  registry: Registry;
+  exchange(line: ExchangeLine): void;
+  /** A peer message refused before its signature was verified, by code. */
+  unverified(code: string): void;
+  /** Counts since the last call, for the periodic summary entry in the log. */
+  takeUnverified(): Record<string, number>;
+}
+
+export function openMetrics(gauges: { inFlight: () => number; logSize: () => number; ready: () => number }): Metrics {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const registers = [registry];
+  const labelNames = ['side', 'outcome'];
+  const exchanges = new Counter({
+    name: 'accord_exchanges_total',
+    help: 'Exchanges by side and outcome',
+    labelNames,
+    registers,
+  });
+  const refusals = new Counter({
+    name: 'accord_refusals_total',
+    help: 'Exchanges that ended with another code than OK',
+    labelNames: ['side', 'code'],
+    registers,
+  });
+  const rejected = new Counter({
+    name: 'accord_unverified_messages_total',
+    help: 'Peer messages refused before their signature was verified',
+    labelNames: ['code'],
+    registers,
+  });
+  const seconds = new Histogram({
+    name: 'accord_exchange_duration_seconds',
+    help: 'Duration of an exchange on this server',
+    labelNames: ['side'],
+    buckets: [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
+    registers,
+  });
+  for (const [name, help, read] of [
+    ['accord_exchanges_in_flight', 'Exchanges under way', gauges.inFlight],
+    ['accord_log_entries', 'Entries in the message log', gauges.logSize],
+    ['accord_ready', '1 when the server takes exchanges', gauges.ready],
+  ] as const) {
+    new Gauge({
+      name,
+      help,
+      registers,
+      collect() {
+        this.set(read());
+      },
+    });
+  }
+  let pending: Record<string, number> = {};
+  return {
+    registry,
+    exchange(line) {
+      exchanges.inc({ side: line.side, outcome: line.outcome });
+      if (line.code !== 'OK') refusals.inc({ side: line.side, code: line.code });
+      seconds.observe({ side: line.side }, line.durationMs / 1000);
+    },
+    unverified(code) {
+      rejected.inc({ code });
+      pending[code] = (pending[code] ?? 0) + 1;
+    },
+    takeUnverified() {
+      const taken = pending;
+      pending = {};
+      return taken;
+    },
+  };
+}

@@ -1,0 +1,84 @@
+// The documented fallback form of the peer link: one POST per message over HTTP/1.1 on mutual TLS 1.3, the peer's
+// certificate pinned by hash to the registered ones and checked on every request. The peer controls the answer.
+import type { ServerEntry } from '#core/configuration/snapshot.ts';
+import type { BoundedClient, BoundedResponse } from '#core/http/client.ts';
+import type { ClientTls } from '#core/http/connect.ts';
+import { type TlsIdentity, tlsClientOptions } from '#core/http/mtls.ts';
+import { parseJson } from '#schemas/json.ts';
+import { MAX_PEER_MESSAGE_BYTES } from '#schemas/limits.ts';
+import { isAccordError } from '#schemas/problems.ts';
+import { PEER_MEDIA_TYPE } from '#security-server/envelope/frame.ts';
+import type { Delivery, PeerLink } from './link.ts';
+
+/** Where a security server takes messages from its peers. */
+export const PEER_PATH = '/peer/v1/messages';
+
+/** @param isRegistered whether this hash is a registered, trusted TLS certificate of that server, asked every time */
+export function openHttp1Link(
+  client: BoundedClient,
+  identity: TlsIdentity,
+  isRegistered: (peer: string, certificateHash: string) => boolean,
+): PeerLink {
+  // One object per peer: the client shares connections between requests that pass the same one.
+  const tls = new Map<string, ClientTls>();
+
+  function tlsFor(peer: ServerEntry): ClientTls {
+    let options = tls.get(peer.id);
+    if (options === undefined) {
+      options = tlsClientOptions(identity, (hash) => isRegistered(peer.id, hash));
+      tls.set(peer.id, options);
+    }
+    return options;
+  }
+
+  async function send(peer: ServerEntry, message: Buffer, timeoutMs: number): Promise<Delivery> {
+    try {
+      const answer = await client.request({
+        origin: peer.address,
+        method: 'POST',
+        path: PEER_PATH,
+        headers: [['content-type', PEER_MEDIA_TYPE]],
+        body: message,
+        timeoutMs,
+        maxResponseBytes: MAX_PEER_MESSAGE_BYTES,
+        tls: tlsFor(peer),
+      });
+      return readAnswer(answer);
+    } catch (error) {
+      if (isAccordError(error, 'PEER_UNREACHABLE')) {
+        const { detail } = error;
+        return { state: 'not-sent', code: 'PROVIDER_UNREACHABLE', detail, retryAfterMs: null };
+      }
+      if (isAccordError(error)) return { state: 'unknown', code: 'OUTCOME_UNKNOWN', detail: error.code };
+      throw error;
+    }
+  }
+
+  return { send, close: async () => {} };
+}
+
+/** Unsigned answers mean `unknown`, except 503: admission was refused before anything was done. */
+function readAnswer(answer: BoundedResponse): Delivery {
+  const header = (name: string) => answer.headers.find(([key]) => key.toLowerCase() === name)?.[1];
+  if (answer.status === 200 && header('content-type') === PEER_MEDIA_TYPE) {
+    return { state: 'answered', bytes: answer.body };
+  }
+  const detail = `${answer.status} ${problemCode(answer.body)}`.trim();
+  if (answer.status === 503) {
+    const seconds = Number(header('retry-after'));
+    const retryAfterMs = Number.isInteger(seconds) && seconds >= 0 && seconds <= 3600 ? seconds * 1000 : null;
+    return { state: 'not-sent', code: 'PROVIDER_BUSY', detail, retryAfterMs };
+  }
+  return { state: 'unknown', code: 'PROVIDER_REFUSED_MESSAGE', detail };
+}
+
+/** The code of an unsigned problem document: shown as a hint, never believed. */
+function problemCode(body: Buffer): string {
+  try {
+    const problem = parseJson(body, { maxBytes: 16_384, maxDepth: 4, maxValues: 64 });
+    const code = typeof problem === 'object' && problem !== null && 'code' in problem ? problem.code : undefined;
+    return typeof code === 'string' && /^[A-Z][A-Z0-9_]{1,63}$/.test(code) ? code : '';
+  } catch {
+    return '';
+  }
+}

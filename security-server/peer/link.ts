@@ -1,0 +1,15 @@
+// How a message gets to another security server. The exchange only knows this interface; HTTP/1.1 over mutual TLS is
+// its documented form, a framed link may stand beside it.
+import type { ServerEntry } from '#core/configuration/snapshot.ts';
+
+/** What became of one message. `not-sent`: the peer did not work on it and never will unless it is sent again. */
+export type Delivery =
+  | { state: 'answered'; bytes: Buffer }
+  | { state: 'not-sent'; code: 'PROVIDER_UNREACHABLE' | 'PROVIDER_BUSY'; detail: string; retryAfterMs: number | null }
+  | { state: 'unknown'; code: 'OUTCOME_UNKNOWN' | 'PROVIDER_REFUSED_MESSAGE'; detail: string };
+
+export interface PeerLink {
+  /** Sends one sealed message; resolves with what is known of it, never rejects for anything the peer does. */
+  send(peer: ServerEntry, message: Buffer, timeoutMs: number): Promise<Delivery>;
+  close(): Promise<void>;
+}

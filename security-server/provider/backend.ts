@@ -1,0 +1,93 @@
+// The call to the department's own backend or adapter. What was authorised is what is sent: method, path and query go
+// byte for byte behind the service's base URL. The consumer controls the request's context and body, the department's
+// backend the answer; neither may add a hop-by-hop header or a header that says who is asking.
+import type { BoundedClient } from '#core/http/client.ts';
+import { problemOf } from '#core/http/problem-reply.ts';
+import type { AnswerContext, HeaderList, RequestContext } from '#schemas/context.ts';
+import { MAX_BODY_BYTES, MAX_HEADERS } from '#schemas/limits.ts';
+import { AccordError, isAccordError, type ProblemCode } from '#schemas/problems.ts';
+import type { Statement } from '#schemas/statement.ts';
+import type { LocalService } from '#security-server/state.ts';
+
+export interface BackendAnswer {
+  context: AnswerContext;
+  body: Buffer;
+}
+
+// RFC 9110 7.6.1 and what each connection decides for itself.
+const HOP_BY_HOP =
+  'connection keep-alive proxy-authenticate proxy-authorization te trailer transfer-encoding upgrade expect host content-length server date'.split(
+    ' ',
+  );
+const NOT_FORWARDED = new Set([...HOP_BY_HOP, 'user-agent', 'accept-encoding', 'cookie', 'authorization']);
+const NOT_RETURNED = new Set([...HOP_BY_HOP, 'set-cookie', 'content-type']);
+const NAME = /^[a-z0-9!#$%&'*+.^`|~-]{1,128}$/;
+
+/** Headers a request may carry on to the backend. */
+export function forwardable(headers: HeaderList): HeaderList {
+  return headers.filter(([name]) => !NOT_FORWARDED.has(name) && !name.startsWith('accord-'));
+}
+
+/** Calls the backend; whatever goes wrong is an answer with a code, never an exception. */
+export async function callBackend(
+  backends: BoundedClient,
+  service: LocalService,
+  statement: Statement,
+  context: RequestContext,
+  body: Buffer,
+): Promise<BackendAnswer> {
+  const base = new URL(service.url);
+  const path = `${base.pathname.replace(/\/$/, '')}${context.path}` || '/';
+  const identity: HeaderList = [
+    ['accord-message-id', statement.id],
+    ['accord-client', statement.client],
+    ['accord-service', statement.service],
+    ['accord-basis', statement.basis],
+    ...(statement.purpose === null ? [] : ([['accord-purpose', statement.purpose]] as HeaderList)),
+    ...(context.issue === null ? [] : ([['accord-issue', encodeURIComponent(context.issue)]] as HeaderList)),
+    ...(context.userId === null ? [] : ([['accord-user-id', encodeURIComponent(context.userId)]] as HeaderList)),
+  ];
+  const type: HeaderList = context.body.type === null ? [] : [['content-type', context.body.type]];
+  const sent = forwardable(context.headers).filter(([name]) => name !== 'content-type');
+  try {
+    const answer = await backends.request({
+      origin: base.origin,
+      method: context.method,
+      path: context.query === null ? path : `${path}?${context.query}`,
+      headers: [...sent, ...identity, ...type, ['accept-encoding', 'identity']],
+      ...(body.length > 0 || context.body.type !== null ? { body } : {}),
+      timeoutMs: Math.min(service.timeoutMs, context.deadlineMs),
+      maxResponseBytes: MAX_BODY_BYTES,
+    });
+    return deliverable(answer.status, answer.headers, answer.body, statement.id);
+  } catch (error) {
+    return failure(error, statement.id);
+  }
+}
+
+function deliverable(status: number, raw: [string, string][], body: Buffer, id: string): BackendAnswer {
+  const malformed = (detail: string) => problemAnswer('BACKEND_ANSWER_MALFORMED', detail, id);
+  const lower: HeaderList = raw.map(([name, value]) => [name.toLowerCase(), value]);
+  const encoding = lower.find(([name]) => name === 'content-encoding')?.[1];
+  if (encoding !== undefined && encoding !== 'identity') return malformed('content-encoding');
+  const headers = lower.filter(([name]) => NAME.test(name) && !NOT_RETURNED.has(name) && !name.startsWith('accord-'));
+  if (headers.length > MAX_HEADERS) return malformed('too many headers');
+  const type = lower.find(([name]) => name === 'content-type')?.[1] ?? null;
+  if (type !== null && type.length > 256) return malformed('content-type');
+  return { context: { v: 1, status, code: 'OK', headers, body: { length: body.length, type } }, body };
+}
+
+function failure(error: unknown, id: string): BackendAnswer {
+  if (isAccordError(error, 'PEER_UNREACHABLE')) return problemAnswer('BACKEND_UNREACHABLE', '', id);
+  if (isAccordError(error, 'RESPONSE_TOO_LARGE')) return problemAnswer('BACKEND_ANSWER_TOO_LARGE', '', id);
+  if (isAccordError(error, 'PEER_TIMEOUT')) return problemAnswer('BACKEND_TIMEOUT', '', id);
+  return problemAnswer('BACKEND_ANSWER_MALFORMED', isAccordError(error) ? error.code : '', id);
+}
+
+/** An answer whose body is the problem document of `code`; also the form of a signed refusal. */
+export function problemAnswer(code: ProblemCode, detail: string, id: string): BackendAnswer {
+  const document = problemOf(new AccordError(code, detail), id);
+  const body = Buffer.from(JSON.stringify(document), 'utf8');
+  const type = 'application/problem+json';
+  return { context: { v: 1, status: document.status, code, headers: [], body: { length: body.length, type } }, body };
+}

@@ -1,0 +1,230 @@
+// The provider's side of one exchange, in the protocol's order: open → verify → claim and log → decide → forward →
+// build the answer bound to the request → sign → log → seal. What is thrown before the signature is verified goes back
+// unsigned; everything after it is an exchange and is answered with a signed statement.
+//
+// A crash before the request entry is durable: nothing ran, the sender may send again. After it and before the answer
+// entry: the backend may have run; the id stays claimed and `settlement` says so. After the answer entry: redelivery.
+
+import type { ConfigurationSnapshot, ServerEntry } from '#core/configuration/snapshot.ts';
+import type { Appended } from '#core/log/message-log.ts';
+import { newMessageId } from '#core/message-id.ts';
+import { archiveDecision, type Decision, type DecisionInputs, decide } from '#policy/decide.ts';
+import { encodeAnswerContext, parseRequestContext, type RequestContext } from '#schemas/context.ts';
+import { subsystemOfService } from '#schemas/identifiers.ts';
+import { REPLAY_WINDOW_MS } from '#schemas/limits.ts';
+import { AccordError } from '#schemas/problems.ts';
+import { servicePath, serviceQuery } from '#schemas/service-path.ts';
+import { openMessage } from '#security-server/envelope/incoming.ts';
+import { draft, sealMessage, sign } from '#security-server/envelope/outgoing.ts';
+import type { VerifiedMessage } from '#security-server/envelope/verify.ts';
+import { recordOf } from '#security-server/records.ts';
+import type { ServerParts } from '#security-server/server-parts.ts';
+import { type BackendAnswer, callBackend, problemAnswer } from './backend.ts';
+import { settle } from './settlement.ts';
+
+const DAY_MS = 86_400_000;
+
+/** A verified request with its context read and its place in the log. */
+export interface LoggedRequest {
+  message: VerifiedMessage;
+  context: RequestContext;
+  appended: Promise<Appended>;
+}
+
+/** What is told to the peer, before it is signed. */
+export interface Reply {
+  kind: 'response' | 'refusal';
+  answer: BackendAnswer;
+  decision: { bytes: Buffer; hash: string } | null;
+  retention: string;
+}
+
+/**
+ * Answers one peer message.
+ * @param bytes the message as it came over TLS from `peer`
+ * @throws the unsigned refusals: MESSAGE_MALFORMED … CLOCK_OUT_OF_WINDOW, LOG_UNAVAILABLE, LOG_BUSY
+ */
+export async function answerMessage(server: ServerParts, peer: ServerEntry, bytes: Buffer): Promise<Buffer> {
+  const startedMs = server.clock.monotonicMs();
+  const snapshot = server.configuration.current();
+  if (server.configuration.freshness() === 'too-old') throw new AccordError('CONFIGURATION_TOO_OLD');
+  const opened = await openMessage(bytes, 'request', peer, server.self, server.channels);
+  const message = server.verifier.verify(opened, snapshot, server.clock.nowMs());
+  const { statement } = message;
+  if (!(snapshot.server(server.self)?.subsystems.has(subsystemOfService(statement.service)) ?? false)) {
+    throw new AccordError('SERVICE_NOT_ON_SERVER', statement.service);
+  }
+  if (statement.at < server.log.refuseBeforeMs) throw new AccordError('CLOCK_OUT_OF_WINDOW', 'restored from a backup');
+  const context = parseRequestContext(message.head.context);
+  if (context.body.length !== message.body.length) throw new AccordError('CONTEXT_MALFORMED', 'body length');
+  const logged = claimAndLog(server, message, context);
+  const reply = statement.kind === 'settlement' ? await settle(server, logged) : await work(server, snapshot, logged);
+  const sealed = await say(server, snapshot, logged, reply);
+  server.metrics.exchange({
+    side: 'provider',
+    id: statement.id,
+    peer: peer.id,
+    client: statement.client,
+    service: statement.service,
+    outcome: reply.kind === 'refusal' ? 'refused' : reply.answer.context.code === 'OK' ? 'ok' : 'provider-error',
+    code: reply.answer.context.code,
+    status: reply.answer.context.status,
+    durationMs: server.clock.monotonicMs() - startedMs,
+    requestBytes: message.body.length,
+    answerBytes: reply.answer.body.length,
+  });
+  return sealed;
+}
+
+/** Claims the id and logs the request in one durable transaction; the promise resolves when it is durable. */
+function claimAndLog(server: ServerParts, message: VerifiedMessage, context: RequestContext): LoggedRequest {
+  const { statement, head, peer, body } = message;
+  const appended = server.log.append(
+    recordOf(
+      { ...head, statementBytes: head.statement, statement, body },
+      {
+        kind: statement.kind === 'settlement' ? 'settlement-received' : 'request-received',
+        id: statement.id,
+        peer: peer.id,
+        code: 'OK',
+        retention: 'standard',
+        claim: { from: peer.id, id: statement.id, untilMs: statement.at + REPLAY_WINDOW_MS },
+      },
+    ),
+  );
+  // Awaited below; a safe service may call its backend meanwhile, so a failure must not be unhandled until then.
+  appended.catch(() => {});
+  return { message, context, appended };
+}
+
+/** Decides, forwards and makes the reply. */
+async function work(server: ServerParts, snapshot: ConfigurationSnapshot, logged: LoggedRequest): Promise<Reply> {
+  const { message, context } = logged;
+  const { statement } = message;
+  const pathProblem = pathRefusal(context);
+  const { inputs, decision } = judge(server, snapshot, statement, context);
+  const archived = archiveDecision(inputs, decision);
+  const refuse = (code: AccordError['code'], detail: string): Reply => ({
+    kind: 'refusal',
+    answer: problemAnswer(code, detail, statement.id),
+    decision: archived,
+    retention: decision.retention,
+  });
+  const service = server.state.service(statement.service);
+  if (pathProblem !== null || !decision.allowed || service === null) {
+    const replayed = await logged.appended;
+    if (replayed.outcome === 'replay') return refuse('MESSAGE_REPLAYED', '');
+    if (pathProblem !== null) return refuse('PATH_REFUSED', pathProblem);
+    return refuse(decision.code === 'OK' ? 'INTERNAL' : decision.code, decision.detail);
+  }
+  const leave = enterService(server, service.id);
+  if (leave === null) {
+    await logged.appended;
+    return refuse('SERVER_BUSY', 'the service has too many requests under way');
+  }
+  try {
+    // A service that only reads may be asked while the record is being made durable; one that writes waits.
+    if (!service.safe) {
+      const replayed = await logged.appended;
+      if (replayed.outcome === 'replay') return refuse('MESSAGE_REPLAYED', '');
+    }
+    const called = callBackend(server.backends, service, statement, context, message.body);
+    const replayed = await logged.appended;
+    if (replayed.outcome === 'replay') return refuse('MESSAGE_REPLAYED', '');
+    if (decision.rightId !== null && inputs.rights.some((one) => one.right.quotaPerDay !== null)) {
+      server.state.countUse(decision.rightId, Math.floor(inputs.nowMs / DAY_MS));
+    }
+    return { kind: 'response', answer: await called, decision: archived, retention: decision.retention };
+  } finally {
+    leave();
+  }
+}
+
+function enterService(server: ServerParts, service: string): (() => void) | null {
+  try {
+    return server.admission.enter('service', service);
+  } catch {
+    return null;
+  }
+}
+
+/** The consumer's server checks paths too, but the peer is not trusted to have done it. */
+function pathRefusal(context: RequestContext): string | null {
+  try {
+    servicePath(context.path);
+    if (context.query !== null) serviceQuery(context.query);
+    return null;
+  } catch (error) {
+    if (error instanceof AccordError) return error.detail;
+    throw error;
+  }
+}
+
+function judge(
+  server: ServerParts,
+  snapshot: ConfigurationSnapshot,
+  statement: VerifiedMessage['statement'],
+  context: RequestContext,
+): { inputs: DecisionInputs; decision: Decision } {
+  const nowMs = server.clock.nowMs();
+  const local = server.state.service(statement.service);
+  const day = Math.floor(nowMs / DAY_MS);
+  const { client, service, purpose, basis } = statement;
+  const { method, path, userId, issue } = context;
+  const inputs: DecisionInputs = {
+    v: 1,
+    nowMs,
+    request: { client, service, method, path, purpose, basis, userId, issue },
+    clientRegistered: snapshot.hasSubsystem(client),
+    service: local === null ? null : { enabled: local.enabled, notice: local.notice, personalData: local.personalData },
+    rights: server.state
+      .rightsFor(client, service)
+      .map((right) => ({ right, usedToday: right.quotaPerDay === null ? 0 : server.state.used(right.id, day) })),
+  };
+  return { inputs, decision: decide(inputs) };
+}
+
+/** Signs the reply, logs it durably and seals it; only then does it leave. */
+async function say(
+  server: ServerParts,
+  snapshot: ConfigurationSnapshot,
+  logged: LoggedRequest,
+  reply: Reply,
+): Promise<Buffer> {
+  const { statement, statementHash, peer } = logged.message;
+  const requestEntry = await logged.appended;
+  const nowMs = server.clock.nowMs();
+  const drafted = draft(
+    {
+      id: newMessageId(nowMs),
+      kind: reply.kind,
+      from: server.self,
+      to: peer.id,
+      client: statement.client,
+      service: statement.service,
+      at: nowMs,
+      purpose: statement.purpose,
+      basis: statement.basis,
+      configuration: { version: snapshot.version, hash: snapshot.hash },
+      request: statementHash,
+      log: { origin: server.log.origin, index: requestEntry.seq },
+      decisionHash: reply.decision?.hash ?? null,
+    },
+    encodeAnswerContext(reply.answer.context),
+    reply.answer.body,
+  );
+  const [signed, ticket] = await Promise.all([sign(drafted, server.signer), server.channels.to(peer)]);
+  const facts = {
+    kind: reply.kind === 'refusal' ? ('refusal-sent' as const) : ('response-sent' as const),
+    id: statement.id,
+    peer: peer.id,
+    code: reply.answer.context.code,
+    retention: reply.retention,
+    ...(reply.decision === null ? {} : { decisionInputs: reply.decision.bytes }),
+  };
+  await server.log.append(recordOf(signed, facts)).catch((cause: unknown) => {
+    // The backend may have run: this must not look like an admission refusal, which would be sent again.
+    throw new AccordError('ANSWER_NOT_LOGGED', '', { cause });
+  });
+  return sealMessage(signed, 'answer', statement.id, ticket);
+}

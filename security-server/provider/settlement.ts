@@ -1,0 +1,64 @@
+// Settlement: a consumer's server asks what became of a request it has no answer to. The reply is signed and logged like
+// any other and is one of: ANSWERED with the original answer, RECEIVED (it came, no answer was made), or VOID (it never
+// came; its id is now durably claimed, so a delayed original cannot run).
+
+import type { RecordView } from '#core/log/message-log.ts';
+import { fromBase64url } from '#schemas/base64url.ts';
+import { ByteWriter } from '#schemas/bytes.ts';
+import { REPLAY_WINDOW_MS } from '#schemas/limits.ts';
+import { encodeHead } from '#security-server/envelope/frame.ts';
+import type { ServerParts } from '#security-server/server-parts.ts';
+import type { BackendAnswer } from './backend.ts';
+import { problemAnswer } from './backend.ts';
+import type { LoggedRequest, Reply } from './exchange.ts';
+
+export const SETTLEMENT_MEDIA_TYPE = 'application/accord-answer';
+
+/** Makes the reply to a settlement query; see the file's comment for its codes. */
+export async function settle(server: ServerParts, logged: LoggedRequest): Promise<Reply> {
+  const { message, context } = logged;
+  const { statement, peer } = message;
+  const asked = context.settles;
+  const none = (answer: BackendAnswer, kind: Reply['kind'] = 'response'): Reply => ({
+    kind,
+    answer,
+    decision: null,
+    retention: 'standard',
+  });
+  if ((await logged.appended).outcome === 'replay') {
+    return none(problemAnswer('MESSAGE_REPLAYED', '', statement.id), 'refusal');
+  }
+  if (asked === null) return none(problemAnswer('CONTEXT_MALFORMED', 'settles', statement.id), 'refusal');
+  const untilMs = server.clock.nowMs() + REPLAY_WINDOW_MS;
+  const claimed = await server.log.claimVoid(peer.id, asked, untilMs, statement.configuration.version);
+  if (claimed.outcome === 'appended') return none(settled('VOID', Buffer.alloc(0)));
+  // An id voided by an earlier settlement was never worked on either.
+  const records = server.log.find(peer.id, asked);
+  const request = records.find(({ entry }) => entry.kind === 'request-received');
+  if (request === undefined) return none(settled('VOID', Buffer.alloc(0)));
+  if (request.entry.statement !== statement.request) {
+    return none(problemAnswer('ANSWER_MISMATCH', 'another request has this id', statement.id), 'refusal');
+  }
+  const kinds = ['response-sent', 'refusal-sent'];
+  const answer = records.findLast(({ entry }) => kinds.includes(entry.kind));
+  const original = answer === undefined ? null : redelivery(server, answer);
+  return none(original === null ? settled('RECEIVED', Buffer.alloc(0)) : settled('ANSWERED', original));
+}
+
+function settled(code: 'ANSWERED' | 'RECEIVED' | 'VOID', body: Buffer): BackendAnswer {
+  const type = body.length === 0 ? null : SETTLEMENT_MEDIA_TYPE;
+  return { context: { v: 1, status: 200, code, headers: [], body: { length: body.length, type } }, body };
+}
+
+/** The original answer as it was signed: head, then body. Null when its keys were destroyed since. */
+function redelivery(server: ServerParts, record: RecordView): Buffer | null {
+  const parts = server.log.readSealed(record.entry.seq);
+  const { evidence } = record;
+  if (parts === null || evidence === null) return null;
+  const { context, contextSalt, body, bodySalt } = parts;
+  if (!context || !contextSalt || !body || !bodySalt) return null;
+  const { jws, index, size, path } = evidence.signature;
+  const signature = { jws, index, size, path: path.map(fromBase64url) };
+  const head = encodeHead({ statement: evidence.statement, signature, context, contextSalt, bodySalt });
+  return new ByteWriter().field(head).field(body).end();
+}

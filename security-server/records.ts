@@ -1,0 +1,54 @@
+// One message as it goes into the message log: the entry's facts from the statement, the evidence, the sealed parts.
+
+import type { StatementSignature } from '#certs/batch.ts';
+import type { NewRecord } from '#core/log/message-log.ts';
+import { base64url } from '#schemas/base64url.ts';
+import type { Statement } from '#schemas/statement.ts';
+
+interface Message {
+  statement: Statement;
+  statementBytes: Buffer;
+  signature: StatementSignature;
+  context: Buffer;
+  contextSalt: Buffer;
+  body: Buffer;
+  bodySalt: Buffer;
+}
+
+export interface RecordFacts {
+  kind: NewRecord['kind'];
+  /** The exchange's id: the request's message id, also for its answer. */
+  id: string;
+  peer: string;
+  code: string;
+  retention: string;
+  decisionInputs?: Buffer;
+  claim?: NewRecord['claim'];
+}
+
+export function recordOf(message: Message, facts: RecordFacts): NewRecord {
+  const { statement, statementBytes, signature, context, contextSalt, body, bodySalt } = message;
+  const { jws, index, size, path } = signature;
+  return {
+    kind: facts.kind,
+    id: facts.id,
+    peer: facts.peer,
+    client: statement.client,
+    service: statement.service,
+    purpose: statement.purpose,
+    basis: statement.basis,
+    code: facts.code,
+    decisionHash: statement.decisionHash ?? null,
+    configurationVersion: statement.configuration.version,
+    retention: facts.retention,
+    evidence: { statement: statementBytes, signature: { jws, index, size, path: path.map(base64url) } },
+    sealed: {
+      context,
+      contextSalt,
+      body,
+      bodySalt,
+      ...(facts.decisionInputs === undefined ? {} : { decisionInputs: facts.decisionInputs }),
+    },
+    ...(facts.claim === undefined ? {} : { claim: facts.claim }),
+  };
+}

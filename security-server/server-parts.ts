@@ -1,0 +1,33 @@
+// Everything one security server is made of, handed to both sides of the exchange. Clock, disk and network come in as
+// ports, so that a whole exchange can run in one process under a clock of the test's own.
+
+import type { FastifyBaseLogger } from 'fastify';
+import type { Clock } from '#core/clock.ts';
+import type { ConfigurationSource } from '#core/configuration/snapshot.ts';
+import type { BoundedClient } from '#core/http/client.ts';
+import type { MessageLog } from '#core/log/message-log.ts';
+import type { ServerId } from '#schemas/identifiers.ts';
+import type { Admission } from './admission.ts';
+import type { Channels } from './envelope/channels.ts';
+import type { StatementSigner } from './envelope/signer.ts';
+import type { Verifier } from './envelope/verify.ts';
+import type { Metrics } from './metrics.ts';
+import type { PeerLink } from './peer/link.ts';
+import type { ServerState } from './state.ts';
+
+export interface ServerParts {
+  self: ServerId;
+  clock: Clock;
+  configuration: ConfigurationSource;
+  log: MessageLog;
+  state: ServerState;
+  channels: Channels;
+  signer: StatementSigner;
+  verifier: Verifier;
+  link: PeerLink;
+  /** For the provider's own backends. */
+  backends: BoundedClient;
+  admission: Admission;
+  metrics: Metrics;
+  logger: FastifyBaseLogger;
+}

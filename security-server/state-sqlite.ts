@@ -1,0 +1,85 @@
+// The state of a security server in SQLite. Small tables read on every request, so rows are kept in memory and every
+// write goes to the disk first; a change is effective when the call returns.
+import Database from 'better-sqlite3';
+import type { AccessRight } from '#schemas/access-right.ts';
+import type { InformationSystem, LocalService, ServerState } from './state.ts';
+
+const SCHEMA = `
+CREATE TABLE IF NOT EXISTS service (id TEXT PRIMARY KEY, json TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS access_right (id TEXT PRIMARY KEY, json TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS information_system (
+  subsystem TEXT NOT NULL, certificate_hash TEXT NOT NULL, name TEXT NOT NULL,
+  PRIMARY KEY (subsystem, certificate_hash)) STRICT;
+CREATE TABLE IF NOT EXISTS quota_use (
+  right_id TEXT NOT NULL, day INTEGER NOT NULL, used INTEGER NOT NULL,
+  PRIMARY KEY (right_id, day)) STRICT, WITHOUT ROWID;
+`;
+
+/** Opens or creates the file. */
+export function openStateSqlite(file: string): ServerState {
+  const db = new Database(file);
+  db.pragma('journal_mode = WAL');
+  db.pragma('synchronous = FULL');
+  db.exec(SCHEMA);
+  const json = <T>(sql: string) =>
+    (db.prepare(sql).all() as { json: string }[]).map((row) => JSON.parse(row.json) as T);
+  const services = new Map(json<LocalService>('SELECT json FROM service').map((one) => [one.id, one]));
+  const rights = new Map(json<AccessRight>('SELECT json FROM access_right').map((one) => [one.id, one]));
+  const loadSystems = () =>
+    db
+      .prepare('SELECT subsystem, name, certificate_hash AS certificateHash FROM information_system ORDER BY 1, 3')
+      .all() as InformationSystem[];
+  let systems = loadSystems();
+  const upsert = (table: 'service' | 'access_right') =>
+    db.prepare(`INSERT INTO ${table} (id, json) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET json = excluded.json`);
+  const putService = upsert('service');
+  const putRight = upsert('access_right');
+  const usedOf = db.prepare('SELECT used FROM quota_use WHERE right_id = ? AND day = ?').pluck();
+  const count = db.prepare(
+    'INSERT INTO quota_use VALUES (?, ?, 1) ON CONFLICT (right_id, day) DO UPDATE SET used = used + 1',
+  );
+
+  return {
+    service: (id) => services.get(id) ?? null,
+    services: () => [...services.values()],
+    putService(service) {
+      putService.run(service.id, JSON.stringify(service));
+      services.set(service.id, service);
+    },
+    removeService(id) {
+      db.prepare('DELETE FROM service WHERE id = ?').run(id);
+      return services.delete(id);
+    },
+    rightsFor: (client, service) =>
+      [...rights.values()].filter((right) => right.client === client && right.service === service),
+    rights: () => [...rights.values()],
+    putRight(right) {
+      putRight.run(right.id, JSON.stringify(right));
+      rights.set(right.id, right);
+    },
+    removeRight(id) {
+      db.prepare('DELETE FROM access_right WHERE id = ?').run(id);
+      return rights.delete(id);
+    },
+    systems: () => [...systems],
+    systemsByCertificate: (hash) => systems.filter((system) => system.certificateHash === hash),
+    putSystem({ subsystem, certificateHash, name }) {
+      db.prepare(
+        'INSERT INTO information_system VALUES (?, ?, ?) ON CONFLICT (subsystem, certificate_hash) DO UPDATE SET name = excluded.name',
+      ).run(subsystem, certificateHash, name);
+      systems = loadSystems();
+    },
+    removeSystem(subsystem, certificateHash) {
+      const done = db
+        .prepare('DELETE FROM information_system WHERE subsystem = ? AND certificate_hash = ?')
+        .run(subsystem, certificateHash);
+      systems = loadSystems();
+      return done.changes > 0;
+    },
+    used: (rightId, day) => (usedOf.get(rightId, day) as number | undefined) ?? 0,
+    countUse(rightId, day) {
+      count.run(rightId, day);
+    },
+    close: () => db.close(),
+  };
+}

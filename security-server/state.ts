@@ -1,0 +1,47 @@
+// What a security server knows beside the global configuration: its own services and where they live, the access rights
+// it grants, the information systems that may speak for its subsystems, and what of each quota is used. Its own
+// administrator writes it; `state-sqlite.ts` keeps it.
+import type { AccessRight } from '#schemas/access-right.ts';
+
+export interface LocalService {
+  /** INSTANCE/CLASS/MEMBER/SUBSYSTEM/SERVICE */
+  id: string;
+  title: string;
+  /** Base URL of the backend or adapter; a request's path is appended to it as it is. */
+  url: string;
+  enabled: boolean;
+  /** What a refused caller is told while the service is disabled. */
+  notice: string | null;
+  /** How long the backend may take. */
+  timeoutMs: number;
+  personalData: boolean;
+  safe: boolean;
+}
+
+export interface InformationSystem {
+  /** The subsystem it may speak for. */
+  subsystem: string;
+  name: string;
+  /** SHA-256 of its client certificate's DER, base64url. */
+  certificateHash: string;
+}
+
+export interface ServerState {
+  service(id: string): LocalService | null;
+  services(): LocalService[];
+  putService(service: LocalService): void;
+  removeService(id: string): boolean;
+  /** The access rights of one client at one service, also expired ones: `decide` judges. */
+  rightsFor(client: string, service: string): AccessRight[];
+  rights(): AccessRight[];
+  putRight(right: AccessRight): void;
+  removeRight(id: string): boolean;
+  systems(): InformationSystem[];
+  systemsByCertificate(certificateHash: string): InformationSystem[];
+  putSystem(system: InformationSystem): void;
+  removeSystem(subsystem: string, certificateHash: string): boolean;
+  /** Requests counted against a right on one day (days since the epoch, UTC). */
+  used(rightId: string, day: number): number;
+  countUse(rightId: string, day: number): void;
+  close(): void;
+}
