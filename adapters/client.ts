@@ -1,0 +1,202 @@
+// The typed client that a department's own backend uses to ask through its security server (POST /lookups). It adds no
+// protocol of its own: one call is one lookup, and an error says whether the other department may have worked on it.
+//
+//   const accord = openAccord({ url: 'https://security-server.intern:8443', client: 'GX/GOV/1001/benefits', tls });
+//   const answer = await accord.lookup({ service: 'GX/GOV/2002/civil/residents', path: '/residents/…', basis: 'law' });
+//
+// The department's own security server controls the answers; they are capped and checked all the same.
+
+import { type Static, Type } from '@sinclair/typebox';
+import { type BoundedResponse, openClient } from '#core/http/client.ts';
+import type { ClientTls } from '#core/http/connect.ts';
+import { isJsonObject, type JsonObject, type JsonValue, parseJsonObject } from '#schemas/json.ts';
+import { AccordError, isAccordError, PROBLEMS } from '#schemas/problems.ts';
+import { compile } from '#schemas/validate.ts';
+
+export interface Lookup {
+  /** INSTANCE/CLASS/MEMBER/SUBSYSTEM/SERVICE */
+  service: string;
+  /** Default GET. */
+  method?: string;
+  /** Behind the service, as it will reach the other department's backend, percent-encoded. */
+  path: string;
+  /** Without the question mark, percent-encoded; or names and values, which are encoded here. */
+  query?: string | Readonly<Record<string, string | number | boolean>>;
+  headers?: Readonly<Record<string, string>>;
+  /** A JSON value, or bytes. */
+  body?: JsonValue | Uint8Array;
+  purpose?: string;
+  basis?: 'open' | 'law' | 'consent';
+  /** The official who asks. */
+  userId?: string;
+  /** The case the lookup belongs to. */
+  issue?: string;
+}
+
+export type Outcome = Static<typeof OutcomeSchema>;
+const OutcomeSchema = Type.Union([
+  Type.Literal('ok'),
+  Type.Literal('refused'),
+  Type.Literal('not-sent'),
+  Type.Literal('provider-error'),
+  Type.Literal('unknown'),
+]);
+
+const Text = Type.String({ maxLength: 512 });
+/** Members that a newer security server adds are let through. */
+const LookupAnswerSchema = Type.Object({
+  id: Text,
+  requestId: Type.Optional(Text),
+  outcome: OutcomeSchema,
+  status: Type.Integer({ minimum: 100, maximum: 599 }),
+  headers: Type.Record(Type.String(), Type.Union([Type.String(), Type.Array(Type.String())])),
+  body: Type.Unsafe<JsonValue>(Type.Unknown()),
+  bodyEncoding: Type.Optional(Type.Literal('base64')),
+  evidence: Type.Object({
+    requestHash: Type.Optional(Text),
+    log: Type.Optional(Type.Object({ origin: Text, index: Type.Integer({ minimum: 0 }) })),
+  }),
+});
+const checkAnswer = compile(LookupAnswerSchema, 'SCHEMA_MISMATCH');
+
+/** `body` is the JSON value that the department answered, or base64 text when `bodyEncoding` says so. */
+export type LookupAnswer = Static<typeof LookupAnswerSchema>;
+
+/** A lookup without an answer. `outcome` tells whether the other department may have worked on it. */
+export class AccordClientError extends Error {
+  /** Stable, from the problem document or from this side of the connection (PEER_UNREACHABLE and the like). */
+  readonly code: string;
+  readonly outcome: Outcome;
+  /** HTTP status of the security server's answer; undefined when there was none. */
+  readonly status: number | undefined;
+  /** What to do next, in a sentence. */
+  readonly next: string;
+  /** The whole problem document, where there was one. */
+  readonly problem: JsonObject | undefined;
+
+  constructor(
+    code: string,
+    outcome: Outcome,
+    about: { status?: number; next?: string; detail?: string; problem?: JsonObject },
+  ) {
+    super(about.detail === undefined || about.detail === '' ? code : `${code}: ${about.detail}`);
+    this.name = 'AccordClientError';
+    this.code = code;
+    this.outcome = outcome;
+    this.status = about.status;
+    this.next = about.next ?? '';
+    this.problem = about.problem;
+  }
+}
+
+export interface AccordOptions {
+  /** The security server's address for information systems, e.g. https://security-server.intern:8443 */
+  url: string;
+  /** The own subsystem, INSTANCE/CLASS/MEMBER/SUBSYSTEM. */
+  client: string;
+  /** PEM: the security server's anchor, and the own certificate and key. */
+  tls?: Pick<ClientTls, 'ca' | 'cert' | 'key'>;
+  timeoutMs?: number;
+  maxResponseBytes?: number;
+  /** How often a lookup whose outcome is `not-sent` is sent again, and how long to wait before. Default: never. */
+  retryNotSent?: { times: number; delayMs: number };
+}
+
+export interface Accord {
+  /** @throws AccordClientError */
+  lookup(lookup: Lookup): Promise<LookupAnswer>;
+  /** Lets running lookups end. */
+  close(): Promise<void>;
+}
+
+/** Nothing is connected before the first lookup. Throws TypeError when `url` is not an http or https address. */
+export function openAccord(options: AccordOptions): Accord {
+  const url = new URL(options.url);
+  const path = `${url.pathname.replace(/\/$/, '')}/lookups`;
+  const http = openClient({
+    timeoutMs: options.timeoutMs ?? 60_000,
+    maxResponseBytes: options.maxResponseBytes ?? 2 * 1024 * 1024,
+  });
+
+  async function once(body: Buffer): Promise<LookupAnswer> {
+    const headers: [string, string][] = [
+      ['content-type', 'application/json'],
+      ['accept', 'application/json, application/problem+json'],
+    ];
+    const { tls } = options;
+    try {
+      return answerOf(
+        await http.request({ origin: url.origin, path, method: 'POST', headers, body, ...(tls && { tls }) }),
+      );
+    } catch (error) {
+      throw isAccordError(error) ? ownSide(error) : error;
+    }
+  }
+
+  return {
+    async lookup(lookup) {
+      const body = Buffer.from(JSON.stringify({ client: options.client, ...wireForm(lookup) }));
+      for (let left = options.retryNotSent?.times ?? 0; ; left -= 1) {
+        try {
+          return await once(body);
+        } catch (error) {
+          if (left <= 0 || !(error instanceof AccordClientError) || error.outcome !== 'not-sent') {
+            throw error;
+          }
+          await new Promise((resolve) => setTimeout(resolve, options.retryNotSent?.delayMs));
+        }
+      }
+    },
+    close: () => http.close(),
+  };
+}
+
+function wireForm({ query, body, method, ...rest }: Lookup): object {
+  const encoded = typeof query === 'string' || query === undefined ? query : encodeQuery(query);
+  return {
+    ...rest,
+    method: method ?? 'GET',
+    ...(encoded === undefined ? {} : { query: encoded }),
+    ...(body instanceof Uint8Array ? { body: Buffer.from(body).toString('base64'), bodyEncoding: 'base64' } : { body }),
+  };
+}
+
+/** Spaces as %20: the exchange and every backend read that in one way. */
+function encodeQuery(query: Readonly<Record<string, string | number | boolean>>): string {
+  return Object.entries(query)
+    .map(([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(String(value))}`)
+    .join('&');
+}
+
+function answerOf({ status, headers, body }: BoundedResponse): LookupAnswer {
+  const type = headers.find(([name]) => name.toLowerCase() === 'content-type')?.[1] ?? '';
+  if (status >= 200 && status < 300 && /^application\/json(?:\s*;|$)/.test(type)) {
+    return checkAnswer(parseJsonObject(body, { maxBytes: Number.MAX_SAFE_INTEGER, safeIntegers: false }));
+  }
+  if (!type.startsWith('application/problem+json')) {
+    throw new AccordError(
+      'SCHEMA_MISMATCH',
+      `the security server answered ${status} with ${type.slice(0, 100) || 'no type'}`,
+    );
+  }
+  const problem = parseJsonObject(body);
+  const text = (name: string) => (typeof problem[name] === 'string' ? problem[name] : '');
+  throw new AccordClientError(text('code') || 'INTERNAL', outcomeOf(problem, status), {
+    status,
+    next: text('next'),
+    detail: text('detail') || text('title'),
+    problem,
+  });
+}
+
+/** What the document says; without a word in it, a 4xx was refused before anything was sent, and a 5xx leaves it open. */
+function outcomeOf(problem: JsonValue, status: number): Outcome {
+  const stated = isJsonObject(problem) ? problem['outcome'] : undefined;
+  const known = OutcomeSchema.anyOf.map((one) => one.const).find((one) => one === stated);
+  return known ?? (status < 500 ? 'refused' : 'unknown');
+}
+
+function ownSide(error: AccordError): AccordClientError {
+  const outcome = error.code === 'PEER_UNREACHABLE' ? 'not-sent' : 'unknown';
+  return new AccordClientError(error.code, outcome, { next: PROBLEMS[error.code].next, detail: error.detail });
+}
