@@ -31,8 +31,8 @@ export interface ConfigurationSnapshot {
   serversOf(subsystem: SubsystemId): readonly ServerEntry[];
   hasSubsystem(id: SubsystemId): boolean;
   service(id: ServiceId): RegisteredService | undefined;
-  /** Certification authorities whose certificates the members use (DER): anchors and intermediates. */
-  trust: { anchors: readonly Buffer[]; intermediates: readonly Buffer[] };
+  /** Certification authorities whose certificates the members use (DER): anchors, intermediates, their CRLs. */
+  trust: { anchors: readonly Buffer[]; intermediates: readonly Buffer[]; crls?: readonly Buffer[] };
   /** True for a key hash or server id on the distrust list. */
   isDistrusted(hashOrServer: string): boolean;
 }

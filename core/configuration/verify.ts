@@ -87,8 +87,8 @@ export function verifyNextRoot(file: Buffer, current: VerifiedRoot): VerifiedRoo
 }
 
 /**
- * Content: two different approvers (distinct keys and persons) whom this root names, within its lifetime.
- * @param previous the newest content verified before: an older one is a rollback, another one of its version a fork
+ * Content that is new: as `verifyStoredContent`, and within its lifetime and its root's.
+ * @throws CONFIGURATION_EXPIRED and as below
  */
 export function verifyContent(
   file: Buffer,
@@ -96,6 +96,18 @@ export function verifyContent(
   nowMs: number,
   previous?: VersionAndHash,
 ): VerifiedContent {
+  const content = verifyStoredContent(file, root, previous);
+  requireTime(content.document.issuedAtMs, content.document.expiresAtMs, nowMs, 'content');
+  if (root.document.expiresAtMs <= nowMs) throw new AccordError('CONFIGURATION_EXPIRED', 'root');
+  return content;
+}
+
+/**
+ * Content: two different approvers (distinct keys and persons) whom this root names. It may have expired since it was
+ * stored; the client's `freshness()` judges that.
+ * @param previous the newest content verified before: an older one is a rollback, another one of its version a fork
+ */
+export function verifyStoredContent(file: Buffer, root: VerifiedRoot, previous?: VersionAndHash): VerifiedContent {
   const hash = fileHash(file);
   const signed = parseSigned(file, { typ: CONFIGURATION_TYP.content, maxBytes: MAX_SIGNED_FILE_BYTES });
   const document = readPayload(signed, readContent);
@@ -107,8 +119,6 @@ export function verifyContent(
   if (previous && document.previous?.version === previous.version && document.previous.hash !== previous.hash) {
     throw new AccordError('CONFIGURATION_FORKED', `content ${previous.version}, as its successor cites it`);
   }
-  requireTime(document.issuedAtMs, document.expiresAtMs, nowMs, 'content');
-  if (root.document.expiresAtMs <= nowMs) throw new AccordError('CONFIGURATION_EXPIRED', 'root');
   return { document, file, hash };
 }
 

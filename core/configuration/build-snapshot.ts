@@ -1,0 +1,126 @@
+// From verified parts to the snapshot that a server looks things up in. Indexes over all members are made when the first
+// exchange asks for them; each part is read only once, whatever number of versions names it.
+//
+// Ambiguity is refused, never resolved: a certificate registered to two servers belongs to neither.
+import { X509Certificate } from 'node:crypto';
+import { fromBase64url } from '#schemas/base64url.ts';
+import type { TrustPart } from '#schemas/configuration.ts';
+import { type ServerId, type ServiceId, type SubsystemId, subsystemOfService } from '#schemas/identifiers.ts';
+import type { RegisteredService } from '#schemas/registrations.ts';
+import type { PartIndex } from './parts.ts';
+import type { ConfigurationSnapshot, RegisteredCertificate, ServerEntry } from './snapshot.ts';
+import { fileHash, type VerifiedContent, type VerifiedDistrust } from './verify.ts';
+
+interface Indexes {
+  servers: Map<ServerId, ServerEntry>;
+  byAuthenticationHash: Map<string, ServerEntry>;
+  bySubsystem: Map<SubsystemId, ServerEntry[]>;
+  subsystems: Set<SubsystemId>;
+  services: Map<ServiceId, RegisteredService>;
+  /** Hashes of certificates whose public key, not the certificate itself, is on the list. */
+  distrustedByKey: Set<string>;
+}
+
+/** `parts` are all parts that the content names. */
+export function buildSnapshot(
+  content: VerifiedContent,
+  parts: readonly PartIndex[],
+  distrust: VerifiedDistrust | undefined,
+): ConfigurationSnapshot {
+  const listed = new Set(distrust?.document.entries.map(({ value }) => value));
+  let made: Indexes | undefined;
+  const indexes = () => {
+    made ??= indexParts(parts, listed);
+    return made;
+  };
+  return {
+    instance: content.document.instance,
+    version: content.document.version,
+    hash: content.hash,
+    server: (id) => indexes().servers.get(id),
+    serverByAuthenticationHash: (hash) => indexes().byAuthenticationHash.get(hash),
+    serversOf: (subsystem) => indexes().bySubsystem.get(subsystem) ?? [],
+    hasSubsystem: (id) => indexes().subsystems.has(id),
+    service: (id) => indexes().services.get(id),
+    trust: trustOf(parts.find(({ trust }) => trust)?.trust),
+    isDistrusted: (value) => listed.has(value) || (listed.size > 0 && indexes().distrustedByKey.has(value)),
+  };
+}
+
+function indexParts(parts: readonly PartIndex[], listed: ReadonlySet<string>): Indexes {
+  const made: Indexes = {
+    servers: new Map(),
+    byAuthenticationHash: new Map(),
+    bySubsystem: new Map(),
+    subsystems: new Set(),
+    services: new Map(),
+    distrustedByKey: new Set(),
+  };
+  for (const part of parts) {
+    for (const { id, subsystems } of part.members) {
+      for (const { code } of subsystems) made.subsystems.add(`${id}/${code}`);
+    }
+    for (const service of part.services) made.services.set(service.id, service);
+  }
+  const ambiguous = new Set<string>();
+  for (const entry of parts.flatMap(({ servers }) => servers)) {
+    const server = withoutDistrusted(entry, listed, made.distrustedByKey);
+    if (!server) continue;
+    made.servers.set(server.id, server);
+    for (const { hash } of server.authenticationCertificates) {
+      if (made.byAuthenticationHash.has(hash)) ambiguous.add(hash);
+      made.byAuthenticationHash.set(hash, server);
+    }
+    for (const subsystem of server.subsystems) {
+      if (!made.subsystems.has(subsystem)) continue;
+      const list = made.bySubsystem.get(subsystem);
+      if (list) list.push(server);
+      else made.bySubsystem.set(subsystem, [server]);
+    }
+  }
+  for (const hash of ambiguous) made.byAuthenticationHash.delete(hash);
+  for (const id of made.services.keys()) {
+    if (!made.subsystems.has(subsystemOfService(id))) made.services.delete(id);
+  }
+  return made;
+}
+
+/** The server without its distrusted keys; undefined when it is distrusted itself. */
+function withoutDistrusted(
+  server: ServerEntry,
+  listed: ReadonlySet<string>,
+  distrustedByKey: Set<string>,
+): ServerEntry | undefined {
+  if (listed.size === 0) return server;
+  if (listed.has(server.id)) return undefined;
+  const trusted = (certificate: RegisteredCertificate) => {
+    if (listed.has(certificate.hash)) return false;
+    if (!keyIsListed(certificate.der, listed)) return true;
+    distrustedByKey.add(certificate.hash);
+    return false;
+  };
+  return {
+    ...server,
+    authenticationCertificates: server.authenticationCertificates.filter(trusted),
+    signingCertificates: server.signingCertificates.filter(trusted),
+    encryptionKeys: server.encryptionKeys.filter(({ kid }) => !listed.has(kid)),
+  };
+}
+
+/** A certificate that cannot be read has no key to trust. */
+function keyIsListed(der: Buffer, listed: ReadonlySet<string>): boolean {
+  try {
+    return listed.has(fileHash(new X509Certificate(der).publicKey.export({ format: 'der', type: 'spki' })));
+  } catch {
+    return true;
+  }
+}
+
+function trustOf(trust: TrustPart | undefined): ConfigurationSnapshot['trust'] {
+  const { anchors = [], intermediates = [], crls = [] } = trust ?? {};
+  return {
+    anchors: anchors.map(fromBase64url),
+    intermediates: intermediates.map(fromBase64url),
+    crls: crls.map(fromBase64url),
+  };
+}

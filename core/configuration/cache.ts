@@ -1,0 +1,170 @@
+// The durable copy of the last good configuration: the published files themselves, so that each start verifies them
+// anew. Every file is written beside its place, synced and renamed, in the order roots, distrust, parts, content,
+// freshness, floor; a crash between two of them leaves an older complete set. `floor.json` remembers the newest version
+// ever verified, so that a damaged copy cannot be an excuse for taking an older one.
+//
+// Who controls the folder: the server's own account. A disk may still damage it.
+import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { Type } from '@sinclair/typebox';
+import { replaceFile } from '#core/replace-file.ts';
+import type { ConfigurationAnchor } from '#schemas/configuration.ts';
+import { parseJson } from '#schemas/json.ts';
+import { AccordError } from '#schemas/problems.ts';
+import { Sha256 } from '#schemas/registrations.ts';
+import { compile } from '#schemas/validate.ts';
+import type { Part } from './gather.ts';
+import { readPart, requirePart } from './parts.ts';
+import {
+  type VerifiedContent,
+  type VerifiedDistrust,
+  type VerifiedFreshness,
+  type VerifiedRoot,
+  verifyAnchoredRoot,
+  verifyDistrust,
+  verifyFreshness,
+  verifyNextRoot,
+  verifyStoredContent,
+} from './verify.ts';
+
+const Floor = Type.Object({ version: Type.Integer({ minimum: 1 }), hash: Sha256 }, { additionalProperties: false });
+const readFloor = compile(Floor, 'CONFIGURATION_CACHE_CORRUPT');
+
+export interface HeldSet {
+  /** From the anchor's on, ascending. */
+  roots: VerifiedRoot[];
+  distrust?: VerifiedDistrust;
+  content?: VerifiedContent;
+  parts: Map<string, Part>;
+  freshness?: VerifiedFreshness;
+  floor?: { version: number; hash: string };
+}
+
+export class ConfigurationCache {
+  readonly #folder: string;
+
+  constructor(folder: string) {
+    this.#folder = folder;
+    mkdirSync(join(folder, 'parts'), { recursive: true, mode: 0o700 });
+  }
+
+  /** Reads and verifies what is there; each damaged piece is left out and named to `onDamage`. */
+  load(anchor: ConfigurationAnchor, onDamage: (what: string, error: unknown) => void): HeldSet {
+    const held: HeldSet = { roots: [], parts: new Map() };
+    const attempt = (what: string, read: () => void) => {
+      try {
+        read();
+      } catch (error) {
+        onDamage(what, error);
+      }
+    };
+    attempt('floor', () => {
+      const bytes = this.#read('floor.json');
+      if (bytes) held.floor = readFloor(parseJson(bytes));
+    });
+    attempt('roots', () => this.#loadRoots(anchor, held));
+    const newest = held.roots.at(-1);
+    if (!newest) return held;
+    attempt('distrust', () => {
+      const bytes = this.#newest('distrust');
+      if (bytes) held.distrust = underSomeRoot(held.roots, (root) => verifyDistrust(bytes, root));
+    });
+    attempt('content', () => this.#loadContent(held));
+    attempt('freshness', () => {
+      const bytes = this.#read('freshness.jws');
+      // Our own copy: judged when it came, so its time is not compared with a clock that may have been set back since.
+      if (bytes) held.freshness = underSomeRoot(held.roots, (root) => verifyFreshness(bytes, root, Infinity));
+    });
+    return held;
+  }
+
+  #loadRoots(anchor: ConfigurationAnchor, held: HeldSet): void {
+    for (let version = anchor.root.version; ; version++) {
+      const bytes = this.#read(`root.${version}.jws`);
+      if (!bytes) return;
+      const last = held.roots.at(-1);
+      held.roots.push(last ? verifyNextRoot(bytes, last) : verifyAnchoredRoot(bytes, anchor));
+    }
+  }
+
+  #loadContent(held: HeldSet): void {
+    const bytes = this.#newest('content');
+    if (!bytes) return;
+    const content = underSomeRoot(held.roots, (root) => verifyStoredContent(bytes, root, held.floor));
+    const parts = new Map<string, Part>();
+    for (const [name, hash] of Object.entries(content.document.parts)) {
+      const part = this.#read(`parts/${hash}`);
+      if (!part) throw new AccordError('CONFIGURATION_PART_WRONG', `${name} is missing`);
+      requirePart(name, part, hash);
+      parts.set(hash, { bytes: part, index: readPart(name, part, content.document.instance) });
+    }
+    held.content = content;
+    held.parts = parts;
+    held.floor ??= { version: content.document.version, hash: content.hash };
+  }
+
+  storeRoot(root: VerifiedRoot): void {
+    this.#write(`root.${root.document.version}.jws`, root.file);
+  }
+
+  storeDistrust(distrust: VerifiedDistrust): void {
+    this.#write(`distrust.${distrust.document.version}.jws`, distrust.file);
+    this.#drop(/^distrust\.\d+\.jws$/, `distrust.${distrust.document.version}.jws`);
+  }
+
+  /** Parts that the version before had are there already. */
+  storeContent(content: VerifiedContent, parts: ReadonlyMap<string, Part>, before: ReadonlyMap<string, Part>): void {
+    for (const [hash, { bytes }] of parts) if (!before.has(hash)) this.#write(`parts/${hash}`, bytes);
+    const { version } = content.document;
+    this.#write(`content.${version}.jws`, content.file);
+    this.#write('floor.json', Buffer.from(JSON.stringify({ version, hash: content.hash })));
+    this.#drop(/^content\.\d+\.jws$/, `content.${version}.jws`);
+    for (const name of readdirSync(join(this.#folder, 'parts'))) {
+      if (!parts.has(name)) rmSync(join(this.#folder, 'parts', name), { force: true });
+    }
+  }
+
+  storeFreshness(freshness: VerifiedFreshness): void {
+    this.#write('freshness.jws', freshness.file);
+  }
+
+  #newest(kind: 'content' | 'distrust'): Buffer | undefined {
+    const versions = readdirSync(this.#folder).flatMap((name) => {
+      const found = new RegExp(`^${kind}\\.(\\d{1,15})\\.jws$`).exec(name)?.[1];
+      return found === undefined ? [] : [Number(found)];
+    });
+    return versions.length === 0 ? undefined : this.#read(`${kind}.${Math.max(...versions)}.jws`);
+  }
+
+  #read(name: string): Buffer | undefined {
+    try {
+      return readFileSync(join(this.#folder, name));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+      throw error;
+    }
+  }
+
+  #write(name: string, bytes: Buffer): void {
+    replaceFile(join(this.#folder, name), bytes);
+  }
+
+  #drop(pattern: RegExp, keep: string): void {
+    for (const name of readdirSync(this.#folder)) {
+      if (pattern.test(name) && name !== keep) rmSync(join(this.#folder, name), { force: true });
+    }
+  }
+}
+
+/** Stored files were verified under the root of their day, which need not be the newest. Newest first. */
+function underSomeRoot<T>(roots: readonly VerifiedRoot[], verify: (root: VerifiedRoot) => T): T {
+  let failure: unknown;
+  for (const root of roots.toReversed()) {
+    try {
+      return verify(root);
+    } catch (error) {
+      failure ??= error;
+    }
+  }
+  throw failure;
+}

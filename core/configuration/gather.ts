@@ -1,0 +1,146 @@
+// From an anchor (or the set held so far) and a place to fetch from, the next verified set, in the order in which each
+// file is the key to the next: roots, freshness, distrust, content, parts. Nothing is written here; the client stores
+// what these functions return, `accord config verify` only reports it.
+import type { ConfigurationAnchor } from '#schemas/configuration.ts';
+import { MAX_PART_BYTES, MAX_SIGNED_FILE_BYTES } from '#schemas/configuration.ts';
+import { AccordError } from '#schemas/problems.ts';
+import type { ConfigurationFetch } from './fetch.ts';
+import { type PartIndex, readPart, requirePart } from './parts.ts';
+import {
+  refuseOlder,
+  rootNamedBy,
+  type VerifiedContent,
+  type VerifiedDistrust,
+  type VerifiedFreshness,
+  type VerifiedRoot,
+  verifyAnchoredRoot,
+  verifyContent,
+  verifyDistrust,
+  verifyFreshness,
+  verifyNextRoot,
+} from './verify.ts';
+
+interface VersionAndHash {
+  version: number;
+  hash: string;
+}
+
+/** One part: its exact bytes and what they say. Hash → part, so that versions share what did not change. */
+export interface Part {
+  bytes: Buffer;
+  index: PartIndex;
+}
+
+/** More root changes than an instance makes in a century; a registry cannot keep a client busy beyond it. */
+const MAX_ROOTS_AT_ONCE = 64;
+const PARTS_AT_ONCE = 8;
+
+/** The roots after `newest` (or from the anchor's on) up to the one the freshness names, each verified by the one before. */
+export async function gatherRoots(
+  fetch: ConfigurationFetch,
+  anchor: ConfigurationAnchor,
+  newest: VerifiedRoot | undefined,
+  freshness: Buffer,
+): Promise<VerifiedRoot[]> {
+  const wanted = rootNamedBy(freshness);
+  const found: VerifiedRoot[] = [];
+  let last = newest;
+  if (!last) {
+    last = verifyAnchoredRoot(await file(fetch, `root.${anchor.root.version}.jws`), anchor);
+    found.push(last);
+  }
+  if (wanted - last.document.version > MAX_ROOTS_AT_ONCE)
+    throw new AccordError('CONFIGURATION_INVALID', 'root version');
+  while (last.document.version < wanted) {
+    last = verifyNextRoot(await file(fetch, `root.${last.document.version + 1}.jws`), last);
+    found.push(last);
+  }
+  return found;
+}
+
+/** The freshness under the newest root, and agreeing with it. */
+export function judgeFreshness(
+  bytes: Buffer,
+  root: VerifiedRoot,
+  nowMs: number,
+  newest: VerifiedFreshness | undefined,
+): VerifiedFreshness {
+  const fresh = verifyFreshness(bytes, root, nowMs, newest?.document);
+  refuseOlder(fresh.document.root, { version: root.document.version, hash: root.hash }, 'root');
+  return fresh;
+}
+
+/** The distrust list that the freshness names, when it is not the one held; undefined when there is nothing new. */
+export async function gatherDistrust(
+  fetch: ConfigurationFetch,
+  root: VerifiedRoot,
+  named: VersionAndHash | null,
+  held: VerifiedDistrust | undefined,
+): Promise<VerifiedDistrust | undefined> {
+  const newest = held && { version: held.document.version, hash: held.hash };
+  refuseOlder(named ?? { version: 0, hash: '' }, newest, 'distrust');
+  if (!named || named.hash === held?.hash) return undefined;
+  const bytes = await file(fetch, `distrust.${named.version}.jws`);
+  requirePart(`distrust.${named.version}`, bytes, named.hash);
+  const found = verifyDistrust(bytes, root, held);
+  if (found.document.version !== named.version) throw new AccordError('CONFIGURATION_INVALID', 'distrust version');
+  return found;
+}
+
+/**
+ * The content that the freshness names and its parts, when it is not the one held.
+ * @param floor version and hash of the newest content ever verified here, also in an earlier life of the process
+ * @param known parts read before, by hash: only the others are fetched
+ */
+export async function gatherContent(
+  fetch: ConfigurationFetch,
+  root: VerifiedRoot,
+  named: VersionAndHash,
+  nowMs: number,
+  floor: VersionAndHash | undefined,
+  known: ReadonlyMap<string, Part>,
+): Promise<{ content: VerifiedContent; parts: Map<string, Part> }> {
+  refuseOlder(named, floor, 'content');
+  const bytes = await file(fetch, `content.${named.version}.jws`);
+  requirePart(`content.${named.version}`, bytes, named.hash);
+  const content = verifyContent(bytes, root, nowMs, floor);
+  if (content.document.version !== named.version) throw new AccordError('CONFIGURATION_INVALID', 'content version');
+  return { content, parts: await gatherParts(fetch, content, known) };
+}
+
+/** All parts of a verified content, by hash; those in `known` are not fetched. */
+export async function gatherParts(
+  fetch: ConfigurationFetch,
+  content: VerifiedContent,
+  known: ReadonlyMap<string, Part>,
+): Promise<Map<string, Part>> {
+  const parts = new Map<string, Part>();
+  const waiting = Object.entries(content.document.parts);
+  const worker = async () => {
+    for (let next = waiting.pop(); next; next = waiting.pop()) {
+      const [name, hash] = next;
+      const held = known.get(hash);
+      parts.set(
+        hash,
+        held?.index.name === name ? held : await gatherPart(fetch, name, hash, content.document.instance),
+      );
+    }
+  };
+  await Promise.all(Array.from({ length: PARTS_AT_ONCE }, worker));
+  return parts;
+}
+
+async function gatherPart(fetch: ConfigurationFetch, name: string, hash: string, instance: string): Promise<Part> {
+  const bytes = await file(fetch, `parts/${hash}`, MAX_PART_BYTES).catch((error: unknown) => {
+    const missing = error instanceof AccordError && error.code === 'CONFIGURATION_UNAVAILABLE';
+    throw missing ? new AccordError('CONFIGURATION_PART_WRONG', `${name} is missing`, { cause: error }) : error;
+  });
+  requirePart(name, bytes, hash);
+  return { bytes, index: readPart(name, bytes, instance) };
+}
+
+async function file(fetch: ConfigurationFetch, path: string, maxBytes = MAX_SIGNED_FILE_BYTES): Promise<Buffer> {
+  const answer = await fetch.get(path, maxBytes);
+  if (answer === 'unchanged') throw new TypeError('no ETag was sent');
+  return answer.bytes;
+}

@@ -1,0 +1,155 @@
+// The parts of the global configuration: how the registry's state becomes files, and how a verified file becomes
+// indexed entries. Members and services lie in 256 shards by the first byte of SHA-256 of the member's id, so that one
+// registration changes one small file. Sorted lists and canonical JSON give the same state the same hashes.
+//
+// A part was approved with its hash by two persons, yet a registry that was broken into may have shown them something
+// that nobody can check by eye: form, order, shard and ownership are checked here again.
+import { createHash } from 'node:crypto';
+import { fromBase64url } from '#schemas/base64url.ts';
+import { canonicalJson } from '#schemas/canonical-json.ts';
+import { LimitsPart, MAX_PART_BYTES, MembersPart, ServicesPart, TrustPart } from '#schemas/configuration.ts';
+import {
+  type MemberId,
+  memberId,
+  memberOf,
+  type ServiceId,
+  serverId,
+  serviceId,
+  subsystemId,
+  subsystemOfService,
+} from '#schemas/identifiers.ts';
+import { type JsonValue, parseJson } from '#schemas/json.ts';
+import { AccordError } from '#schemas/problems.ts';
+import type { RegisteredMember, RegisteredServer, RegisteredService } from '#schemas/registrations.ts';
+import { compile } from '#schemas/validate.ts';
+import type { RegisteredCertificate, ServerEntry } from './snapshot.ts';
+import { fileHash } from './verify.ts';
+
+export interface RegistryState {
+  members: readonly RegisteredMember[];
+  services: readonly RegisteredService[];
+  trust: TrustPart;
+  limits: LimitsPart;
+}
+
+/** One part, read and indexed. Parts of later releases have only their name. */
+export interface PartIndex {
+  name: string;
+  members: readonly RegisteredMember[];
+  servers: readonly ServerEntry[];
+  services: readonly RegisteredService[];
+  trust?: TrustPart;
+  limits?: LimitsPart;
+}
+
+const readMembers = compile(MembersPart, 'CONFIGURATION_INVALID');
+const readServices = compile(ServicesPart, 'CONFIGURATION_INVALID');
+const readTrust = compile(TrustPart, 'CONFIGURATION_INVALID');
+const readLimits = compile(LimitsPart, 'CONFIGURATION_INVALID');
+
+/** Two hexadecimal digits. */
+export function shardOf(member: MemberId): string {
+  return createHash('sha256').update(member).digest('hex').slice(0, 2);
+}
+
+/** The files of a state by part name; shards without an entry do not exist. */
+export function partsOf(state: RegistryState): Map<string, Buffer> {
+  const members = Map.groupBy(state.members.toSorted(byId), ({ id }) => `members/${shardOf(id)}`);
+  const services = Map.groupBy(
+    state.services.toSorted(byId),
+    ({ id }) => `services/${shardOf(memberOf(subsystemOfService(id)))}`,
+  );
+  const files = new Map<string, Buffer>();
+  for (const [name, list] of members) files.set(name, encode({ members: list.map(sorted) }));
+  for (const [name, list] of services) files.set(name, encode({ services: list }));
+  files.set('trust', encode(state.trust));
+  files.set('limits', encode(state.limits));
+  return files;
+}
+
+/** Part name → hash, as content lists them. */
+export function hashesOf(files: ReadonlyMap<string, Buffer>): Record<string, string> {
+  return Object.fromEntries([...files].map(([name, bytes]) => [name, fileHash(bytes)] as const).toSorted());
+}
+
+/** @throws CONFIGURATION_PART_WRONG when the bytes are not the approved ones */
+export function requirePart(name: string, bytes: Uint8Array, hash: string): void {
+  if (fileHash(bytes) !== hash) throw new AccordError('CONFIGURATION_PART_WRONG', name);
+}
+
+/** Reads one part whose hash was verified. @throws CONFIGURATION_INVALID, IDENTIFIER_INVALID, JSON_* */
+export function readPart(name: string, bytes: Uint8Array, instance: string): PartIndex {
+  const [kind = '', shard = ''] = name.split('/');
+  const empty: PartIndex = { name, members: [], servers: [], services: [] };
+  if (!['members', 'services', 'trust', 'limits'].includes(kind)) return empty;
+  const value = parseJson(bytes, { maxBytes: MAX_PART_BYTES, maxValues: 2_000_000 });
+  if (kind === 'trust') return { ...empty, trust: readTrust(value) };
+  if (kind === 'limits') return { ...empty, limits: readLimits(value) };
+  if (kind === 'services') {
+    const { services } = readServices(value);
+    for (const { id } of services) requireShard(memberOf(subsystemOfService(serviceId(id))), shard, instance);
+    requireAscending(services);
+    return { ...empty, services };
+  }
+  const { members } = readMembers(value);
+  for (const { id } of members) requireShard(memberId(id), shard, instance);
+  requireAscending(members);
+  return { ...empty, members, servers: members.flatMap((member) => member.servers.map((s) => serverEntry(member, s))) };
+}
+
+function serverEntry(member: RegisteredMember, server: RegisteredServer): ServerEntry {
+  return {
+    id: serverId(`${member.id}/${server.code}`),
+    address: server.address,
+    authenticationCertificates: server.authenticationCertificates.map(certificate),
+    signingCertificates: server.signingCertificates.map(certificate),
+    encryptionKeys: server.encryptionKeys,
+    subsystems: new Set(server.subsystems.map(subsystemId)),
+    log: server.log,
+  };
+}
+
+function certificate(text: string): RegisteredCertificate {
+  const der = fromBase64url(text);
+  return { der, hash: fileHash(der) };
+}
+
+function requireShard(member: MemberId, shard: string, instance: string): void {
+  if (!member.startsWith(`${instance}/`)) throw new AccordError('CONFIGURATION_INSTANCE', member);
+  if (shardOf(member) !== shard) throw new AccordError('CONFIGURATION_INVALID', `${member} lies in another shard`);
+}
+
+function requireAscending(list: readonly { id: MemberId | ServiceId }[]): void {
+  for (let at = 1; at < list.length; at++) {
+    const [before, here] = [list[at - 1], list[at]];
+    if (before && here && before.id >= here.id) {
+      throw new AccordError('CONFIGURATION_INVALID', `${here.id} is out of order or occurs twice`);
+    }
+  }
+}
+
+function sorted(member: RegisteredMember): RegisteredMember {
+  return {
+    ...member,
+    subsystems: member.subsystems.toSorted(byCode),
+    servers: member.servers.toSorted(byCode).map((server) => ({
+      ...server,
+      authenticationCertificates: server.authenticationCertificates.toSorted(),
+      signingCertificates: server.signingCertificates.toSorted(),
+      encryptionKeys: server.encryptionKeys.toSorted((a, b) => (a.kid < b.kid ? -1 : 1)),
+      subsystems: server.subsystems.toSorted(),
+    })),
+  };
+}
+
+function byId(a: { id: string }, b: { id: string }): number {
+  return a.id < b.id ? -1 : 1;
+}
+
+function byCode(a: { code: string }, b: { code: string }): number {
+  return a.code < b.code ? -1 : 1;
+}
+
+function encode(part: object): Buffer {
+  return Buffer.from(`${canonicalJson(part as JsonValue)}\n`);
+}
