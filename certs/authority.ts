@@ -13,13 +13,17 @@ import { BACKDATE_MS, DAY_MS, type HolderProfileName, PROFILES, type ProfileName
 import { curveOf, loadX509, signingKeyOf } from './x509-library.ts';
 import { type Certificate, readCertificate } from './x509-read.ts';
 
-/** A certification authority with its key. */
-export interface Issuer {
+/** A certification authority as its certificates show it. */
+export interface Authority {
   role: 'root' | 'issuing';
   der: Uint8Array;
-  privateKey: KeyObject;
   /** Where its revocation list will be published; written into what it issues. */
   crlUrl?: string;
+}
+
+/** One that can sign. */
+export interface Issuer extends Authority {
+  privateKey: KeyObject;
 }
 
 /** What every act of signing needs from outside. */
@@ -38,6 +42,13 @@ interface Order {
   days?: number;
 }
 
+/** A certificate that every rule allows, not signed yet. */
+export interface PlannedCertificate extends ExpectedCertificate {
+  issuerRole: 'root' | 'issuing';
+  /** The holder's identifier, or an authority's name. */
+  holder: string;
+}
+
 /** A self-signed root. @param name its commonName. @throws KEY_UNSUITABLE, VALIDITY_REFUSED, CSR_REFUSED for the name */
 export async function createRoot(
   name: string,
@@ -45,8 +56,8 @@ export async function createRoot(
   circumstances: Circumstances,
   days?: number,
 ): Promise<IssuedCertificate> {
-  const order = authorityOrder('root', name, privateKey, days);
-  return await certify({ role: 'root', der: Buffer.alloc(0), privateKey }, order, circumstances);
+  const planned = plan(undefined, authorityOrder('root', name, privateKey, days), circumstances);
+  return await signPlanned({ role: 'root', der: Buffer.alloc(0), privateKey }, planned);
 }
 
 /** An issuing authority below `root`. @throws KEY_UNSUITABLE, VALIDITY_REFUSED, CSR_REFUSED for the name */
@@ -57,14 +68,10 @@ export async function createIssuing(
   circumstances: Circumstances,
   days?: number,
 ): Promise<IssuedCertificate> {
-  return await certify(root, authorityOrder('issuing', name, publicKey, days), circumstances);
+  return await signPlanned(root, plan(root, authorityOrder('issuing', name, publicKey, days), circumstances));
 }
 
-/**
- * Certifies the key of a request under a profile.
- * @param approved the template: the request's identifier must be the same, and its addresses must all stand here
- * @throws CSR_REFUSED, KEY_ALREADY_CERTIFIED, KEY_COMPROMISED, VALIDITY_REFUSED, PROFILE_VIOLATED
- */
+/** Certifies the key of a request under a profile: `planIssue`, then `signPlanned`. @throws what both throw */
 export async function issue(
   issuer: Issuer,
   profile: HolderProfileName,
@@ -73,23 +80,39 @@ export async function issue(
   circumstances: Circumstances,
   days?: number,
 ): Promise<IssuedCertificate> {
-  const names = namesUnder(profile, request.names, approved);
-  checkKeyHistory(request.publicKey, profile, names.id, circumstances.ledger);
-  const order = { profile, publicKey: request.publicKey, subject: holderSubject(names.id), names };
-  return await certify(issuer, days === undefined ? order : { ...order, days }, circumstances);
+  return await signPlanned(issuer, planIssue(issuer, profile, request, approved, circumstances, days));
 }
 
 /**
- * Certifies a holder again, under the same profile and with the same names: the same key, or with `request` a new one.
- * @throws RENEWAL_REFUSED for revoked certificates, authorities and keys that are not kept; and as `issue`
+ * Judges a request. Nothing is taken from it but the public key and, checked against the template, the names.
+ * @param approved the template: the request's identifier must be the same, and its addresses must all stand here
+ * @throws CSR_REFUSED, KEY_ALREADY_CERTIFIED, KEY_COMPROMISED, KEY_UNSUITABLE, VALIDITY_REFUSED
  */
-export async function renew(
-  issuer: Issuer,
+export function planIssue(
+  authority: Authority,
+  profile: HolderProfileName,
+  request: Pick<CertificateRequest, 'publicKey' | 'names'>,
+  approved: HolderNames,
+  circumstances: Circumstances,
+  days?: number,
+): PlannedCertificate {
+  const names = namesUnder(profile, request.names, approved);
+  checkKeyHistory(request.publicKey, profile, names.id, circumstances.ledger);
+  const order = { profile, publicKey: request.publicKey, subject: holderSubject(names.id), names };
+  return plan(authority, days === undefined ? order : { ...order, days }, circumstances);
+}
+
+/**
+ * Judges a renewal: the same profile and names once more, for the same key or, with `request`, for a new one.
+ * @throws RENEWAL_REFUSED for revoked certificates, authorities and keys that are not kept; and as `planIssue`
+ */
+export function planRenewal(
+  authority: Authority,
   previous: LedgerEntry,
   request: CertificateRequest | undefined,
   circumstances: Circumstances,
   days?: number,
-): Promise<IssuedCertificate> {
+): PlannedCertificate {
   const { certificate, revocation } = previous;
   const { profile } = certificate;
   if (profile === 'root' || profile === 'issuing')
@@ -97,9 +120,8 @@ export async function renew(
   if (revocation) throw new AccordError('RENEWAL_REFUSED', 'the certificate was revoked');
   if (!request && !PROFILES[profile].keepsKey) throw new AccordError('RENEWAL_REFUSED', `${profile} keys are not kept`);
   const approved = readHolderNames(readCertificate(certificate.der).extensions.subjectAltNames ?? []);
-  const kept = { publicKey: new X509Certificate(certificate.der).publicKey, publicKeyInfo: Buffer.alloc(0) };
-  const again = request ?? { ...kept, names: approved };
-  return await issue(issuer, profile, again, approved, circumstances, days);
+  const again = request ?? { publicKey: new X509Certificate(certificate.der).publicKey, names: approved };
+  return planIssue(authority, profile, again, approved, circumstances, days);
 }
 
 /** Checks the names of a request against the template of what was approved for this holder. @throws CSR_REFUSED */
@@ -139,37 +161,38 @@ function authorityOrder(profile: 'root' | 'issuing', name: string, key: KeyObjec
   return days === undefined ? order : { ...order, days };
 }
 
-/** Builds, examines, signs, and compares: the order in which a certificate comes to be. */
-async function certify(issuer: Issuer, order: Order, circumstances: Circumstances): Promise<IssuedCertificate> {
-  const selfSigned = order.profile === 'root';
-  const issuerCertificate = selfSigned ? undefined : readCertificate(issuer.der);
+function plan(authority: Authority | undefined, order: Order, circumstances: Circumstances): PlannedCertificate {
+  const issuer = authority && readCertificate(authority.der);
   checkKey(order);
-  const expected: ExpectedCertificate = {
+  const signer = authority ? new X509Certificate(authority.der).publicKey : order.publicKey;
+  return {
+    issuerRole: authority?.role ?? 'root',
+    holder: order.names?.id ?? order.subject[0]?.[1] ?? '',
     profile: order.profile,
     serial: freshSerial(circumstances),
     subject: order.subject,
     publicKeyInfo: order.publicKey.export({ type: 'spki', format: 'der' }),
-    ...validity(order, issuerCertificate, circumstances.nowMs),
+    ...validity(order, issuer, circumstances.nowMs),
     ...(order.names && { names: order.names }),
-    ...(issuerCertificate && { issuer: issuerCertificate }),
-    ...(issuer.crlUrl !== undefined && !selfSigned && { crlUrl: issuer.crlUrl }),
-    signatureCurve: curveOf(issuer.privateKey) ?? 'P-256',
+    ...(issuer && { issuer }),
+    ...(authority?.crlUrl !== undefined && { crlUrl: authority.crlUrl }),
+    signatureCurve: curveOf(signer) ?? 'P-256',
   };
-  const rehearsal = await sign(expected, rehearsalKey(expected.signatureCurve));
-  const findings = lintCertificate(rehearsal, expected);
+}
+
+/**
+ * Builds, examines, signs, and compares: the order in which a certificate comes to be. Record it before handing it out.
+ * @throws PROFILE_VIOLATED, CERTIFICATE_KEY_MISMATCH
+ */
+export async function signPlanned(issuer: Issuer, planned: PlannedCertificate): Promise<IssuedCertificate> {
+  const rehearsal = await sign(planned, rehearsalKey(planned.signatureCurve));
+  const findings = lintCertificate(rehearsal, planned);
   if (findings.length > 0) throw new AccordError('PROFILE_VIOLATED', findings.join('; '));
-  const der = await sign(expected, issuer.privateKey);
+  const der = await sign(planned, issuer.privateKey);
   checkSigned(der, rehearsal, issuer);
-  return {
-    serial: expected.serial,
-    issuer: issuer.role,
-    profile: order.profile,
-    holder: order.names?.id ?? order.subject[0]?.[1] ?? '',
-    keyHash: createHash('sha256').update(expected.publicKeyInfo).digest('base64url'),
-    notBeforeMs: expected.notBeforeMs,
-    notAfterMs: expected.notAfterMs,
-    der,
-  };
+  const { serial, profile, holder, notBeforeMs, notAfterMs, issuerRole } = planned;
+  const keyHash = createHash('sha256').update(planned.publicKeyInfo).digest('base64url');
+  return { serial, issuer: issuerRole, profile, holder, keyHash, notBeforeMs, notAfterMs, der };
 }
 
 function checkKey({ profile, publicKey }: Order): void {

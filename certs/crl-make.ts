@@ -1,12 +1,11 @@
 // Makes certificate revocation lists (RFC 5280 section 5): version 2, complete, with authority key identifier and number.
 // What is listed comes from the authority's ledger; nothing from outside enters here.
-import { X509Certificate } from 'node:crypto';
 import { AccordError } from '#schemas/problems.ts';
 import type { Issuer } from './authority.ts';
-import { DerReader, openDer, readWholeBits, TAG } from './der.ts';
+import { checkCrl } from './crl.ts';
+import { TAG } from './der.ts';
 import type { LedgerEntry } from './ledger.ts';
 import { REVOCATION_REASONS } from './profiles.ts';
-import { readCertificateKey, verifyCertificateSignature } from './x509-algorithms.ts';
 import { loadX509, signingKeyOf } from './x509-library.ts';
 import { readCertificate } from './x509-read.ts';
 
@@ -52,7 +51,7 @@ export async function createCrl(issuer: Issuer, entries: readonly LedgerEntry[],
     ...signingKeyOf(issuer.privateKey),
   });
   const der = Buffer.from(made.rawData);
-  check(der, issuer, revoked.length);
+  check(der, issuer, revoked, order);
   return der;
 }
 
@@ -68,31 +67,15 @@ function derInteger(value: number): Buffer {
   return Buffer.concat([Buffer.of(TAG.INTEGER, signed.length), signed]);
 }
 
-/** Read back with our own reader: strictly encoded, signed by this authority, and as long as it has to be. */
-function check(der: Buffer, issuer: Issuer, revokedCount: number): void {
-  const list = openDer(der, TAG.SEQUENCE, 'revocation list');
-  const tbs = list.take(TAG.SEQUENCE, 'to-be-signed part');
-  const algorithm = list.take(TAG.SEQUENCE, 'signature algorithm').raw;
-  const signature = readWholeBits(list.take(TAG.BIT_STRING, 'signature'));
-  list.end('revocation list');
-  const spki = new X509Certificate(issuer.der).publicKey.export({ type: 'spki', format: 'der' });
-  const key = readCertificateKey(spki, false);
-  if (key === undefined || !verifyCertificateSignature(algorithm, key, tbs.raw, signature)) {
+/** Read back with our own reader, which did not make it: signed by this authority, current, and saying what it should. */
+function check(der: Buffer, issuer: Issuer, revoked: readonly { serialNumber: string }[], order: CrlOrder): void {
+  const ask = (serial: string) => checkCrl({ crl: der, issuer: issuer.der, serial, atMs: order.thisUpdateMs });
+  const other = ask('00');
+  if (other.status === 'unknown' && other.code === 'CRL_SIGNATURE_INVALID') {
     throw new AccordError('CERTIFICATE_KEY_MISMATCH', 'the key of the authority does not belong to its certificate');
   }
-  if (countRevoked(tbs.body) !== revokedCount) throw new AccordError('PROFILE_VIOLATED', 'the revocation list');
-}
-
-function countRevoked(body: Buffer): number {
-  const inner = new DerReader(body);
-  inner.take(TAG.INTEGER, 'version');
-  inner.take(TAG.SEQUENCE, 'signature algorithm');
-  inner.take(TAG.SEQUENCE, 'issuer');
-  inner.next(); // thisUpdate
-  inner.next(); // nextUpdate
-  const revoked = inner.maybe(TAG.SEQUENCE);
-  if (revoked === undefined) return 0;
-  let count = 0;
-  for (const entries = new DerReader(revoked.body); !entries.done; count += 1) entries.take(TAG.SEQUENCE, 'entry');
-  return count;
+  const last = revoked.at(-1);
+  if (other.status !== 'good' || (last && ask(last.serialNumber).status !== 'revoked')) {
+    throw new AccordError('PROFILE_VIOLATED', 'the revocation list');
+  }
 }

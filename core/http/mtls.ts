@@ -46,7 +46,7 @@ const HYBRID_GROUPS = 'X25519MLKEM768:X25519:P-256';
 const CLASSIC_GROUPS = 'X25519:P-256';
 
 const REFUSAL = JSON.stringify({
-  type: 'about:blank',
+  type: 'urn:accord:problem:PEER_UNKNOWN',
   title: PROBLEMS.PEER_UNKNOWN.title,
   status: PROBLEMS.PEER_UNKNOWN.status,
   code: 'PEER_UNKNOWN',
