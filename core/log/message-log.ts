@@ -7,14 +7,14 @@ import type { KeyObject } from 'node:crypto';
 import { rawEd25519PublicKey } from '#certs/ed25519.ts';
 import type { Clock } from '#core/clock.ts';
 import { base64url } from '#schemas/base64url.ts';
-import { type LogEntry, parseLogEntry } from '#schemas/log-entry.ts';
 import { AccordError, type ProblemCode } from '#schemas/problems.ts';
 import { Checkpointer, type SignedCheckpoint } from './checkpointer.ts';
 import { consistencyProof, type Frontier, inclusionProof, TILE_HEIGHT } from './merkle.ts';
-import { type DraftRecord, draftRecord, type NewRecord, type RecordView, viewEvidence } from './record.ts';
+import { type DraftRecord, draftRecord, type NewRecord, type RecordView } from './record.ts';
 import { MS_PER_DAY, type RecordKeys } from './record-keys.ts';
 import { openRecordKeysSqlite } from './record-keys-sqlite.ts';
 import { openRecord, type SealedParts, sealRecord } from './sealed-record.ts';
+import { viewRecord } from './show.ts';
 import { formatVerifierKey, noteVerifier } from './signed-note.ts';
 import { recoverLog } from './start.ts';
 import { type LogStore, type StoredRecord, type StoredTile, StoreError } from './store.ts';
@@ -182,12 +182,12 @@ class Log implements MessageLog {
   }
 
   find(from: string | null, id: string): RecordView[] {
-    const found = this.#store.linesOf(id, MAX_FOUND).map((row) => this.#view(row));
+    const found = this.#store.linesOf(id, MAX_FOUND).map((row) => viewRecord(this.#store, row));
     return found.filter(({ entry }) => from === null || entry.peer === from);
   }
 
   read(fromSeq: number, limit: number): RecordView[] {
-    return this.#store.lines(fromSeq, Math.min(limit, MAX_READ)).map((row) => this.#view(row));
+    return this.#store.lines(fromSeq, Math.min(limit, MAX_READ)).map((row) => viewRecord(this.#store, row));
   }
 
   readSealed(seq: number): SealedParts | null {
@@ -236,12 +236,6 @@ class Log implements MessageLog {
     this.#state = { ok: false, code: 'LOG_CLOSED', detail: '' };
     this.#ports.keys.close();
     this.#store.close();
-  }
-
-  #view(row: { seq: number; line: string; leaf: Buffer }): RecordView {
-    const entry: LogEntry = parseLogEntry(row.line);
-    const evidence = entry.statement === null ? null : viewEvidence(this.#store.evidence(row.seq));
-    return { seq: row.seq, leafHash: base64url(row.leaf), line: row.line, entry, evidence };
   }
 
   #checkSize(size: number): void {

@@ -9,6 +9,7 @@ import { AccordError } from '#schemas/problems.ts';
 import { foldHashes, TILE_HEIGHT } from './merkle.ts';
 import { APPLICATION_ID, createTables, FORMAT_VERSION } from './schema-sqlite.ts';
 import {
+  type LogAuditReader,
   type LogReader,
   type LogStore,
   type StoredCheckpoint,
@@ -24,20 +25,20 @@ type Row = Record<string, unknown>;
 const FILE = 'messages.db';
 const PROBE_BYTES = 64 * 1024;
 
-/** True when the folder holds a log's database. */
-export function logExists(folder: string): boolean {
-  return existsSync(join(folder, FILE));
-}
-
-/** Opens the log for reading, also while a server writes it. @throws LOG_MISSING, LOG_DATABASE_DAMAGED */
-export function openLogReaderSqlite(folder: string): LogReader & { connection: Connection } {
+/** Opens one snapshot of the log for reading, also while a server writes it. @throws LOG_MISSING, LOG_DATABASE_DAMAGED */
+export function openLogAuditSqlite(folder: string): LogAuditReader {
   const file = join(folder, FILE);
   if (!existsSync(file)) throw new AccordError('LOG_MISSING', file);
-  return checked(() => {
-    const connection = new Database(file, { readonly: true, fileMustExist: true, timeout: 5_000 });
-    checkFormat(connection);
-    return { ...reader(connection), connection };
-  });
+  let db: Connection | undefined;
+  try {
+    db = new Database(file, { readonly: true, fileMustExist: true, timeout: 5_000 });
+    db.exec('BEGIN');
+    checkFormat(db);
+    return auditReader(db);
+  } catch (cause) {
+    db?.close();
+    throw cause instanceof AccordError ? cause : new AccordError('LOG_DATABASE_DAMAGED', messageOf(cause), { cause });
+  }
 }
 
 /** Opens, or makes, the log for writing. @throws LOG_IN_USE, LOG_DATABASE_DAMAGED */
@@ -82,15 +83,6 @@ function checkFormat(db: Connection): void {
   const version = db.pragma('user_version', { simple: true });
   if (id !== APPLICATION_ID || version !== FORMAT_VERSION) {
     throw new AccordError('LOG_DATABASE_DAMAGED', `not a message log of format ${FORMAT_VERSION}`);
-  }
-}
-
-function checked<T>(read: () => T): T {
-  try {
-    return read();
-  } catch (cause) {
-    if (cause instanceof AccordError) throw cause;
-    throw new AccordError('LOG_DATABASE_DAMAGED', messageOf(cause), { cause });
   }
 }
 
@@ -157,6 +149,30 @@ function evidenceOf(row: Row | undefined): StoredEvidence | null {
     index: row['batch_index'] as number,
     size: row['batch_size'] as number,
     path: row['path'] as Buffer,
+  };
+}
+
+function auditReader(db: Connection): LogAuditReader {
+  const tile = db.prepare('SELECT hash FROM tiles WHERE level = ? AND number = ?').pluck();
+  const from = db.prepare(
+    'SELECT number, size, at_ms AS atMs, note FROM checkpoints WHERE number >= ? ORDER BY number LIMIT 1',
+  );
+  const strays = ['evidence', 'sealed', 'claims'].map((table) =>
+    db.prepare(`SELECT min(seq) FROM ${table} WHERE seq NOT IN (SELECT seq FROM entries)`).pluck(),
+  );
+  const integrity = db.prepare('PRAGMA integrity_check(1)').pluck();
+  return {
+    ...reader(db),
+    tile: (level, index) => (tile.get(level, index) as Buffer | undefined) ?? null,
+    checkpointFrom: (number) => (from.get(number) as StoredCheckpoint | undefined) ?? null,
+    straySeq: () => {
+      const found = strays.map((query) => query.get() as number | null | undefined);
+      return found.find((seq) => seq !== null && seq !== undefined) ?? null;
+    },
+    damage: () => {
+      const said = integrity.get() as string;
+      return said === 'ok' ? null : said.slice(0, 200);
+    },
   };
 }
 

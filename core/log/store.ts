@@ -75,6 +75,17 @@ export interface LogReader {
   close(): void;
 }
 
+/** What only an audit asks; everything is of one consistent snapshot. */
+export interface LogAuditReader extends LogReader {
+  tile(level: number, index: number): Buffer | null;
+  /** The stored checkpoint with this number, or the next one after it. */
+  checkpointFrom(number: number): StoredCheckpoint | null;
+  /** The first seq that has evidence, sealed parts or a claim but no entry. */
+  straySeq(): number | null;
+  /** What the database's own integrity check says, null when all is well. */
+  damage(): string | null;
+}
+
 /** Writing. The one instance in the world that holds the log's lock. */
 export interface LogStore extends LogReader {
   setIdentity(identity: { origin: string; verifierKey: string }): void;

@@ -1,0 +1,93 @@
+// `accord log`: what an operator or an auditor does with a message log on disk, with or without its server running.
+import { join } from 'node:path';
+import { Command, InvalidArgumentError } from 'commander';
+import { acceptStoredCheckpoint } from '#core/log/accept-checkpoint.ts';
+import { verifyLog } from '#core/log/audit.ts';
+import type { RecordView } from '#core/log/record.ts';
+import { MAX_SHOWN, showLog } from '#core/log/show.ts';
+import { PROBLEMS } from '#schemas/problems.ts';
+import { CommandEnd, EXIT, type OutputOptions, outputFormat, print, runAction, withOutput } from './output.ts';
+
+interface LogOptions extends OutputOptions {
+  /** The server's data folder: log/messages.db, checkpoint.txt, record-keys/record-keys.db. */
+  dir: string;
+}
+
+export function logCommand(): Command {
+  const log = new Command('log').description('read and verify the message log of a security server');
+  withOutput(
+    log
+      .command('verify')
+      .description('verify every entry, all evidence and every checkpoint; also while the server runs')
+      .requiredOption('--dir <folder>', "the server's data folder")
+      .option('--key <verifier-key>', 'verifier key of the checkpoints (NAME+ID+KEY); without it the one in the log')
+      .option('--no-checkpoint', 'do not compare with the checkpoint kept apart (a copy of the log alone)'),
+  ).action(runAction(verify));
+  withOutput(
+    log
+      .command('show')
+      .description('show entries')
+      .requiredOption('--dir <folder>', "the server's data folder")
+      .option('--id <id>', 'only the records of this exchange, newest first')
+      .option('--from <seq>', 'first entry to show', count, 0)
+      .option('--limit <n>', `at most so many, up to ${MAX_SHOWN}`, count, 50),
+  ).action(runAction(show));
+  withOutput(
+    log
+      .command('accept-checkpoint')
+      .description('when the checkpoint file is lost: take the newest checkpoint stored in the log')
+      .requiredOption('--dir <folder>', "the server's data folder")
+      .option('--yes', 'really do it'),
+  ).action(runAction(accept));
+  return log;
+}
+
+async function verify(options: LogOptions & { key?: string; checkpoint: boolean }): Promise<void> {
+  const audit = await verifyLog({
+    folder: join(options.dir, 'log'),
+    ...(options.checkpoint ? { checkpointFile: join(options.dir, 'checkpoint.txt') } : {}),
+    ...(options.key === undefined ? {} : { verifierKey: options.key }),
+  });
+  const { ok, entries, firstBadSeq, code, ...more } = audit;
+  print({ ok, entries, firstBadSeq, code, ...more }, options);
+  if (code === null) return;
+  const place = firstBadSeq === null ? '' : ` at entry ${firstBadSeq}`;
+  const detail = audit.detail === '' ? '' : ` (${audit.detail})`;
+  const { title, next } = PROBLEMS[code];
+  throw new CommandEnd(EXIT.verificationFailed, `${code}: ${title}${place}${detail}\nNext: ${next}`);
+}
+
+function show(options: LogOptions & { id?: string; from: number; limit: number }): void {
+  const which = options.id === undefined ? { fromSeq: options.from } : { id: options.id };
+  const records = showLog(join(options.dir, 'log'), which, options.limit);
+  print(outputFormat(options) === 'table' ? records.map(brief) : records.map(full), options);
+}
+
+function brief({ entry }: RecordView) {
+  const { seq, t, kind, id, peer, service, purpose, basis, code } = entry;
+  return { seq, time: new Date(t).toISOString(), kind, id, peer, service, purpose, basis, code };
+}
+
+/** Evidence as a person or a script can use it: the statement as the text that was signed. */
+function full({ entry, leafHash, evidence }: RecordView) {
+  const shown = evidence === null ? null : { ...evidence, statement: evidence.statement.toString('utf8') };
+  return { ...entry, leafHash, evidence: shown };
+}
+
+function accept(options: LogOptions & { yes?: boolean }): void {
+  if (!options.yes) {
+    const why = 'The start then no longer notices a log older than its lost checkpoint.';
+    throw new CommandEnd(
+      EXIT.precondition,
+      `Nothing was done. ${why}\nNext: Run it again with --yes if you accept that.`,
+    );
+  }
+  const checkpoint = acceptStoredCheckpoint(join(options.dir, 'log'), join(options.dir, 'checkpoint.txt'));
+  print({ origin: checkpoint.origin, size: checkpoint.size, root: checkpoint.root.toString('base64url') }, options);
+}
+
+/** A whole number of at most 15 digits. */
+function count(text: string): number {
+  if (!/^[0-9]{1,15}$/.test(text)) throw new InvalidArgumentError('Write a whole number.');
+  return Number(text);
+}

@@ -1,0 +1,232 @@
+// Verification of a whole message log, by anyone who has its folder: contiguity, the one spelling of every entry, every
+// leaf and tile hash, every stored checkpoint's signature and root, and all evidence. It reads one consistent snapshot,
+// also while the server goes on writing, and believes nothing it reads: whoever held the disk controls all of it.
+//
+// What it cannot see: records appended after the last checkpoint that were cut off cleanly (nobody had signed for them
+// yet), and what became of sealed parts, which are erasable by design and guarded by their own authenticated encryption.
+import { parseLogEntry } from '#schemas/log-entry.ts';
+import { AccordError, isAccordError, type ProblemCode } from '#schemas/problems.ts';
+import { evidenceFault } from './audit-evidence.ts';
+import { readCheckpointFile } from './checkpoint-file.ts';
+import { Frontier, leafHash, TILE_HEIGHT } from './merkle.ts';
+import { type RecordEvidence, viewEvidence } from './record.ts';
+import { type Checkpoint, type NoteVerifier, openCheckpoint, parseVerifierKey } from './signed-note.ts';
+import type { LogAuditReader } from './store.ts';
+import { openLogAuditSqlite } from './store-sqlite.ts';
+
+const PAGE = 512;
+
+export interface LogAudit {
+  ok: boolean;
+  /** Entries that were read. */
+  entries: number;
+  /** The first entry that is not what it was, when the damage can be pinned to one; from 0. */
+  firstBadSeq: number | null;
+  code: ProblemCode | null;
+  detail: string;
+  /** Root over all entries when everything is in order, base64url. */
+  root: string | null;
+  /** Stored checkpoints that were verified. */
+  checkpoints: number;
+}
+
+export interface LogAuditOptions {
+  folder: string;
+  /** The last signed checkpoint kept apart; without it a log cut off at an older checkpoint looks whole. */
+  checkpointFile?: string;
+  /** C2SP verifier key; without it the key the log names for itself, which proves consistency, not authorship. */
+  verifierKey?: string;
+  /** Signer, registration and revocation of one record: null, or the code of what is wrong. */
+  verifyStatement?: (evidence: RecordEvidence, seq: number) => Promise<ProblemCode | null>;
+}
+
+/** A finding; thrown inside, data outside. */
+class Finding extends Error {
+  readonly code: ProblemCode;
+  readonly seq: number | null;
+
+  constructor(code: ProblemCode, seq: number | null, detail = '') {
+    super(detail);
+    this.code = code;
+    this.seq = seq;
+  }
+}
+
+interface Progress {
+  frontier: Frontier;
+  checkpoints: number;
+  lastMs: number;
+  /** A tile that disagrees with the leaves; reported only when every checkpoint agrees with the leaves. */
+  wrongTile: string | null;
+}
+
+/** @throws LOG_MISSING, and NOTE_MALFORMED for a malformed `verifierKey`; everything else is in the result */
+export async function verifyLog(options: LogAuditOptions): Promise<LogAudit> {
+  const given = options.verifierKey === undefined ? null : parseVerifierKey(options.verifierKey);
+  const progress: Progress = { frontier: new Frontier(), checkpoints: 0, lastMs: 0, wrongTile: null };
+  let log: LogAuditReader | undefined;
+  try {
+    log = openLogAuditSqlite(options.folder);
+    await audit(log, progress, options, given);
+    const root = progress.frontier.root().toString('base64url');
+    const { frontier, checkpoints } = progress;
+    return { ok: true, entries: frontier.size, firstBadSeq: null, code: null, detail: '', root, checkpoints };
+  } catch (error) {
+    if (isAccordError(error, 'LOG_MISSING')) throw error;
+    const found = error instanceof Finding ? error : damage(error);
+    const { code, seq, message } = found;
+    const { frontier, checkpoints } = progress;
+    return { ok: false, entries: frontier.size, firstBadSeq: seq, code, detail: message, root: null, checkpoints };
+  } finally {
+    log?.close();
+  }
+}
+
+/** The database itself could not be read. */
+function damage(error: unknown): Finding {
+  if (error instanceof AccordError) return new Finding(error.code, null, error.detail);
+  if (error instanceof TypeError || error instanceof RangeError) throw error;
+  return new Finding('LOG_DATABASE_DAMAGED', null, error instanceof Error ? error.message : '');
+}
+
+async function audit(
+  log: LogAuditReader,
+  progress: Progress,
+  options: LogAuditOptions,
+  given: NoteVerifier | null,
+): Promise<void> {
+  const identity = log.identity();
+  if (identity === null) throw new Finding('LOG_DATABASE_DAMAGED', null, 'the log has no origin');
+  const verifier = given ?? parseVerifierKey(identity.verifierKey);
+  if (verifier.name !== identity.origin) throw new Finding('LOG_ORIGIN_WRONG', null, identity.origin);
+  const kept = keptCheckpoint(options.checkpointFile, verifier, log.size());
+  const checkpoints = new StoredCheckpoints(log, verifier, kept);
+  checkpoints.compare(progress);
+  for (let page = log.lines(0, PAGE); page.length > 0; page = log.lines(progress.frontier.size, PAGE)) {
+    for (const row of page) {
+      verifyEntry(log, row, progress);
+      await verifySigner(log, row.seq, options);
+      checkpoints.compare(progress);
+    }
+  }
+  checkpoints.finish(progress);
+  if (progress.wrongTile !== null) throw new Finding('LOG_TILE_WRONG', null, progress.wrongTile);
+  const stray = log.straySeq();
+  if (stray !== null) throw new Finding('LOG_TRUNCATED', stray, `rows beside entry ${stray}, which is not there`);
+  const damaged = log.damage();
+  if (damaged !== null) throw new Finding('LOG_DATABASE_DAMAGED', null, damaged);
+}
+
+function verifyEntry(
+  log: LogAuditReader,
+  { seq, line, leaf, exchangeId }: { seq: number; line: string; leaf: Buffer; exchangeId: string },
+  progress: Progress,
+): void {
+  const expected = progress.frontier.size;
+  if (seq !== expected) throw new Finding('LOG_GAP', expected, `after ${expected - 1} comes ${seq}`);
+  if (!leafHash(line).equals(leaf)) throw new Finding('LOG_ENTRY_CHANGED', seq, 'the line does not hash to its leaf');
+  const entry = parsed(line, seq);
+  if (entry.seq !== seq || entry.id !== exchangeId) throw new Finding('LOG_ENTRY_CHANGED', seq, 'another seq or id');
+  if (entry.t < progress.lastMs) throw new Finding('LOG_ENTRY_CHANGED', seq, 'time runs backwards');
+  const statementsOf = (id: string) => log.linesOf(id, PAGE).map((row) => parsed(row.line, row.seq).statement ?? '');
+  const fault = evidenceFault(entry, log.evidence(seq), statementsOf);
+  if (fault !== null) throw new Finding('LOG_EVIDENCE_CHANGED', seq, fault);
+  progress.lastMs = entry.t;
+  progress.frontier.push(leaf, (height, index, hash) => {
+    const stored = log.tile(height / TILE_HEIGHT, index);
+    if (stored === null || !stored.equals(hash)) progress.wrongTile ??= `tile ${height / TILE_HEIGHT}/${index}`;
+  });
+}
+
+function parsed(line: string, seq: number) {
+  try {
+    return parseLogEntry(line);
+  } catch (error) {
+    throw new Finding('LOG_ENTRY_MALFORMED', seq, isAccordError(error) ? error.detail : '');
+  }
+}
+
+async function verifySigner(log: LogAuditReader, seq: number, options: LogAuditOptions): Promise<void> {
+  if (options.verifyStatement === undefined) return;
+  const evidence = viewEvidence(log.evidence(seq));
+  const code = evidence === null ? null : await options.verifyStatement(evidence, seq);
+  if (code !== null) throw new Finding(code, seq, 'the signature of the statement');
+}
+
+interface Kept {
+  note: string;
+  size: number;
+}
+
+/** Goes along with the entries and compares the root wherever a checkpoint was signed. */
+class StoredCheckpoints {
+  readonly #log: LogAuditReader;
+  readonly #verifier: NoteVerifier;
+  #number = 0;
+  #next: Checkpoint | null;
+  #agreed = 0;
+  readonly #kept: Kept | null;
+  #sawKept = false;
+
+  constructor(log: LogAuditReader, verifier: NoteVerifier, kept: Kept | null) {
+    this.#log = log;
+    this.#verifier = verifier;
+    this.#kept = kept;
+    this.#next = this.#read();
+  }
+
+  compare(progress: Progress): void {
+    while (this.#next !== null && this.#next.size === progress.frontier.size) {
+      if (!this.#next.root.equals(progress.frontier.root())) {
+        // Entries and leaves were changed together: the damage lies between two checkpoints.
+        const only = this.#next.size === this.#agreed + 1 ? this.#agreed : null;
+        const where = `entries ${this.#agreed} to ${this.#next.size - 1} are not the ones that were signed`;
+        throw new Finding('LOG_ENTRY_CHANGED', only, where);
+      }
+      this.#agreed = this.#next.size;
+      progress.checkpoints = ++this.#number;
+      this.#next = this.#read();
+    }
+  }
+
+  finish(progress: Progress): void {
+    if (this.#next !== null) {
+      throw new Finding('LOG_TRUNCATED', progress.frontier.size, `a checkpoint has ${this.#next.size} entries`);
+    }
+    if (this.#number === 0 && progress.frontier.size > 0) {
+      throw new Finding('LOG_CHECKPOINT_MISSING', null, 'the log holds no checkpoint');
+    }
+    if (this.#kept === null || this.#sawKept) return;
+    // The note is stored in the log before the file: a log that lacks it is an older copy, or was cut.
+    const isCut = this.#kept.size > progress.frontier.size;
+    const detail = `the log lacks the checkpoint of the file, ${this.#kept.size} entries`;
+    throw new Finding(isCut ? 'LOG_TRUNCATED' : 'LOG_CHECKPOINT_WRONG', isCut ? progress.frontier.size : null, detail);
+  }
+
+  #read(): Checkpoint | null {
+    const row = this.#log.checkpointFrom(this.#number);
+    if (row === null) return null;
+    if (row.note === this.#kept?.note) this.#sawKept = true;
+    const checkpoint = opened(row.note, this.#verifier, `stored checkpoint ${row.number}`);
+    const isNext = row.number === this.#number && row.size === checkpoint.size && checkpoint.size >= this.#agreed;
+    if (!isNext) throw new Finding('LOG_CHECKPOINT_WRONG', null, `stored checkpoint ${this.#number} is out of place`);
+    return checkpoint;
+  }
+}
+
+function opened(note: Uint8Array | string, verifier: NoteVerifier, where: string): Checkpoint {
+  try {
+    return openCheckpoint(note, verifier);
+  } catch (error) {
+    throw new Finding('LOG_CHECKPOINT_WRONG', null, `${where}: ${isAccordError(error) ? error.code : ''}`);
+  }
+}
+
+/** The checkpoint kept apart from the log; null when none was named, or none is there for an empty log. */
+function keptCheckpoint(file: string | undefined, verifier: NoteVerifier, entries: number): Kept | null {
+  if (file === undefined) return null;
+  const note = readCheckpointFile(file)?.toString('utf8');
+  if (note !== undefined) return { note, size: opened(note, verifier, 'the checkpoint file').size };
+  if (entries > 0) throw new Finding('LOG_CHECKPOINT_MISSING', null, file);
+  return null;
+}

@@ -1,0 +1,31 @@
+// Reading records out of a log's folder without a server, for `accord log show`. Nothing is verified here; that is the
+// audit's work.
+import { base64url } from '#schemas/base64url.ts';
+import { parseLogEntry } from '#schemas/log-entry.ts';
+import { type RecordView, viewEvidence } from './record.ts';
+import type { LogReader } from './store.ts';
+import { openLogAuditSqlite } from './store-sqlite.ts';
+
+export const MAX_SHOWN = 1_000;
+
+/** One row of the store with its evidence. @throws LOG_ENTRY_MALFORMED when the line is not an entry */
+export function viewRecord(log: LogReader, row: { seq: number; line: string; leaf: Buffer }): RecordView {
+  const entry = parseLogEntry(row.line);
+  const evidence = entry.statement === null ? null : viewEvidence(log.evidence(row.seq));
+  return { seq: row.seq, leafHash: base64url(row.leaf), line: row.line, entry, evidence };
+}
+
+/**
+ * Records of one exchange (newest first), or from a place on (oldest first); at most 1,000.
+ * @throws LOG_MISSING, LOG_DATABASE_DAMAGED, LOG_ENTRY_MALFORMED
+ */
+export function showLog(folder: string, which: { id: string } | { fromSeq: number }, limit: number): RecordView[] {
+  const log = openLogAuditSqlite(folder);
+  try {
+    const most = Math.min(limit, MAX_SHOWN);
+    const rows = 'id' in which ? log.linesOf(which.id, most) : log.lines(which.fromSeq, most);
+    return rows.map((row) => viewRecord(log, row));
+  } finally {
+    log.close();
+  }
+}
