@@ -8,6 +8,7 @@ import { signBatch } from '#certs/batch.ts';
 import { commit, sha256 } from '#certs/commitment.ts';
 import type { Clock } from '#core/clock.ts';
 import type { MessageLogOptions, NewRecord } from '#core/log/message-log.ts';
+import { MAX_BATCH_STATEMENTS } from '#schemas/limits.ts';
 import { encodeStatement, type Statement } from '#schemas/statement.ts';
 
 export const PEER = 'DEV/GOV/2002/ss2';
@@ -72,11 +73,12 @@ export function exchangeId(): string {
   return `01890000-0000-7000-8000-${(++nextId).toString(16).padStart(12, '0')}`;
 }
 
-/** Records of one signed batch: `count` requests this server sent, each with its sealed part. */
+/** Requests this server sent, each with its sealed part, signed in batches of at most 256. */
 export function requestRecords(count = 1, change: Partial<NewRecord> = {}): NewRecord[] {
-  return signedRecords(Array.from({ length: count }, () => ({ id: exchangeId(), kind: 'request' as const }))).map(
-    (record) => ({ ...record, ...change }),
-  );
+  const most = Math.min(count, MAX_BATCH_STATEMENTS);
+  const batch = signedRecords(Array.from({ length: most }, () => ({ id: exchangeId(), kind: 'request' as const })));
+  const records = batch.map((record) => ({ ...record, ...change }));
+  return count > most ? [...records, ...requestRecords(count - most, change)] : records;
 }
 
 /** The answer to a record of `requestRecords`, as this server received it. */

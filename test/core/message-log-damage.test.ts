@@ -1,0 +1,248 @@
+// What somebody with the disk in their hands can do to a log, and how it is found: every byte of entries and evidence
+// changed one at a time, rows removed and rewritten consistently, old copies put back, checkpoints taken away.
+import { execFileSync } from 'node:child_process';
+import { generateKeyPairSync } from 'node:crypto';
+import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import Database from 'better-sqlite3';
+import t, { type Test } from 'tap';
+import { acceptStoredCheckpoint } from '#core/log/accept-checkpoint.ts';
+import { verifyLog } from '#core/log/audit.ts';
+import { leafHash } from '#core/log/merkle.ts';
+import { type MessageLogOptions, type NewRecord, openMessageLog } from '#core/log/message-log.ts';
+import { dataDir, logFixture, requestRecords, responseRecord } from './log-fixture.ts';
+
+const TRIGGERS = "SELECT name FROM sqlite_schema WHERE type = 'trigger'";
+
+/** Writes a log of these records and closes it, which publishes a checkpoint. */
+async function written(options: MessageLogOptions, records: NewRecord[]): Promise<string> {
+  const log = await openMessageLog(options);
+  for (const record of records) await log.append(record);
+  await log.close();
+  return log.verifierKey;
+}
+
+/** The database as its owner can open it: without the triggers. */
+function tampering(t: Test, { folder }: { folder: string }) {
+  const db = new Database(join(folder, 'messages.db'));
+  t.teardown(() => db.close());
+  db.pragma('synchronous = OFF');
+  for (const name of db.prepare(TRIGGERS).pluck().all()) db.exec(`DROP TRIGGER ${name}`);
+  return db;
+}
+
+t.test('every byte of entries and evidence, changed one at a time, is found in its place', async (t) => {
+  const { options } = logFixture(t);
+  const [first, second] = requestRecords(2);
+  const verifierKey = await written(options, [first!, second!, responseRecord(first!, 7)]);
+  const { folder, checkpointFile } = options;
+  const verify = () => verifyLog({ folder, checkpointFile, verifierKey });
+  t.match(await verify(), { ok: true, entries: 3, firstBadSeq: null, code: null, checkpoints: 2 });
+  const db = tampering(t, options);
+  const signatures = db.prepare('SELECT DISTINCT hex(signature) FROM evidence ORDER BY seq').pluck().all();
+  const columns: [table: string, column: string, codes: string[]][] = [
+    ['entries', 'line', ['LOG_ENTRY_CHANGED']],
+    ['entries', 'leaf', ['LOG_ENTRY_CHANGED']],
+    ['entries', 'exchange_id', ['LOG_ENTRY_CHANGED']],
+    ['evidence', 'statement', ['LOG_EVIDENCE_CHANGED']],
+    ['evidence', 'signature', ['LOG_EVIDENCE_CHANGED']],
+    ['evidence', 'path', ['LOG_EVIDENCE_CHANGED']],
+    ['signatures', 'jws', ['LOG_EVIDENCE_CHANGED']],
+    ['signatures', 'hash', ['LOG_EVIDENCE_CHANGED']],
+    ['checkpoints', 'note', ['LOG_CHECKPOINT_WRONG']],
+    ['identity', 'origin', ['LOG_ORIGIN_WRONG', 'LOG_DATABASE_DAMAGED']],
+  ];
+  let changed = 0;
+  for (const [table, column, codes] of columns) {
+    const key = table === 'signatures' ? 'hash' : table === 'entries' || table === 'evidence' ? 'seq' : 'number';
+    const rows = db
+      .prepare(`SELECT ${key} AS key, typeof(${column}) AS type, CAST(${column} AS BLOB) AS bytes FROM ${table}`)
+      .all() as { key: number | Buffer; type: string; bytes: Buffer }[];
+    for (const { key: row, type, bytes } of rows) {
+      const seq = Buffer.isBuffer(row) ? [0, 2][signatures.indexOf(row.toString('hex').toUpperCase())] : row;
+      const expected = table === 'checkpoints' || table === 'identity' ? null : seq;
+      for (let i = 0; i < bytes.length; i++) {
+        const other = Buffer.from(bytes);
+        other[i]! ^= 1 << (i % 8);
+        const value = type === 'text' ? 'CAST(? AS TEXT)' : '?';
+        const now = column === key ? other : row;
+        db.prepare(`UPDATE ${table} SET ${column} = ${value} WHERE ${key} = ?`).run(other, row);
+        const { ok, code, firstBadSeq } = await verify();
+        const found = !ok && firstBadSeq === expected && codes.includes(code!);
+        if (!found) t.fail(`${table}.${column} ${row} byte ${i}`, { ok, code, firstBadSeq, expected });
+        db.prepare(`UPDATE ${table} SET ${column} = ${value} WHERE ${key} = ?`).run(bytes, now);
+        changed++;
+      }
+    }
+  }
+  t.ok(changed > 4_000, `${changed} bytes changed`);
+  t.match(await verify(), { ok: true }, 'and put back');
+});
+
+t.test('any byte of the database file: found, or nothing that is read back differs', async (t) => {
+  const { options, dir } = logFixture(t);
+  const verifierKey = await written(options, requestRecords(4));
+  const file = join(options.folder, 'messages.db');
+  const original = readFileSync(file);
+  const content = (path: string) => {
+    const db = new Database(path, { readonly: true });
+    try {
+      const tables = ['entries', 'evidence', 'signatures', 'tiles'];
+      return JSON.stringify(tables.map((table) => db.prepare(`SELECT * FROM ${table}`).raw().all()));
+    } finally {
+      db.close();
+    }
+  };
+  const before = content(file);
+  const copy = dataDir(join(dir, 'copy'));
+  cpSync(options.folder, copy.folder, { recursive: true });
+  const target = join(copy.folder, 'messages.db');
+  let [found, harmless] = [0, 0];
+  for (let i = 18; i < original.length; i += 307) {
+    const damaged = Buffer.from(original);
+    damaged[i]! ^= 0x11;
+    writeFileSync(target, damaged);
+    const { ok } = await verifyLog({ folder: copy.folder, verifierKey });
+    if (!ok) found++;
+    else if (content(target) === before) harmless++;
+    else t.fail(`byte ${i} changes what is read and is not found`);
+  }
+  t.ok(found > 20, `${found} found, ${harmless} in unused space`);
+});
+
+t.test('changes that are consistent in themselves', async (t) => {
+  const code = async (options: MessageLogOptions, verifierKey: string, withFile = true) => {
+    const { folder, checkpointFile } = options;
+    const audit = await verifyLog({ folder, verifierKey, ...(withFile ? { checkpointFile } : {}) });
+    return [audit.code, audit.firstBadSeq];
+  };
+  const forged = async (change: (db: InstanceType<typeof Database>) => void, count = 4) => {
+    const { options } = logFixture(t);
+    const verifierKey = await written(options, requestRecords(count));
+    change(tampering(t, options));
+    return { options, verifierKey, result: await code(options, verifierKey) };
+  };
+  const rewrite = (db: InstanceType<typeof Database>, seq: number, from: string, to: string) => {
+    const line = db.prepare('SELECT line FROM entries WHERE seq = ?').pluck().get(seq) as string;
+    const other = line.replace(from, to);
+    t.not(other, line);
+    db.prepare('UPDATE entries SET line = ?, leaf = ? WHERE seq = ?').run(other, leafHash(other), seq);
+  };
+  const cases: [string, (db: InstanceType<typeof Database>) => void, unknown[]][] = [
+    ['line and leaf', (db) => rewrite(db, 2, '"code":null', '"code":"OK"'), ['LOG_ENTRY_CHANGED', null]],
+    ['a longer spelling', (db) => rewrite(db, 2, '"code":null', '"code": null'), ['LOG_ENTRY_MALFORMED', 2]],
+    ['a second name', (db) => rewrite(db, 1, '"t"', '"kind":"void","t"'), ['LOG_ENTRY_MALFORMED', 1]],
+    ['an unknown kind', (db) => rewrite(db, 1, 'request-sent', 'request-lost'), ['LOG_ENTRY_MALFORMED', 1]],
+    ['another service', (db) => rewrite(db, 3, 'provider/echo', 'provider/else'), ['LOG_EVIDENCE_CHANGED', 3]],
+    ['time backwards', (db) => rewrite(db, 3, '"t":179', '"t":178'), ['LOG_ENTRY_CHANGED', 3]],
+    ['an entry removed', (db) => db.exec('DELETE FROM entries WHERE seq = 1'), ['LOG_GAP', 1]],
+    ['the end cut off', (db) => db.exec('DELETE FROM entries WHERE seq = 3'), ['LOG_TRUNCATED', 3]],
+    ['evidence removed', (db) => db.exec('DELETE FROM evidence WHERE seq = 2'), ['LOG_EVIDENCE_CHANGED', 2]],
+    [
+      'evidence exchanged',
+      (db) => db.exec('UPDATE evidence SET statement = (SELECT statement FROM evidence WHERE seq = 0) WHERE seq = 1'),
+      ['LOG_EVIDENCE_CHANGED', 1],
+    ],
+    [
+      'another place in the batch',
+      (db) => db.exec('UPDATE evidence SET batch_index = 2 WHERE seq = 1'),
+      ['LOG_EVIDENCE_CHANGED', 1],
+    ],
+    [
+      'another size of the batch',
+      (db) => db.exec('UPDATE evidence SET batch_size = 5 WHERE seq = 1'),
+      ['LOG_EVIDENCE_CHANGED', 1],
+    ],
+    [
+      'checkpoints removed',
+      (db) => db.exec('DELETE FROM checkpoints WHERE number = 1'),
+      ['LOG_CHECKPOINT_WRONG', null],
+    ],
+    ['all checkpoints removed', (db) => db.exec('DELETE FROM checkpoints'), ['LOG_CHECKPOINT_MISSING', null]],
+    [
+      'the end and its checkpoint cut off',
+      (db) => {
+        for (const table of ['entries', 'evidence', 'sealed']) db.exec(`DELETE FROM ${table} WHERE seq > 1`);
+        db.exec('DELETE FROM checkpoints WHERE number = 1');
+      },
+      ['LOG_TRUNCATED', 2],
+    ],
+  ];
+  for (const [name, change, expected] of cases) t.same((await forged(change)).result, expected, name);
+  const tile = (db: InstanceType<typeof Database>) => db.exec('UPDATE tiles SET hash = zeroblob(32)');
+  t.same((await forged(tile, 256)).result, ['LOG_TILE_WRONG', null], 'a tile');
+
+  // The whole history written again with a key of the forger: seen by who knows the key, or kept the checkpoint.
+  const { options, clock } = logFixture(t);
+  const own = await written(options, requestRecords(2));
+  const forger = { ...options, ...dataDir(join(options.folder, 'forger')) };
+  forger.checkpointKey = generateKeyPairSync('ed25519').privateKey;
+  clock.pass(1);
+  await written(forger, requestRecords(2));
+  t.same(await code(forger, own), ['LOG_CHECKPOINT_WRONG', null]);
+  t.match(await verifyLog({ folder: forger.folder }), { ok: true }, 'alone it is consistent');
+  t.match(await verifyLog({ folder: forger.folder, checkpointFile: options.checkpointFile }), { ok: false });
+  const verifyStatement = async (_: unknown, seq: number) => (seq === 1 ? ('SIGNATURE_WRONG' as const) : null);
+  t.match(await verifyLog({ folder: options.folder, verifyStatement }), { code: 'SIGNATURE_WRONG', firstBadSeq: 1 });
+  await t.rejects(verifyLog({ folder: join(options.folder, 'nothing') }), { code: 'LOG_MISSING' });
+});
+
+t.test('a start refuses a log that is older than, or different from, its last checkpoint', async (t) => {
+  const { options, dir } = logFixture(t);
+  const old = join(dir, 'old');
+  await written(options, requestRecords(300));
+  execFileSync('cp', ['-r', options.folder, old]);
+  await written(options, requestRecords(3));
+  const now = join(dir, 'now');
+  execFileSync('cp', ['-r', options.folder, now]);
+  const put = (copy: string) => {
+    rmSync(options.folder, { recursive: true });
+    execFileSync('cp', ['-r', copy, options.folder]);
+  };
+  const refused = (code: string, name: string, change: Partial<MessageLogOptions> = {}) =>
+    t.rejects(openMessageLog({ ...options, ...change }), { code }, name);
+
+  put(old);
+  await refused('LOG_ROLLED_BACK', 'an old copy');
+  rmSync(join(options.folder, 'messages.db'));
+  await refused('LOG_ROLLED_BACK', 'no database at all');
+  const tampered: [string, string, string][] = [
+    ['LOG_TAMPERED', 'a changed line', "UPDATE entries SET line = replace(line, 'open', 'law') WHERE seq = 5"],
+    ['LOG_TAMPERED', 'a changed tile', 'UPDATE tiles SET hash = zeroblob(32)'],
+    ['LOG_GAP', 'a missing entry', 'DELETE FROM entries WHERE seq = 301'],
+    ['LOG_ROLLED_BACK', 'missing checkpoints', 'DELETE FROM checkpoints WHERE number > 0'],
+  ];
+  for (const [code, name, sql] of tampered) {
+    put(now);
+    tampering(t, options).exec(sql);
+    await refused(code, name);
+  }
+  put(now);
+  const changed = tampering(t, options);
+  const line = (changed.prepare('SELECT line FROM entries WHERE seq = 302').pluck().get() as string).replace(
+    '"code":null',
+    '"code":"OK"',
+  );
+  changed.prepare('UPDATE entries SET line = ?, leaf = ? WHERE seq = 302').run(line, leafHash(line));
+  await refused('LOG_TAMPERED', 'a changed line and leaf');
+
+  put(now);
+  await refused('LOG_ORIGIN_WRONG', 'another origin', {
+    origin: 'accord.example/ss9',
+    checkpointFile: join(dir, 'none'),
+  });
+  const other = generateKeyPairSync('ed25519').privateKey;
+  await refused('LOG_CHECKPOINT_WRONG', 'another key', { checkpointKey: other });
+  const kept = readFileSync(options.checkpointFile);
+  writeFileSync(options.checkpointFile, kept.toString('utf8').replace('303', '302'));
+  await refused('LOG_CHECKPOINT_WRONG', 'a changed checkpoint file');
+  rmSync(options.checkpointFile);
+  await refused('LOG_CHECKPOINT_MISSING', 'no checkpoint file');
+  const accepted = acceptStoredCheckpoint(options.folder, options.checkpointFile);
+  t.equal(accepted.size, 303);
+  t.same(readFileSync(options.checkpointFile), kept);
+  t.throws(() => acceptStoredCheckpoint(options.folder, options.checkpointFile), { code: 'LOG_CHECKPOINT_WRONG' });
+  const log = await openMessageLog(options);
+  t.match(await log.append(requestRecords()[0]!), { seq: 303 });
+  await log.close();
+});
