@@ -19,9 +19,9 @@ import { ListenSchema, ServiceSchema } from './listen.ts';
 import { readYaml, type YamlFile } from './yaml-file.ts';
 
 const closed = { additionalProperties: false } as const;
-const Identifier = Type.String({ pattern: '^[^\\u0000-\\u001f"]{1,63}$' });
+const Identifier = Type.String({ pattern: '^[^\\u0000-\\u001f]{1,63}$' });
 /** `column` of the resource's own table, or `join.column`. */
-const ColumnReference = Type.String({ pattern: '^[^\\u0000-\\u001f"]{1,127}$' });
+const ColumnReference = Type.String({ pattern: '^[^\\u0000-\\u001f]{1,127}$' });
 const Name = Type.String({ pattern: '^[A-Za-z][A-Za-z0-9_]{0,63}$' });
 const named = <T extends Parameters<typeof Type.Record>[1]>(value: T, most: number) =>
   Type.Record(Name, value, { ...closed, minProperties: 1, maxProperties: most });

@@ -12,7 +12,7 @@ export interface Column {
 export type Cell = null | string | number | bigint | Buffer;
 export type Row = readonly Cell[];
 
-/** `sql` has numbered places $1, $2 … (PostgreSQL) or ?1, ?2 … (SQLite); values are always bound. */
+/** `sql` has a place for each value in order, $1, $2 … (PostgreSQL) or ? (SQLite); values are always bound. */
 export interface Query {
   sql: string;
   values: readonly (string | number | bigint | null)[];

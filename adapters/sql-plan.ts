@@ -170,7 +170,7 @@ function dialectOf(database: ReadOnlyDatabase, { maxFieldLength }: SqlLimits): D
   const cut = maxFieldLength + 1;
   if (database.engine === 'sqlite') {
     return {
-      place: (number) => `?${number}`,
+      place: () => '?',
       text: (column) => `substr(CAST(${column} AS TEXT), 1, ${cut})`,
       guard: (column) => [`accord_in_time(${column})`],
       bound: (value) => (typeof value === 'boolean' ? Number(value) : (value ?? null)),

@@ -76,7 +76,12 @@ export function openPostgres(url: string, schema: string, limits: DatabaseLimits
       inSnapshot(async (run) => {
         await run({ sql: 'SET LOCAL enable_seqscan = off', values: [] });
         const plan = await run({ sql: `EXPLAIN ${sql}`, values });
-        return plan.some(([line]) => /Seq Scan/.test(String(line)));
+        const lines = plan.map(([line]) => String(line));
+        // Reading an index from end to end, for its order, has no Index Cond and is as long.
+        return lines.some(
+          (line, at) =>
+            /Seq Scan/.test(line) || (/Index (?:Only )?Scan/.test(line) && !/Index Cond/.test(lines[at + 1] ?? '')),
+        );
       }),
     read: (main, follow) =>
       inSnapshot(async (run) => {

@@ -21,7 +21,7 @@ export function openSqlite(file: string, limits: DatabaseLimits, clock: Clock): 
   const database = open(file, limits.statementTimeoutMs);
   const statements = new Map<string, Database.Statement<unknown[], Row>>();
   let deadlineMs = 0;
-  database.function('accord_in_time', { deterministic: false, directOnly: true }, () => {
+  database.function('accord_in_time', { deterministic: false, directOnly: true, varargs: true }, () => {
     if (clock.monotonicMs() > deadlineMs) {
       throw new OutOfTime('statement time is over');
     }

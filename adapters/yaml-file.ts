@@ -14,7 +14,13 @@ export interface YamlFile<T> {
 }
 
 const MAX_FILE_BYTES = 256 * 1024;
-const ajv = new Ajv2020({ strict: true, allErrors: true, allowUnionTypes: true, discriminator: true });
+const ajv = new Ajv2020({
+  strict: true,
+  strictRequired: false,
+  allErrors: true,
+  allowUnionTypes: true,
+  discriminator: true,
+});
 formats.default(ajv, ['regex']);
 
 /** @throws ADAPTER_CONFIG_INVALID, its detail `name:line: what is wrong` */
