@@ -15,9 +15,12 @@ export interface KeyFileCost {
   lanes: number;
 }
 
-/** What a key is for; part of what is authenticated, so that a file cannot be passed off as another's. */
+export const KEY_USES = ['sign', 'authenticate', 'encrypt', 'checkpoint', 'approve', 'ca'] as const;
+export type KeyUse = (typeof KEY_USES)[number];
+
 export interface KeyFileMeta {
-  use: 'sign' | 'authenticate' | 'encrypt' | 'checkpoint' | 'approve' | 'ca';
+  /** What the key is for; authenticated with the rest, so that a file cannot be passed off as another's. */
+  use: KeyUse;
   createdAtMs: number;
   /** Free text for people, at most 200 characters; never a secret, it is stored in clear. */
   label?: string;
@@ -40,7 +43,6 @@ const COST_BOUNDS: Readonly<Record<keyof KeyFileCost, readonly [min: number, max
   passes: [1, 10],
   lanes: [1, 8],
 };
-const USES: readonly string[] = ['sign', 'authenticate', 'encrypt', 'checkpoint', 'approve', 'ca'];
 const KIND = 'accord-key';
 const SALT_BYTES = 16;
 const NONCE_BYTES = 12;
@@ -171,7 +173,7 @@ function isCost(cost: Record<keyof KeyFileCost, unknown>): cost is KeyFileCost {
 }
 
 function isMeta({ use, createdAtMs, label }: Record<'use' | 'createdAtMs' | 'label', unknown>): boolean {
-  if (typeof use !== 'string' || !USES.includes(use)) return false;
+  if (!KEY_USES.some((known) => known === use)) return false;
   if (typeof createdAtMs !== 'number' || !Number.isSafeInteger(createdAtMs)) return false;
   return typeof label === 'string' && label.length <= 200;
 }
