@@ -141,10 +141,13 @@ export function checkSigned(
   return checkValidity(certificate, atSeconds) ?? checkExtensions(extensions, who);
 }
 
-/** Validity, both ends included, in whole seconds (RFC 5280 4.1.2.5). */
+/**
+ * Validity in whole seconds (RFC 5280 4.1.2.5). RFC 5280 includes both ends; the second of notAfter is refused here,
+ * because openssl already takes it for expired, and two servers should change their minds at one time.
+ */
 export function checkValidity(certificate: Certificate, atSeconds: number): PathRefusal | undefined {
   if (atSeconds < certificate.notBeforeSeconds) return refuse('NOT_YET_VALID', certificate.subject.text);
-  if (atSeconds > certificate.notAfterSeconds) return refuse('EXPIRED', certificate.subject.text);
+  if (atSeconds >= certificate.notAfterSeconds) return refuse('EXPIRED', certificate.subject.text);
   return undefined;
 }
 

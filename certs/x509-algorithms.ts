@@ -76,11 +76,20 @@ export function readCertificateKey(publicKeyInfo: Uint8Array, allowRsa: boolean)
     if (row === undefined || (row.kind === 'rsa' && !(allowRsa && isFitRsaKey(bits)))) return undefined;
     if (row.octets !== undefined && bits.length !== row.octets) return undefined;
     if (row.kind === 'ec' && bits[0] !== 4) return undefined;
-    return { key: createPublicKey({ key: Buffer.from(publicKeyInfo), format: 'der', type: 'spki' }), row };
+    const key = loadKey(publicKeyInfo);
+    return key === undefined ? undefined : { key, row };
   } catch (error) {
-    // OpenSSL's refusal of a key (a point off the curve) is an Error with a code of its own.
-    if (isAccordError(error) || (error instanceof Error && 'code' in error)) return undefined;
+    if (isAccordError(error, 'DER_INVALID')) return undefined;
     throw error;
+  }
+}
+
+// OpenSSL's own refusal of a key, a point off its curve for one, comes as an error of no one class.
+function loadKey(publicKeyInfo: Uint8Array): KeyObject | undefined {
+  try {
+    return createPublicKey({ key: Buffer.from(publicKeyInfo), format: 'der', type: 'spki' });
+  } catch {
+    return undefined;
   }
 }
 

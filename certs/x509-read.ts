@@ -20,7 +20,7 @@ export interface Certificate {
   signature: Buffer;
   issuer: DistinguishedName;
   subject: DistinguishedName;
-  /** Validity in whole seconds since the Unix epoch, both ends included. */
+  /** Validity in whole seconds since the Unix epoch. */
   notBeforeSeconds: number;
   notAfterSeconds: number;
   /** SubjectPublicKeyInfo as encoded. */

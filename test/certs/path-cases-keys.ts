@@ -1,0 +1,187 @@
+// Cases of path validation: algorithms and keys, validity, purposes, and who may be a CA.
+import { ca, chainOf, keys, leaf, lowerCa, lowerLeaf, type Row, root, rsa } from './chains.ts';
+import * as make from './make-certificate.ts';
+import { CLIENT, ext, pair, SERVER } from './make-certificate.ts';
+
+export const KEY_CASES: Row[] = [
+  { name: 'good server', code: 'valid' },
+  { name: 'good client', purpose: 'client', code: 'valid' },
+  {
+    name: 'leaf right below the anchor',
+    leaf: leaf({ issuer: 'CN=Root', signer: keys.root }),
+    intermediates: [],
+    code: 'valid',
+  },
+  { name: 'two intermediates', leaf: lowerLeaf(), intermediates: [lowerCa(), ca()], code: 'valid' },
+  {
+    name: 'intermediates in another order, one useless',
+    leaf: lowerLeaf(),
+    intermediates: [ca(), ca({ subject: 'CN=X' }), lowerCa()],
+    code: 'valid',
+  },
+  { name: 'Ed25519 throughout', ...chainOf(pair('ed25519'), pair('ed25519')), code: 'valid' },
+  { name: 'P-384 with SHA-384', ...chainOf(pair('P-384'), pair('P-384'), 'es384'), code: 'valid' },
+  { name: 'mixed kinds', ...chainOf(pair('ed25519'), pair('P-384')), code: 'valid' },
+  { name: 'RSA, enabled', ...chainOf(rsa.root, rsa.ca), rsa: true, code: 'valid' },
+  {
+    name: 'RSA, not enabled',
+    ...chainOf(rsa.root, rsa.ca),
+    code: 'KEY_UNSUPPORTED|ALGORITHM_UNSUPPORTED',
+    stricter: 'RSA rows are off unless enabled',
+  },
+  {
+    name: 'RSA of 1024 bits',
+    ...chainOf(rsa.root, pair('rsa1024')),
+    rsa: true,
+    code: 'KEY_UNSUPPORTED',
+    stricter: 'RSA from 2048 bits',
+  },
+  {
+    name: 'RSA without NULL parameters',
+    ...chainOf(rsa.root, rsa.ca, 'rs256NoNull'),
+    rsa: true,
+    code: 'ALGORITHM_UNSUPPORTED',
+    stricter: 'algorithm identifiers have one spelling',
+  },
+  { name: 'P-521', ...chainOf(pair('P-521'), pair()), code: 'KEY_UNSUPPORTED', stricter: 'P-521 is outside the table' },
+  {
+    name: 'secp256k1',
+    ...chainOf(pair('secp256k1'), pair()),
+    code: 'KEY_UNSUPPORTED',
+    stricter: 'secp256k1 is outside the table',
+  },
+  {
+    name: 'leaf key outside the table',
+    leaf: leaf({ key: pair('P-521') }),
+    code: 'KEY_UNSUPPORTED',
+    stricter: 'P-521 is outside the table',
+  },
+  {
+    name: 'SHA-1',
+    leaf: leaf({ algorithm: 'es1' }),
+    code: 'ALGORITHM_UNSUPPORTED',
+    stricter: 'SHA-1 is outside the table',
+  },
+  { name: 'inner and outer algorithm differ', leaf: leaf({ outerAlgorithm: 'es384' }), code: 'CERTIFICATE_MALFORMED' },
+
+  { name: 'leaf expired', at: '2027-01-01T00:00:01Z', code: 'EXPIRED' },
+  { name: 'the second of notAfter', at: '2027-01-01T00:00:00Z', code: 'EXPIRED' },
+  { name: 'the second before it', at: '2026-12-31T23:59:59.999Z', code: 'valid' },
+  { name: 'leaf not yet valid', at: '2025-12-31T23:59:59Z', code: 'NOT_YET_VALID' },
+  { name: 'first second', at: '2026-01-01T00:00:00Z', code: 'valid' },
+  { name: 'intermediate expired', intermediates: [ca({ notAfter: '2026-05-31T00:00:00Z' })], code: 'EXPIRED' },
+  {
+    name: 'intermediate not yet valid',
+    intermediates: [ca({ notBefore: '2026-06-02T00:00:00Z' })],
+    code: 'NOT_YET_VALID',
+  },
+  { name: 'anchor expired', anchors: [root({ notAfter: '2026-05-31T00:00:00Z' })], code: 'EXPIRED' },
+  { name: 'without end of validity', leaf: leaf({ notAfter: '9999-12-31T23:59:59Z' }), code: 'valid' },
+
+  {
+    name: 'wrong purpose: client leaf as server',
+    leaf: leaf({ with: [ext.purposes(CLIENT)] }),
+    code: 'EXTENDED_KEY_USAGE',
+  },
+  {
+    name: 'wrong purpose: server leaf as client',
+    leaf: leaf({ with: [ext.purposes(SERVER)] }),
+    purpose: 'client',
+    code: 'EXTENDED_KEY_USAGE',
+  },
+  { name: 'any purpose on the leaf', leaf: leaf({ with: [ext.purposes(make.ANY)] }), code: 'EXTENDED_KEY_USAGE' },
+  {
+    name: 'no purpose on the leaf',
+    leaf: leaf({ without: ['2.5.29.37'] }),
+    code: 'EXTENDED_KEY_USAGE',
+    stricter: 'TLS keys name their purpose',
+  },
+  {
+    name: 'intermediate for clients only',
+    intermediates: [ca({ with: [ext.purposes(CLIENT)] })],
+    code: 'EXTENDED_KEY_USAGE',
+  },
+  { name: 'intermediate for servers', intermediates: [ca({ with: [ext.purposes(SERVER)] })], code: 'valid' },
+  {
+    name: 'intermediate for any purpose',
+    intermediates: [ca({ with: [ext.purposes(make.ANY)] })],
+    code: 'EXTENDED_KEY_USAGE',
+  },
+  { name: 'anchor for clients only', anchors: [root({ with: [ext.purposes(CLIENT)] })], code: 'EXTENDED_KEY_USAGE' },
+  {
+    name: 'leaf that may only encipher',
+    leaf: leaf({ with: [ext.usage(2)] }),
+    code: 'KEY_USAGE',
+    stricter: 'TLS 1.3 keys sign',
+  },
+  {
+    name: 'client leaf that may only encipher',
+    leaf: leaf({ with: [ext.usage(2)] }),
+    purpose: 'client',
+    code: 'KEY_USAGE',
+  },
+  {
+    name: 'leaf without key usage',
+    leaf: leaf({ without: ['2.5.29.15'] }),
+    code: 'KEY_USAGE',
+    stricter: 'every key says what it is for',
+  },
+  { name: 'leaf that may sign certificates', leaf: leaf({ with: [ext.usage(0, 5)] }), code: 'KEY_USAGE' },
+
+  {
+    name: 'leaf is a CA',
+    leaf: leaf({ with: [ext.basic(true), ext.usage(0, 5)] }),
+    code: 'LEAF_IS_CA',
+    stricter: 'a CA key serves nothing else',
+  },
+  {
+    name: 'leaf is the anchor',
+    leaf: root({ with: [ext.usage(0, 5), ext.purposes(SERVER)] }),
+    anchors: [],
+    code: 'LEAF_IS_CA|LEAF_IS_ANCHOR',
+  },
+  {
+    name: 'a leaf acts as CA',
+    leaf: leaf({ issuer: 'CN=leaf/O=Org', signer: keys.leaf, key: keys.other, subject: 'CN=x' }),
+    intermediates: [leaf(), ca()],
+    code: 'NOT_A_CA',
+  },
+  {
+    name: 'a leaf without basic constraints acts as CA',
+    leaf: leaf({ issuer: 'CN=leaf/O=Org', signer: keys.leaf, key: keys.other, subject: 'CN=x' }),
+    intermediates: [leaf({ without: ['2.5.29.19'] }), ca()],
+    code: 'NOT_A_CA',
+  },
+  { name: 'basic constraints say no', intermediates: [ca({ with: [ext.basic(false)] })], code: 'NOT_A_CA' },
+  { name: 'no basic constraints', intermediates: [ca({ without: ['2.5.29.19'] })], code: 'NOT_A_CA' },
+  {
+    name: 'basic constraints not critical',
+    intermediates: [ca({ with: [ext.basic(true, undefined, false)] })],
+    code: 'BASIC_CONSTRAINTS_NOT_CRITICAL',
+  },
+  { name: 'CA without key usage', intermediates: [ca({ without: ['2.5.29.15'] })], code: 'KEY_USAGE' },
+  { name: 'CA that may not sign certificates', intermediates: [ca({ with: [ext.usage(6)] })], code: 'KEY_USAGE' },
+  { name: 'path length 0 kept', intermediates: [ca({ with: [ext.basic(true, 0)] })], code: 'valid' },
+  {
+    name: 'path length 0 exceeded',
+    leaf: lowerLeaf(),
+    intermediates: [lowerCa(), ca({ with: [ext.basic(true, 0)] })],
+    code: 'PATH_LENGTH_EXCEEDED',
+  },
+  {
+    name: 'path length of the anchor exceeded',
+    leaf: lowerLeaf(),
+    intermediates: [lowerCa(), ca()],
+    anchors: [root({ with: [ext.basic(true, 0)] })],
+    code: 'PATH_LENGTH_EXCEEDED|PATH_LENGTH_EXCEEDED',
+  },
+  {
+    name: 'path length 0, self-issued key change',
+    leaf: leaf({ signer: keys.ca2 }),
+    intermediates: [
+      ca({ subject: 'CN=CA', issuer: 'CN=CA', key: keys.ca2, signer: keys.ca }),
+      ca({ with: [ext.basic(true, 0)] }),
+    ],
+    code: 'valid',
+  },
+];
