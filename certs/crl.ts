@@ -46,10 +46,10 @@ const REASONS = {
   10: 'aACompromise',
 } as const;
 
-export type CrlReason = (typeof REASONS)[keyof typeof REASONS];
+type CrlReason = (typeof REASONS)[keyof typeof REASONS];
 
 /** Why a list says nothing. CRL_STALE: its next update is over. */
-export type CrlCode =
+type CrlCode =
   | 'CRL_MALFORMED'
   | 'CRL_ISSUER_INVALID'
   | 'CRL_ISSUER_MISMATCH'

@@ -42,7 +42,7 @@ export type { PathPurpose } from './path-rules.ts';
 export { certificateHash } from './x509-read.ts';
 
 /** A self-signed CA certificate that is trusted. What it says about itself is honoured unless the caller says not to. */
-export interface PathAnchor {
+interface PathAnchor {
   der: Uint8Array;
   /** Refuse paths to this anchor outside its validity; default true. */
   honourExpiry?: boolean;

@@ -1,4 +1,5 @@
 // Chains for the tests of path validation: a root, an issuing CA and a leaf that are fit, and what a case changes of them.
+import { spawnSync } from 'node:child_process';
 import type { PathRequest } from '#certs/path.ts';
 import type * as make from './make-certificate.ts';
 import { CLIENT, certificate, ext, pair, SERVER, sequence } from './make-certificate.ts';
@@ -88,3 +89,13 @@ export function request(row: Partial<Row>): PathRequest {
     allowRsa: row.rsa === true,
   };
 }
+
+const OPENSSL = 'openssl';
+
+export function openssl(args: string[], cwd?: string) {
+  return spawnSync(OPENSSL, args, { encoding: 'utf8', cwd });
+}
+
+/** Skips loudly where openssl is not installed. */
+export const withOpenssl =
+  openssl(['version']).status === 0 ? {} : { skip: 'openssl is not installed: nothing compared' };
