@@ -213,6 +213,10 @@ export const PROBLEMS = {
   BACKEND_ANSWER_MALFORMED: row(502, "The provider's backend answered something that cannot be delivered", 'caller', 'Tell the provider.'),
 
   // --- the state of a server
+  SETTINGS_INVALID: row(400, 'A setting is not usable', 'caller', 'Correct the setting named in the detail.'),
+  SERVER_NOT_REGISTERED: row(503, 'This security server is not in the global configuration', 'caller', 'Register it with `accord server register`, then have the configuration approved.'),
+  API_KEY_REQUIRED: row(401, 'An API key is needed', 'public', 'Send `Authorization: Bearer KEY`.'),
+  ROLE_NOT_ALLOWED: row(403, 'The role of this API key lacks the permission', 'caller', 'Use a key with the role named in the detail.'),
   SERVER_BUSY: row(503, 'The server takes no more requests at the moment', 'public', 'Try again after the time in Retry-After.'),
   SERVER_STOPPING: row(503, 'The server is stopping', 'public', 'Try again; another server or the restarted one will answer.'),
   KEY_UNUSABLE: row(503, 'A key of this server cannot be used', 'operator', 'Run `accord doctor`.'),
@@ -299,6 +303,49 @@ export const PROBLEMS = {
     'caller',
     'Check the address in the configuration anchor and that a configuration was published.',
   ),
+  DRAFT_UNKNOWN: row(404, 'There is no such draft', 'caller', 'List the state with `accord config show`.'),
+  DRAFT_SUPERSEDED: row(
+    409,
+    'Another content was published after this draft was made',
+    'caller',
+    'Make a new draft with `accord config draft`.',
+  ),
+
+  // --- the central registry's admin API (central-registry/)
+  API_KEY_REFUSED: row(
+    401,
+    'The API key is missing, unknown or revoked',
+    'public',
+    'Send `Authorization: Bearer <key>`; a registry-admin makes keys.',
+  ),
+  ROLE_FORBIDDEN: row(403, 'The role of this API key lacks the permission', 'caller', 'Ask for a key with the role named.'),
+  IDEMPOTENCY_CONFLICT: row(
+    409,
+    'The Idempotency-Key was used for another request',
+    'caller',
+    'Use a new key for a new request.',
+  ),
+  REGISTRATION_EXISTS: row(409, 'It is registered already', 'caller', 'Look at it, then change or remove it.'),
+  REGISTRATION_UNKNOWN: row(404, 'It is not registered', 'caller', 'Check the identifier; register what it belongs to first.'),
+  REGISTRATION_IN_USE: row(409, 'Something registered still needs it', 'caller', 'Remove what the detail names first.'),
+  REGISTRATION_CERTIFICATE_REFUSED: row(
+    422,
+    'The certificate is not fit for this registration',
+    'caller',
+    'Get a certificate for this server and purpose from an authority the registry trusts.',
+  ),
+  REGISTRATION_KEY_REFUSED: row(
+    422,
+    'The key cannot be registered here',
+    'caller',
+    'Make a new key pair; one key serves one use of one server.',
+  ),
+  DESCRIPTION_REFUSED: row(
+    422,
+    'The OpenAPI description is not acceptable',
+    'caller',
+    'Send a valid OpenAPI 3 document whose every $ref starts with #/.',
+  ),
   CONFIGURATION_MISSING: row(
     503,
     'This server never verified a global configuration',
@@ -341,4 +388,9 @@ export class AccordError extends Error {
 /** True when `error` is an AccordError, narrowed to `code` when one is given. */
 export function isAccordError(error: unknown, code?: ProblemCode): error is AccordError {
   return error instanceof AccordError && (code === undefined || error.code === code);
+}
+
+/** True when `code` has a row here: codes also arrive from peers, who may know more of them. */
+export function isProblemCode(code: string): code is ProblemCode {
+  return Object.hasOwn(PROBLEMS, code);
 }

@@ -1,0 +1,97 @@
+// What a registration must satisfy before it is written: certificates chain to the instance's trust anchors for their
+// purpose and name the server, and one key serves one use of one server. The administrator's client controls the bytes.
+import { createHash } from 'node:crypto';
+import { readHolderNames } from '#certs/holder-names.ts';
+import { exportSpki, importPublicJwk, thumbprint } from '#certs/keys.ts';
+import { type PathPurpose, validatePath } from '#certs/path.ts';
+import { readCertificate } from '#certs/x509-read.ts';
+import { fileHash } from '#core/configuration/verify.ts';
+import { fromBase64url } from '#schemas/base64url.ts';
+import type { TrustPart } from '#schemas/configuration.ts';
+import type { ServerId } from '#schemas/identifiers.ts';
+import { AccordError } from '#schemas/problems.ts';
+import type { EncryptionKey } from '#schemas/registrations.ts';
+import type { KeyUse, RegisteredKey, RegistryStore } from './store-sqlite.ts';
+
+/** A server's TLS certificate is used from both ends. */
+const PURPOSES: Record<Exclude<KeyUse, 'encryption'>, readonly PathPurpose[]> = {
+  authentication: ['client', 'server'],
+  signing: ['sign'],
+};
+/** Encryption keys live at most 30 days, then their private parts are destroyed. */
+const ENCRYPTION_KEY_LIFETIME_MS = 31 * 86_400_000;
+
+/** @param text DER in base64url @throws REGISTRATION_CERTIFICATE_REFUSED, CERTIFICATE_MALFORMED, ENCODING_NOT_CANONICAL */
+export function judgeCertificate(
+  text: string,
+  use: Exclude<KeyUse, 'encryption'>,
+  server: ServerId,
+  trust: TrustPart,
+  nowMs: number,
+): RegisteredKey {
+  const der = fromBase64url(text);
+  for (const purpose of PURPOSES[use]) {
+    const verdict = validatePath({
+      leaf: der,
+      intermediates: trust.intermediates.map(fromBase64url),
+      anchors: trust.anchors.map((anchor) => ({ der: fromBase64url(anchor) })),
+      atMs: nowMs,
+      purpose,
+    });
+    if (!verdict.valid) throw refused(`${use}: ${verdict.code}`);
+  }
+  const { extensions, publicKeyInfo, notAfterSeconds } = readCertificate(der);
+  const names = readHolderNames(extensions.subjectAltNames ?? []);
+  if (names.kind !== 'server' || names.id !== server) throw refused(`${use}: the certificate names ${names.id}`);
+  return {
+    hash: fileHash(der),
+    server,
+    use,
+    keyHash: fileHash(publicKeyInfo),
+    der: text,
+    jwk: null,
+    notAfterMs: notAfterSeconds * 1000,
+  };
+}
+
+/** @throws KEY_MALFORMED, KEY_UNSUITABLE, REGISTRATION_KEY_REFUSED */
+export function judgeEncryptionKey(key: EncryptionKey, server: ServerId, nowMs: number): RegisteredKey {
+  const publicKey = importPublicJwk(key.jwk, 'enc');
+  if (thumbprint(publicKey) !== key.kid) throw new AccordError('REGISTRATION_KEY_REFUSED', 'kid is not the thumbprint');
+  if (key.notAfterMs <= nowMs || key.notAfterMs > nowMs + ENCRYPTION_KEY_LIFETIME_MS) {
+    throw new AccordError('REGISTRATION_KEY_REFUSED', 'an encryption key lives at most 30 days');
+  }
+  return {
+    hash: key.kid,
+    server,
+    use: 'encryption',
+    keyHash: createHash('sha256').update(exportSpki(publicKey)).digest('base64url'),
+    der: null,
+    jwk: JSON.stringify(key.jwk),
+    notAfterMs: key.notAfterMs,
+  };
+}
+
+/**
+ * Registers keys of one server. A renewal may certify the same key once more for the same use; everything else that
+ * shares a key with a registered one is refused.
+ * @throws REGISTRATION_KEY_REFUSED
+ */
+export function registerKeys(store: RegistryStore, keys: readonly RegisteredKey[]): void {
+  for (const key of keys) {
+    for (const other of store.keysWith(key.hash, key.keyHash)) {
+      if (other.hash === key.hash) throw new AccordError('REGISTRATION_KEY_REFUSED', `${key.use}: registered already`);
+      if (other.server !== key.server || other.use !== key.use) {
+        throw new AccordError(
+          'REGISTRATION_KEY_REFUSED',
+          `${key.use}: the key is registered for another server or use`,
+        );
+      }
+    }
+    store.addKey(key);
+  }
+}
+
+function refused(detail: string): AccordError {
+  return new AccordError('REGISTRATION_CERTIFICATE_REFUSED', detail);
+}

@@ -1,0 +1,131 @@
+// The central registry as one thing that can be opened: store, publisher with its freshness signer, the admin API and the
+// configuration port. `main.ts` opens it from settings; development instances and tests open it in their own process.
+//
+// The folder belongs to the registry's account: registry.db, published/ (which any web server may serve).
+import type { KeyObject } from 'node:crypto';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
+import type { Clock } from '#core/clock.ts';
+import { verifyAnchoredRoot } from '#core/configuration/verify.ts';
+import { addressOf, openServer } from '#core/http/server-frame.ts';
+import type { ConfigurationAnchor } from '#schemas/configuration.ts';
+import { AdminFrame, newApiKey, type RegistryContext } from './admin-frame.ts';
+import { openConfigurationFace } from './configuration-face.ts';
+import { Publisher } from './publisher.ts';
+import { addApiKeyRoutes, addDraftRoutes, addPublishingRoutes, addTrustRoutes } from './routes-configuration.ts';
+import { addRegistrationRoutes } from './routes-registrations.ts';
+import { RegistryStore, type Role } from './store-sqlite.ts';
+
+export interface RegistryOptions {
+  folder: string;
+  clock: Clock;
+  /** The first root's file and the anchor that names it (`accord config init-root`). */
+  rootFile: Buffer;
+  anchor: ConfigurationAnchor;
+  /** The online key that the root names for freshness. */
+  freshnessKey: KeyObject;
+  /** Where to listen; port 0 takes a free one. Defaults: configuration 4400 on all addresses, admin 4401 on loopback. */
+  configuration?: { host?: string; port?: number };
+  admin?: { host?: string; port?: number; tls?: { key: string; cert: string } };
+  /** Member classes that exist from the start, code → title. */
+  classes?: Readonly<Record<string, string>>;
+  /** Freshness is signed anew this often; default one minute. */
+  freshnessEveryMs?: number;
+  logger?: FastifyBaseLogger;
+  onAlarm?: (what: string, error: unknown) => void;
+}
+
+export interface Registry {
+  configurationUrl: string;
+  adminUrl: string;
+  /** The folder of the published files. */
+  publishedFolder: string;
+  /** Makes an API key without the API: the first one, and those of a development instance. The text is not kept. */
+  makeApiKey(name: string, role: Role): string;
+  hasApiKeys(): boolean;
+  /** Signs freshness now, as the timer does. */
+  refreshFreshness(): void;
+  close(): Promise<void>;
+}
+
+const DEFAULT_CLASSES = { GOV: 'Government', COM: 'Company', ORG: 'Organisation' };
+const MAX_ADMIN_BODY_BYTES = 1024 * 1024;
+
+/** @throws CONFIGURATION_*, SIGNED_FILE_* when root and anchor do not agree; what the system says when it cannot listen */
+export async function openRegistry(options: RegistryOptions): Promise<Registry> {
+  const { folder, clock, anchor, logger } = options;
+  const firstRoot = verifyAnchoredRoot(options.rootFile, anchor);
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const store = new RegistryStore(join(folder, 'registry.db'));
+  const publishedFolder = join(folder, 'published');
+  const { instance } = anchor;
+  const { freshnessKey } = options;
+  if (store.classes().length === 0) {
+    const classes = options.classes ?? DEFAULT_CLASSES;
+    store.transaction(() =>
+      Object.entries(classes).forEach(([code, title]) => {
+        store.putClass(code, title);
+      }),
+    );
+  }
+  const publisher = new Publisher({ instance, store, clock, folder: publishedFolder, freshnessKey, firstRoot });
+  const face = openConfigurationFace(publishedFolder, logger);
+  const admin = openAdmin({ instance, store, clock, publisher }, options);
+  await face.listen({ host: options.configuration?.host ?? '0.0.0.0', port: options.configuration?.port ?? 4400 });
+  await admin.listen({ host: options.admin?.host ?? '127.0.0.1', port: options.admin?.port ?? 4401 });
+  const timer = setInterval(() => {
+    try {
+      publisher.refreshFreshness();
+    } catch (error) {
+      // A full disk: the servers see the freshness age and say so; the next minute tries again.
+      options.onAlarm?.('freshness could not be signed', error);
+    }
+  }, options.freshnessEveryMs ?? 60_000);
+  timer.unref();
+  return {
+    configurationUrl: `${addressOf(face)}/`,
+    adminUrl: addressOf(admin, options.admin?.tls ? 'https' : 'http'),
+    publishedFolder,
+    makeApiKey(name, role) {
+      const { id, text, secretHash } = newApiKey();
+      const atMs = clock.nowMs();
+      store.transaction(() => {
+        store.addApiKey({ id, name, role, secretHash, createdAtMs: atMs, revokedAtMs: null });
+        store.appendAudit({
+          atMs,
+          principal: 'console',
+          role: 'console',
+          action: 'make API key',
+          target: id,
+          requestHash: '',
+        });
+      });
+      return text;
+    },
+    hasApiKeys: () => store.apiKeys().some(({ revokedAtMs }) => revokedAtMs === null),
+    refreshFreshness: () => publisher.refreshFreshness(),
+    async close() {
+      clearInterval(timer);
+      await Promise.all([face.close(), admin.close()]);
+      store.close();
+    },
+  };
+}
+
+function openAdmin(context: RegistryContext, { admin, logger }: RegistryOptions): FastifyInstance {
+  const app = openServer({
+    name: 'registry-admin',
+    bodyLimit: MAX_ADMIN_BODY_BYTES,
+    maxConnections: 256,
+    ...(admin?.tls && { tls: admin.tls }),
+    ...(logger && { logger }),
+  });
+  const frame = new AdminFrame(app, context);
+  addRegistrationRoutes(frame, context);
+  addTrustRoutes(frame, context);
+  addApiKeyRoutes(frame, context);
+  addDraftRoutes(frame, context);
+  addPublishingRoutes(frame, context);
+  return app;
+}

@@ -1,0 +1,349 @@
+// Admin API: members, subsystems, security servers and services. The rules stand in registration-rules.ts; here stands
+// the order of things: what must exist before, what must be gone before.
+import { type Static, Type } from '@sinclair/typebox';
+import {
+  MEMBER_ID_PATTERN,
+  type MemberId,
+  memberId,
+  memberOf,
+  SEGMENT_PATTERN,
+  SERVICE_ID_PATTERN,
+  type ServerId,
+  SUBSYSTEM_ID_PATTERN,
+  serverId,
+  serviceId,
+  subsystemId,
+  subsystemOfService,
+} from '#schemas/identifiers.ts';
+import type { JsonObject } from '#schemas/json.ts';
+import { AccordError } from '#schemas/problems.ts';
+import { RegisteredMember, RegisteredServer, RegisteredService } from '#schemas/registrations.ts';
+import { type AdminFrame, idFrom, PageQuery, pageOf, type RegistryContext } from './admin-frame.ts';
+import { judgeCertificate, judgeEncryptionKey, registerKeys } from './registration-rules.ts';
+import { readDescription, type ServiceDescription } from './service-description.ts';
+import type { RegisteredKey, RegistryStore } from './store-sqlite.ts';
+
+const closed = { additionalProperties: false };
+const segment = Type.String({ pattern: `^${SEGMENT_PATTERN}$` });
+const path = <Names extends string>(...names: Names[]) =>
+  Type.Object(Object.fromEntries(names.map((name) => [name, segment])), closed);
+const MemberPath = path('instance', 'class', 'member');
+const CodePath = path('instance', 'class', 'member', 'code');
+const ServicePath = path('instance', 'class', 'member', 'subsystem', 'service');
+const MEMBER_URL = '/members/:instance/:class/:member';
+const SERVER_URL = '/servers/:instance/:class/:member/:code';
+const SERVICE_URL = '/services/:instance/:class/:member/:subsystem/:service';
+
+const NewMember = Type.Object(
+  { id: Type.String({ pattern: MEMBER_ID_PATTERN }), name: RegisteredMember.properties.name },
+  closed,
+);
+const NewSubsystem = Type.Object(
+  { id: Type.String({ pattern: SUBSYSTEM_ID_PATTERN }), name: RegisteredMember.properties.name },
+  closed,
+);
+const { code: _, ...serverFacts } = RegisteredServer.properties;
+const NewServer = Type.Object({ id: Type.String({ pattern: SUBSYSTEM_ID_PATTERN }), ...serverFacts }, closed);
+const ServerRenewal = Type.Object(
+  {
+    address: Type.Optional(serverFacts.address),
+    subsystems: Type.Optional(serverFacts.subsystems),
+    authenticationCertificates: Type.Optional(serverFacts.authenticationCertificates),
+    signingCertificates: Type.Optional(serverFacts.signingCertificates),
+    encryptionKeys: Type.Optional(serverFacts.encryptionKeys),
+    /** Hashes of certificates and kids of encryption keys that end. */
+    remove: Type.Optional(Type.Array(Type.String({ maxLength: 43 }), { maxItems: 16 })),
+  },
+  closed,
+);
+const { descriptionHash: __, ...serviceFacts } = RegisteredService.properties;
+const NewService = Type.Object(
+  {
+    ...serviceFacts,
+    id: Type.String({ pattern: SERVICE_ID_PATTERN }),
+    /** The OpenAPI document itself, or null. */
+    description: Type.Union([Type.Object({}), Type.Null()]),
+  },
+  closed,
+);
+const NewClass = Type.Object({ code: segment, title: RegisteredMember.properties.name }, closed);
+
+export function addRegistrationRoutes(frame: AdminFrame, context: RegistryContext): void {
+  addMemberRoutes(frame, context);
+  addSubsystemRoutes(frame, context);
+  addServerRoutes(frame, context);
+  addServiceRoutes(frame, context);
+}
+
+function addMemberRoutes(frame: AdminFrame, { store, instance }: RegistryContext): void {
+  frame.read({
+    method: 'GET',
+    url: '/classes',
+    summary: 'Member classes',
+    permission: 'read',
+    read: () => ({ items: store.classes() }),
+  });
+  frame.change({
+    method: 'POST',
+    url: '/classes',
+    summary: 'Add or rename a member class',
+    permission: 'govern',
+    body: NewClass,
+    change({ body }) {
+      store.putClass(body.code, body.title);
+      return { status: 201, body, target: body.code };
+    },
+  });
+  frame.read({
+    method: 'GET',
+    url: '/members',
+    summary: 'Members with their subsystems and security servers, ascending by id',
+    permission: 'read',
+    query: PageQuery,
+    read(request) {
+      const { after, limit } = pageOf(request);
+      const items = store.members(after, limit);
+      return { items, next: items.length === limit ? (items.at(-1)?.id ?? null) : null };
+    },
+  });
+  frame.read({
+    method: 'GET',
+    url: MEMBER_URL,
+    summary: 'One member',
+    permission: 'read',
+    params: MemberPath,
+    read: (request) => requireMember(store, idFrom(request)),
+  });
+  frame.change({
+    method: 'POST',
+    url: '/members',
+    summary: 'Register a member',
+    permission: 'register',
+    body: NewMember,
+    change({ body }) {
+      const id = inInstance(memberId(body.id), instance);
+      const memberClass = id.split('/')[1] ?? '';
+      if (!store.classes().some(({ code }) => code === memberClass)) {
+        throw new AccordError('REGISTRATION_UNKNOWN', `class ${memberClass}`);
+      }
+      if (store.member(id)) throw new AccordError('REGISTRATION_EXISTS', id);
+      store.addMember(id, memberClass, body.name);
+      return { status: 201, body: store.member(id), target: id };
+    },
+  });
+  frame.change({
+    method: 'DELETE',
+    url: MEMBER_URL,
+    summary: 'Remove a member that has no subsystems and servers',
+    permission: 'register',
+    params: MemberPath,
+    change(request) {
+      const member = requireMember(store, idFrom(request));
+      const needed = member.subsystems[0]?.code ?? member.servers[0]?.code;
+      if (needed !== undefined) throw new AccordError('REGISTRATION_IN_USE', `${member.id}/${needed}`);
+      store.removeMember(member.id);
+      return { status: 200, body: { removed: member.id }, target: member.id };
+    },
+  });
+}
+
+function addSubsystemRoutes(frame: AdminFrame, { store }: RegistryContext): void {
+  frame.change({
+    method: 'POST',
+    url: '/subsystems',
+    summary: 'Register a subsystem of a member',
+    permission: 'register',
+    body: NewSubsystem,
+    change({ body }) {
+      const id = subsystemId(body.id);
+      const member = requireMember(store, memberOf(id));
+      if (store.hasSubsystem(id)) throw new AccordError('REGISTRATION_EXISTS', id);
+      store.addSubsystem(id, member.id, codeOf(id), body.name);
+      return { status: 201, body: { id, name: body.name }, target: id };
+    },
+  });
+  frame.change({
+    method: 'DELETE',
+    url: '/subsystems/:instance/:class/:member/:code',
+    summary: 'Remove a subsystem that has no services',
+    permission: 'register',
+    params: CodePath,
+    change(request) {
+      const id = subsystemId(idFrom(request));
+      if (!store.hasSubsystem(id)) throw new AccordError('REGISTRATION_UNKNOWN', id);
+      if (store.hasServicesOf(id)) throw new AccordError('REGISTRATION_IN_USE', `services of ${id}`);
+      store.removeSubsystem(id);
+      return { status: 200, body: { removed: id }, target: id };
+    },
+  });
+}
+
+function requireMember(store: RegistryStore, id: MemberId): RegisteredMember {
+  const member = store.member(memberId(id));
+  if (!member) throw new AccordError('REGISTRATION_UNKNOWN', id);
+  return member;
+}
+
+function addServerRoutes(frame: AdminFrame, { store, clock }: RegistryContext): void {
+  const judged = (id: ServerId, keys: Static<typeof ServerRenewal>): RegisteredKey[] => {
+    const [nowMs, trust] = [clock.nowMs(), store.trust()];
+    return [
+      ...(keys.authenticationCertificates ?? []).map((der) =>
+        judgeCertificate(der, 'authentication', id, trust, nowMs),
+      ),
+      ...(keys.signingCertificates ?? []).map((der) => judgeCertificate(der, 'signing', id, trust, nowMs)),
+      ...(keys.encryptionKeys ?? []).map((key) => judgeEncryptionKey(key, id, nowMs)),
+    ];
+  };
+  const speakFor = (id: ServerId, subsystems: readonly string[]) => {
+    for (const each of subsystems) {
+      if (!store.hasSubsystem(subsystemId(each))) throw new AccordError('REGISTRATION_UNKNOWN', each);
+    }
+    store.setServerSubsystems(id, [...new Set(subsystems)]);
+  };
+  frame.read({
+    method: 'GET',
+    url: SERVER_URL,
+    summary: 'One security server',
+    permission: 'read',
+    params: CodePath,
+    read: (request) => requireServer(idFrom(request)),
+  });
+  frame.change({
+    method: 'POST',
+    url: '/servers',
+    summary: 'Register a security server with its certificates, encryption keys, message log and subsystems',
+    permission: 'register',
+    body: NewServer,
+    change({ body }) {
+      const id = serverId(body.id);
+      if (!store.member(memberOf(id))) throw new AccordError('REGISTRATION_UNKNOWN', memberOf(id));
+      if (store.hasServer(id)) throw new AccordError('REGISTRATION_EXISTS', id);
+      const owner = store.logOwner(body.log.origin, body.log.key);
+      if (owner !== undefined) throw new AccordError('REGISTRATION_KEY_REFUSED', `the message log is that of ${owner}`);
+      const keys = judged(id, body);
+      store.addServer(id, memberOf(id), { code: codeOf(id), address: body.address, log: body.log });
+      registerKeys(store, keys);
+      speakFor(id, body.subsystems);
+      return { status: 201, body: store.server(id), target: id };
+    },
+  });
+  frame.change({
+    method: 'POST',
+    url: `${SERVER_URL}/renewals`,
+    summary: 'Add or end certificates and keys of a security server, move it, change its subsystems',
+    permission: 'register',
+    params: CodePath,
+    body: ServerRenewal,
+    change(request) {
+      const { id } = requireServer(idFrom(request));
+      const { address, subsystems, remove = [] } = request.body;
+      for (const hash of remove) {
+        if (!store.removeKey(id, hash)) throw new AccordError('REGISTRATION_UNKNOWN', hash);
+      }
+      registerKeys(store, judged(id, request.body));
+      if (address !== undefined) store.setServerAddress(id, address);
+      if (subsystems) speakFor(id, subsystems);
+      return { status: 200, body: store.server(id), target: id };
+    },
+  });
+  frame.change({
+    method: 'DELETE',
+    url: SERVER_URL,
+    summary: 'Remove a security server',
+    permission: 'register',
+    params: CodePath,
+    change(request) {
+      const { id } = requireServer(idFrom(request));
+      store.removeServer(id);
+      return { status: 200, body: { removed: id }, target: id };
+    },
+  });
+
+  function requireServer(id: string) {
+    const server = store.server(serverId(id));
+    if (!server) throw new AccordError('REGISTRATION_UNKNOWN', id);
+    return server;
+  }
+}
+
+function addServiceRoutes(frame: AdminFrame, { store }: RegistryContext): void {
+  frame.read({
+    method: 'GET',
+    url: '/services',
+    summary: 'Services, ascending by id',
+    permission: 'read',
+    query: PageQuery,
+    read(request) {
+      const { after, limit } = pageOf(request);
+      const items = store.services(after, limit);
+      return { items, next: items.length === limit ? (items.at(-1)?.id ?? null) : null };
+    },
+  });
+  frame.read({
+    method: 'GET',
+    url: SERVICE_URL,
+    summary: 'One service',
+    permission: 'read',
+    params: ServicePath,
+    read: (request) => requireService(idFrom(request)),
+  });
+  frame.read({
+    method: 'GET',
+    url: `${SERVICE_URL}/description`,
+    summary: 'The OpenAPI document of a service',
+    permission: 'read',
+    params: ServicePath,
+    read(request) {
+      const { descriptionHash, id } = requireService(idFrom(request));
+      const bytes = descriptionHash === null ? undefined : store.description(descriptionHash);
+      if (!bytes) throw new AccordError('REGISTRATION_UNKNOWN', `description of ${id}`);
+      return JSON.parse(bytes.toString());
+    },
+  });
+  frame.change({
+    method: 'POST',
+    url: '/services',
+    summary: 'Register a service, or replace its registration',
+    permission: 'register',
+    body: NewService,
+    prepare: async ({ description }) => (description === null ? null : readDescription(description as JsonObject)),
+    change({ body }, prepared) {
+      const id = serviceId(body.id);
+      const subsystem = subsystemOfService(id);
+      if (!store.hasSubsystem(subsystem)) throw new AccordError('REGISTRATION_UNKNOWN', subsystem);
+      const description = prepared as ServiceDescription | null;
+      if (description) store.putDescription(description.hash, description.bytes);
+      const { description: ___, ...facts } = body;
+      store.putService({ ...facts, descriptionHash: description?.hash ?? null }, subsystem);
+      return { status: 201, body: store.service(id), target: id };
+    },
+  });
+  frame.change({
+    method: 'DELETE',
+    url: SERVICE_URL,
+    summary: 'Remove a service',
+    permission: 'register',
+    params: ServicePath,
+    change(request) {
+      const { id } = requireService(idFrom(request));
+      store.removeService(id);
+      return { status: 200, body: { removed: id }, target: id };
+    },
+  });
+
+  function requireService(id: string) {
+    const service = store.service(serviceId(id));
+    if (!service) throw new AccordError('REGISTRATION_UNKNOWN', id);
+    return service;
+  }
+}
+
+function inInstance(id: MemberId, instance: string): MemberId {
+  if (!id.startsWith(`${instance}/`)) throw new AccordError('IDENTIFIER_INVALID', `this registry is for ${instance}`);
+  return id;
+}
+
+function codeOf(id: string): string {
+  return id.slice(id.lastIndexOf('/') + 1);
+}

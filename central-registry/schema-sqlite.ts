@@ -1,0 +1,51 @@
+// Tables of the central registry. STRICT, so that a column holds what it says; the audit trail can only grow, also against
+// REPLACE, which goes round UPDATE and DELETE triggers.
+export const SCHEMA = `
+CREATE TABLE IF NOT EXISTS classes (code TEXT PRIMARY KEY, title TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS members (
+  id TEXT PRIMARY KEY, class TEXT NOT NULL REFERENCES classes(code), name TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS subsystems (
+  id TEXT PRIMARY KEY, member TEXT NOT NULL REFERENCES members(id), code TEXT NOT NULL, name TEXT NOT NULL) STRICT;
+CREATE INDEX IF NOT EXISTS subsystems_member ON subsystems(member);
+CREATE TABLE IF NOT EXISTS servers (
+  id TEXT PRIMARY KEY, member TEXT NOT NULL REFERENCES members(id), code TEXT NOT NULL, address TEXT NOT NULL,
+  log_origin TEXT NOT NULL UNIQUE, log_key TEXT NOT NULL UNIQUE) STRICT;
+CREATE INDEX IF NOT EXISTS servers_member ON servers(member);
+CREATE TABLE IF NOT EXISTS server_subsystems (
+  server TEXT NOT NULL REFERENCES servers(id), subsystem TEXT NOT NULL REFERENCES subsystems(id),
+  PRIMARY KEY (server, subsystem)) STRICT;
+CREATE TABLE IF NOT EXISTS keys (
+  hash TEXT PRIMARY KEY, server TEXT NOT NULL REFERENCES servers(id), use TEXT NOT NULL, key_hash TEXT NOT NULL,
+  der TEXT, jwk TEXT, not_after_ms INTEGER NOT NULL) STRICT;
+CREATE INDEX IF NOT EXISTS keys_server ON keys(server);
+CREATE INDEX IF NOT EXISTS keys_key ON keys(key_hash);
+CREATE TABLE IF NOT EXISTS services (
+  id TEXT PRIMARY KEY, subsystem TEXT NOT NULL REFERENCES subsystems(id), title TEXT NOT NULL, type TEXT NOT NULL,
+  description_hash TEXT, personal_data INTEGER NOT NULL, safe INTEGER NOT NULL) STRICT;
+CREATE INDEX IF NOT EXISTS services_subsystem ON services(subsystem);
+CREATE TABLE IF NOT EXISTS descriptions (hash TEXT PRIMARY KEY, bytes BLOB NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS trust (hash TEXT PRIMARY KEY, kind TEXT NOT NULL, der TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS limits (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS api_keys (
+  id TEXT PRIMARY KEY, name TEXT NOT NULL, role TEXT NOT NULL, secret_hash TEXT NOT NULL,
+  created_at_ms INTEGER NOT NULL, revoked_at_ms INTEGER) STRICT;
+CREATE TABLE IF NOT EXISTS idempotency (
+  principal TEXT NOT NULL, key TEXT NOT NULL, request_hash TEXT NOT NULL, status INTEGER NOT NULL, body TEXT NOT NULL,
+  at_ms INTEGER NOT NULL, PRIMARY KEY (principal, key)) STRICT;
+CREATE TABLE IF NOT EXISTS audit (
+  seq INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, principal TEXT NOT NULL, role TEXT NOT NULL, action TEXT NOT NULL,
+  target TEXT NOT NULL, request_hash TEXT NOT NULL) STRICT;
+CREATE TRIGGER IF NOT EXISTS audit_no_update BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'append-only'); END;
+CREATE TRIGGER IF NOT EXISTS audit_no_delete BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'append-only'); END;
+CREATE TRIGGER IF NOT EXISTS audit_dense BEFORE INSERT ON audit
+  WHEN NEW.seq != (SELECT COALESCE(MAX(seq), 0) + 1 FROM audit) BEGIN SELECT RAISE(ABORT, 'append-only'); END;
+CREATE TABLE IF NOT EXISTS parts (hash TEXT PRIMARY KEY, bytes BLOB NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS drafts (
+  version INTEGER PRIMARY KEY, payload BLOB NOT NULL, created_at_ms INTEGER NOT NULL, created_by TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS draft_signatures (
+  version INTEGER NOT NULL REFERENCES drafts(version), kid TEXT NOT NULL, protected TEXT NOT NULL,
+  signature TEXT NOT NULL, PRIMARY KEY (version, kid)) STRICT;
+CREATE TABLE IF NOT EXISTS published (
+  kind TEXT NOT NULL, version INTEGER NOT NULL, hash TEXT NOT NULL, file BLOB NOT NULL, PRIMARY KEY (kind, version)
+) STRICT;
+`;

@@ -1,0 +1,341 @@
+// The registry's state in SQLite: one writer, WAL with synchronous=FULL, so that an answer an administrator saw is on the
+// disk. Every change runs in one transaction with its line in the audit trail and its idempotency record. What is stored
+// here was judged by the rules and route schemas before.
+import Database from 'better-sqlite3';
+import type { DetachedSignature } from '#certs/multi-signature.ts';
+import type { RegistryState } from '#core/configuration/parts.ts';
+import type { MemberId, ServerId, ServiceId, SubsystemId } from '#schemas/identifiers.ts';
+import type { EncryptionKey, RegisteredMember, RegisteredServer, RegisteredService } from '#schemas/registrations.ts';
+import { SCHEMA } from './schema-sqlite.ts';
+
+export type Role = 'registry-admin' | 'registration-officer' | 'publisher' | 'auditor';
+export type KeyUse = 'authentication' | 'signing' | 'encryption';
+export type PublishedKind = 'root' | 'content' | 'distrust';
+
+export interface ApiKeyRow {
+  id: string;
+  name: string;
+  role: Role;
+  secretHash: string;
+  createdAtMs: number;
+  revokedAtMs: number | null;
+}
+
+export interface RegisteredKey {
+  /** x5t#S256 of a certificate, thumbprint of an encryption key. */
+  hash: string;
+  server: ServerId;
+  use: KeyUse;
+  /** SHA-256 of the SubjectPublicKeyInfo: one key, one server. */
+  keyHash: string;
+  der: string | null;
+  jwk: string | null;
+  notAfterMs: number;
+}
+
+export interface AuditRow {
+  seq: number;
+  atMs: number;
+  principal: string;
+  role: string;
+  action: string;
+  target: string;
+  requestHash: string;
+}
+
+interface StoredAnswer {
+  requestHash: string;
+  status: number;
+  body: string;
+}
+
+export class RegistryStore {
+  readonly #db: InstanceType<typeof Database>;
+  readonly #statements = new Map<string, Database.Statement>();
+
+  constructor(file: string) {
+    this.#db = new Database(file, { timeout: 5_000 });
+    this.#db.pragma('journal_mode = WAL');
+    this.#db.pragma('synchronous = FULL');
+    this.#db.pragma('foreign_keys = ON');
+    this.#db.exec(SCHEMA);
+  }
+
+  close(): void {
+    this.#db.close();
+  }
+
+  /** All or nothing; an error thrown inside undoes it and goes on. */
+  transaction<T>(run: () => T): T {
+    return this.#db.transaction(run).immediate();
+  }
+
+  // --- classes, members, subsystems
+  putClass(code: string, title: string): void {
+    this.#run('INSERT INTO classes VALUES (?, ?) ON CONFLICT(code) DO UPDATE SET title = excluded.title', code, title);
+  }
+  classes(): { code: string; title: string }[] {
+    return this.#all('SELECT code, title FROM classes ORDER BY code');
+  }
+  addMember(id: MemberId, memberClass: string, name: string): void {
+    this.#run('INSERT INTO members VALUES (?, ?, ?)', id, memberClass, name);
+  }
+  member(id: MemberId): RegisteredMember | undefined {
+    const row = this.#get<{ id: string; name: string }>('SELECT id, name FROM members WHERE id = ?', id);
+    return row && this.#wholeMember(row);
+  }
+  /** Ascending by id, after `after`. */
+  members(after: string, limit: number): RegisteredMember[] {
+    const rows = this.#all<{ id: string; name: string }>(
+      'SELECT id, name FROM members WHERE id > ? ORDER BY id LIMIT ?',
+      after,
+      limit,
+    );
+    return rows.map((row) => this.#wholeMember(row));
+  }
+  removeMember(id: MemberId): void {
+    this.#run('DELETE FROM members WHERE id = ?', id);
+  }
+  addSubsystem(id: SubsystemId, member: MemberId, code: string, name: string): void {
+    this.#run('INSERT INTO subsystems VALUES (?, ?, ?, ?)', id, member, code, name);
+  }
+  hasSubsystem(id: SubsystemId): boolean {
+    return this.#get('SELECT 1 FROM subsystems WHERE id = ?', id) !== undefined;
+  }
+  removeSubsystem(id: SubsystemId): void {
+    this.#run('DELETE FROM server_subsystems WHERE subsystem = ?', id);
+    this.#run('DELETE FROM subsystems WHERE id = ?', id);
+  }
+
+  // --- security servers and their keys
+  addServer(id: ServerId, member: MemberId, server: Pick<RegisteredServer, 'code' | 'address' | 'log'>): void {
+    const { code, address, log } = server;
+    this.#run('INSERT INTO servers VALUES (?, ?, ?, ?, ?, ?)', id, member, code, address, log.origin, log.key);
+  }
+  hasServer(id: ServerId): boolean {
+    return this.#get('SELECT 1 FROM servers WHERE id = ?', id) !== undefined;
+  }
+  server(id: ServerId): (RegisteredServer & { id: ServerId }) | undefined {
+    const row = this.#get<ServerRow>('SELECT * FROM servers WHERE id = ?', id);
+    return row && { id, ...this.#wholeServer(row) };
+  }
+  setServerAddress(id: ServerId, address: string): void {
+    this.#run('UPDATE servers SET address = ? WHERE id = ?', address, id);
+  }
+  setServerSubsystems(id: ServerId, subsystems: readonly SubsystemId[]): void {
+    this.#run('DELETE FROM server_subsystems WHERE server = ?', id);
+    for (const subsystem of subsystems) this.#run('INSERT INTO server_subsystems VALUES (?, ?)', id, subsystem);
+  }
+  removeServer(id: ServerId): void {
+    this.#run('DELETE FROM keys WHERE server = ?', id);
+    this.#run('DELETE FROM server_subsystems WHERE server = ?', id);
+    this.#run('DELETE FROM servers WHERE id = ?', id);
+  }
+  logOwner(origin: string, key: string): ServerId | undefined {
+    return this.#get<{ id: string }>('SELECT id FROM servers WHERE log_origin = ? OR log_key = ?', origin, key)?.id;
+  }
+  addKey(key: RegisteredKey): void {
+    const { hash, server, use, keyHash, der, jwk, notAfterMs } = key;
+    this.#run('INSERT INTO keys VALUES (?, ?, ?, ?, ?, ?, ?)', hash, server, use, keyHash, der, jwk, notAfterMs);
+  }
+  keysOf(server: ServerId): RegisteredKey[] {
+    return this.#all(`${SELECT_KEY} WHERE server = ? ORDER BY hash`, server);
+  }
+  keysWith(hash: string, keyHash: string): RegisteredKey[] {
+    return this.#all(`${SELECT_KEY} WHERE hash = ? OR key_hash = ?`, hash, keyHash);
+  }
+  removeKey(server: ServerId, hash: string): boolean {
+    return this.#run('DELETE FROM keys WHERE server = ? AND hash = ?', server, hash) > 0;
+  }
+
+  // --- services
+  putService(service: RegisteredService, subsystem: SubsystemId): void {
+    const { id, title, type, descriptionHash, personalData, safe } = service;
+    this.#run('DELETE FROM services WHERE id = ?', id);
+    this.#run(
+      'INSERT INTO services VALUES (?, ?, ?, ?, ?, ?, ?)',
+      ...[id, subsystem, title, type, descriptionHash, Number(personalData), Number(safe)],
+    );
+  }
+  service(id: ServiceId): RegisteredService | undefined {
+    return this.#services('WHERE id = ?', id)[0];
+  }
+  services(after: string, limit: number): RegisteredService[] {
+    return this.#services('WHERE id > ? ORDER BY id LIMIT ?', after, limit);
+  }
+  hasServicesOf(subsystem: SubsystemId): boolean {
+    return this.#get('SELECT 1 FROM services WHERE subsystem = ? LIMIT 1', subsystem) !== undefined;
+  }
+  removeService(id: ServiceId): void {
+    this.#run('DELETE FROM services WHERE id = ?', id);
+  }
+  putDescription(hash: string, bytes: Buffer): void {
+    this.#run('INSERT OR IGNORE INTO descriptions VALUES (?, ?)', hash, bytes);
+  }
+  description(hash: string): Buffer | undefined {
+    return this.#get<{ bytes: Buffer }>('SELECT bytes FROM descriptions WHERE hash = ?', hash)?.bytes;
+  }
+
+  // --- trust and limits
+  putTrust(hash: string, kind: 'anchor' | 'intermediate' | 'crl', der: string): void {
+    this.#run('INSERT OR IGNORE INTO trust VALUES (?, ?, ?)', hash, kind, der);
+  }
+  removeTrust(hash: string): boolean {
+    return this.#run('DELETE FROM trust WHERE hash = ?', hash) > 0;
+  }
+  trust(): RegistryState['trust'] {
+    const of = (kind: string) =>
+      this.#all<{ der: string }>('SELECT der FROM trust WHERE kind = ? ORDER BY hash', kind).map(({ der }) => der);
+    return { anchors: of('anchor'), intermediates: of('intermediate'), crls: of('crl') };
+  }
+  setLimit(name: string, value: number): void {
+    this.#run('INSERT INTO limits VALUES (?, ?) ON CONFLICT(name) DO UPDATE SET value = excluded.value', name, value);
+  }
+
+  /** Everything that goes into the parts. */
+  state(): RegistryState {
+    const limits = this.#all<{ name: string; value: number }>('SELECT name, value FROM limits');
+    return {
+      members: this.members('', -1),
+      services: this.services('', -1),
+      trust: this.trust(),
+      limits: Object.fromEntries(limits.map(({ name, value }) => [name, value])),
+    };
+  }
+
+  // --- API keys, idempotency, audit trail
+  addApiKey(key: ApiKeyRow): void {
+    const { id, name, role, secretHash, createdAtMs, revokedAtMs } = key;
+    this.#run('INSERT INTO api_keys VALUES (?, ?, ?, ?, ?, ?)', id, name, role, secretHash, createdAtMs, revokedAtMs);
+  }
+  apiKeys(): ApiKeyRow[] {
+    return this.#all(`${SELECT_API_KEY} ORDER BY created_at_ms, id`);
+  }
+  apiKey(id: string): ApiKeyRow | undefined {
+    return this.#get(`${SELECT_API_KEY} WHERE id = ?`, id);
+  }
+  revokeApiKey(id: string, atMs: number): boolean {
+    return this.#run('UPDATE api_keys SET revoked_at_ms = ? WHERE id = ? AND revoked_at_ms IS NULL', atMs, id) > 0;
+  }
+  answer(principal: string, key: string): StoredAnswer | undefined {
+    const sql = 'SELECT request_hash AS requestHash, status, body FROM idempotency WHERE principal = ? AND key = ?';
+    return this.#get(sql, principal, key);
+  }
+  putAnswer(principal: string, key: string, answer: StoredAnswer, atMs: number): void {
+    const { requestHash, status, body } = answer;
+    this.#run('INSERT INTO idempotency VALUES (?, ?, ?, ?, ?, ?)', principal, key, requestHash, status, body, atMs);
+  }
+  dropAnswers(beforeMs: number): void {
+    this.#run('DELETE FROM idempotency WHERE at_ms < ?', beforeMs);
+  }
+  appendAudit(row: Omit<AuditRow, 'seq'>): void {
+    const { atMs, principal, role, action, target, requestHash } = row;
+    this.#run(
+      'INSERT INTO audit SELECT COALESCE(MAX(seq), 0) + 1, ?, ?, ?, ?, ?, ? FROM audit',
+      ...[atMs, principal, role, action, target, requestHash],
+    );
+  }
+  audit(after: number, limit: number): AuditRow[] {
+    const columns = 'seq, at_ms AS atMs, principal, role, action, target, request_hash AS requestHash';
+    return this.#all(`SELECT ${columns} FROM audit WHERE seq > ? ORDER BY seq LIMIT ?`, after, limit);
+  }
+
+  // --- the configuration
+  putPart(hash: string, bytes: Buffer): void {
+    this.#run('INSERT OR IGNORE INTO parts VALUES (?, ?)', hash, bytes);
+  }
+  part(hash: string): Buffer | undefined {
+    return this.#get<{ bytes: Buffer }>('SELECT bytes FROM parts WHERE hash = ?', hash)?.bytes;
+  }
+  addDraft(version: number, payload: Buffer, atMs: number, by: string): void {
+    this.#run('INSERT INTO drafts VALUES (?, ?, ?, ?)', version, payload, atMs, by);
+  }
+  draft(version: number): { payload: Buffer; createdAtMs: number; createdBy: string } | undefined {
+    const sql = 'SELECT payload, created_at_ms AS createdAtMs, created_by AS createdBy FROM drafts WHERE version = ?';
+    return this.#get(sql, version);
+  }
+  newestDraft(): number {
+    return this.#get<{ version: number | null }>('SELECT MAX(version) AS version FROM drafts')?.version ?? 0;
+  }
+  putSignature(version: number, one: DetachedSignature): void {
+    const { kid, protected: head, signature } = one;
+    this.#run('INSERT OR IGNORE INTO draft_signatures VALUES (?, ?, ?, ?)', version, kid, head, signature);
+  }
+  signatures(version: number): DetachedSignature[] {
+    return this.#all('SELECT kid, protected, signature FROM draft_signatures WHERE version = ? ORDER BY kid', version);
+  }
+  putPublished(kind: PublishedKind, version: number, hash: string, file: Buffer): void {
+    this.#run('INSERT INTO published VALUES (?, ?, ?, ?)', kind, version, hash, file);
+  }
+  published(kind: PublishedKind): { version: number; hash: string; file: Buffer }[] {
+    return this.#all('SELECT version, hash, file FROM published WHERE kind = ? ORDER BY version', kind);
+  }
+  newestPublished(kind: PublishedKind): { version: number; hash: string; file: Buffer } | undefined {
+    return this.#get('SELECT version, hash, file FROM published WHERE kind = ? ORDER BY version DESC LIMIT 1', kind);
+  }
+
+  #wholeMember({ id, name }: { id: string; name: string }): RegisteredMember {
+    const subsystems = this.#all<{ code: string; name: string }>(
+      'SELECT code, name FROM subsystems WHERE member = ? ORDER BY code',
+      id,
+    );
+    const servers = this.#all<ServerRow>('SELECT * FROM servers WHERE member = ? ORDER BY code', id);
+    return { id, name, subsystems, servers: servers.map((row) => this.#wholeServer(row)) };
+  }
+
+  #wholeServer(row: ServerRow): RegisteredServer {
+    const keys = this.keysOf(row.id);
+    const ders = (use: KeyUse) => keys.flatMap((key) => (key.use === use && key.der !== null ? [key.der] : []));
+    const encryption = keys.flatMap((key): EncryptionKey[] =>
+      key.jwk === null ? [] : [{ kid: key.hash, jwk: JSON.parse(key.jwk), notAfterMs: key.notAfterMs }],
+    );
+    const speaksFor = 'SELECT subsystem FROM server_subsystems WHERE server = ? ORDER BY subsystem';
+    return {
+      code: row.code,
+      address: row.address,
+      authenticationCertificates: ders('authentication'),
+      signingCertificates: ders('signing'),
+      encryptionKeys: encryption,
+      subsystems: this.#all<{ subsystem: string }>(speaksFor, row.id).map(({ subsystem }) => subsystem),
+      log: { origin: row.log_origin, key: row.log_key },
+    };
+  }
+
+  #services(where: string, ...values: unknown[]): RegisteredService[] {
+    type Row = Omit<RegisteredService, 'personalData' | 'safe'> & { personalData: number; safe: number };
+    const columns =
+      'id, title, type, description_hash AS descriptionHash, personal_data AS personalData, safe FROM services';
+    return this.#all<Row>(`SELECT ${columns} ${where}`, ...values).map((row) => ({
+      ...row,
+      personalData: row.personalData === 1,
+      safe: row.safe === 1,
+    }));
+  }
+
+  #prepare(sql: string): Database.Statement {
+    const known = this.#statements.get(sql) ?? this.#db.prepare(sql);
+    this.#statements.set(sql, known);
+    return known;
+  }
+  #run(sql: string, ...values: unknown[]): number {
+    return this.#prepare(sql).run(...values).changes;
+  }
+  #get<T>(sql: string, ...values: unknown[]): T | undefined {
+    return this.#prepare(sql).get(...values) as T | undefined;
+  }
+  #all<T>(sql: string, ...values: unknown[]): T[] {
+    return this.#prepare(sql).all(...values) as T[];
+  }
+}
+
+interface ServerRow {
+  id: string;
+  code: string;
+  address: string;
+  log_origin: string;
+  log_key: string;
+}
+
+const SELECT_KEY = 'SELECT hash, server, use, key_hash AS keyHash, der, jwk, not_after_ms AS notAfterMs FROM keys';
+const SELECT_API_KEY =
+  'SELECT id, name, role, secret_hash AS secretHash, created_at_ms AS createdAtMs, revoked_at_ms AS revokedAtMs FROM api_keys';
