@@ -1,7 +1,7 @@
 // The evidence beside one entry, checked against it: the statement and the signature are the ones the entry's hashes
 // name, the statement stands in the signed batch, and it speaks of what the entry says. Who signed, and whether they
 // were allowed to, needs the global configuration: the caller's `verifyStatement` says that.
-import { readBatch, standsIn } from '#certs/batch.ts';
+import { type BatchClaims, readBatch, standsIn } from '#certs/batch.ts';
 import { sha256 } from '#certs/commitment.ts';
 import { base64url } from '#schemas/base64url.ts';
 import { ENTRY_KINDS, type LogEntry } from '#schemas/log-entry.ts';
@@ -13,15 +13,26 @@ import type { StoredEvidence } from './store.ts';
 /** Hashes (base64url) of the statements this log holds for an exchange's id. */
 export type StatementsOf = (exchangeId: string) => string[];
 
+/** Batch signatures read so far, by their hash: the statements of a batch lie close together. */
+export type BatchCache = Map<string, BatchClaims>;
+
+const MAX_CACHED_BATCHES = 256;
+
 /** Why the evidence does not fit its entry, in words for the operator; null when it does. */
-export function evidenceFault(entry: LogEntry, evidence: StoredEvidence | null, others: StatementsOf): string | null {
+export function evidenceFault(
+  entry: LogEntry,
+  evidence: StoredEvidence | null,
+  others: StatementsOf,
+  batches: BatchCache,
+): string | null {
   if (entry.statement === null) return evidence === null ? null : 'evidence beside an entry that names none';
   if (evidence === null) return 'the evidence is missing';
   if (sha256(evidence.statement) !== entry.statement) return 'the statement is not the one the entry names';
-  if (base64url(evidence.jwsHash) !== entry.signature) return 'the signature is not the one the entry names';
+  if (entry.signature === null || base64url(evidence.jwsHash) !== entry.signature)
+    return 'the signature is not the one the entry names';
   if (sha256(evidence.jws) !== entry.signature) return 'the JWS is not the one the entry names';
   try {
-    const claims = readBatch(evidence.jws);
+    const claims = cachedBatch(entry.signature, evidence.jws, batches);
     const stands =
       evidence.size === claims.size && standsIn(claims, evidence.statement, evidence.index, pathOf(evidence));
     if (!stands) return 'the statement does not stand in its signed batch';
@@ -30,6 +41,16 @@ export function evidenceFault(entry: LogEntry, evidence: StoredEvidence | null, 
     if (isAccordError(error)) return `the evidence is malformed (${error.code})`;
     throw error;
   }
+}
+
+/** `hash` is the JWS's, which the caller has compared. */
+function cachedBatch(hash: string, jws: string, batches: BatchCache): BatchClaims {
+  const known = batches.get(hash);
+  if (known !== undefined) return known;
+  const claims = readBatch(jws);
+  if (batches.size >= MAX_CACHED_BATCHES) batches.clear();
+  batches.set(hash, claims);
+  return claims;
 }
 
 function statementFault(entry: LogEntry, statement: Statement, others: StatementsOf): string | null {

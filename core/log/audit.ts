@@ -6,7 +6,7 @@
 // yet), and what became of sealed parts, which are erasable by design and guarded by their own authenticated encryption.
 import { parseLogEntry } from '#schemas/log-entry.ts';
 import { AccordError, isAccordError, type ProblemCode } from '#schemas/problems.ts';
-import { evidenceFault } from './audit-evidence.ts';
+import { type BatchCache, evidenceFault } from './audit-evidence.ts';
 import { readCheckpointFile } from './checkpoint-file.ts';
 import { Frontier, leafHash, TILE_HEIGHT } from './merkle.ts';
 import { type RecordEvidence, viewEvidence } from './record.ts';
@@ -58,12 +58,19 @@ interface Progress {
   lastMs: number;
   /** A tile that disagrees with the leaves; reported only when every checkpoint agrees with the leaves. */
   wrongTile: string | null;
+  batches: BatchCache;
 }
 
 /** @throws LOG_MISSING, and NOTE_MALFORMED for a malformed `verifierKey`; everything else is in the result */
 export async function verifyLog(options: LogAuditOptions): Promise<LogAudit> {
   const given = options.verifierKey === undefined ? null : parseVerifierKey(options.verifierKey);
-  const progress: Progress = { frontier: new Frontier(), checkpoints: 0, lastMs: 0, wrongTile: null };
+  const progress: Progress = {
+    frontier: new Frontier(),
+    checkpoints: 0,
+    lastMs: 0,
+    wrongTile: null,
+    batches: new Map(),
+  };
   let log: LogAuditReader | undefined;
   try {
     log = openLogAuditSqlite(options.folder);
@@ -129,7 +136,7 @@ function verifyEntry(
   if (entry.seq !== seq || entry.id !== exchangeId) throw new Finding('LOG_ENTRY_CHANGED', seq, 'another seq or id');
   if (entry.t < progress.lastMs) throw new Finding('LOG_ENTRY_CHANGED', seq, 'time runs backwards');
   const statementsOf = (id: string) => log.linesOf(id, PAGE).map((row) => parsed(row.line, row.seq).statement ?? '');
-  const fault = evidenceFault(entry, log.evidence(seq), statementsOf);
+  const fault = evidenceFault(entry, log.evidence(seq), statementsOf, progress.batches);
   if (fault !== null) throw new Finding('LOG_EVIDENCE_CHANGED', seq, fault);
   progress.lastMs = entry.t;
   progress.frontier.push(leaf, (height, index, hash) => {

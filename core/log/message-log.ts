@@ -304,7 +304,6 @@ class Log implements MessageLog {
       const issuedKey = parts === null ? undefined : keys.next().value;
       if (parts === null || issuedKey === undefined) return { ...row, sealed: null };
       const bytes = sealRecord(parts, issuedKey.key, this.origin, row.leaf);
-      issuedKey.key.fill(0);
       return { ...row, sealed: { keyId: issuedKey.id, bytes } };
     });
   }

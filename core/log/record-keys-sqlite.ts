@@ -1,11 +1,11 @@
 // The store of record keys in SQLite (contract: record-keys.ts): record-keys.db in a folder of its own, which is never
 // the log's and never in its backups. `secure_delete` overwrites what is destroyed and a TRUNCATE checkpoint takes it out
 // of the write-ahead log. The keys in the file are wrapped; the storage key is handed in and never stored.
-import { randomBytes } from 'node:crypto';
+import { type KeyObject, randomBytes } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
-import { CIPHER_KEY_BYTES, decipher, encipher, newCipherKey } from '#certs/record-cipher.ts';
+import { CIPHER_KEY_BYTES, cipherKey, decipher, encipher } from '#certs/record-cipher.ts';
 import { AccordError } from '#schemas/problems.ts';
 import type { RecordKey, RecordKeys } from './record-keys.ts';
 import { configure, durably } from './store-sqlite.ts';
@@ -39,15 +39,15 @@ CREATE INDEX record_keys_by_day ON record_keys (day_key);
  * @throws RECORD_KEYS_WRONG for another storage key or a damaged file
  */
 export function openRecordKeysSqlite(folder: string, storageKey: Buffer): RecordKeys {
-  if (storageKey.length !== CIPHER_KEY_BYTES) throw new TypeError(`a storage key has ${CIPHER_KEY_BYTES} bytes`);
+  const wrapping = cipherKey(storageKey);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   let db: Connection | undefined;
   try {
     db = new Database(join(folder, 'record-keys.db'), { timeout: 2_000 });
     configure(db);
     db.pragma('secure_delete = ON');
-    prepareTables(db, storageKey);
-    return recordKeys(db, storageKey);
+    prepareTables(db, wrapping);
+    return recordKeys(db, wrapping);
   } catch (cause) {
     db?.close();
     if (cause instanceof AccordError) throw cause;
@@ -55,7 +55,7 @@ export function openRecordKeysSqlite(folder: string, storageKey: Buffer): Record
   }
 }
 
-function prepareTables(db: Connection, storageKey: Buffer): void {
+function prepareTables(db: Connection, storageKey: KeyObject): void {
   db.transaction(() => {
     if (db.pragma('user_version', { simple: true }) === 0) {
       db.exec(TABLES);
@@ -71,7 +71,7 @@ function prepareTables(db: Connection, storageKey: Buffer): void {
 
 interface DayKey {
   number: number;
-  key: Buffer;
+  key: KeyObject;
 }
 
 /** Says where a wrapped key belongs, so that one cannot be put in another's place. */
@@ -83,7 +83,7 @@ function recordLabel(id: Buffer): Buffer {
   return Buffer.concat([Buffer.from('accord-record-key/1\0'), id]);
 }
 
-function recordKeys(db: Connection, storageKey: Buffer): RecordKeys {
+function recordKeys(db: Connection, storageKey: KeyObject): RecordKeys {
   const days = dayKeys(db, storageKey);
   const add = db.prepare('INSERT INTO record_keys VALUES (?, ?, ?)');
   const find = db.prepare('SELECT day_key AS dayKey, wrapped FROM record_keys WHERE id = ?');
@@ -91,9 +91,11 @@ function recordKeys(db: Connection, storageKey: Buffer): RecordKeys {
   const eraseWal = () => void db.pragma('wal_checkpoint(TRUNCATE)');
   const issueOne = ({ retention, day }: { retention: string; day: number }): RecordKey => {
     const under = days.of(retention, day);
-    const id = randomBytes(KEY_ID_BYTES);
-    const key = newCipherKey();
-    add.run(id, under.number, encipher(under.key, recordLabel(id), key));
+    const random = randomBytes(KEY_ID_BYTES + CIPHER_KEY_BYTES);
+    const [id, bytes] = [random.subarray(0, KEY_ID_BYTES), random.subarray(KEY_ID_BYTES)];
+    add.run(id, under.number, encipher(under.key, recordLabel(id), bytes));
+    const key = cipherKey(bytes);
+    bytes.fill(0);
     return { id, key };
   };
   return {
@@ -110,7 +112,7 @@ function recordKeys(db: Connection, storageKey: Buffer): RecordKeys {
       if (row === undefined) return null;
       const key = decipher(days.numbered(row.dayKey), recordLabel(id), row.wrapped);
       if (key === null) throw new AccordError('RECORD_UNREADABLE', 'a wrapped record key was changed');
-      return key;
+      return cipherKey(key);
     },
     destroy: (id) => {
       const { changes } = durably(db, () => remove.run(id));
@@ -142,7 +144,7 @@ function recordKeys(db: Connection, storageKey: Buffer): RecordKeys {
 }
 
 /** Class-day keys, opened once and kept in memory (a bounded number) while they are in use. */
-function dayKeys(db: Connection, storageKey: Buffer) {
+function dayKeys(db: Connection, storageKey: KeyObject) {
   const cache = new Map<string, DayKey>();
   const byDay = db.prepare('SELECT number, wrapped FROM day_keys WHERE retention = ? AND day = ?');
   const byNumber = db.prepare('SELECT retention, day FROM day_keys WHERE number = ?');
@@ -153,9 +155,11 @@ function dayKeys(db: Connection, storageKey: Buffer) {
     if (known !== undefined) return known;
     const label = dayLabel(retention, day);
     const row = byDay.get(retention, day) as { number: number; wrapped: Buffer } | undefined;
-    const key = row === undefined ? newCipherKey() : decipher(storageKey, label, row.wrapped);
-    if (key === null) throw new AccordError('RECORD_UNREADABLE', 'a wrapped day key was changed');
-    const number = row?.number ?? Number(add.run(retention, day, encipher(storageKey, label, key)).lastInsertRowid);
+    const bytes = row === undefined ? randomBytes(CIPHER_KEY_BYTES) : decipher(storageKey, label, row.wrapped);
+    if (bytes === null) throw new AccordError('RECORD_UNREADABLE', 'a wrapped day key was changed');
+    const number = row?.number ?? Number(add.run(retention, day, encipher(storageKey, label, bytes)).lastInsertRowid);
+    const key = cipherKey(bytes);
+    bytes.fill(0);
     if (cache.size >= MAX_CACHED_DAY_KEYS) cache.clear();
     cache.set(name, { number, key });
     return { number, key };
@@ -163,14 +167,11 @@ function dayKeys(db: Connection, storageKey: Buffer) {
   return {
     /** The key of a class and day; makes it inside the caller's transaction when there is none. */
     of,
-    numbered: (number: number): Buffer => {
+    numbered: (number: number): KeyObject => {
       const row = byNumber.get(number) as { retention: string; day: number } | undefined;
       if (row === undefined) throw new AccordError('RECORD_UNREADABLE', 'its day key is missing');
       return of(row.retention, row.day).key;
     },
-    forget: () => {
-      for (const { key } of cache.values()) key.fill(0);
-      cache.clear();
-    },
+    forget: () => cache.clear(),
   };
 }

@@ -9,20 +9,21 @@
 // - Key ids are never used twice, also not by a store that was lost and made anew.
 // - `destroy…` returns when the keys are overwritten and out of the write-ahead log.
 // - Errors are StoreErrors, as in store.ts.
+import type { KeyObject } from 'node:crypto';
 
 export const MS_PER_DAY = 86_400_000;
 
 export interface RecordKey {
   id: Buffer;
-  /** 32 bytes for AES-256-GCM. */
-  key: Buffer;
+  /** For AES-256-GCM. */
+  key: KeyObject;
 }
 
 export interface RecordKeys {
   /** One fresh key for each request, in one durable transaction. `day`: days since the epoch, UTC. */
   issue(requests: readonly { retention: string; day: number }[]): RecordKey[];
   /** The data key, or null when it was destroyed. @throws RECORD_UNREADABLE when its wrapping was changed */
-  open(id: Buffer): Buffer | null;
+  open(id: Buffer): KeyObject | null;
   /** Destroys one record's key; true when there was one. */
   destroy(id: Buffer): boolean;
   /** Destroys all keys of a class up to and including that day; returns how many records can no longer be opened. */

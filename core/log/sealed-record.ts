@@ -1,6 +1,7 @@
 // The erasable part of a record: what a statement only commits to. Framing: five parts in fixed order, each a 32-bit
 // big-endian length + 1 (0: absent) and its bytes; then AES-256-GCM under the record's own key, with the log's origin and
 // the entry's leaf hash as associated data, so that it opens only beside the entry it was written with.
+import type { KeyObject } from 'node:crypto';
 import { decipher, encipher } from '#certs/record-cipher.ts';
 import { AccordError } from '#schemas/problems.ts';
 
@@ -14,7 +15,7 @@ export interface SealedParts {
 
 const PARTS = ['context', 'contextSalt', 'body', 'bodySalt', 'decisionInputs'] as const;
 
-export function sealRecord(parts: SealedParts, key: Buffer, origin: string, leaf: Buffer): Buffer {
+export function sealRecord(parts: SealedParts, key: KeyObject, origin: string, leaf: Buffer): Buffer {
   const pieces: Buffer[] = [];
   for (const name of PARTS) {
     const part = parts[name];
@@ -26,7 +27,7 @@ export function sealRecord(parts: SealedParts, key: Buffer, origin: string, leaf
 }
 
 /** @throws RECORD_UNREADABLE when bytes, key, origin or leaf are not the ones it was sealed with */
-export function openRecord(sealed: Buffer, key: Buffer, origin: string, leaf: Buffer): SealedParts {
+export function openRecord(sealed: Buffer, key: KeyObject, origin: string, leaf: Buffer): SealedParts {
   const plain = decipher(key, label(origin, leaf), sealed);
   if (plain === null) throw new AccordError('RECORD_UNREADABLE');
   const parts: SealedParts = {};

@@ -33,13 +33,11 @@ function tampering(t: Test, { folder }: { folder: string }) {
 
 t.test('every byte of entries and evidence, changed one at a time, is found in its place', async (t) => {
   const { options } = logFixture(t);
-  const [first, second] = requestRecords(2);
-  const verifierKey = await written(options, [first!, second!, responseRecord(first!, 7)]);
+  const verifierKey = await written(options, requestRecords(2));
   const { folder, checkpointFile } = options;
   const verify = () => verifyLog({ folder, checkpointFile, verifierKey });
-  t.match(await verify(), { ok: true, entries: 3, firstBadSeq: null, code: null, checkpoints: 2 });
+  t.match(await verify(), { ok: true, entries: 2, firstBadSeq: null, code: null, checkpoints: 2 });
   const db = tampering(t, options);
-  const signatures = db.prepare('SELECT DISTINCT hex(signature) FROM evidence ORDER BY seq').pluck().all();
   const columns: [table: string, column: string, codes: string[]][] = [
     ['entries', 'line', ['LOG_ENTRY_CHANGED']],
     ['entries', 'leaf', ['LOG_ENTRY_CHANGED']],
@@ -59,7 +57,7 @@ t.test('every byte of entries and evidence, changed one at a time, is found in i
       .prepare(`SELECT ${key} AS key, typeof(${column}) AS type, CAST(${column} AS BLOB) AS bytes FROM ${table}`)
       .all() as { key: number | Buffer; type: string; bytes: Buffer }[];
     for (const { key: row, type, bytes } of rows) {
-      const seq = Buffer.isBuffer(row) ? [0, 2][signatures.indexOf(row.toString('hex').toUpperCase())] : row;
+      const seq = Buffer.isBuffer(row) ? 0 : row; // both statements share the one signature
       const expected = table === 'checkpoints' || table === 'identity' ? null : seq;
       for (let i = 0; i < bytes.length; i++) {
         const other = Buffer.from(bytes);
@@ -75,7 +73,7 @@ t.test('every byte of entries and evidence, changed one at a time, is found in i
       }
     }
   }
-  t.ok(changed > 4_000, `${changed} bytes changed`);
+  t.ok(changed > 2_500, `${changed} bytes changed`);
   t.match(await verify(), { ok: true }, 'and put back');
 });
 
@@ -171,6 +169,16 @@ t.test('changes that are consistent in themselves', async (t) => {
   for (const [name, change, expected] of cases) t.same((await forged(change)).result, expected, name);
   const tile = (db: InstanceType<typeof Database>) => db.exec('UPDATE tiles SET hash = zeroblob(32)');
   t.same((await forged(tile, 256)).result, ['LOG_TILE_WRONG', null], 'a tile');
+
+  const answering = logFixture(t).options;
+  const [one, two] = requestRecords(2);
+  const key = await written(answering, [
+    one!,
+    two!,
+    responseRecord(one!, 0),
+    { ...responseRecord(one!, 0), id: two!.id },
+  ]);
+  t.same(await code(answering, key), ['LOG_EVIDENCE_CHANGED', 3], "an answer under another exchange's id");
 
   // The whole history written again with a key of the forger: seen by who knows the key, or kept the checkpoint.
   const { options, clock } = logFixture(t);
