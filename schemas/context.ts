@@ -23,7 +23,15 @@ const HeaderValue = Type.String({
   pattern: '^(?:[\\x21-\\x7e\\x80-\\xff](?:[\\t\\x20-\\x7e\\x80-\\xff]*[\\x21-\\x7e\\x80-\\xff])?)?$',
   maxLength: MAX_HEADER_VALUE_BYTES,
 });
-export const Headers = Type.Array(Type.Tuple([HeaderName, HeaderValue]), { maxItems: MAX_HEADERS });
+// Drafts of JSON Schema disagree about tuples; this is how 2020-12 spells one.
+const HeaderPair = Type.Unsafe<[string, string]>({
+  type: 'array',
+  prefixItems: [HeaderName, HeaderValue],
+  items: false,
+  minItems: 2,
+  maxItems: 2,
+});
+export const Headers = Type.Array(HeaderPair, { maxItems: MAX_HEADERS });
 const BodyFacts = Type.Object(
   {
     length: Type.Integer({ minimum: 0, maximum: MAX_BODY_BYTES }),

@@ -1,5 +1,6 @@
 // Prometheus metrics of one security server and the one structured line per exchange. Labels are closed sets; no
 // identifier of a person, member or message ever becomes a label.
+import type { FastifyBaseLogger } from 'fastify';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 
 export interface ExchangeLine {
@@ -25,7 +26,13 @@ export interface Metrics {
   takeUnverified(): Record<string, number>;
 }
 
-export function openMetrics(gauges: { inFlight: () => number; logSize: () => number; ready: () => number }): Metrics {
+export interface Gauges {
+  inFlight: () => number;
+  logSize: () => number;
+  ready: () => number;
+}
+
+export function openMetrics(gauges: Gauges, logger: FastifyBaseLogger): Metrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const registers = [registry];
@@ -76,6 +83,7 @@ export function openMetrics(gauges: { inFlight: () => number; logSize: () => num
       exchanges.inc({ side: line.side, outcome: line.outcome });
       if (line.code !== 'OK') refusals.inc({ side: line.side, code: line.code });
       seconds.observe({ side: line.side }, line.durationMs / 1000);
+      logger.info({ ...line, durationMs: Math.round(line.durationMs * 100) / 100 }, 'exchange');
     },
     unverified(code) {
       rejected.inc({ code });

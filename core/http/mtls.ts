@@ -22,6 +22,8 @@ declare module 'fastify' {
   interface FastifyInstance {
     /** Destroys the live connections of one certificate (base64url SHA-256); returns how many there were. */
     closePeer(hash: string): number;
+    /** base64url SHA-256 of every certificate that has a live connection. */
+    livePeers(): string[];
     /** Serves new connections with another certificate; open ones go on. @throws CERTIFICATE_KEY_MISMATCH */
     replaceTlsIdentity(identity: TlsIdentity): void;
   }
@@ -107,6 +109,7 @@ export const mtls: FastifyPluginCallback<MtlsOptions> = (fastify, { pin }, done)
   // Once more when the body is complete: a slow body must not outlive the registration it began under.
   fastify.addHook('preHandler', check);
 
+  fastify.decorate('livePeers', () => [...live.keys()]);
   fastify.decorate('closePeer', (hash: string) => {
     const sockets = [...(live.get(hash) ?? [])];
     for (const socket of sockets) socket.destroy();

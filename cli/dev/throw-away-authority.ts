@@ -1,0 +1,103 @@
+// A certification authority that lives as long as its process, for `accord dev up`, the demonstration and the tests:
+// the real issuing code, keys that are never written down. A member of a real instance uses `accord ca`.
+import { createHash, createPublicKey, type KeyObject, randomBytes, X509Certificate } from 'node:crypto';
+import { createIssuing, createRoot, type Issuer, issue } from '#certs/authority.ts';
+import { createCsr, readCsr } from '#certs/csr.ts';
+import { rawEd25519PublicKey } from '#certs/ed25519.ts';
+import { exportPublicJwk, generateKeys, thumbprint } from '#certs/keys.ts';
+import { Ledger } from '#certs/ledger.ts';
+import type { HolderProfileName } from '#certs/profiles.ts';
+import type { Clock } from '#core/clock.ts';
+import { base64url } from '#schemas/base64url.ts';
+import type { EncryptionKey, RegisteredServer } from '#schemas/registrations.ts';
+import { logOrigin, type ServerKeys } from '#security-server/server.ts';
+
+const DAY_MS = 86_400_000;
+const ENCRYPTION_KEY_DAYS = 30;
+
+export interface ServerIdentity {
+  keys: ServerKeys;
+  /** What is registered of it, without address and subsystems. */
+  registration: Omit<RegisteredServer, 'code' | 'address' | 'subsystems'>;
+}
+
+export interface SystemIdentity {
+  certPem: string;
+  keyPem: string;
+  /** SHA-256 of the certificate's DER, base64url. */
+  certificateHash: string;
+}
+
+export interface ThrowAwayAuthority {
+  /** DER. */
+  trust: { anchors: Buffer[]; intermediates: Buffer[] };
+  /** PEM of the root. */
+  rootPem: string;
+  server(id: string): Promise<ServerIdentity>;
+  system(subsystem: string): Promise<SystemIdentity>;
+}
+
+export function pemOf(der: Uint8Array): string {
+  return new X509Certificate(der).toString();
+}
+
+export async function openThrowAwayAuthority(clock: Clock): Promise<ThrowAwayAuthority> {
+  const ledger = new Ledger();
+  const circumstances = () => ({ nowMs: clock.nowMs(), randomBytes: (count: number) => randomBytes(count), ledger });
+  const rootKey = generateKeys('P-256').privateKey;
+  const root = await createRoot('Accord development root', rootKey, circumstances());
+  ledger.add(root);
+  const issuingKey = generateKeys('P-256').privateKey;
+  const rootIssuer: Issuer = { role: 'root', der: root.der, privateKey: rootKey };
+  const name = 'Accord development issuing';
+  const issuing = await createIssuing(rootIssuer, name, createPublicKey(issuingKey), circumstances());
+  ledger.add(issuing);
+  const issuer: Issuer = { role: 'issuing', der: issuing.der, privateKey: issuingKey };
+
+  async function certify(profile: HolderProfileName, key: KeyObject, kind: 'server' | 'subsystem', id: string) {
+    const ipAddresses = profile === 'authentication' ? ['127.0.0.1'] : [];
+    const names = { kind, id, dnsNames: [], ipAddresses };
+    const request = readCsr(Buffer.from(await createCsr(key, names)));
+    const made = await issue(issuer, profile, request, names, circumstances());
+    ledger.add(made);
+    return made.der;
+  }
+
+  async function server(id: string): Promise<ServerIdentity> {
+    const authentication = generateKeys('P-256').privateKey;
+    const signing = generateKeys('P-256').privateKey;
+    const encryption = generateKeys('P-256').privateKey;
+    const checkpoint = generateKeys('Ed25519').privateKey;
+    const authenticationDer = await certify('authentication', authentication, 'server', id);
+    const signingDer = await certify('signing', signing, 'server', id);
+    const kid = thumbprint(encryption);
+    const notAfterMs = clock.nowMs() + ENCRYPTION_KEY_DAYS * DAY_MS;
+    return {
+      keys: {
+        authentication: { certPem: pemOf(authenticationDer) + pemOf(issuing.der), key: authentication },
+        signing: { certPem: pemOf(signingDer), key: signing },
+        encryption: new Map([[kid, encryption]]),
+        checkpoint,
+        storageKey: randomBytes(32),
+      },
+      registration: {
+        authenticationCertificates: [base64url(authenticationDer)],
+        signingCertificates: [base64url(signingDer)],
+        encryptionKeys: [{ kid, jwk: exportPublicJwk(encryption) as EncryptionKey['jwk'], notAfterMs }],
+        log: { origin: logOrigin(id), key: base64url(rawEd25519PublicKey(checkpoint)) },
+      },
+    };
+  }
+
+  async function system(subsystem: string): Promise<SystemIdentity> {
+    const key = generateKeys('P-256').privateKey;
+    const der = await certify('information-system', key, 'subsystem', subsystem);
+    return {
+      certPem: pemOf(der) + pemOf(issuing.der),
+      keyPem: key.export({ type: 'pkcs8', format: 'pem' }).toString(),
+      certificateHash: createHash('sha256').update(der).digest('base64url'),
+    };
+  }
+
+  return { trust: { anchors: [root.der], intermediates: [issuing.der] }, rootPem: pemOf(root.der), server, system };
+}

@@ -1,0 +1,34 @@
+// The admin API of one security server: its services and their backends, access rights, information systems, state of
+// the log and the configuration. Described at /openapi.json; API keys with the role `administrator` (all) or `auditor`
+// (reading). Every change is effective when it is answered. The administrator controls the input.
+import type { FastifyInstance } from 'fastify';
+import { type HashedKey, keyOfBearer } from '#core/http/bearer.ts';
+import { openServer } from '#core/http/server-frame.ts';
+import { AccordError } from '#schemas/problems.ts';
+import type { ServerParts } from '#security-server/server-parts.ts';
+import { openApiDocument } from './openapi.ts';
+import { addRoutes } from './routes.ts';
+
+export type AdminRole = 'administrator' | 'auditor';
+
+export function openAdminPort(
+  server: ServerParts,
+  keys: readonly HashedKey<AdminRole>[],
+  refreshConfiguration: (() => Promise<unknown>) | undefined,
+): FastifyInstance {
+  const app = openServer({ name: 'admin', logger: server.logger });
+  app.addHook('onRequest', async (request) => {
+    if (request.method === 'GET' && request.url === '/openapi.json') return;
+    const key = keyOfBearer(request.headers.authorization, keys);
+    if (request.method !== 'GET' && key.role !== 'administrator') {
+      throw new AccordError('ROLE_NOT_ALLOWED', 'needs administrator');
+    }
+    if (request.method !== 'GET') {
+      const { method, url } = request;
+      request.log.info({ admin: key.name, role: key.role, method, url }, 'administration');
+    }
+  });
+  app.get('/openapi.json', async () => openApiDocument());
+  addRoutes(app, server, refreshConfiguration);
+  return app;
+}

@@ -1,0 +1,69 @@
+// The OpenAPI 3.1 description of the admin API, from the schemas that its routes check with.
+import type { OpenAPIV3_1 } from 'openapi-types';
+import { AccessRight } from '#schemas/access-right.ts';
+import { AccessRightInput, InformationSystemInput, ServiceInput } from './routes.ts';
+
+type Operation = Pick<OpenAPIV3_1.OperationObject, 'summary' | 'requestBody' | 'responses'>;
+type Schema = OpenAPIV3_1.SchemaObject;
+
+const problem = { description: 'Problem document (RFC 9457)', content: { 'application/problem+json': {} } };
+
+function operation(summary: string, input: unknown, output: unknown, status = '200'): Operation {
+  const json = (schema: unknown) => ({ 'application/json': { schema: schema as Schema } });
+  const success = output === null ? { description: summary } : { description: summary, content: json(output) };
+  const responses: OpenAPIV3_1.ResponsesObject = { [status]: success, default: problem };
+  if (input === null) return { summary, responses };
+  return { summary, requestBody: { required: true, content: json(input) }, responses };
+}
+
+const list = (item: unknown) => ({
+  type: 'object',
+  required: ['items'],
+  properties: { items: { type: 'array', items: item } },
+});
+const parameter = (name: string): OpenAPIV3_1.ParameterObject => ({
+  name,
+  in: 'path',
+  required: true,
+  schema: { type: 'string' },
+});
+
+/** The document served at /openapi.json. */
+export function openApiDocument(): OpenAPIV3_1.Document {
+  const object = { type: 'object' };
+  return {
+    openapi: '3.1.0',
+    info: { title: 'Accord security server: administration', version: '1' },
+    security: [{ apiKey: [] }],
+    components: { securitySchemes: { apiKey: { type: 'http', scheme: 'bearer' } } },
+    // The library's types ask for every optional member to be absent rather than undefined.
+    paths: {
+      '/services': {
+        get: operation('Services of this server and where their backends live', null, list(ServiceInput)),
+        put: operation('Add or change a service', ServiceInput, ServiceInput),
+      },
+      '/services/{id}': {
+        parameters: [parameter('id')],
+        delete: operation('Remove a service', null, null, '204'),
+      },
+      '/access-rights': {
+        get: operation('Access rights this provider grants', null, list(AccessRight)),
+        post: operation('Grant an access right', AccessRightInput, AccessRight, '201'),
+      },
+      '/access-rights/{id}': {
+        parameters: [parameter('id')],
+        delete: operation('Withdraw an access right', null, null, '204'),
+      },
+      '/information-systems': {
+        get: operation('Systems that may speak for the subsystems', null, list(InformationSystemInput)),
+        put: operation('Register the certificate of a system', InformationSystemInput, InformationSystemInput),
+      },
+      '/information-systems/{hash}/{subsystem}': {
+        parameters: [parameter('hash'), parameter('subsystem')],
+        delete: operation('Remove the certificate of a system', null, null, '204'),
+      },
+      '/status': { get: operation('State of log, configuration and admission', null, object) },
+      '/configuration/refresh': { post: operation('Ask the registry for news now', null, object) },
+    } as unknown as OpenAPIV3_1.PathsObject,
+  };
+}

@@ -1,0 +1,129 @@
+// The routes of the admin API; `openapi.ts` describes the same table.
+import { randomUUID } from 'node:crypto';
+import { type Static, Type } from '@sinclair/typebox';
+import type { FastifyInstance } from 'fastify';
+import { AccessRight } from '#schemas/access-right.ts';
+import { SERVICE_ID_PATTERN, SUBSYSTEM_ID_PATTERN, subsystemOfService } from '#schemas/identifiers.ts';
+import { MAX_DEADLINE_MS } from '#schemas/limits.ts';
+import { AccordError } from '#schemas/problems.ts';
+import { Sha256 } from '#schemas/registrations.ts';
+import { compile } from '#schemas/validate.ts';
+import type { ServerParts } from '#security-server/server-parts.ts';
+
+const closed = { additionalProperties: false };
+
+export const ServiceInput = Type.Object(
+  {
+    id: Type.String({ pattern: SERVICE_ID_PATTERN }),
+    title: Type.String({ minLength: 1, maxLength: 200 }),
+    url: Type.String({ pattern: '^https?://[^?#\\s]{1,1000}$' }),
+    enabled: Type.Boolean(),
+    notice: Type.Union([Type.String({ maxLength: 500 }), Type.Null()]),
+    timeoutMs: Type.Integer({ minimum: 100, maximum: MAX_DEADLINE_MS }),
+    personalData: Type.Boolean(),
+    safe: Type.Boolean(),
+  },
+  closed,
+);
+
+/** An access right without its id, which the server gives. */
+export const AccessRightInput = Type.Omit(AccessRight, ['id'], closed);
+
+export const InformationSystemInput = Type.Object(
+  {
+    subsystem: Type.String({ pattern: SUBSYSTEM_ID_PATTERN }),
+    name: Type.String({ minLength: 1, maxLength: 200 }),
+    certificateHash: Sha256,
+  },
+  closed,
+);
+
+const checkService = compile(ServiceInput, 'SCHEMA_MISMATCH');
+const checkRight = compile(AccessRightInput, 'SCHEMA_MISMATCH');
+const checkSystem = compile(InformationSystemInput, 'SCHEMA_MISMATCH');
+export type ServiceInput = Static<typeof ServiceInput>;
+
+export function addRoutes(
+  app: FastifyInstance,
+  server: ServerParts,
+  refreshConfiguration: (() => Promise<unknown>) | undefined,
+): void {
+  const { state } = server;
+  const mine = (subsystem: string) => {
+    const here = server.configuration.current().server(server.self)?.subsystems.has(subsystem) ?? false;
+    if (!here) throw new AccordError('CLIENT_NOT_HERE', subsystem);
+  };
+
+  app.get('/services', async () => ({ items: state.services() }));
+  app.put('/services', async (request, reply) => {
+    const service = checkService(request.body);
+    mine(subsystemOfService(service.id));
+    checkBase(service.url);
+    state.putService(service);
+    return reply.send(service);
+  });
+  app.delete('/services/*', async (request, reply) => {
+    if (!state.removeService(wildcard(request.params))) throw new AccordError('NOT_FOUND');
+    return reply.code(204).send();
+  });
+
+  app.get('/access-rights', async () => ({ items: state.rights() }));
+  app.post('/access-rights', async (request, reply) => {
+    const input = checkRight(request.body);
+    if (state.service(input.service) === null) throw new AccordError('SERVICE_UNKNOWN', input.service);
+    if (input.notAfterMs < input.notBeforeMs)
+      throw new AccordError('SCHEMA_MISMATCH', 'notAfterMs is before notBeforeMs');
+    const right = { id: randomUUID(), ...input };
+    state.putRight(right);
+    return reply.code(201).send(right);
+  });
+  app.delete<{ Params: { id: string } }>('/access-rights/:id', async (request, reply) => {
+    if (!state.removeRight(request.params.id)) throw new AccordError('NOT_FOUND');
+    return reply.code(204).send();
+  });
+
+  app.get('/information-systems', async () => ({ items: state.systems() }));
+  app.put('/information-systems', async (request, reply) => {
+    const system = checkSystem(request.body);
+    mine(system.subsystem);
+    state.putSystem(system);
+    return reply.send(system);
+  });
+  app.delete<{ Params: { hash: string; '*': string } }>('/information-systems/:hash/*', async (request, reply) => {
+    if (!state.removeSystem(wildcard(request.params), request.params.hash)) throw new AccordError('NOT_FOUND');
+    return reply.code(204).send();
+  });
+
+  app.get('/status', async () => status(server));
+  app.post('/configuration/refresh', async (_request, reply) => {
+    if (refreshConfiguration === undefined) throw new AccordError('NOT_FOUND');
+    return reply.send(await refreshConfiguration());
+  });
+}
+
+/** A base URL is joined with paths as bytes, so it must be in its normal form. @throws SCHEMA_MISMATCH */
+function checkBase(url: string): void {
+  const parsed = URL.parse(url);
+  if (parsed === null || parsed.username !== '' || parsed.password !== '') {
+    throw new AccordError('SCHEMA_MISMATCH', '/url is not an http or https address without credentials');
+  }
+}
+
+function wildcard(params: unknown): string {
+  const { '*': rest } = params as { '*': string };
+  return rest;
+}
+
+function status(server: ServerParts) {
+  const { configuration, log } = server;
+  const snapshot = configuration.current();
+  const checkpoint = log.checkpoint();
+  return {
+    id: server.self,
+    configuration: { version: snapshot.version, hash: snapshot.hash, freshness: configuration.freshness() },
+    log: { origin: log.origin, verifierKey: log.verifierKey, size: log.size(), root: log.root(), state: log.state() },
+    checkpoint: { size: checkpoint.size, root: checkpoint.root },
+    exchangesInFlight: server.admission.inFlight,
+    subsystems: [...(snapshot.server(server.self)?.subsystems ?? [])],
+  };
+}

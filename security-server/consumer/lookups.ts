@@ -1,0 +1,145 @@
+// The face a department's information systems use: POST /lookups and POST /lookups/{id}/settle. Two ports run the same
+// routes: mutual TLS with registered client certificates, and plain HTTP that listens on loopback only, for systems on
+// the same machine. The information system controls everything it sends.
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { mtls, mtlsServerOptions, type TlsIdentity } from '#core/http/mtls.ts';
+import { PROBLEM_TYPE, problemOf } from '#core/http/problem-reply.ts';
+import { openServer } from '#core/http/server-frame.ts';
+import { parseJson } from '#schemas/json.ts';
+import { MAX_BODY_BYTES } from '#schemas/limits.ts';
+import { AccordError, isProblemCode, PROBLEMS } from '#schemas/problems.ts';
+import { MESSAGE_ID_PATTERN } from '#schemas/statement.ts';
+import { compile } from '#schemas/validate.ts';
+import type { ServerParts } from '#security-server/server-parts.ts';
+import { type Caller, LookupRequest, readCall } from './call.ts';
+import { exchange, type LookupResult } from './exchange.ts';
+import { settleRequest } from './settlement.ts';
+
+// Base64 in JSON is 4/3 of the body; the rest is room for the other members.
+const MAX_LOOKUP_BYTES = Math.ceil((MAX_BODY_BYTES * 4) / 3) + 128 * 1024;
+const checkLookup = compile(LookupRequest, 'SCHEMA_MISMATCH');
+const MESSAGE_ID = new RegExp(MESSAGE_ID_PATTERN);
+
+/** Mutual TLS: the certificate names the subsystems its holder may speak for. */
+export async function openSystemPort(server: ServerParts, identity: TlsIdentity): Promise<FastifyInstance> {
+  const app = openServer({
+    name: 'systems',
+    tls: mtlsServerOptions(identity),
+    bodyLimit: MAX_LOOKUP_BYTES,
+    logger: server.logger,
+  });
+  await app.register(mtls, {
+    pin: (hash) => {
+      const systems = server.state.systemsByCertificate(hash);
+      return systems.length > 0 ? systems : undefined;
+    },
+  });
+  addRoutes(app, server, (request) => {
+    const allowed = new Set(server.state.systemsByCertificate(request.peerHash).map((system) => system.subsystem));
+    return { how: 'certificate', mayUse: (subsystem) => allowed.has(subsystem) };
+  });
+  return app;
+}
+
+/** Plain HTTP for loopback: whoever runs on this machine may speak for this server's subsystems. */
+export function openLoopbackPort(server: ServerParts): FastifyInstance {
+  const app = openServer({ name: 'loopback', bodyLimit: MAX_LOOKUP_BYTES, logger: server.logger });
+  addRoutes(app, server, (request) => {
+    const address = request.raw.socket.remoteAddress ?? '';
+    if (!/^(?:127\.|::1$|::ffff:127\.)/.test(address)) throw new AccordError('CALLER_UNKNOWN', 'not from loopback');
+    const mine = server.configuration.current().server(server.self)?.subsystems;
+    return { how: 'loopback', mayUse: (subsystem) => mine?.has(subsystem) ?? false };
+  });
+  return app;
+}
+
+function addRoutes(app: FastifyInstance, server: ServerParts, callerOf: (request: FastifyRequest) => Caller): void {
+  const places = new WeakMap<FastifyRequest, () => void>();
+  app.addHook('onRequest', async (request, reply) => {
+    try {
+      places.set(request, server.admission.enter('sender', server.self));
+    } catch (error) {
+      reply.header('retry-after', '1');
+      throw error;
+    }
+  });
+  const leave = async (request: FastifyRequest) => places.get(request)?.();
+  app.addHook('onResponse', leave);
+  app.addHook('onRequestAbort', leave);
+  app.post('/lookups', async (request, reply) => {
+    const call = readCall(checkLookup(request.body), callerOf(request));
+    return sendResult(reply, await exchange(server, call));
+  });
+  app.post<{ Params: { id: string } }>('/lookups/:id/settle', async (request, reply) => {
+    const { id } = request.params;
+    if (!MESSAGE_ID.test(id)) throw new AccordError('NOTHING_TO_SETTLE', id.slice(0, 64));
+    const settled = await settleRequest(server, id, callerOf(request));
+    const { state, code, result } = settled;
+    return reply.send({ id, state, code, ...(result === null ? {} : { answer: resultBody(result) }) });
+  });
+}
+
+/** `ok` and `provider-error` with an answer are 200; everything else is a problem document with the outcome in it. */
+function sendResult(reply: FastifyReply, result: LookupResult): FastifyReply {
+  if (result.outcome === 'ok') return reply.code(200).send(resultBody(result));
+  if (result.retryAfterMs !== null) reply.header('retry-after', String(Math.ceil(result.retryAfterMs / 1000)));
+  const told = result.answer === null ? null : toldProblem(result.answer.body);
+  const code = isProblemCode(result.code) ? result.code : 'OUTCOME_UNKNOWN';
+  const status = PROBLEMS[code].status;
+  const detail = result.answer === null ? result.detail : (told?.detail ?? '');
+  const problem = { ...problemOf(new AccordError(code, detail), result.id), status, code: result.code };
+  const { id, outcome, evidence } = resultBody(result);
+  return reply
+    .code(status)
+    .type(PROBLEM_TYPE)
+    .send(JSON.stringify({ ...problem, id, outcome, evidence }));
+}
+
+/** The detail of the provider's signed problem document. */
+function toldProblem(body: Buffer): { detail: string } | null {
+  try {
+    const problem = parseJson(body, { maxBytes: 16_384, maxDepth: 4, maxValues: 64 });
+    const detail = typeof problem === 'object' && problem !== null && 'detail' in problem ? problem.detail : undefined;
+    return typeof detail === 'string' ? { detail: detail.slice(0, 1024) } : null;
+  } catch {
+    return null;
+  }
+}
+
+function resultBody({ id, outcome, code, answer, evidence }: LookupResult): Record<string, unknown> {
+  const { requestHash, log, provider } = evidence;
+  return {
+    id,
+    outcome,
+    code,
+    status: answer?.context.status ?? 0,
+    headers: answer === null ? {} : joined(answer.context.headers, answer.context.body.type),
+    ...(answer === null ? {} : shownBody(answer.body, answer.context.body.type)),
+    evidence: { requestHash, log: { origin: log.origin, index: log.request, answer: log.answer }, provider },
+  };
+}
+
+/** Repeated headers become arrays, so that nothing is joined or lost. */
+function joined(headers: readonly [string, string][], type: string | null): Record<string, string | string[]> {
+  const all: Record<string, string | string[]> = Object.create(null);
+  const add = (name: string, value: string) => {
+    const known = all[name];
+    all[name] = known === undefined ? value : [...(Array.isArray(known) ? known : [known]), value];
+  };
+  if (type !== null) add('content-type', type);
+  for (const [name, value] of headers) add(name, value);
+  return all;
+}
+
+/** JSON as a value, everything else (also JSON that is not strict) as base64 of the exact bytes. */
+function shownBody(body: Buffer, type: string | null): { body: unknown; bodyEncoding?: 'base64' } {
+  if (body.length === 0) return { body: null };
+  if (type !== null && /^application\/(?:[a-z0-9.+-]+\+)?json(?:\s*;|$)/i.test(type)) {
+    try {
+      return { body: parseJson(body) };
+    } catch {
+      // not JSON after all, or JSON with two readings: the caller gets the bytes and judges
+    }
+  }
+  return { body: body.toString('base64'), bodyEncoding: 'base64' };
+}

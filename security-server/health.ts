@@ -1,0 +1,91 @@
+// Health and metrics, on a port of its own that listens on loopback by default. `/readyz` probes for real: it signs with
+// the signing key, asks the log whether it can write, looks at the age of the configuration and at the clock.
+import { X509Certificate } from 'node:crypto';
+import type { FastifyInstance } from 'fastify';
+import { keysMatch } from '#certs/key-match.ts';
+import { openServer } from '#core/http/server-frame.ts';
+import { CLOCK_WINDOW_MS } from '#schemas/limits.ts';
+import { AccordError, isAccordError } from '#schemas/problems.ts';
+import type { ServerKeys } from './server.ts';
+import type { ServerParts } from './server-parts.ts';
+
+export interface Probe {
+  ok: boolean;
+  /** One line per thing that was looked at; `code` is OK or what is wrong. */
+  checks: {
+    name: 'key' | 'configuration' | 'registration' | 'log' | 'clock';
+    ok: boolean;
+    code: string;
+    detail: string;
+  }[];
+}
+
+const PROBE_BYTES = Buffer.from('accord-probe/1');
+
+/** Looks at everything an exchange needs. Synchronous and cheap enough to run on every request to `/readyz`. */
+export function probe(server: ServerParts, keys: ServerKeys): Probe {
+  const checks: Probe['checks'] = [];
+  const check = (name: Probe['checks'][number]['name'], look: () => string) => {
+    try {
+      checks.push({ name, ok: true, code: 'OK', detail: look() });
+    } catch (error) {
+      const code = isAccordError(error) ? error.code : 'INTERNAL';
+      checks.push({ name, ok: false, code, detail: isAccordError(error) ? error.detail : String(error) });
+    }
+  };
+  const nowMs = server.clock.nowMs();
+  check('key', () => checkKeys(keys, nowMs));
+  check('configuration', () => {
+    const freshness = server.configuration.freshness();
+    const { version } = server.configuration.current();
+    if (freshness === 'too-old') throw new AccordError('CONFIGURATION_TOO_OLD');
+    return `version ${version}, ${freshness}`;
+  });
+  check('registration', () => {
+    if (server.configuration.current().server(server.self) === undefined) {
+      throw new AccordError('SERVER_NOT_REGISTERED', server.self);
+    }
+    return server.self;
+  });
+  check('log', () => {
+    const state = server.log.state();
+    if (!state.ok) throw new AccordError(state.code, state.detail);
+    return `${server.log.size()} entries`;
+  });
+  check('clock', () => {
+    // The log's last entry is the newest time this server ever saw; a clock behind it was set back.
+    const last = server.log.read(Math.max(0, server.log.size() - 1), 1)[0];
+    const behindMs = last === undefined ? 0 : last.entry.t - nowMs;
+    if (behindMs > CLOCK_WINDOW_MS) throw new AccordError('CLOCK_OUT_OF_WINDOW', `${behindMs} ms behind the log`);
+    return 'in step with the log';
+  });
+  return { ok: checks.every((one) => one.ok), checks };
+}
+
+function checkKeys(keys: ServerKeys, nowMs: number): string {
+  const signing = new X509Certificate(keys.signing.certPem);
+  if (!keysMatch(keys.signing.key, signing.publicKey, PROBE_BYTES)) {
+    throw new AccordError('KEY_UNUSABLE', 'the signing key does not fit its certificate');
+  }
+  for (const certificate of [signing, new X509Certificate(keys.authentication.certPem)]) {
+    if (nowMs > Date.parse(certificate.validTo)) {
+      throw new AccordError('CERTIFICATE_INVALID', `expired ${certificate.validTo}`);
+    }
+  }
+  if (keys.encryption.size === 0) throw new AccordError('KEY_UNUSABLE', 'no encryption key');
+  return `signing certificate until ${signing.validTo}`;
+}
+
+export function openHealthPort(server: ServerParts, keys: ServerKeys): FastifyInstance {
+  const app = openServer({ name: 'health', logger: server.logger, bodyLimit: 1024 });
+  app.get('/livez', async () => ({ status: 'ok' }));
+  app.get('/readyz', async (_request, reply) => {
+    const result = probe(server, keys);
+    return reply.code(result.ok ? 200 : 503).send(result);
+  });
+  app.get('/metrics', async (_request, reply) => {
+    const { registry } = server.metrics;
+    return reply.type(registry.contentType).send(await registry.metrics());
+  });
+  return app;
+}

@@ -1,0 +1,51 @@
+// The port where peers bring their messages: mutual TLS 1.3, the peer's certificate pinned to a registered server and
+// looked up again on every request, admission before the body is read. The peer controls the body; it stays bytes.
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { ServerEntry } from '#core/configuration/snapshot.ts';
+import { mtls, mtlsServerOptions, type TlsIdentity } from '#core/http/mtls.ts';
+import { openServer } from '#core/http/server-frame.ts';
+import { MAX_PEER_MESSAGE_BYTES } from '#schemas/limits.ts';
+import { AccordError } from '#schemas/problems.ts';
+import { PEER_MEDIA_TYPE } from '#security-server/envelope/frame.ts';
+import { answerMessage } from '#security-server/provider/exchange.ts';
+import type { ServerParts } from '#security-server/server-parts.ts';
+import { PEER_PATH } from './http1-link.ts';
+
+export async function openPeerPort(server: ServerParts, identity: TlsIdentity): Promise<FastifyInstance> {
+  const app = openServer({
+    name: 'peer',
+    tls: mtlsServerOptions(identity),
+    bodyLimit: MAX_PEER_MESSAGE_BYTES,
+    logger: server.logger,
+  });
+  await app.register(mtls, { pin: (hash) => server.configuration.current().serverByAuthenticationHash(hash) });
+  app.addContentTypeParser(PEER_MEDIA_TYPE, { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+  const places = new WeakMap<FastifyRequest, () => void>();
+  // onRequest runs after the pin and before a byte of the body is read.
+  app.addHook('onRequest', async (request, reply) => {
+    const peer = request.peer as ServerEntry;
+    try {
+      places.set(request, server.admission.enter('sender', peer.id));
+    } catch (error) {
+      reply.header('retry-after', '1');
+      throw error;
+    }
+    if (!server.log.state().ok) throw new AccordError('LOG_UNAVAILABLE');
+  });
+  const leave = async (request: FastifyRequest) => places.get(request)?.();
+  app.addHook('onResponse', leave);
+  app.addHook('onRequestAbort', leave);
+  app.addHook('onError', async (request, _reply, error) => {
+    if (error instanceof AccordError) {
+      const peer = request.peer as ServerEntry | null;
+      server.metrics.unverified(error.code);
+      server.logger.warn({ peer: peer?.id, code: error.code, detail: error.detail }, 'peer message refused');
+    }
+  });
+  app.post(PEER_PATH, async (request, reply) => {
+    if (!Buffer.isBuffer(request.body)) throw new AccordError('MESSAGE_MALFORMED', `send ${PEER_MEDIA_TYPE}`);
+    const answer = await answerMessage(server, request.peer as ServerEntry, request.body);
+    return reply.header('content-type', PEER_MEDIA_TYPE).send(answer);
+  });
+  return app;
+}

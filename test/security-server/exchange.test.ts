@@ -1,0 +1,27 @@
+// One lookup between two departments, as their systems see it.
+import t from 'tap';
+import { CLIENT, openPair, SERVICE } from './pair.ts';
+
+async function lookup(url: string, body: unknown): Promise<{ status: number; json: Record<string, unknown> }> {
+  const answer = await fetch(`${url}/lookups`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+  });
+  return { status: answer.status, json: (await answer.json()) as Record<string, unknown> };
+}
+
+t.test('a lookup is answered, forwarded byte for byte and logged on both sides', async (t) => {
+  const pair = await openPair();
+  t.teardown(() => pair.close());
+  const url = pair.consumer.urls.loopback as string;
+  const { status, json } = await lookup(url, {
+    client: CLIENT,
+    service: SERVICE,
+    path: '/residents/1',
+    query: 'a=1&a=2',
+  });
+  t.equal(status, 200, JSON.stringify(json));
+  t.equal(json['outcome'], 'ok');
+  t.equal(pair.backend.seen[0]?.url, '/base/residents/1?a=1&a=2');
+});

@@ -1,0 +1,239 @@
+// Two real security servers with a real certification authority, real logs and real sockets, under a configuration that
+// the test holds in its hand. For tests of the exchange itself; the registry has tests of its own.
+import { createHash, X509Certificate } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pino } from 'pino';
+import { openThrowAwayAuthority, type ServerIdentity, type ThrowAwayAuthority } from '#cli/dev/throw-away-authority.ts';
+import { type Clock, systemClock } from '#core/clock.ts';
+import type {
+  ConfigurationSnapshot,
+  ConfigurationSource,
+  Freshness,
+  ServerEntry,
+} from '#core/configuration/snapshot.ts';
+import type { AccessRight } from '#schemas/access-right.ts';
+import { fromBase64url } from '#schemas/base64url.ts';
+import type { RegisteredService } from '#schemas/registrations.ts';
+import { openSecurityServer, type SecurityServer, type SecurityServerOptions } from '#security-server/server.ts';
+
+export const CLIENT = 'DEV/GOV/1001/consumer';
+export const SERVICE = 'DEV/GOV/2002/provider/echo';
+export const CONSUMER = 'DEV/GOV/1001/ss1';
+export const PROVIDER = 'DEV/GOV/2002/ss2';
+export const ADMIN_KEY = 'test-administrator-key-000000';
+export const AUDITOR_KEY = 'test-auditor-key-00000000000';
+
+/** The configuration both servers see; change it and call `changed`. */
+export class HeldConfiguration implements ConfigurationSource {
+  version = 1;
+  hash = createHash('sha256').update('held').digest('base64url');
+  state: Freshness = 'fresh';
+  entries = new Map<string, ServerEntry>();
+  services = new Map<string, RegisteredService>();
+  trust: ConfigurationSnapshot['trust'] = { anchors: [], intermediates: [] };
+  distrusted = new Set<string>();
+  #listeners = new Set<() => void>();
+
+  current(): ConfigurationSnapshot {
+    const { version, hash, entries, services, trust, distrusted } = this;
+    const live = () => [...entries.values()].filter((one) => !distrusted.has(one.id));
+    return {
+      instance: 'DEV',
+      version,
+      hash,
+      server: (id) => entries.get(id),
+      serverByAuthenticationHash: (wanted) =>
+        live().find((one) => one.authenticationCertificates.some((c) => c.hash === wanted && !distrusted.has(wanted))),
+      serversOf: (subsystem) => live().filter((one) => one.subsystems.has(subsystem)),
+      hasSubsystem: (id) => live().some((one) => one.subsystems.has(id)),
+      service: (id) => services.get(id),
+      trust,
+      isDistrusted: (what) => distrusted.has(what),
+    };
+  }
+
+  freshness(): Freshness {
+    return this.state;
+  }
+
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  changed(): void {
+    for (const listener of this.#listeners) listener();
+  }
+
+  register(id: string, address: string, subsystems: string[], { registration }: ServerIdentity): void {
+    const certificate = (text: string) => {
+      const der = fromBase64url(text);
+      return { der, hash: createHash('sha256').update(new X509Certificate(der).raw).digest('base64url') };
+    };
+    this.entries.set(id, {
+      id,
+      address,
+      authenticationCertificates: registration.authenticationCertificates.map(certificate),
+      signingCertificates: registration.signingCertificates.map(certificate),
+      encryptionKeys: registration.encryptionKeys,
+      subsystems: new Set(subsystems),
+      log: registration.log,
+    });
+  }
+}
+
+type Handler = (request: IncomingMessage, body: Buffer, response: ServerResponse) => void;
+
+export interface Backend {
+  url: string;
+  /** Every request that reached it, in order. */
+  seen: { method: string; url: string; headers: string[]; body: Buffer }[];
+  answer: Handler;
+  close(): void;
+}
+
+/** A department's backend that records what reaches it and, unless told otherwise, echoes it as JSON. */
+export async function openBackend(): Promise<Backend> {
+  const backend: Backend = {
+    url: '',
+    seen: [],
+    answer: (request, body, response) => {
+      response.setHeader('content-type', 'application/json');
+      response.end(JSON.stringify({ method: request.method, url: request.url, body: body.toString('base64') }));
+    },
+    close: () => server.closeAllConnections(),
+  };
+  const server = createServer((request, response) => {
+    const chunks: Buffer[] = [];
+    request.on('data', (chunk: Buffer) => chunks.push(chunk));
+    request.on('end', () => {
+      const body = Buffer.concat(chunks);
+      backend.seen.push({ method: request.method ?? '', url: request.url ?? '', headers: request.rawHeaders, body });
+      backend.answer(request, body, response);
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  backend.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  backend.close = () => {
+    server.close();
+    server.closeAllConnections();
+  };
+  return backend;
+}
+
+export function accessRight(over: Partial<AccessRight> = {}): AccessRight {
+  return {
+    id: '00000000-0000-4000-8000-000000000001',
+    client: CLIENT,
+    service: SERVICE,
+    endpoints: [{ method: '*', path: '/**' }],
+    bases: ['open'],
+    purposes: [],
+    statute: null,
+    casePattern: null,
+    notBeforeMs: 0,
+    notAfterMs: Number.MAX_SAFE_INTEGER,
+    quotaPerDay: null,
+    retention: 'standard',
+    ...over,
+  };
+}
+
+export interface Pair {
+  authority: ThrowAwayAuthority;
+  configuration: HeldConfiguration;
+  consumer: SecurityServer;
+  provider: SecurityServer;
+  identities: { consumer: ServerIdentity; provider: ServerIdentity };
+  backend: Backend;
+  folder: string;
+  /** Opens one of the two again on the same folder, after `close`. */
+  reopen(which: 'consumer' | 'provider', over?: Partial<SecurityServerOptions>): Promise<SecurityServer>;
+  close(): Promise<void>;
+}
+
+export interface PairOptions {
+  clock?: Clock;
+  safe?: boolean;
+  consumer?: Partial<SecurityServerOptions>;
+  provider?: Partial<SecurityServerOptions>;
+  right?: AccessRight | null;
+}
+
+const at = { host: '127.0.0.1', port: 0 };
+
+/** Both servers up, one service `echo` on a recording backend, one access right for it. */
+export async function openPair(options: PairOptions = {}): Promise<Pair> {
+  const folder = mkdtempSync(join(tmpdir(), 'accord-pair-'));
+  const clock = options.clock ?? systemClock;
+  const authority = await openThrowAwayAuthority(clock);
+  const identities = { consumer: await authority.server(CONSUMER), provider: await authority.server(PROVIDER) };
+  const configuration = new HeldConfiguration();
+  configuration.trust = authority.trust;
+  const backend = await openBackend();
+  const open = (which: 'consumer' | 'provider', over: Partial<SecurityServerOptions> = {}) =>
+    openSecurityServer({
+      id: which === 'consumer' ? CONSUMER : PROVIDER,
+      folder: join(folder, which),
+      keys: identities[which].keys,
+      configuration,
+      ports: { peer: at, systems: at, loopback: at, admin: at, health: at },
+      clock,
+      logger: pino({ level: process.env['ACCORD_TEST_LOG'] ?? 'silent' }),
+      adminKeys: [
+        { hash: createHash('sha256').update(ADMIN_KEY).digest('base64url'), role: 'administrator', name: 'test' },
+        { hash: createHash('sha256').update(AUDITOR_KEY).digest('base64url'), role: 'auditor', name: 'audit' },
+      ],
+      ...over,
+    });
+  const register = (server: SecurityServer, which: 'consumer' | 'provider') => {
+    const subsystem = which === 'consumer' ? CLIENT : 'DEV/GOV/2002/provider';
+    configuration.register(server.id, server.urls.peer, [subsystem], identities[which]);
+  };
+  const pair: Pair = {
+    authority,
+    configuration,
+    consumer: await open('consumer', options.consumer),
+    provider: await open('provider', options.provider),
+    identities,
+    backend,
+    folder,
+    async reopen(which, over) {
+      pair[which] = await open(which, { ...options[which], ...over });
+      register(pair[which], which);
+      return pair[which];
+    },
+    async close() {
+      await Promise.all([pair.consumer.close(2_000), pair.provider.close(2_000)]);
+      backend.close();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+  register(pair.consumer, 'consumer');
+  register(pair.provider, 'provider');
+  const safe = options.safe ?? false;
+  configuration.services.set(SERVICE, {
+    id: SERVICE,
+    title: 'Echo',
+    type: 'REST',
+    descriptionHash: null,
+    personalData: false,
+    safe,
+  });
+  pair.provider.parts.state.putService({
+    id: SERVICE,
+    title: 'Echo',
+    url: `${backend.url}/base`,
+    enabled: true,
+    notice: null,
+    timeoutMs: 5_000,
+    personalData: false,
+    safe,
+  });
+  if (options.right !== null) pair.provider.parts.state.putRight(options.right ?? accessRight());
+  return pair;
+}
