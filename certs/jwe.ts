@@ -43,7 +43,7 @@ const TAG_BYTES = 16;
 /**
  * Encrypts to the receiver's P-256 or X25519 key.
  * @returns compact JWE, ASCII
- * @throws KEY_UNSUITABLE for another kind of key; TypeError when the key is not public or `expSeconds` is no integer
+ * @throws KEY_UNSUITABLE for another kind of key; TypeError when the key is not public, a party is empty or `expSeconds` is no integer
  */
 export async function encryptCompact(
   plaintext: Uint8Array,
@@ -52,6 +52,7 @@ export async function encryptCompact(
 ): Promise<string> {
   if (recipientPublicKey.type !== 'public') throw new TypeError('tickets are encrypted to public keys');
   if (!Number.isSafeInteger(expSeconds) || expSeconds < 0) throw new TypeError('expSeconds is an integer');
+  if (apu.length === 0 || apv.length === 0) throw new TypeError('a ticket names both parties');
   agreementCurve(recipientPublicKey);
   // jose's types know these parameters, its description warns of them: it cannot know that the parties are compared.
   const parties: JWEKeyManagementHeaderParameters = { apu, apv };

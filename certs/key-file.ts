@@ -37,7 +37,7 @@ export interface OpenedKey extends KeyFileHeader {
 }
 
 /** RFC 9106 section 4, second recommended option: 64 MiB, 3 passes, 4 lanes. */
-export const DEFAULT_KEY_FILE_COST: KeyFileCost = { memoryKib: 64 * 1024, passes: 3, lanes: 4 };
+const DEFAULT_KEY_FILE_COST: KeyFileCost = { memoryKib: 64 * 1024, passes: 3, lanes: 4 };
 const COST_BOUNDS: Readonly<Record<keyof KeyFileCost, readonly [min: number, max: number]>> = {
   memoryKib: [8 * 1024, 256 * 1024],
   passes: [1, 10],

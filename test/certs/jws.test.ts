@@ -129,6 +129,29 @@ t.test('a JWS that is not ours to accept', async (t) => {
       name,
     );
   }
+  const edwards = generateKeys('Ed25519');
+  const short = signCompact(Buffer.from('x'), { typ: TYP }, { alg: 'EdDSA', key: edwards.privateKey }).slice(0, -6);
+  t.equal(
+    verdict(() => verifyCompact(short, edwards.publicKey, policy)),
+    'JWS_MALFORMED',
+    'a short signature',
+  );
+  const [rsaInput = '', rsaSignature = ''] = signCompact(
+    Buffer.from('x'),
+    { typ: TYP },
+    { alg: 'PS256', key: rsa.privateKey },
+  ).split(/\.(?=[^.]*$)/);
+  for (const changed of [
+    Buffer.concat([Buffer.alloc(1), Buffer.from(rsaSignature, 'base64url')]),
+    Buffer.from(rsaSignature, 'base64url').subarray(1),
+  ]) {
+    const text = `${rsaInput}.${changed.toString('base64url')}`;
+    t.not(
+      verdict(() => verifyCompact(text, rsa.publicKey, { ...policy, algorithms: ['PS256'] })),
+      'ok',
+      'an RSA signature of another length',
+    );
+  }
   t.equal(
     verdict(() => verifyCompact(valid, generateKeys().publicKey, policy)),
     'JWS_SIGNATURE_WRONG',

@@ -154,11 +154,12 @@ t.test('the folder of keys', async (t) => {
   t.equal(await verdict(writeKeyFile(store, 'more', text)), 'KEY_FILE_MODE', 'a folder that others write to');
 });
 
-const hasOpenssl = spawnSync('openssl', ['version']).status === 0;
+const OPENSSL = 'openssl';
+const hasOpenssl = spawnSync(OPENSSL, ['version']).status === 0;
 const withOpenssl = { skip: hasOpenssl ? false : 'openssl is not here' };
 
 function openssl(...args: string[]): string {
-  const done = spawnSync('openssl', args, { cwd: folder, encoding: 'utf8' });
+  const done = spawnSync(OPENSSL, args, { cwd: folder, encoding: 'utf8' });
   if (done.status !== 0) throw new Error(`openssl ${args.join(' ')}: ${done.stderr}`);
   return done.stdout;
 }
@@ -240,6 +241,18 @@ t.test('PKCS#12 to and from openssl', withOpenssl, async (t) => {
   }
   const { chain } = makeChain('P-256');
   const stranger = generateKeys().privateKey;
+  const [leaf, root] = chain as [X509Certificate, X509Certificate];
+  const [, unrelated] = makeChain('ED25519').chain as [X509Certificate, X509Certificate];
+  const shuffled = {
+    privateKey: createPrivateKey(readFileSync(join(folder, 'P-256-leaf.pem'))),
+    certificates: [leaf, unrelated, root],
+  };
+  const ordered = importPkcs12(exportPkcs12(shuffled, passphrase, 'leaf'), passphrase).certificates;
+  t.same(
+    ordered.map(({ raw }) => raw),
+    [leaf, root, unrelated].map(({ raw }) => raw),
+    'each certificate after the one it issued, others last',
+  );
   t.throws(() => exportPkcs12({ privateKey: stranger, certificates: chain }, passphrase, 'x'), {
     code: 'KEY_UNSUITABLE',
   });
@@ -269,7 +282,7 @@ t.test('PKCS#12 to and from openssl', withOpenssl, async (t) => {
   );
   const slow = ['-inkey', 'P-256-leaf.pem', '-in', 'P-256-leaf.crt', '-iter', '1000001'];
   if (
-    spawnSync('openssl', ['pkcs12', '-export', ...slow, '-passout', `pass:${passphrase}`, '-out', 'slow.p12'], {
+    spawnSync(OPENSSL, ['pkcs12', '-export', ...slow, '-passout', `pass:${passphrase}`, '-out', 'slow.p12'], {
       cwd: folder,
     }).status === 0
   ) {

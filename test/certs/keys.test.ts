@@ -13,7 +13,7 @@ import {
   keyAlgorithm,
   thumbprint,
 } from '#certs/keys.ts';
-import { isWeakEd25519 } from '#certs/weak-keys.ts';
+import { isWeakEd25519, isWeakRsa } from '#certs/weak-keys.ts';
 
 const rsa = generateKeys('RSA-2048');
 const ec = generateKeys();
@@ -58,6 +58,9 @@ t.test('public keys: one encoding each, and no worthless ones', async (t) => {
     { code: 'KEY_MALFORMED' },
     'off the curve',
   );
+  const cheapRsa = generateKeyPairSync('rsa', { modulusLength: 2048, publicExponent: 3 }).publicKey;
+  t.throws(() => importSpki(exportSpki(cheapRsa)), { code: 'KEY_UNSUITABLE' }, 'exponent 3');
+  t.ok(isWeakRsa(3n, 65_538n), 'an even exponent');
   const order8 = Buffer.from('26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05', 'hex');
   const identity = Buffer.concat([Buffer.from([1]), Buffer.alloc(31)]);
   for (const encoded of [order8, Buffer.alloc(32), identity, Buffer.alloc(32, 0xff)]) t.ok(isWeakEd25519(encoded));
