@@ -112,6 +112,9 @@ export interface Accord {
 /** Nothing is connected before the first lookup. Throws TypeError when `url` is not an http or https address. */
 export function openAccord(options: AccordOptions): Accord {
   const url = new URL(options.url);
+  if (url.protocol !== 'https:' && url.protocol !== 'http:') {
+    throw new TypeError('url is an http or https address');
+  }
   const path = `${url.pathname.replace(/\/$/, '')}/lookups`;
   const http = openClient({
     timeoutMs: options.timeoutMs ?? 60_000,
