@@ -211,7 +211,7 @@ function freshSerial({ randomBytes, ledger }: Circumstances): string {
   return serial;
 }
 
-// Whole seconds: a fraction is not allowed in a certificate (4.1.2.5), and the library would write one.
+// Whole seconds: a fraction is not allowed in a certificate (4.1.2.5), and the records say what the certificate says.
 function validity({ profile, days }: Order, issuer: Certificate | undefined, nowMs: number) {
   const { defaultDays, maxDays } = PROFILES[profile];
   if (days !== undefined && !(Number.isSafeInteger(days) && days >= 1 && days <= maxDays)) {

@@ -55,7 +55,7 @@ export async function createCrl(issuer: Issuer, entries: readonly LedgerEntry[],
   return der;
 }
 
-/** A fraction of a second is not allowed (5.1.2.4), and the library writes one. */
+/** A fraction of a second is not allowed (5.1.2.6); what becomes of one is not left to the library. */
 function wholeSeconds(atMs: number): Date {
   return new Date(Math.floor(atMs / 1000) * 1000);
 }

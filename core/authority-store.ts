@@ -186,9 +186,14 @@ export class AuthorityStore {
   }
 }
 
+/** @throws AUTHORITY_EXISTS unless `dir` is absent or empty */
+export function refuseUsedFolder(dir: string): void {
+  if (existsSync(dir) && readdirSync(dir).length > 0) throw new AccordError('AUTHORITY_EXISTS', dir);
+}
+
 /** Makes the folder of a new authority. @throws AUTHORITY_EXISTS unless `dir` is absent or empty */
 export function createAuthorityFolder(dir: string, { settings, keys, certificates }: NewAuthority, atMs: number): void {
-  if (existsSync(dir) && readdirSync(dir).length > 0) throw new AccordError('AUTHORITY_EXISTS', dir);
+  refuseUsedFolder(dir);
   mkdirSync(dir, { recursive: true, mode: 0o700 });
   const [root, issuing] = certificates;
   const lines = certificates.map((certificate) => `${JSON.stringify(issuedRecord(certificate, atMs))}\n`);

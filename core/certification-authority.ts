@@ -47,6 +47,7 @@ export async function initAuthority(
   order: NewAuthorityOrder,
 ): Promise<{ root: IssuedCertificate; issuing: IssuedCertificate }> {
   const { dir, name, passphrase, clock } = order;
+  refuseUsedFolder(dir);
   const nowMs = clock.nowMs();
   const circumstances: Circumstances = { nowMs, randomBytes, ledger: new Ledger() };
   const [rootKey, issuingKey] = [generateKeys('P-384').privateKey, generateKeys('P-256').privateKey];
@@ -89,7 +90,7 @@ export class CertificationAuthority {
     return planIssue(this.#issuing(), profile, request, approved, this.#circumstances(), days);
   }
 
-  /** Judges a renewal without signing. @throws as `planRenewal`; CERTIFICATE_UNKNOWN */
+  /** Judges a renewal without signing. @throws as `planRenewal`; SERIAL_UNKNOWN */
   planRenewal(serial: string, request?: CertificateRequest, days?: number): PlannedCertificate {
     return planRenewal(this.#issuing(), this.find(serial), request, this.#circumstances(), days);
   }
@@ -101,12 +102,11 @@ export class CertificationAuthority {
     return signed;
   }
 
-  /** Takes effect outside with the next revocation list. @throws CERTIFICATE_UNKNOWN, ALREADY_REVOKED */
+  /** Takes effect outside with the next revocation list. @throws SERIAL_UNKNOWN, ALREADY_REVOKED */
   revoke(serial: string, reason: RevocationReason): LedgerEntry {
     const entry = this.find(serial);
     if (entry.revocation) throw new AccordError('ALREADY_REVOKED', `for ${entry.revocation.reason}`);
-    if (entry.certificate.profile === 'root')
-      throw new AccordError('CERTIFICATE_UNKNOWN', 'nobody stands above a root');
+    if (entry.certificate.profile === 'root') throw new AccordError('SERIAL_UNKNOWN', 'nobody stands above a root');
     this.#store.recordRevoked(serial, { atMs: this.#clock.nowMs(), reason });
     return this.find(serial);
   }
@@ -125,10 +125,10 @@ export class CertificationAuthority {
     return { number, nextUpdateMs, pem: toPem('X509 CRL', der) };
   }
 
-  /** @throws CERTIFICATE_UNKNOWN */
+  /** @throws SERIAL_UNKNOWN */
   find(serial: string): LedgerEntry {
     const entry = this.#store.ledger.get(serial);
-    if (entry === undefined) throw new AccordError('CERTIFICATE_UNKNOWN', serial.slice(0, 64));
+    if (entry === undefined) throw new AccordError('SERIAL_UNKNOWN', serial.slice(0, 64));
     return entry;
   }
 

@@ -128,7 +128,7 @@ export const PROBLEMS = {
   CSR_REFUSED: row(422, 'The certificate request asks for something that is not certified', 'caller', 'Make a new request that asks only for what the detail allows.'),
   KEY_ALREADY_CERTIFIED: row(409, 'The key is already certified for another use or another holder', 'caller', 'Make a new key; one key serves one profile of one holder.'),
   KEY_COMPROMISED: row(409, 'A certificate of this key was revoked because the key was compromised', 'caller', 'Make a new key.'),
-  CERTIFICATE_UNKNOWN: row(404, 'This authority has issued no such certificate', 'caller', 'List the certificates with `accord ca list`.'),
+  SERIAL_UNKNOWN: row(404, 'This authority has issued no such certificate', 'caller', 'List the certificates with `accord ca list`.'),
   ALREADY_REVOKED: row(409, 'The certificate is revoked already', 'caller', 'Issue a new certificate for a new key where one is needed.'),
   RENEWAL_REFUSED: row(409, 'The certificate cannot be renewed like this', 'caller', 'Make a new key and a new request, then `accord ca issue`.'),
   VALIDITY_REFUSED: row(422, 'The validity is outside what the profile or the issuer allows', 'caller', 'Ask for fewer days, or renew the issuing authority first.'),
@@ -214,6 +214,8 @@ export const PROBLEMS = {
 
   // --- the state of a server
   SETTINGS_INVALID: row(400, 'A setting is not usable', 'caller', 'Correct the setting named in the detail.'),
+  FOLDER_IN_USE: row(409, 'The folder holds a server already', 'caller', 'Choose an empty folder; a server is never overwritten.'),
+  CERTIFICATE_MISSING: row(409, 'A certificate of this server is missing', 'caller', 'Have the request in `requests/` certified with `accord ca issue`, and write the certificate to the file named in the detail.'),
   SERVER_NOT_REGISTERED: row(503, 'This security server is not in the global configuration', 'caller', 'Register it with `accord server register`, then have the configuration approved.'),
   API_KEY_REQUIRED: row(401, 'An API key is needed', 'public', 'Send `Authorization: Bearer KEY`.'),
   ROLE_NOT_ALLOWED: row(403, 'The role of this API key lacks the permission', 'caller', 'Use a key with the role named in the detail.'),

@@ -196,6 +196,22 @@ t.test('revocation lists', async (t) => {
   t.equal(verify(good.der, '-crl_check_all', '-CRLfile', lists).status, 0);
 });
 
+t.test('times from 2050 on are written in another form, still in whole seconds', async (t) => {
+  const setting = await authority(Date.parse('2048-06-01T12:00:00.750Z'));
+  const { issuer, ledger, root, issuing } = setting;
+  t.equal(readCertificate(root.der).notAfterSeconds * 1000, root.notAfterMs);
+  const leaf = await certify(setting, 'signing');
+  const nowMs = Date.parse('2051-06-01T12:00:00.750Z');
+  ledger.revoke(leaf.serial, { atMs: nowMs, reason: 'superseded' });
+  const order = { number: 1, thisUpdateMs: nowMs, nextUpdateMs: nowMs + DAY_MS + 1 };
+  const crl = await createCrl(issuer, ledger.entries(), order);
+  const status = checkCrl({ crl, issuer: issuing.der, serial: leaf.serial, atMs: nowMs });
+  t.match(status, { status: 'revoked', revokedAtMs: nowMs - 750 });
+  if (!hasOpenssl) return;
+  const listFile = file('late.crl', toPem('X509 CRL', crl));
+  t.match(openssl('crl', '-in', listFile, '-noout', '-text').text, /Last Update: Jun {2}1 12:00:00 2051 GMT/);
+});
+
 t.test('the template, and one key for one profile of one holder', async (t) => {
   const setting = await authority();
   const { issuer, ledger, circumstances } = setting;

@@ -71,7 +71,7 @@ t.test('issue, revoke, list, and read it all again', async (t) => {
   });
   withAuthority((authority) => {
     t.same(authority.find(signed.serial).certificate, signed);
-    t.throws(() => authority.revoke('00', 'superseded'), { code: 'CERTIFICATE_UNKNOWN' });
+    t.throws(() => authority.revoke('00', 'superseded'), { code: 'SERIAL_UNKNOWN' });
     authority.revoke(signed.serial, 'superseded');
     t.throws(() => authority.revoke(signed.serial, 'keyCompromise'), { code: 'ALREADY_REVOKED' });
   });
