@@ -49,6 +49,8 @@ interface ImportOptions extends KeyOptions, Pkcs12Options {
 }
 
 const KEY_VARIABLE = 'ACCORD_KEY_PASSPHRASE';
+/** Uses that are no signatures; a storage key is an X25519 key whose secret is expanded. */
+const KINDS_OF_USE: Partial<Record<string, readonly string[]>> = { encrypt: ['P-256', 'X25519'], storage: ['X25519'] };
 const P12_VARIABLE = 'ACCORD_P12_PASSPHRASE';
 
 /** The noun `key`, for the main program to mount. */
@@ -109,12 +111,8 @@ function useOption(): Option {
 
 async function generate(name: string, options: GenerateOptions): Promise<void> {
   const { kind, use, label } = options;
-  if ((kind === 'X25519') !== (use === 'encrypt') && kind !== 'P-256') {
-    throw new AccordError(
-      'KEY_UNSUITABLE',
-      `${kind} for ${use}: encrypt with P-256 or X25519, all else P-256 or Ed25519`,
-    );
-  }
+  const fitting = KINDS_OF_USE[use] ?? ['P-256', 'Ed25519'];
+  if (!fitting.includes(kind)) throw new AccordError('KEY_UNSUITABLE', `${kind} for ${use}: ${fitting.join(' or ')}`);
   const passphrase = await keyPassphrase(name, options, true);
   const { privateKey } = generateKeys(kind);
   const meta = { use, createdAtMs: systemClock.nowMs(), ...(label === undefined ? {} : { label }) };
