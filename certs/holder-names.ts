@@ -19,7 +19,7 @@ export interface HolderNames {
   ipAddresses: readonly string[];
 }
 
-export const MAX_ADDRESSES = 16;
+const MAX_ADDRESSES = 16;
 
 const DNS_LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 const URI = /^accord:(server|subsystem):(.+)$/;

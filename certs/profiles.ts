@@ -4,7 +4,7 @@
 import { KEY_USAGE } from './x509-extensions.ts';
 import type { AuthorityCurve } from './x509-library.ts';
 
-export type AuthorityProfileName = 'root' | 'issuing';
+type AuthorityProfileName = 'root' | 'issuing';
 export type HolderProfileName = 'authentication' | 'signing' | 'encryption' | 'information-system';
 export type ProfileName = AuthorityProfileName | HolderProfileName;
 

@@ -26,6 +26,7 @@ import {
   type AuthoritySettings,
   AuthorityStore,
   createAuthorityFolder,
+  refuseUsedFolder,
 } from './authority-store.ts';
 import type { Clock } from './clock.ts';
 

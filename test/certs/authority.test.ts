@@ -34,10 +34,11 @@ const file = (name: string, content: string) => {
   writeFileSync(join(folder, name), content);
   return join(folder, name);
 };
-const hasOpenssl = spawnSync('openssl', ['version']).status === 0;
+const OPENSSL = 'openssl';
+const hasOpenssl = spawnSync(OPENSSL, ['version']).status === 0;
 if (!hasOpenssl) t.test('OPENSSL IS MISSING: nothing here is compared with it', { skip: true }, () => {});
 const openssl = (...args: string[]) => {
-  const { status, stdout, stderr } = spawnSync('openssl', args, { encoding: 'utf8' });
+  const { status, stdout, stderr } = spawnSync(OPENSSL, args, { encoding: 'utf8' });
   return { status, text: stdout + stderr };
 };
 const ATTIME = String(Math.floor(NOW_MS / 1000));

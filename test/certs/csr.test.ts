@@ -14,7 +14,8 @@ import { Ledger } from '#certs/ledger.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'accord-csr-'));
 t.teardown(() => rmSync(folder, { recursive: true, force: true }));
-const hasOpenssl = spawnSync('openssl', ['version']).status === 0;
+const OPENSSL = 'openssl';
+const hasOpenssl = spawnSync(OPENSSL, ['version']).status === 0;
 if (!hasOpenssl) t.test('OPENSSL IS MISSING: no request of its making is read here', { skip: true }, () => {});
 
 const TLS: HolderNames = {
@@ -100,7 +101,7 @@ t.test('requests that are refused', async (t) => {
     const key = args.includes('-newkey') ? [] : ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256'];
     const out = join(folder, 'made.csr');
     execFileSync(
-      'openssl',
+      OPENSSL,
       ['req', '-new', '-nodes', '-subj', '/', '-keyout', '/dev/null', '-out', out, ...key, ...args],
       {
         stdio: 'pipe',

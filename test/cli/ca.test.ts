@@ -17,7 +17,8 @@ const dir = join(folder, 'authority');
 const at = (name: string) => join(folder, name);
 const passphrase = `secret ${randomUUID()}`;
 writeFileSync(at('passphrase'), `${passphrase}\n`, { mode: 0o600 });
-const hasOpenssl = spawnSync('openssl', ['version']).status === 0;
+const OPENSSL = 'openssl';
+const hasOpenssl = spawnSync(OPENSSL, ['version']).status === 0;
 
 const SERVER = { kind: 'server' as const, id: 'DEV/GOV/1001/ss1', dnsNames: ['localhost'], ipAddresses: ['127.0.0.1'] };
 const key = generateKeys().privateKey;
@@ -167,7 +168,7 @@ t.test('from init to a revoked certificate', async (t) => {
   if (!hasOpenssl) return t.comment('OPENSSL IS MISSING: the list is not checked with it');
   const check = (leaf: string) =>
     spawnSync(
-      'openssl',
+      OPENSSL,
       [
         'verify',
         '-crl_check',
