@@ -7,8 +7,8 @@ import { AccordError } from '#schemas/problems.ts';
 import type { ConfigurationFetch } from './fetch.ts';
 import { type PartIndex, readPart, requirePart } from './parts.ts';
 import {
+  readUnverifiedFreshness,
   refuseOlder,
-  rootNamedBy,
   type VerifiedContent,
   type VerifiedDistrust,
   type VerifiedFreshness,
@@ -42,7 +42,7 @@ export async function gatherRoots(
   newest: VerifiedRoot | undefined,
   freshness: Buffer,
 ): Promise<VerifiedRoot[]> {
-  const wanted = rootNamedBy(freshness);
+  const wanted = readUnverifiedFreshness(freshness).root.version;
   const found: VerifiedRoot[] = [];
   let last = newest;
   if (!last) {
@@ -128,6 +128,38 @@ export async function gatherParts(
   };
   await Promise.all(Array.from({ length: PARTS_AT_ONCE }, worker));
   return parts;
+}
+
+/** A whole published set from its anchor alone. `distrust` is absent while there is none. */
+export interface PublishedSet {
+  roots: VerifiedRoot[];
+  root: VerifiedRoot;
+  freshness: VerifiedFreshness;
+  distrust?: VerifiedDistrust;
+  content: VerifiedContent;
+  parts: Map<string, Part>;
+}
+
+/**
+ * Verifies everything that a fetch offers: the chain of roots, freshness (which must be valid at `nowMs`), distrust,
+ * content and every part.
+ * @throws CONFIGURATION_*, SIGNED_FILE_*, JWS_*, and what fetching throws
+ */
+export async function verifyPublished(
+  fetch: ConfigurationFetch,
+  anchor: ConfigurationAnchor,
+  nowMs: number,
+): Promise<PublishedSet> {
+  const bytes = await file(fetch, 'freshness.jws');
+  const roots = await gatherRoots(fetch, anchor, undefined, bytes);
+  const root = roots.at(-1);
+  if (!root) throw new TypeError('a gathered chain has a root');
+  const freshness = judgeFreshness(bytes, root, nowMs, undefined);
+  const { content: named, distrust: list, expiresAtMs } = freshness.document;
+  const distrust = await gatherDistrust(fetch, root, list, undefined);
+  const { content, parts } = await gatherContent(fetch, root, named, nowMs, undefined, new Map());
+  if (expiresAtMs <= nowMs) throw new AccordError('CONFIGURATION_EXPIRED', 'freshness');
+  return { roots, root, freshness, ...(distrust && { distrust }), content, parts };
 }
 
 async function gatherPart(fetch: ConfigurationFetch, name: string, hash: string, instance: string): Promise<Part> {

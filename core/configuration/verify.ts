@@ -166,10 +166,10 @@ export function verifyFreshness(
   return { document, file, hash: fileHash(file) };
 }
 
-/** Which root a freshness names, before it is verified: only to know which roots to fetch. @throws CONFIGURATION_INVALID */
-export function rootNamedBy(file: Buffer): number {
+/** What a freshness says before anything of it is verified: only to know which roots to fetch. @throws CONFIGURATION_INVALID */
+export function readUnverifiedFreshness(file: Buffer): FreshnessStatement {
   const middle = file.toString('latin1').split('.', 4)[1] ?? '';
-  return readFreshness(readCanonical(Buffer.from(middle, 'base64url'))).root.version;
+  return readFreshness(readCanonical(Buffer.from(middle, 'base64url')));
 }
 
 /** Distrust: one approver is enough to add, nobody can take away; every entry of the list before stands in place. */

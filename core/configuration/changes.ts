@@ -1,0 +1,53 @@
+// What a new content changes against the one before, in words that an approver can judge: the approver's own program
+// works it out from the parts, because the registry that asks for the signature is the one that is being checked.
+import { canonicalJson } from '#schemas/canonical-json.ts';
+import type { JsonValue } from '#schemas/json.ts';
+import type { PartIndex } from './parts.ts';
+
+export interface ConfigurationChange {
+  change: 'added' | 'removed' | 'changed';
+  kind: string;
+  id: string;
+}
+
+/** Members, subsystems, servers, their certificates and keys, services, trust and limits; sorted by kind and id. */
+export function changesBetween(before: readonly PartIndex[], after: readonly PartIndex[]): ConfigurationChange[] {
+  const [old, next] = [facts(before), facts(after)];
+  const changes: ConfigurationChange[] = [];
+  for (const [name, value] of next) {
+    const was = old.get(name);
+    if (was !== value) changes.push(change(was === undefined ? 'added' : 'changed', name));
+  }
+  for (const name of old.keys()) if (!next.has(name)) changes.push(change('removed', name));
+  return changes.sort((a, b) => (`${a.kind} ${a.id}` < `${b.kind} ${b.id}` ? -1 : 1));
+}
+
+function change(what: ConfigurationChange['change'], name: string): ConfigurationChange {
+  const space = name.indexOf(' ');
+  return { change: what, kind: name.slice(0, space), id: name.slice(space + 1) };
+}
+
+function facts(parts: readonly PartIndex[]): Map<string, string> {
+  const found = new Map<string, string>();
+  for (const { members, servers, services, trust, limits } of parts) {
+    for (const { id, name, subsystems } of members) {
+      found.set(`member ${id}`, name);
+      for (const each of subsystems) found.set(`subsystem ${id}/${each.code}`, each.name);
+    }
+    for (const server of servers) {
+      const { id, address, subsystems, log } = server;
+      found.set(`server ${id}`, canonicalJson([address, [...subsystems], log]));
+      for (const { hash } of server.authenticationCertificates)
+        found.set(`authentication-certificate ${id} ${hash}`, '');
+      for (const { hash } of server.signingCertificates) found.set(`signing-certificate ${id} ${hash}`, '');
+      for (const { kid, notAfterMs } of server.encryptionKeys)
+        found.set(`encryption-key ${id} ${kid}`, `${notAfterMs}`);
+    }
+    for (const service of services) found.set(`service ${service.id}`, canonicalJson(service as unknown as JsonValue));
+    for (const kind of ['anchors', 'intermediates', 'crls'] as const) {
+      for (const der of trust?.[kind] ?? []) found.set(`trust-${kind} ${der.slice(0, 24)}…${der.slice(-24)}`, der);
+    }
+    for (const [name, value] of Object.entries(limits ?? {})) found.set(`limit ${name}`, String(value));
+  }
+  return found;
+}
