@@ -129,7 +129,11 @@ export async function openSecurityServer(options: SecurityServerOptions): Promis
       systems:
         ports.systems && (await listen(await openSystemPort(parts, keys.authentication), ports.systems, 'https')),
       loopback: ports.loopback && (await listen(openLoopbackPort(parts), onlyLoopback(ports.loopback), 'http')),
-      admin: await listen(openAdminPort(parts, options.adminKeys, configuration.refresh), ports.admin, 'http'),
+      admin: await listen(
+        openAdminPort(parts, options.adminKeys, () => refresh(configuration)),
+        ports.admin,
+        'http',
+      ),
       health: await listen(openHealthPort(parts, keys), ports.health, 'http'),
     };
     configuration.onChange(() => closeDistrusted(peerPort, parts));
@@ -189,6 +193,11 @@ function openLog({ id, folder, keys, clock, logger, restoredAtMs, maxLogPages }:
     ...(restoredAtMs === undefined ? {} : { restoredAtMs }),
     ...(maxLogPages === undefined ? {} : { limits: { maxPages: maxLogPages } }),
   });
+}
+
+/** Asks the registry now; a configuration without a source of its own has no news. */
+async function refresh(configuration: SecurityServerOptions['configuration']): Promise<unknown> {
+  return (await configuration.refresh?.()) ?? { outcome: 'unchanged', version: configuration.current().version };
 }
 
 /** Plain HTTP never listens beyond this machine, whatever the settings say. @throws SETTINGS_INVALID */

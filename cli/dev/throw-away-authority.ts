@@ -33,6 +33,8 @@ export interface ThrowAwayAuthority {
   trust: { anchors: Buffer[]; intermediates: Buffer[] };
   /** PEM of the root. */
   rootPem: string;
+  /** Certifies a request; the answer is PEM, leaf first, then the issuing authority. */
+  certify(profile: 'authentication' | 'signing', id: string, requestPem: string): Promise<string>;
   server(id: string): Promise<ServerIdentity>;
   system(subsystem: string): Promise<SystemIdentity>;
 }
@@ -54,13 +56,18 @@ export async function openThrowAwayAuthority(clock: Clock): Promise<ThrowAwayAut
   ledger.add(issuing);
   const issuer: Issuer = { role: 'issuing', der: issuing.der, privateKey: issuingKey };
 
-  async function certify(profile: HolderProfileName, key: KeyObject, kind: 'server' | 'subsystem', id: string) {
-    const ipAddresses = profile === 'authentication' ? ['127.0.0.1'] : [];
-    const names = { kind, id, dnsNames: [], ipAddresses };
-    const request = readCsr(Buffer.from(await createCsr(key, names)));
-    const made = await issue(issuer, profile, request, names, circumstances());
+  const addressesOf = (profile: HolderProfileName) => (profile === 'authentication' ? ['127.0.0.1'] : []);
+
+  async function certified(profile: HolderProfileName, kind: 'server' | 'subsystem', id: string, requestPem: string) {
+    const names = { kind, id, dnsNames: [], ipAddresses: addressesOf(profile) };
+    const made = await issue(issuer, profile, readCsr(Buffer.from(requestPem)), names, circumstances());
     ledger.add(made);
     return made.der;
+  }
+
+  async function certifyKey(profile: HolderProfileName, key: KeyObject, kind: 'server' | 'subsystem', id: string) {
+    const names = { kind, id, dnsNames: [], ipAddresses: addressesOf(profile) };
+    return certified(profile, kind, id, await createCsr(key, names));
   }
 
   async function server(id: string): Promise<ServerIdentity> {
@@ -68,8 +75,8 @@ export async function openThrowAwayAuthority(clock: Clock): Promise<ThrowAwayAut
     const signing = generateKeys('P-256').privateKey;
     const encryption = generateKeys('P-256').privateKey;
     const checkpoint = generateKeys('Ed25519').privateKey;
-    const authenticationDer = await certify('authentication', authentication, 'server', id);
-    const signingDer = await certify('signing', signing, 'server', id);
+    const authenticationDer = await certifyKey('authentication', authentication, 'server', id);
+    const signingDer = await certifyKey('signing', signing, 'server', id);
     const kid = thumbprint(encryption);
     const notAfterMs = clock.nowMs() + ENCRYPTION_KEY_DAYS * DAY_MS;
     return {
@@ -91,7 +98,7 @@ export async function openThrowAwayAuthority(clock: Clock): Promise<ThrowAwayAut
 
   async function system(subsystem: string): Promise<SystemIdentity> {
     const key = generateKeys('P-256').privateKey;
-    const der = await certify('information-system', key, 'subsystem', subsystem);
+    const der = await certifyKey('information-system', key, 'subsystem', subsystem);
     return {
       certPem: pemOf(der) + pemOf(issuing.der),
       keyPem: key.export({ type: 'pkcs8', format: 'pem' }).toString(),
@@ -99,5 +106,12 @@ export async function openThrowAwayAuthority(clock: Clock): Promise<ThrowAwayAut
     };
   }
 
-  return { trust: { anchors: [root.der], intermediates: [issuing.der] }, rootPem: pemOf(root.der), server, system };
+  return {
+    trust: { anchors: [root.der], intermediates: [issuing.der] },
+    rootPem: pemOf(root.der),
+    certify: async (profile, id, requestPem) =>
+      pemOf(await certified(profile, 'server', id, requestPem)) + pemOf(issuing.der),
+    server,
+    system,
+  };
 }

@@ -14,7 +14,7 @@ export type AdminRole = 'administrator' | 'auditor';
 export function openAdminPort(
   server: ServerParts,
   keys: readonly HashedKey<AdminRole>[],
-  refreshConfiguration: (() => Promise<unknown>) | undefined,
+  refreshConfiguration: () => Promise<unknown>,
 ): FastifyInstance {
   const app = openServer({ name: 'admin', logger: server.logger });
   app.addHook('onRequest', async (request) => {

@@ -46,7 +46,7 @@ export type ServiceInput = Static<typeof ServiceInput>;
 export function addRoutes(
   app: FastifyInstance,
   server: ServerParts,
-  refreshConfiguration: (() => Promise<unknown>) | undefined,
+  refreshConfiguration: () => Promise<unknown>,
 ): void {
   const { state } = server;
   const mine = (subsystem: string) => {
@@ -96,7 +96,6 @@ export function addRoutes(
 
   app.get('/status', async () => status(server));
   app.post('/configuration/refresh', async (_request, reply) => {
-    if (refreshConfiguration === undefined) throw new AccordError('NOT_FOUND');
     return reply.send(await refreshConfiguration());
   });
 }

@@ -1,0 +1,245 @@
+// A whole Accord on loopback with throw-away keys: certification authority, registry with both approvers' keys in this
+// process (a real instance never does that), and security servers, in this process or each in one of its own. Used by
+// `accord dev up`, the demonstration and the tests; every step goes through the code that a real instance uses.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { FastifyBaseLogger } from 'fastify';
+import { openThrowawayRegistry, type ThrowawayRegistry } from '#central-registry/throwaway.ts';
+import type { Clock } from '#core/clock.ts';
+import { type BoundedClient, openClient } from '#core/http/client.ts';
+import { base64url } from '#schemas/base64url.ts';
+import { parseJson } from '#schemas/json.ts';
+import { AccordError } from '#schemas/problems.ts';
+import { FILES, initServerFolder, openServerKeys, registrationOf } from '#security-server/data-folder.ts';
+import { resolveSettings } from '#security-server/settings.ts';
+import { startServer } from '#security-server/start.ts';
+import { openThrowAwayAuthority, type ThrowAwayAuthority } from './throw-away-authority.ts';
+
+/** Development keys protect nothing, so their files need not be slow to open. */
+const KEY_FILE_COST = { memoryKib: 8 * 1024, passes: 1, lanes: 1 };
+const START_TIMEOUT_MS = 20_000;
+
+export interface DevMember {
+  /** INSTANCE/CLASS/MEMBER */
+  id: string;
+  name: string;
+  /** Subsystem code. */
+  subsystem: string;
+  /** Security server code. */
+  server: string;
+}
+
+export interface DevServer {
+  id: string;
+  subsystem: string;
+  folder: string;
+  urls: { peer: string; systems: string | null; loopback: string | null; admin: string; health: string };
+  /** Process id of its own process; null when it runs in this one. */
+  pid: number | null;
+  adminKey: string;
+  /** One call of its admin API. @throws Error with the problem's code when it refuses */
+  call(method: 'GET' | 'PUT' | 'POST' | 'DELETE', path: string, body?: object): Promise<unknown>;
+  /** Drains and ends; a server that is not ended in time is killed. */
+  stop(): Promise<void>;
+}
+
+export interface DevNetwork {
+  folder: string;
+  registry: ThrowawayRegistry;
+  authority: ThrowAwayAuthority;
+  servers: DevServer[];
+  passphraseFile: string;
+  /** Registers a service, gives it a backend and publishes; `right` names who may use it. */
+  addService(server: DevServer, service: DevService): Promise<void>;
+  /** Draft, both approvals, publication, and every server fetches it. */
+  publish(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface DevService {
+  id: string;
+  title: string;
+  url: string;
+  personalData: boolean;
+  safe: boolean;
+  description?: object;
+}
+
+export interface DevNetworkOptions {
+  folder: string;
+  instance: string;
+  members: readonly DevMember[];
+  clock: Clock;
+  logger: FastifyBaseLogger;
+  /** Each security server in a process of its own. */
+  processes: boolean;
+}
+
+export async function openDevNetwork(options: DevNetworkOptions): Promise<DevNetwork> {
+  const { folder, instance, clock, members } = options;
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const authority = await openThrowAwayAuthority(clock);
+  const registry = await openThrowawayRegistry({ folder: join(folder, 'registry'), instance, clock });
+  const http = openClient();
+  const passphrase = base64url(randomBytes(24));
+  const passphraseFile = join(folder, 'passphrase');
+  writeFileSync(passphraseFile, `${passphrase}\n`, { mode: 0o600 });
+  const servers: DevServer[] = [];
+  async function close(): Promise<void> {
+    await Promise.all(servers.map((server) => server.stop()));
+    await registry.close();
+    await http.close();
+  }
+  const network: DevNetwork = {
+    folder,
+    registry,
+    authority,
+    servers,
+    passphraseFile,
+    addService: (server, service) => addService(registry, server, service),
+    publish: () => publish(registry, servers),
+    close,
+  };
+  try {
+    for (const der of authority.trust.anchors) await putTrust(registry, 'anchor', der);
+    for (const der of authority.trust.intermediates) await putTrust(registry, 'intermediate', der);
+    const context = { ...options, authority, registry, http, passphrase, passphraseFile };
+    servers.push(...(await Promise.all(members.map((member) => addMember(context, member)))));
+    await network.publish();
+    return network;
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+interface Context extends DevNetworkOptions {
+  authority: ThrowAwayAuthority;
+  registry: ThrowawayRegistry;
+  http: BoundedClient;
+  passphrase: string;
+  passphraseFile: string;
+}
+
+async function putTrust(registry: ThrowawayRegistry, kind: string, der: Buffer): Promise<void> {
+  await registry.call('POST', '/trust', { kind, der: base64url(der) });
+}
+
+/** What six commands do in a real instance: init, certify twice, register, approve (later), start. */
+async function addMember(context: Context, member: DevMember): Promise<DevServer> {
+  const { registry, authority, clock, passphrase } = context;
+  const id = `${member.id}/${member.server}`;
+  const subsystem = `${member.id}/${member.subsystem}`;
+  const folder = join(context.folder, id.replaceAll('/', '-'));
+  const ports = { peer: 0, systems: 0, loopback: 0, admin: 0, health: 0 };
+  const { requests } = await initServerFolder({
+    folder,
+    settings: { id, address: 'https://127.0.0.1:5500', host: '127.0.0.1', ports, logLevel: 'warn' },
+    anchorText: JSON.stringify(registry.anchor),
+    passphrase,
+    nowMs: clock.nowMs(),
+    dnsNames: [],
+    ipAddresses: ['127.0.0.1'],
+    keyFileCost: KEY_FILE_COST,
+  });
+  for (const profile of ['authentication', 'signing'] as const) {
+    const pem = await authority.certify(profile, id, requests[profile] ?? '');
+    writeFileSync(join(folder, FILES.certificates, `${profile}.pem`), pem);
+  }
+  const started = context.processes ? await startProcess(context, folder) : await startHere(context, folder);
+  await registry.call('POST', '/members', { id: member.id, name: member.name });
+  await registry.call('POST', '/subsystems', { id: subsystem, name: member.name });
+  const keys = await openServerKeys(folder, passphrase);
+  const registration = registrationOf(id, keys, clock.nowMs());
+  await registry.call('POST', '/servers', { id, address: started.urls.peer, subsystems: [subsystem], ...registration });
+  const adminKey = readFileSync(join(folder, FILES.adminKey), 'utf8').trim();
+  const call: DevServer['call'] = (method, path, body) =>
+    adminCall(context.http, started.urls.admin, adminKey, method, path, body);
+  return { id, subsystem, folder, ...started, adminKey, call };
+}
+
+type Started = Pick<DevServer, 'urls' | 'pid' | 'stop'>;
+
+async function startHere({ passphrase, clock, logger }: Context, folder: string): Promise<Started> {
+  const { settings } = resolveSettings(readFileSync(join(folder, FILES.settings), 'utf8'), {}, {});
+  const server = await startServer({ folder, settings, passphrase, clock, logger });
+  return { urls: server.urls, pid: null, stop: () => server.close(2_000) };
+}
+
+async function startProcess({ passphraseFile }: Context, folder: string): Promise<Started> {
+  const env = { ...process.env, ACCORD_KEY_PASSPHRASE_FILE: passphraseFile };
+  const child = spawn(process.execPath, ['security-server/main.ts', '--dir', folder], {
+    cwd: join(import.meta.dirname, '../..'),
+    env,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const ready = await firstLine(child);
+  const urls = parseJson(ready) as unknown as DevServer['urls'];
+  return { urls, pid: child.pid ?? null, stop: () => stopProcess(child) };
+}
+
+/** The ready line of a program, or an error when it ends or stays silent. */
+export async function firstLine(child: ChildProcess): Promise<string> {
+  const lines = createInterface({ input: child.stdout as NodeJS.ReadableStream });
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error('the program did not get ready in time')), START_TIMEOUT_MS);
+    lines.once('line', (line) => {
+      clearTimeout(timer);
+      resolve(line);
+    });
+    child.once('exit', (code) => {
+      clearTimeout(timer);
+      reject(new Error(`the program ended with ${code} before it was ready`));
+    });
+  });
+}
+
+export async function stopProcess(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  child.kill('SIGTERM');
+  const timer = setTimeout(() => child.kill('SIGKILL'), START_TIMEOUT_MS);
+  await ended;
+  clearTimeout(timer);
+}
+
+async function adminCall(
+  http: BoundedClient,
+  url: string,
+  adminKey: string,
+  method: string,
+  path: string,
+  body: object | undefined,
+): Promise<unknown> {
+  const answer = await http.request({
+    url: `${url}${path}`,
+    method,
+    headers: [
+      ['authorization', `Bearer ${adminKey}`],
+      ...(body === undefined ? [] : ([['content-type', 'application/json']] as const)),
+    ],
+    ...(body === undefined ? {} : { body: Buffer.from(JSON.stringify(body)) }),
+  });
+  const value = answer.body.length === 0 ? null : parseJson(answer.body);
+  if (answer.status >= 400) throw new Error(`${method} ${path}: ${JSON.stringify(value)}`);
+  return value;
+}
+
+async function addService(registry: ThrowawayRegistry, server: DevServer, service: DevService): Promise<void> {
+  const { id, title, url, personalData, safe, description } = service;
+  const type = description === undefined ? 'REST' : 'OPENAPI';
+  await registry.call('POST', '/services', { id, title, type, personalData, safe, description: description ?? null });
+  const local = { id, title, url, enabled: true, notice: null, timeoutMs: 10_000, personalData, safe };
+  await server.call('PUT', '/services', local);
+}
+
+async function publish(registry: ThrowawayRegistry, servers: readonly DevServer[]): Promise<void> {
+  const version = await registry.publish();
+  const results = await Promise.all(servers.map((server) => server.call('POST', '/configuration/refresh')));
+  for (const result of results as { version: number }[]) {
+    if (result.version !== version) throw new AccordError('CONFIGURATION_UNAVAILABLE', JSON.stringify(result));
+  }
+}

@@ -1,0 +1,164 @@
+// The data folder of a security server: settings, encrypted key files, certificates, the configuration anchor and the
+// hashes of its administrators' API keys. Made once by `accord server init`, opened at every start. Whoever can write
+// here is the server; whoever can read still needs the passphrase of the keys.
+import { createHash, type KeyObject, randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Static, Type } from '@sinclair/typebox';
+import { createCsr } from '#certs/csr.ts';
+import { rawEd25519PublicKey } from '#certs/ed25519.ts';
+import { type KeyFileCost, type KeyUse, openKey, sealKey } from '#certs/key-file.ts';
+import { exportPublicJwk, generateKeys, type KeyKind, thumbprint } from '#certs/keys.ts';
+import { pemCertificates } from '#certs/pem.ts';
+import { storageKeyOf } from '#certs/storage-key.ts';
+import { listKeyFiles, readKeyFile, writeKeyFile } from '#core/key-store.ts';
+import { base64url } from '#schemas/base64url.ts';
+import { parseJson } from '#schemas/json.ts';
+import { AccordError } from '#schemas/problems.ts';
+import { type EncryptionKey, type RegisteredServer, Sha256 } from '#schemas/registrations.ts';
+import { compile } from '#schemas/validate.ts';
+import { logOrigin, type ServerKeys } from './server.ts';
+import type { Settings } from './settings.ts';
+
+/** Encryption keys live at most this long; then their private parts are destroyed. */
+const ENCRYPTION_KEY_LIFETIME_MS = 30 * 86_400_000;
+const ADMIN_KEY_BYTES = 32;
+
+const AdminKeys = Type.Array(
+  Type.Object(
+    {
+      hash: Sha256,
+      role: Type.Union([Type.Literal('administrator'), Type.Literal('auditor')]),
+      name: Type.String({ minLength: 1, maxLength: 100 }),
+    },
+    { additionalProperties: false },
+  ),
+  { minItems: 1, maxItems: 100 },
+);
+const checkAdminKeys = compile(AdminKeys, 'SETTINGS_INVALID');
+export type AdminKeys = Static<typeof AdminKeys>;
+
+export const FILES = {
+  settings: 'server.json',
+  anchor: 'anchor.json',
+  adminKey: 'admin.key',
+  adminKeys: 'admin-keys.json',
+  keys: 'keys',
+  certificates: 'certificates',
+  requests: 'requests',
+} as const;
+
+const KEYS: readonly { name: string; kind: KeyKind; use: KeyUse }[] = [
+  { name: 'authentication', kind: 'P-256', use: 'authenticate' },
+  { name: 'signing', kind: 'P-256', use: 'sign' },
+  { name: 'encryption-1', kind: 'P-256', use: 'encrypt' },
+  { name: 'checkpoint', kind: 'Ed25519', use: 'checkpoint' },
+  { name: 'storage', kind: 'X25519', use: 'storage' },
+];
+
+export interface InitOptions {
+  folder: string;
+  /** Only what differs from the defaults beside id and address. */
+  settings: Partial<Settings> & Pick<Settings, 'id' | 'address'>;
+  /** The text of the configuration anchor. */
+  anchorText: string;
+  passphrase: string;
+  nowMs: number;
+  dnsNames: readonly string[];
+  ipAddresses: readonly string[];
+  /** Development instances may spend less on key files. */
+  keyFileCost?: KeyFileCost;
+}
+
+/**
+ * Makes the folder: keys, two certificate requests, settings, an administrator's API key.
+ * @throws FOLDER_IN_USE, PASSPHRASE_REFUSED, CSR_REFUSED
+ */
+export async function initServerFolder(options: InitOptions): Promise<{ requests: Record<string, string> }> {
+  const { folder, settings, passphrase, nowMs } = options;
+  if (existsSync(join(folder, FILES.settings))) throw new AccordError('FOLDER_IN_USE', folder);
+  for (const name of ['', FILES.certificates, FILES.requests]) {
+    mkdirSync(join(folder, name), { recursive: true, mode: 0o700 });
+  }
+  const made = new Map<string, KeyObject>();
+  for (const { name, kind, use } of KEYS) {
+    const { privateKey } = generateKeys(kind);
+    made.set(name, privateKey);
+    const text = await sealKey(
+      privateKey,
+      passphrase,
+      { use, createdAtMs: nowMs, label: settings.id },
+      options.keyFileCost,
+    );
+    await writeKeyFile(join(folder, FILES.keys), name, text);
+  }
+  const requests: Record<string, string> = {};
+  for (const name of ['authentication', 'signing']) {
+    const names = { kind: 'server' as const, id: settings.id, dnsNames: [], ipAddresses: [] };
+    const { dnsNames, ipAddresses } = options;
+    const withAddresses = name === 'authentication' ? { ...names, dnsNames, ipAddresses } : names;
+    requests[name] = await createCsr(made.get(name) as KeyObject, withAddresses);
+    writeFileSync(join(folder, FILES.requests, `${name}.csr.pem`), requests[name]);
+  }
+  const adminKey = base64url(randomBytes(ADMIN_KEY_BYTES));
+  const hash = createHash('sha256').update(adminKey).digest('base64url');
+  const adminKeys: AdminKeys = [{ hash, role: 'administrator', name: 'first administrator' }];
+  writeFileSync(join(folder, FILES.adminKey), `${adminKey}\n`, { mode: 0o600 });
+  writeFileSync(join(folder, FILES.adminKeys), `${JSON.stringify(adminKeys, null, 2)}\n`, { mode: 0o600 });
+  writeFileSync(join(folder, FILES.anchor), options.anchorText);
+  // Last, because its presence says that the folder is whole.
+  writeFileSync(join(folder, FILES.settings), `${JSON.stringify({ v: 1, ...settings }, null, 2)}\n`, { mode: 0o600 });
+  return { requests };
+}
+
+/** Opens all keys of a folder. @throws KEY_FILE_*, CERTIFICATE_MISSING */
+export async function openServerKeys(folder: string, passphrase: string): Promise<ServerKeys> {
+  const keys = join(folder, FILES.keys);
+  const open = async (name: string) => (await openKey(await readKeyFile(keys, name), passphrase)).privateKey;
+  const encryption = new Map<string, KeyObject>();
+  for (const name of await listKeyFiles(keys)) {
+    if (!name.startsWith('encryption-')) continue;
+    const key = await open(name);
+    encryption.set(thumbprint(key), key);
+  }
+  return {
+    authentication: { certPem: readCertificate(folder, 'authentication'), key: await open('authentication') },
+    signing: { certPem: readCertificate(folder, 'signing'), key: await open('signing') },
+    encryption,
+    checkpoint: await open('checkpoint'),
+    storageKey: storageKeyOf(await open('storage')),
+  };
+}
+
+function readCertificate(folder: string, name: string): string {
+  const file = join(folder, FILES.certificates, `${name}.pem`);
+  if (!existsSync(file)) throw new AccordError('CERTIFICATE_MISSING', file);
+  return readFileSync(file, 'utf8');
+}
+
+/** @throws SETTINGS_INVALID */
+export function readAdminKeys(folder: string): AdminKeys {
+  return checkAdminKeys(parseJson(readFileSync(join(folder, FILES.adminKeys))));
+}
+
+/**
+ * What the registry is told of this server, from its keys' public parts.
+ * @param createdAtMs when the encryption keys were made, by kid
+ */
+export function registrationOf(
+  id: string,
+  keys: ServerKeys,
+  nowMs: number,
+): Omit<RegisteredServer, 'code' | 'address' | 'subsystems'> {
+  const leaf = (pem: string) => base64url(pemCertificates(pem)[0] as Buffer);
+  return {
+    authenticationCertificates: [leaf(keys.authentication.certPem)],
+    signingCertificates: [leaf(keys.signing.certPem)],
+    encryptionKeys: [...keys.encryption].map(([kid, key]) => ({
+      kid,
+      jwk: exportPublicJwk(key) as EncryptionKey['jwk'],
+      notAfterMs: nowMs + ENCRYPTION_KEY_LIFETIME_MS,
+    })),
+    log: { origin: logOrigin(id), key: base64url(rawEd25519PublicKey(keys.checkpoint)) },
+  };
+}

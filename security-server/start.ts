@@ -1,0 +1,78 @@
+// Starts a security server from its data folder: keys, configuration client, server; and ends them in the right order.
+// The program (`main.ts`) and `accord dev up` both come through here.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { FastifyBaseLogger } from 'fastify';
+import type { Clock } from '#core/clock.ts';
+import { readAnchor } from '#core/configuration/anchor.ts';
+import { openConfigurationClient } from '#core/configuration/client.ts';
+import { fetchOverHttp } from '#core/configuration/fetch.ts';
+import { openClient } from '#core/http/client.ts';
+import { FILES, openServerKeys, readAdminKeys } from './data-folder.ts';
+import { foldersOf, openSecurityServer, type SecurityServer } from './server.ts';
+import type { Settings } from './settings.ts';
+
+export interface StartOptions {
+  folder: string;
+  settings: Settings;
+  passphrase: string;
+  clock: Clock;
+  logger: FastifyBaseLogger;
+}
+
+/** @throws KEY_FILE_*, CERTIFICATE_MISSING, CONFIGURATION_ANCHOR_INVALID, and what `openSecurityServer` throws */
+export async function startServer({
+  folder,
+  settings,
+  passphrase,
+  clock,
+  logger,
+}: StartOptions): Promise<SecurityServer> {
+  const keys = await openServerKeys(folder, passphrase);
+  const anchor = readAnchor(readFileSync(join(folder, FILES.anchor)));
+  const http = openClient();
+  const configuration = await openConfigurationClient({
+    folder: foldersOf(folder).configuration,
+    anchor,
+    clock,
+    fetch: anchor.urls.map((url) => fetchOverHttp(http, url)),
+    pollMs: settings.configurationPollMs,
+    maxStaleMs: settings.configurationMaxStaleMs,
+    onAlarm: (code, detail) => logger.error({ alarm: code, detail }, 'alarm of the configuration'),
+  });
+  const end = async () => {
+    await configuration.close();
+    await http.close();
+  };
+  const { host, ports } = settings;
+  const local = (port: number) => ({ host: '127.0.0.1', port });
+  try {
+    const server = await openSecurityServer({
+      id: settings.id,
+      folder,
+      keys,
+      configuration,
+      ports: {
+        peer: { host, port: ports.peer },
+        systems: { host, port: ports.systems },
+        loopback: local(ports.loopback),
+        admin: local(ports.admin),
+        health: local(ports.health),
+      },
+      clock,
+      logger,
+      adminKeys: readAdminKeys(folder),
+      ...(settings.restoredAtMs === null ? {} : { restoredAtMs: settings.restoredAtMs }),
+    });
+    return {
+      ...server,
+      async close(drainMs) {
+        await server.close(drainMs);
+        await end();
+      },
+    };
+  } catch (error) {
+    await end();
+    throw error;
+  }
+}
