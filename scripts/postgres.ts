@@ -32,6 +32,13 @@ export interface RunningPostgres {
 const NOBODY = 65_534;
 const startTimeoutMs = 20_000;
 
+/**
+ * The pipe to standard input closes when this process ends, also by kill -9, and the shell then stops the server and
+ * removes the folder ($0). SIGINT is PostgreSQL's fast shutdown.
+ */
+const UNTIL_STDIN_ENDS =
+  'exec 3<&0; "$@" 3<&- & server=$!; { cat <&3 >/dev/null; kill -INT $server; } & wait $server; rm -rf "$0"';
+
 /** Takes about two seconds, nearly all of it initdb. Nothing is synced to disk: the cluster never outlives `stop`. */
 export async function startPostgres(): Promise<RunningPostgres | { skipped: string }> {
   const found = platformPackage();
@@ -63,9 +70,10 @@ export async function startPostgres(): Promise<RunningPostgres | { skipped: stri
       { ...how, timeout: startTimeoutMs },
     );
     const port = await freePort();
-    const server = spawn(join(native, 'bin', 'postgres'), serverArguments(folder, port), {
+    const command = [join(native, 'bin', 'postgres'), ...serverArguments(folder, port)];
+    const server = spawn('/bin/sh', ['-c', UNTIL_STDIN_ENDS, folder, ...command], {
       ...how,
-      stdio: ['ignore', 'ignore', 'pipe'],
+      stdio: ['pipe', 'ignore', 'pipe'],
     });
     await ready(server);
     const stop = stopper(server, folder);
@@ -171,20 +179,16 @@ function ready(server: ChildProcess): Promise<void> {
 }
 
 function stopper(server: ChildProcess, folder: string): () => Promise<void> {
-  const onExit = () => {
-    server.kill('SIGQUIT');
-    rmSync(folder, { recursive: true, force: true });
-  };
-  process.once('exit', onExit);
   // The server must not keep a process alive that forgot to stop it.
   server.unref();
-  (server.stderr as (NodeJS.ReadableStream & { unref?: () => void }) | null)?.unref?.();
+  for (const stream of [server.stdin, server.stderr] as (unknown & { unref?: () => void })[]) {
+    stream?.unref?.();
+  }
   return async () => {
-    process.off('exit', onExit);
     if (server.exitCode === null && server.signalCode === null) {
       const ended = once(server, 'exit');
       server.ref();
-      server.kill('SIGINT');
+      server.stdin?.end();
       await ended;
     }
     rmSync(folder, { recursive: true, force: true });
