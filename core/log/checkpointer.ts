@@ -9,8 +9,8 @@ import type { Frontier } from './merkle.ts';
 import { type Checkpoint, checkpointText, type NoteVerifier, signNote } from './signed-note.ts';
 import { type LogStore, StoreError } from './store.ts';
 
-export const CHECKPOINT_INTERVAL_MS = 10_000;
-export const HEARTBEAT_INTERVAL_MS = 10 * 60_000;
+const CHECKPOINT_INTERVAL_MS = 10_000;
+const HEARTBEAT_INTERVAL_MS = 10 * 60_000;
 
 /** The last published checkpoint: `root` in base64url, `note` the exact signed text. */
 export interface SignedCheckpoint {

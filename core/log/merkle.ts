@@ -41,7 +41,7 @@ export function foldHashes(hashes: readonly Buffer[]): Buffer {
 }
 
 /** The complete subtrees whose hashes make up a tree of `size` leaves, largest (leftmost) first. */
-export function subtreesOf(size: number): { height: number; index: number }[] {
+function subtreesOf(size: number): { height: number; index: number }[] {
   const parts: { height: number; index: number }[] = [];
   let from = 0;
   for (let height = 52; height >= 0; height--) {

@@ -25,8 +25,8 @@ export type { NewRecord, RecordView } from './record.ts';
 /** After a restore, requests older than the restore plus this are refused: their claims may be lost. */
 const RESTORE_GUARD_MS = 10 * 60_000;
 const TICK_MS = 1_000;
+/** Expired claims forgotten in one tick; more than a server can make in one. */
 const MAX_PURGED_CLAIMS = 10_000;
-const PURGE_INTERVAL_MS = 60_000;
 const MAX_FOUND = 100;
 const MAX_READ = 1_000;
 const DEFAULT_MAX_WAITING = 4_096;
@@ -36,7 +36,7 @@ export type Appended =
   /** The claim was used up before; `seq` is the first record's. Nothing was written. */
   | { outcome: 'replay'; seq: number };
 
-export type LogState = { ok: true } | { ok: false; code: ProblemCode; detail: string };
+type LogState = { ok: true } | { ok: false; code: ProblemCode; detail: string };
 
 export interface MessageLog {
   readonly origin: string;
@@ -109,13 +109,27 @@ export async function openMessageLog(options: MessageLogOptions): Promise<Messag
   }
 }
 
-/** Starts a log over a store and a key store that are already open. @throws as `recoverLog` */
+/** Starts a log over a store and a key store that are already open. @throws LOG_DISK_FULL, LOG_IO_FAILED, as `recoverLog` */
 export function startMessageLog(ports: MessageLogPorts): MessageLog {
   const verifier = noteVerifier(ports.origin, rawEd25519PublicKey(ports.checkpointKey));
-  const recovered = recoverLog(ports.store, ports.checkpointFile, verifier);
-  const checkpointer = new Checkpointer({ ...ports, verifier }, recovered.published);
-  if (checkpointer.hasGrown(recovered.frontier)) checkpointer.publish(recovered.frontier);
+  const { checkpointer, recovered } = started(() => {
+    const recovered = recoverLog(ports.store, ports.checkpointFile, verifier);
+    const checkpointer = new Checkpointer({ ...ports, verifier }, recovered.published);
+    if (checkpointer.hasGrown(recovered.frontier)) checkpointer.publish(recovered.frontier);
+    return { checkpointer, recovered };
+  });
   return new Log(ports, checkpointer, recovered, formatVerifierKey(verifier));
+}
+
+function started<T>(start: () => T): T {
+  try {
+    return start();
+  } catch (cause) {
+    if (cause instanceof AccordError || cause instanceof TypeError) throw cause;
+    const isFull = cause instanceof StoreError && cause.kind === 'full';
+    const detail = cause instanceof Error ? cause.message : '';
+    throw new AccordError(isFull ? 'LOG_DISK_FULL' : 'LOG_IO_FAILED', detail, { cause });
+  }
 }
 
 interface Waiting {
@@ -137,7 +151,6 @@ class Log implements MessageLog {
   #lastMs: number;
   #waiting: Waiting[] = [];
   #state: LogState = { ok: true };
-  #purgedAtMs: number;
 
   constructor(
     ports: MessageLogPorts,
@@ -154,7 +167,6 @@ class Log implements MessageLog {
     this.#maxWaiting = ports.limits?.maxWaiting ?? DEFAULT_MAX_WAITING;
     this.#frontier = recovered.frontier;
     this.#lastMs = recovered.lastMs;
-    this.#purgedAtMs = ports.clock.monotonicMs() - PURGE_INTERVAL_MS;
     this.#stopTicking = (ports.every ?? everyUnref)(TICK_MS, () => this.#tick());
   }
 
@@ -327,9 +339,6 @@ class Log implements MessageLog {
       if (!this.#state.ok && this.#state.code === 'LOG_DISK_FULL') this.#leaveFullDisk();
       if (!this.#state.ok) return;
       if (this.#checkpointer.isDue(this.#frontier)) this.#publish();
-      const nowMs = this.#ports.clock.monotonicMs();
-      if (nowMs - this.#purgedAtMs < PURGE_INTERVAL_MS) return;
-      this.#purgedAtMs = nowMs;
       this.#store.purgeClaims(this.#ports.clock.nowMs(), MAX_PURGED_CLAIMS);
     } catch (error) {
       this.#stop(error);

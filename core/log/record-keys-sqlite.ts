@@ -8,7 +8,7 @@ import Database from 'better-sqlite3';
 import { CIPHER_KEY_BYTES, cipherKey, decipher, encipher } from '#certs/record-cipher.ts';
 import { AccordError } from '#schemas/problems.ts';
 import type { RecordKey, RecordKeys } from './record-keys.ts';
-import { configure, durably } from './store-sqlite.ts';
+import { configure, durably, reserveFile } from './store-sqlite.ts';
 
 type Connection = InstanceType<typeof Database>;
 
@@ -43,7 +43,7 @@ export function openRecordKeysSqlite(folder: string, storageKey: Buffer): Record
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   let db: Connection | undefined;
   try {
-    db = new Database(join(folder, 'record-keys.db'), { timeout: 2_000 });
+    db = new Database(reserveFile(join(folder, 'record-keys.db')), { timeout: 2_000 });
     configure(db);
     db.pragma('secure_delete = ON');
     prepareTables(db, wrapping);

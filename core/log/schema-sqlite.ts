@@ -74,7 +74,7 @@ const NEXT = {
   checkpoints: 'NEW.number IS NOT (SELECT coalesce(max(number), -1) + 1 FROM checkpoints)',
 };
 
-export const APPEND_ONLY_TABLES = Object.keys(NEXT) as (keyof typeof NEXT)[];
+const APPEND_ONLY_TABLES = Object.keys(NEXT) as (keyof typeof NEXT)[];
 
 function triggers(table: keyof typeof NEXT): string {
   const raise = (what: string) => `BEGIN SELECT RAISE(ABORT, '${table}: ${what}'); END;`;

@@ -2,10 +2,10 @@
 // commit. Files: messages.db (and its -wal, -shm) and writer.lock, a second tiny database whose exclusive lock the
 // writer holds for its life; the operating system lets go of it when the process dies, however it dies. Readers open
 // messages.db only. Whoever can write to the folder controls what is read here; the message log and the audit verify it.
-import { existsSync, mkdirSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
-import { AccordError } from '#schemas/problems.ts';
+import { AccordError, type ProblemCode } from '#schemas/problems.ts';
 import { foldHashes, TILE_HEIGHT } from './merkle.ts';
 import { APPLICATION_ID, createTables, FORMAT_VERSION } from './schema-sqlite.ts';
 import {
@@ -46,18 +46,25 @@ export function openLogStoreSqlite(folder: string): LogStore {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const lock = holdLock(join(folder, 'writer.lock'));
   try {
-    const db = new Database(join(folder, FILE), { timeout: 2_000 });
+    const db = new Database(reserveFile(join(folder, FILE)), { timeout: 2_000 });
     configure(db);
     if (db.pragma('user_version', { simple: true }) === 0) createTables(db);
     checkFormat(db);
     return store(db, lock);
   } catch (cause) {
     lock.close();
-    throw cause instanceof AccordError ? cause : new AccordError('LOG_DATABASE_DAMAGED', messageOf(cause), { cause });
+    if (cause instanceof AccordError) throw cause;
+    throw new AccordError(openFault(cause), messageOf(cause), { cause });
   }
 }
 
-/** Durable, and with erased pages overwritten. */
+/** Makes the file, when there is none, readable by its owner only; SQLite gives its companions the same mode. */
+export function reserveFile(file: string): string {
+  closeSync(openSync(file, 'a', 0o600));
+  return file;
+}
+
+/** Write-ahead log, and an fsync for every commit. */
 export function configure(db: Connection): void {
   db.pragma('journal_mode = WAL');
   db.pragma('synchronous = FULL');
@@ -66,7 +73,7 @@ export function configure(db: Connection): void {
 }
 
 function holdLock(file: string): Connection {
-  const lock = new Database(file, { timeout: 0 });
+  const lock = new Database(reserveFile(file), { timeout: 0 });
   try {
     lock.pragma('journal_mode = DELETE');
     lock.exec('BEGIN EXCLUSIVE');
@@ -230,8 +237,14 @@ function appender(db: Connection): LogStore['append'] {
     });
 }
 
+function openFault(cause: unknown): ProblemCode {
+  const code = codeOf(cause);
+  if (code === 'SQLITE_FULL') return 'LOG_DISK_FULL';
+  return code.startsWith('SQLITE_IOERR') ? 'LOG_IO_FAILED' : 'LOG_DATABASE_DAMAGED';
+}
+
 /** better-sqlite3's `code`, e.g. SQLITE_FULL, SQLITE_IOERR_WRITE; empty for other errors. */
-export function codeOf(error: unknown): string {
+function codeOf(error: unknown): string {
   return error instanceof Database.SqliteError ? error.code : '';
 }
 

@@ -4,6 +4,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
 import { type MessageLog, openMessageLog, startMessageLog } from '#core/log/message-log.ts';
 import { openRecordKeysSqlite } from '#core/log/record-keys-sqlite.ts';
@@ -12,6 +13,8 @@ import { openLogStoreSqlite } from '#core/log/store-sqlite.ts';
 import { auditLog } from './audited.ts';
 import { dataDir, type LogFixture, logFixture, requestRecords } from './log-fixture.ts';
 
+const WRITER = fileURLToPath(import.meta.resolve('./log-writer.ts'));
+
 t.test('kill -9 under load: every acknowledged record is there after the restart', async (t) => {
   const { options, dir } = logFixture(t);
   writeFileSync(join(dir, 'checkpoint-key.pem'), options.checkpointKey.export({ format: 'pem', type: 'pkcs8' }));
@@ -19,7 +22,7 @@ t.test('kill -9 under load: every acknowledged record is there after the restart
   const acknowledged = new Map<number, string>();
   for (let cycle = 0; cycle < 4; cycle++) {
     const before = acknowledged.size;
-    const writer = spawn(process.execPath, ['test/core/log-writer.ts', dir], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const writer = spawn(process.execPath, [WRITER, dir], { stdio: ['ignore', 'pipe', 'inherit'] });
     const lines = createInterface({ input: writer.stdout });
     const target = before + 20 + cycle * 37;
     lines.on('line', (line) => {
@@ -144,6 +147,7 @@ t.test('a full disk: refused as a whole, and left again without a restart', asyn
   t.same(log.state(), { ok: true });
   t.match(await log.append(requestRecords()[0]!), { outcome: 'appended', seq: acknowledged });
   t.same(alarms, ['LOG_DISK_FULL']);
+  t.throws(() => brittle(fixture), { code: 'LOG_IN_USE' });
   await auditLog(t, log, fixture.options);
   await log.close();
   const again = await openMessageLog(fixture.options);
@@ -155,16 +159,16 @@ t.test('a disk that is really full (a small file system in memory; needs root)',
   const fixture = logFixture(t);
   const disk = join(fixture.dir, 'disk');
   mkdirSync(disk);
-  const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', disk]);
+  const mounted = spawnSync('/bin/mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', disk]);
   if (mounted.status !== 0) return t.plan(0, 'SKIPPED: this user cannot mount a file system');
-  t.teardown(() => spawnSync('umount', ['-l', disk]));
+  t.teardown(() => spawnSync('/bin/umount', ['-l', disk]));
   const options = { ...fixture.options, ...dataDir(disk) };
   const log = await openMessageLog(options);
   const acknowledged = await fill(t, log);
   t.match(log.state(), { ok: false, code: 'LOG_DISK_FULL' });
   fixture.tick();
   t.match(log.state(), { ok: false });
-  const resized = spawnSync('mount', ['-o', 'remount,size=16m', disk]);
+  const resized = spawnSync('/bin/mount', ['-o', 'remount,size=16m', disk]);
   t.equal(resized.status, 0);
   fixture.tick();
   t.same(log.state(), { ok: true });

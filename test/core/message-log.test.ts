@@ -1,6 +1,6 @@
 // The message log as a server uses it: appended in order and in groups, found again, proved, replayed, erased, restarted.
 // Every step is followed by an audit of the whole log.
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import t from 'tap';
@@ -64,6 +64,13 @@ t.test('an exchange: appended, found, opened, proved, and the same after a resta
   t.same(log.readSealed(1), answer.sealed);
   t.match(await log.append(requestRecords()[0]!), { seq: 3 });
   await log.close();
+  for (const file of [
+    join(options.folder, 'messages.db'),
+    join(options.keyFolder, 'record-keys.db'),
+    options.checkpointFile,
+  ]) {
+    t.equal(statSync(file).mode & 0o777, 0o600, file);
+  }
   const onDisk = readFileSync(join(options.folder, 'messages.db'));
   t.notOk(onDisk.includes(request!.sealed!.body!), 'what is sealed is not readable in the database');
 });
