@@ -12,7 +12,7 @@
 import { readFile } from 'node:fs/promises';
 import { type Static, Type } from '@sinclair/typebox';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { type BoundedClient, type BoundedResponse, openClient } from '#core/http/client.ts';
+import { type BoundedClient, type BoundedRequest, type BoundedResponse, openClient } from '#core/http/client.ts';
 import type { ClientTls } from '#core/http/connect.ts';
 import { openServer } from '#core/http/server-frame.ts';
 import { AccordError, isAccordError, type ProblemCode } from '#schemas/problems.ts';
@@ -233,7 +233,7 @@ const AS_BACKEND: Partial<Record<ProblemCode, ProblemCode>> = {
   RESPONSE_TOO_LARGE: 'BACKEND_ANSWER_TOO_LARGE',
 };
 
-async function ask(client: BoundedClient, request: Parameters<BoundedClient['request']>[0]): Promise<BoundedResponse> {
+async function ask(client: BoundedClient, request: BoundedRequest): Promise<BoundedResponse> {
   try {
     return await client.request(request);
   } catch (error) {

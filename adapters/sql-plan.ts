@@ -14,8 +14,8 @@ import {
 } from './sql-config.ts';
 import { type Cell, type Column, type Query, quoted, type ReadOnlyDatabase, type Row } from './sql-database.ts';
 
-export type Scalar = string | number | boolean | null;
-export type JsonRecord = { [name: string]: Scalar | JsonRecord[] };
+type Scalar = string | number | boolean | null;
+type JsonRecord = { [name: string]: Scalar | JsonRecord[] };
 export type Values = Readonly<Record<string, string | number | boolean | undefined>>;
 
 export interface ResourcePlan {
