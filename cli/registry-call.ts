@@ -38,7 +38,7 @@ export async function callRegistry(
   const origin = options.registry ?? process.env['ACCORD_REGISTRY'] ?? DEFAULT_REGISTRY;
   if (!URL.canParse(origin)) throw new CommandEnd(EXIT.usage, `--registry ${origin} is no URL.`);
   const url = new URL(path, origin);
-  if (options.dryRun) url.searchParams.set('dryRun', 'true');
+  if (options.dryRun && method !== 'GET') url.searchParams.set('dryRun', 'true');
   const client = openClient();
   try {
     const answer = await client.request({
