@@ -13,7 +13,7 @@ import { openLogStoreSqlite } from '#core/log/store-sqlite.ts';
 import { auditLog } from './audited.ts';
 import { dataDir, type LogFixture, logFixture, requestRecords } from './log-fixture.ts';
 
-const WRITER = fileURLToPath(import.meta.resolve('./log-writer.ts'));
+const WRITER = fileURLToPath(import.meta.resolve('./fixtures/log-writer.ts'));
 
 t.test('kill -9 under load: every acknowledged record is there after the restart', async (t) => {
   const { options, dir } = logFixture(t);
