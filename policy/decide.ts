@@ -99,9 +99,11 @@ function checkRight(
 /** `#` is a digit, `A` a letter of the Latin alphabet, everything else itself; an empty pattern takes any text. */
 export function caseNumberFits(pattern: string, caseNumber: string): boolean {
   if (pattern === '') return caseNumber.length > 0;
-  if (pattern.length !== caseNumber.length) return false;
-  return [...pattern].every((mark, at) => {
-    const char = caseNumber.charAt(at);
+  const chars = [...caseNumber];
+  const marks = [...pattern];
+  if (marks.length !== chars.length) return false;
+  return marks.every((mark, at) => {
+    const char = chars[at] ?? '';
     if (mark === '#') return char >= '0' && char <= '9';
     if (mark === 'A') return /^[A-Za-z]$/.test(char);
     return mark === char;

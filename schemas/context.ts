@@ -4,11 +4,11 @@
 import { type Static, Type } from '@sinclair/typebox';
 import { parseJson } from './json.ts';
 import {
-  MAX_BODY_BYTES,
   MAX_CONTEXT_BYTES,
   MAX_DEADLINE_MS,
   MAX_HEADER_VALUE_BYTES,
   MAX_HEADERS,
+  MAX_MESSAGE_BODY_BYTES,
   MAX_PATH_BYTES,
   MAX_QUERY_BYTES,
 } from './limits.ts';
@@ -34,7 +34,7 @@ const HeaderPair = Type.Unsafe<[string, string]>({
 export const Headers = Type.Array(HeaderPair, { maxItems: MAX_HEADERS });
 const BodyFacts = Type.Object(
   {
-    length: Type.Integer({ minimum: 0, maximum: MAX_BODY_BYTES }),
+    length: Type.Integer({ minimum: 0, maximum: MAX_MESSAGE_BODY_BYTES }),
     type: Type.Union([Type.String({ minLength: 1, maxLength: 256 }), Type.Null()]),
   },
   closed,

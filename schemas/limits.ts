@@ -17,8 +17,10 @@ export const MAX_TICKET_BYTES = 4 * 1024;
 /** RFC 9162 batches: up to 256 statements, so at most 8 path hashes. */
 export const MAX_BATCH_STATEMENTS = 256;
 export const MAX_BATCH_PATH = 8;
+/** The body of a peer message: a lookup's, or a whole answer that is delivered again inside a settlement's. */
+export const MAX_MESSAGE_BODY_BYTES = MAX_BODY_BYTES + MAX_CONTEXT_BYTES + 16 * 1024;
 /** One whole peer message: ticket, sealed head, sealed body and their record tags. */
-export const MAX_PEER_MESSAGE_BYTES = MAX_BODY_BYTES + MAX_CONTEXT_BYTES + 64 * 1024;
+export const MAX_PEER_MESSAGE_BYTES = MAX_MESSAGE_BODY_BYTES + MAX_CONTEXT_BYTES + 32 * 1024;
 /** Plaintext bytes in one sealed record. */
 export const SEAL_RECORD_BYTES = 64 * 1024;
 /** A ticket is used, and accepted, this long. */

@@ -2,6 +2,7 @@
 // identifier of a person, member or message ever becomes a label.
 import type { FastifyBaseLogger } from 'fastify';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { isProblemCode } from '#schemas/problems.ts';
 
 export interface ExchangeLine {
   side: 'consumer' | 'provider';
@@ -81,7 +82,9 @@ export function openMetrics(gauges: Gauges, logger: FastifyBaseLogger): Metrics 
     registry,
     exchange(line) {
       exchanges.inc({ side: line.side, outcome: line.outcome });
-      if (line.code !== 'OK') refusals.inc({ side: line.side, code: line.code });
+      // The peer writes the code of its answer: only codes of the table become labels.
+      const code = isProblemCode(line.code) ? line.code : 'OTHER';
+      if (line.code !== 'OK') refusals.inc({ side: line.side, code });
       seconds.observe({ side: line.side }, line.durationMs / 1000);
       logger.info({ ...line, durationMs: Math.round(line.durationMs * 100) / 100 }, 'exchange');
     },

@@ -38,6 +38,7 @@ export function openStateSqlite(file: string): ServerState {
   const count = db.prepare(
     'INSERT INTO quota_use VALUES (?, ?, 1) ON CONFLICT (right_id, day) DO UPDATE SET used = used + 1',
   );
+  const takeBack = db.prepare('UPDATE quota_use SET used = used - 1 WHERE right_id = ? AND day = ? AND used > 0');
 
   return {
     service: (id) => services.get(id) ?? null,
@@ -79,6 +80,9 @@ export function openStateSqlite(file: string): ServerState {
     used: (rightId, day) => (usedOf.get(rightId, day) as number | undefined) ?? 0,
     countUse(rightId, day) {
       count.run(rightId, day);
+    },
+    takeBackUse(rightId, day) {
+      takeBack.run(rightId, day);
     },
     close: () => db.close(),
   };

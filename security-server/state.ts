@@ -43,5 +43,7 @@ export interface ServerState {
   /** Requests counted against a right on one day (days since the epoch, UTC). */
   used(rightId: string, day: number): number;
   countUse(rightId: string, day: number): void;
+  /** Takes one counted use back: the request turned out to be a replay, or was never worked on. */
+  takeBackUse(rightId: string, day: number): void;
   close(): void;
 }

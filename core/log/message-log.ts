@@ -48,7 +48,7 @@ export interface MessageLog {
   append(record: NewRecord): Promise<Appended>;
   /** Durably uses up an id, so that a delayed original cannot run; `replay` names the record that was first. */
   claimVoid(from: string, id: string, untilMs: number, configurationVersion: number): Promise<Appended>;
-  /** Records of an exchange id, newest first, at most 100; of one peer unless `from` is null. */
+  /** Records of an exchange id, newest first, at most the 50 newest and the 50 oldest; of one peer unless `from` is null. */
   find(from: string | null, id: string): RecordView[];
   /** The sealed parts, or null when there are none or their key was destroyed. @throws RECORD_UNREADABLE */
   readSealed(seq: number): SealedParts | null;

@@ -110,7 +110,10 @@ export function durably<T>(db: Connection, step: () => T): T {
 function reader(db: Connection): LogReader {
   const max = db.prepare('SELECT coalesce(max(seq), -1) + 1 FROM entries').pluck();
   const lines = db.prepare('SELECT seq, line, leaf, exchange_id FROM entries WHERE seq >= ? ORDER BY seq LIMIT ?');
-  const ofId = db.prepare('SELECT seq, line, leaf FROM entries WHERE exchange_id = ? ORDER BY seq DESC LIMIT ?');
+  // The newest and the oldest: a peer that repeats an id a thousand times must not hide the request that was first.
+  const ofId = db.prepare(`SELECT seq, line, leaf FROM entries WHERE seq IN (
+    SELECT * FROM (SELECT seq FROM entries WHERE exchange_id = ?1 ORDER BY seq DESC LIMIT ?2 - ?2 / 2)
+    UNION SELECT * FROM (SELECT seq FROM entries WHERE exchange_id = ?1 ORDER BY seq LIMIT ?2 / 2)) ORDER BY seq DESC`);
   const evidence = db.prepare(
     'SELECT statement, signature, batch_index, batch_size, path, jws FROM evidence LEFT JOIN signatures ON hash = signature WHERE seq = ?',
   );

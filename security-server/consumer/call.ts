@@ -1,7 +1,7 @@
 // What a department's information system asks for, after its form was checked and before anything is signed. The
 // information system controls every member but `caller`.
 import { type Static, Type } from '@sinclair/typebox';
-import { encodeRequestContext, type HeaderList, Method } from '#schemas/context.ts';
+import { encodeRequestContext, type HeaderList, Method, parseRequestContext } from '#schemas/context.ts';
 import { SERVICE_ID_PATTERN, SUBSYSTEM_ID_PATTERN } from '#schemas/identifiers.ts';
 import {
   DEFAULT_DEADLINE_MS,
@@ -59,7 +59,7 @@ export interface Call {
   body: Buffer;
 }
 
-/** @throws CALLER_NOT_ALLOWED, PATH_REFUSED, BODY_TOO_LARGE, SCHEMA_MISMATCH */
+/** @throws CALLER_NOT_ALLOWED, PATH_REFUSED, BODY_TOO_LARGE, SCHEMA_MISMATCH, HEADER_DUPLICATE, CONTEXT_MALFORMED */
 export function readCall(request: LookupRequest, caller: Caller): Call {
   if (!caller.mayUse(request.client)) throw new AccordError('CALLER_NOT_ALLOWED', request.client);
   const { body, type } = readBody(request);
@@ -80,6 +80,8 @@ export function readCall(request: LookupRequest, caller: Caller): Call {
     body: { length: body.length, type },
     settles: null,
   });
+  // What the provider would not be able to read is the caller's mistake and must not be signed.
+  parseRequestContext(context);
   return {
     client: request.client,
     service: request.service,

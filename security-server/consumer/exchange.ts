@@ -4,11 +4,12 @@
 // A crash before the request entry is durable: nothing was sent. After it: the outcome is unknown to this server until
 // it is settled; the department sees that in `accord log show` and asks with the message id.
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Ticket } from '#certs/ticket.ts';
 import type { ConfigurationSnapshot, ServerEntry } from '#core/configuration/snapshot.ts';
 import { newMessageId } from '#core/message-id.ts';
 import { type AnswerContext, parseAnswerContext } from '#schemas/context.ts';
 import { subsystemOfService } from '#schemas/identifiers.ts';
-import { AccordError, type ProblemCode } from '#schemas/problems.ts';
+import { AccordError, isAccordError, type ProblemCode } from '#schemas/problems.ts';
 import type { Statement } from '#schemas/statement.ts';
 import { openMessage } from '#security-server/envelope/incoming.ts';
 import { draft, type SignedMessage, sealMessage, sign } from '#security-server/envelope/outgoing.ts';
@@ -154,7 +155,13 @@ export async function sendOnce(
   if (timeoutMs <= 0) {
     return { state: 'not-sent', code: 'PROVIDER_UNREACHABLE', detail: 'deadline passed', retryAfterMs: null };
   }
-  const ticket = await server.channels.to(peer);
+  let ticket: Ticket;
+  try {
+    ticket = await server.channels.to(peer);
+  } catch (error) {
+    if (!isAccordError(error, 'PEER_KEY_MISSING')) throw error;
+    return { state: 'not-sent', code: 'PEER_KEY_MISSING', detail: error.detail, retryAfterMs: null };
+  }
   const message = sealMessage(signed, 'request', signed.statement.id, ticket);
   return server.link.send(peer, message, timeoutMs);
 }
@@ -199,8 +206,12 @@ export async function receive(
   request: Statement,
   requestHash: string,
 ): Promise<VerifiedMessage> {
-  const opened = await openMessage(bytes, 'answer', peer, server.self, server.channels);
-  const message = server.verifier.verify(opened, server.configuration.current(), server.clock.nowMs());
+  // The peer as it is registered now: it may have lost its registration since the request left.
+  const snapshot = server.configuration.current();
+  const registered = snapshot.isDistrusted(peer.id) ? undefined : snapshot.server(peer.id);
+  if (registered === undefined) throw new AccordError('PEER_UNKNOWN', peer.id);
+  const opened = await openMessage(bytes, 'answer', registered, server.self, server.channels);
+  const message = server.verifier.verify(opened, snapshot, server.clock.nowMs());
   const { statement } = message;
   if (message.frameId !== request.id) throw new AccordError('ANSWER_MISMATCH', 'message id');
   mustAnswer(statement, request, requestHash);

@@ -65,10 +65,19 @@ function addRoutes(app: FastifyInstance, server: ServerParts, callerOf: (request
   });
   const leave = async (request: FastifyRequest) => places.get(request)?.();
   app.addHook('onResponse', leave);
-  app.addHook('onRequestAbort', leave);
+  // A caller that hangs up keeps its place until the exchange it began has ended.
+  const working = new WeakSet<FastifyRequest>();
+  app.addHook('onRequestAbort', async (request) => {
+    if (!working.has(request)) await leave(request);
+  });
   app.post('/lookups', async (request, reply) => {
     const call = readCall(checkLookup(request.body), callerOf(request));
-    return sendResult(reply, await exchange(server, call));
+    working.add(request);
+    try {
+      return sendResult(reply, await exchange(server, call));
+    } finally {
+      await leave(request);
+    }
   });
   app.post<{ Params: { id: string } }>('/lookups/:id/settle', async (request, reply) => {
     const { id } = request.params;

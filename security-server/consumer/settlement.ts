@@ -3,12 +3,13 @@
 // every other message. A crash anywhere in between is mended by asking again.
 
 import { sha256 } from '#certs/commitment.ts';
+import type { ServerEntry } from '#core/configuration/snapshot.ts';
 import type { RecordView } from '#core/log/message-log.ts';
 import { newMessageId } from '#core/message-id.ts';
 import { ByteReader } from '#schemas/bytes.ts';
 import { encodeRequestContext, parseAnswerContext } from '#schemas/context.ts';
 import { CLOCK_WINDOW_MS, DEFAULT_DEADLINE_MS, MAX_BODY_BYTES, MAX_PEER_MESSAGE_BYTES } from '#schemas/limits.ts';
-import { AccordError, type ProblemCode } from '#schemas/problems.ts';
+import { AccordError, isAccordError, type ProblemCode } from '#schemas/problems.ts';
 import { parseStatement, type Statement } from '#schemas/statement.ts';
 import { decodeHead } from '#security-server/envelope/frame.ts';
 import { draft, sign } from '#security-server/envelope/outgoing.ts';
@@ -45,8 +46,27 @@ export async function settleRequest(server: ServerParts, id: string, caller: Cal
   const question = await ask(server, request, original.signed.statementHash);
   const delivery = await sendOnce(server, peer, question.signed, DEFAULT_DEADLINE_MS);
   if (delivery.state !== 'answered') return { id, state: 'unknown', code: delivery.code, result: null };
+  try {
+    return await readReply(server, original, question, peer, delivery.bytes);
+  } catch (error) {
+    // Whatever is wrong with the reply, nothing is known that was not known before.
+    if (!isAccordError(error) || error.code === 'LOG_UNAVAILABLE') throw error;
+    server.metrics.unverified(error.code);
+    server.logger.warn({ id, peer: peer.id, code: error.code, detail: error.detail }, 'settlement refused');
+    return { id, state: 'unknown', code: error.code, result: null };
+  }
+}
+
+async function readReply(
+  server: ServerParts,
+  original: LoggedRequest,
+  question: LoggedRequest,
+  peer: ServerEntry,
+  bytes: Buffer,
+): Promise<Settled> {
+  const { id } = original.signed.statement;
   const { statement, statementHash } = question.signed;
-  const reply = await receive(server, peer, delivery.bytes, statement, statementHash);
+  const reply = await receive(server, peer, bytes, statement, statementHash);
   const told = await accept(server, question, reply, peer);
   if (told.code === 'VOID') return { id, state: 'void', code: 'OUTCOME_VOID', result: null };
   if (told.code === 'RECEIVED') return { id, state: 'received', code: 'OUTCOME_UNKNOWN', result: null };

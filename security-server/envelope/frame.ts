@@ -10,8 +10,8 @@ import { SEAL_SALT_BYTES, sealedLength } from '#certs/seal.ts';
 import { ByteReader, ByteWriter } from '#schemas/bytes.ts';
 import {
   MAX_BATCH_PATH,
-  MAX_BODY_BYTES,
   MAX_CONTEXT_BYTES,
+  MAX_MESSAGE_BODY_BYTES,
   MAX_SIGNATURE_BYTES,
   MAX_STATEMENT_BYTES,
   MAX_TICKET_BYTES,
@@ -72,7 +72,7 @@ export function decodeFrame(bytes: Uint8Array): Frame {
     headSalt: reader.raw(SEAL_SALT_BYTES),
     sealedHead: reader.field(sealedLength(MAX_HEAD_BYTES)),
     bodySalt: reader.raw(SEAL_SALT_BYTES),
-    sealedBody: reader.field(sealedLength(MAX_BODY_BYTES)),
+    sealedBody: reader.field(sealedLength(MAX_MESSAGE_BODY_BYTES)),
   };
   reader.end();
   if (!MESSAGE_ID.test(frame.id)) throw new AccordError('MESSAGE_MALFORMED', 'message id');

@@ -5,7 +5,12 @@ import type { ServerEntry } from '#core/configuration/snapshot.ts';
 /** What became of one message. `not-sent`: the peer did not work on it and never will unless it is sent again. */
 export type Delivery =
   | { state: 'answered'; bytes: Buffer }
-  | { state: 'not-sent'; code: 'PROVIDER_UNREACHABLE' | 'PROVIDER_BUSY'; detail: string; retryAfterMs: number | null }
+  | {
+      state: 'not-sent';
+      code: 'PROVIDER_UNREACHABLE' | 'PROVIDER_BUSY' | 'PEER_KEY_MISSING';
+      detail: string;
+      retryAfterMs: number | null;
+    }
   | { state: 'unknown'; code: 'OUTCOME_UNKNOWN' | 'PROVIDER_REFUSED_MESSAGE'; detail: string };
 
 export interface PeerLink {

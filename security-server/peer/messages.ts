@@ -34,7 +34,11 @@ export async function openPeerPort(server: ServerParts, identity: TlsIdentity): 
   });
   const leave = async (request: FastifyRequest) => places.get(request)?.();
   app.addHook('onResponse', leave);
-  app.addHook('onRequestAbort', leave);
+  // A peer that hangs up while its message is worked on keeps its place until the work ends; see the route.
+  const working = new WeakSet<FastifyRequest>();
+  app.addHook('onRequestAbort', async (request) => {
+    if (!working.has(request)) await leave(request);
+  });
   app.addHook('onError', async (request, _reply, error) => {
     if (error instanceof AccordError) {
       const peer = request.peer as ServerEntry | null;
@@ -44,8 +48,13 @@ export async function openPeerPort(server: ServerParts, identity: TlsIdentity): 
   });
   app.post(PEER_PATH, async (request, reply) => {
     if (!Buffer.isBuffer(request.body)) throw new AccordError('MESSAGE_MALFORMED', `send ${PEER_MEDIA_TYPE}`);
-    const answer = await answerMessage(server, request.peer as ServerEntry, request.body);
-    return reply.header('content-type', PEER_MEDIA_TYPE).send(answer);
+    working.add(request);
+    try {
+      const answer = await answerMessage(server, request.peer as ServerEntry, request.body);
+      return reply.header('content-type', PEER_MEDIA_TYPE).send(answer);
+    } finally {
+      await leave(request);
+    }
   });
   return app;
 }

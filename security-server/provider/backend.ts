@@ -3,7 +3,13 @@
 // backend the answer; neither may add a hop-by-hop header or a header that says who is asking.
 import type { BoundedClient } from '#core/http/client.ts';
 import { problemOf } from '#core/http/problem-reply.ts';
-import type { AnswerContext, HeaderList, RequestContext } from '#schemas/context.ts';
+import {
+  type AnswerContext,
+  encodeAnswerContext,
+  type HeaderList,
+  parseAnswerContext,
+  type RequestContext,
+} from '#schemas/context.ts';
 import { MAX_BODY_BYTES, MAX_HEADERS } from '#schemas/limits.ts';
 import { AccordError, isAccordError, type ProblemCode } from '#schemas/problems.ts';
 import type { Statement } from '#schemas/statement.ts';
@@ -24,8 +30,15 @@ const NOT_RETURNED = new Set([...HOP_BY_HOP, 'set-cookie', 'content-type']);
 const NAME = /^[a-z0-9!#$%&'*+.^`|~-]{1,128}$/;
 
 /** Headers a request may carry on to the backend. */
-export function forwardable(headers: HeaderList): HeaderList {
-  return headers.filter(([name]) => !NOT_FORWARDED.has(name) && !name.startsWith('accord-'));
+function forwardable(headers: HeaderList): HeaderList {
+  const named = namedByConnection(headers);
+  return headers.filter(([name]) => !NOT_FORWARDED.has(name) && !named.has(name) && !name.startsWith('accord-'));
+}
+
+/** RFC 9110 7.6.1: what the Connection header names ends at the next hop as well. */
+function namedByConnection(headers: HeaderList): Set<string> {
+  const values = headers.filter(([name]) => name === 'connection').map(([, value]) => value.toLowerCase());
+  return new Set(values.join(',').split(/[\s,]+/));
 }
 
 /** Calls the backend; whatever goes wrong is an answer with a code, never an exception. */
@@ -68,13 +81,24 @@ export async function callBackend(
 function deliverable(status: number, raw: [string, string][], body: Buffer, id: string): BackendAnswer {
   const malformed = (detail: string) => problemAnswer('BACKEND_ANSWER_MALFORMED', detail, id);
   const lower: HeaderList = raw.map(([name, value]) => [name.toLowerCase(), value]);
-  const encoding = lower.find(([name]) => name === 'content-encoding')?.[1];
-  if (encoding !== undefined && encoding !== 'identity') return malformed('content-encoding');
-  const headers = lower.filter(([name]) => NAME.test(name) && !NOT_RETURNED.has(name) && !name.startsWith('accord-'));
+  const encodings = lower.filter(([name]) => name === 'content-encoding');
+  if (encodings.some(([, value]) => value.toLowerCase() !== 'identity')) return malformed('content-encoding');
+  const named = namedByConnection(lower);
+  const headers = lower.filter(
+    ([name]) => NAME.test(name) && !NOT_RETURNED.has(name) && !named.has(name) && !name.startsWith('accord-'),
+  );
   if (headers.length > MAX_HEADERS) return malformed('too many headers');
-  const type = lower.find(([name]) => name === 'content-type')?.[1] ?? null;
-  if (type !== null && type.length > 256) return malformed('content-type');
-  return { context: { v: 1, status, code: 'OK', headers, body: { length: body.length, type } }, body };
+  const types = lower.filter(([name]) => name === 'content-type').map(([, value]) => value);
+  if (types.length > 1) return malformed('content-type');
+  const type = types[0] === undefined || types[0] === '' ? null : types[0];
+  const context: AnswerContext = { v: 1, status, code: 'OK', headers, body: { length: body.length, type } };
+  try {
+    // Whatever the peer would not be able to read must not be signed.
+    parseAnswerContext(encodeAnswerContext(context));
+  } catch (error) {
+    return malformed(isAccordError(error) ? error.detail : 'headers');
+  }
+  return { context, body };
 }
 
 function failure(error: unknown, id: string): BackendAnswer {

@@ -5,6 +5,7 @@
 // A crash before the request entry is durable: nothing ran, the sender may send again. After it and before the answer
 // entry: the backend may have run; the id stays claimed and `settlement` says so. After the answer entry: redelivery.
 
+import type { Ticket } from '#certs/ticket.ts';
 import type { ConfigurationSnapshot, ServerEntry } from '#core/configuration/snapshot.ts';
 import type { Appended } from '#core/log/message-log.ts';
 import { newMessageId } from '#core/message-id.ts';
@@ -42,7 +43,8 @@ export interface Reply {
 /**
  * Answers one peer message.
  * @param bytes the message as it came over TLS from `peer`
- * @throws the unsigned refusals: MESSAGE_MALFORMED … CLOCK_OUT_OF_WINDOW, LOG_UNAVAILABLE, LOG_BUSY
+ * @throws the unsigned refusals: MESSAGE_MALFORMED … CLOCK_OUT_OF_WINDOW, PEER_KEY_MISSING, LOG_UNAVAILABLE, LOG_BUSY;
+ *   with status 503 only while nothing has run, because the sender takes 503 for `not-sent`
  */
 export async function answerMessage(server: ServerParts, peer: ServerEntry, bytes: Buffer): Promise<Buffer> {
   const startedMs = server.clock.monotonicMs();
@@ -57,9 +59,12 @@ export async function answerMessage(server: ServerParts, peer: ServerEntry, byte
   if (statement.at < server.log.refuseBeforeMs) throw new AccordError('CLOCK_OUT_OF_WINDOW', 'restored from a backup');
   const context = parseRequestContext(message.head.context);
   if (context.body.length !== message.body.length) throw new AccordError('CONTEXT_MALFORMED', 'body length');
+  if (statement.kind === 'request' && context.settles !== null) throw new AccordError('CONTEXT_MALFORMED', 'settles');
+  // A peer that could not be answered is refused before anything is done for it.
+  const ticket = await server.channels.to(peer);
   const logged = claimAndLog(server, message, context);
   const reply = statement.kind === 'settlement' ? await settle(server, logged) : await work(server, snapshot, logged);
-  const sealed = await say(server, snapshot, logged, reply);
+  const sealed = await say(server, snapshot, logged, reply, ticket);
   server.metrics.exchange({
     side: 'provider',
     id: statement.id,
@@ -117,27 +122,38 @@ async function work(server: ServerParts, snapshot: ConfigurationSnapshot, logged
     if (pathProblem !== null) return refuse('PATH_REFUSED', pathProblem);
     return refuse(decision.code === 'OK' ? 'INTERNAL' : decision.code, decision.detail);
   }
+  // Counted in the turn that decided, so that requests that run side by side cannot pass the same last place.
+  const giveBack = countUse(server, inputs, decision);
   const leave = enterService(server, service.id);
-  if (leave === null) {
-    await logged.appended;
-    return refuse('SERVER_BUSY', 'the service has too many requests under way');
-  }
   try {
+    if (leave === null) {
+      const code = (await logged.appended).outcome === 'replay' ? 'MESSAGE_REPLAYED' : 'SERVER_BUSY';
+      giveBack();
+      return refuse(code, code === 'SERVER_BUSY' ? 'the service has too many requests under way' : '');
+    }
     // A service that only reads may be asked while the record is being made durable; one that writes waits.
-    if (!service.safe) {
-      const replayed = await logged.appended;
-      if (replayed.outcome === 'replay') return refuse('MESSAGE_REPLAYED', '');
+    if (!service.safe && (await logged.appended).outcome === 'replay') {
+      giveBack();
+      return refuse('MESSAGE_REPLAYED', '');
     }
     const called = callBackend(server.backends, service, statement, context, message.body);
-    const replayed = await logged.appended;
-    if (replayed.outcome === 'replay') return refuse('MESSAGE_REPLAYED', '');
-    if (decision.rightId !== null && inputs.rights.some((one) => one.right.quotaPerDay !== null)) {
-      server.state.countUse(decision.rightId, Math.floor(inputs.nowMs / DAY_MS));
+    if ((await logged.appended).outcome === 'replay') {
+      giveBack();
+      return refuse('MESSAGE_REPLAYED', '');
     }
     return { kind: 'response', answer: await called, decision: archived, retention: decision.retention };
   } finally {
-    leave();
+    leave?.();
   }
+}
+
+/** Counts one use of the access right that decided, durably, if it has a quota; returns how to take it back. */
+function countUse(server: ServerParts, { nowMs, rights }: DecisionInputs, { rightId }: Decision): () => void {
+  const right = rights.find((one) => one.right.id === rightId)?.right;
+  if (right === undefined || right.quotaPerDay === null) return () => {};
+  const day = Math.floor(nowMs / DAY_MS);
+  server.state.countUse(right.id, day);
+  return () => server.state.takeBackUse(right.id, day);
 }
 
 function enterService(server: ServerParts, service: string): (() => void) | null {
@@ -184,12 +200,13 @@ function judge(
   return { inputs, decision: decide(inputs) };
 }
 
-/** Signs the reply, logs it durably and seals it; only then does it leave. */
+/** Signs the reply, logs it durably and seals it; only then does it leave. @throws ANSWER_NOT_LOGGED */
 async function say(
   server: ServerParts,
   snapshot: ConfigurationSnapshot,
   logged: LoggedRequest,
   reply: Reply,
+  ticket: Ticket,
 ): Promise<Buffer> {
   const { statement, statementHash, peer } = logged.message;
   const requestEntry = await logged.appended;
@@ -213,7 +230,6 @@ async function say(
     encodeAnswerContext(reply.answer.context),
     reply.answer.body,
   );
-  const [signed, ticket] = await Promise.all([sign(drafted, server.signer), server.channels.to(peer)]);
   const facts = {
     kind: reply.kind === 'refusal' ? ('refusal-sent' as const) : ('response-sent' as const),
     id: statement.id,
@@ -222,9 +238,12 @@ async function say(
     retention: reply.retention,
     ...(reply.decision === null ? {} : { decisionInputs: reply.decision.bytes }),
   };
-  await server.log.append(recordOf(signed, facts)).catch((cause: unknown) => {
+  try {
+    const signed = await sign(drafted, server.signer);
+    await server.log.append(recordOf(signed, facts));
+    return sealMessage(signed, 'answer', statement.id, ticket);
+  } catch (cause) {
     // The backend may have run: this must not look like an admission refusal, which would be sent again.
     throw new AccordError('ANSWER_NOT_LOGGED', '', { cause });
-  });
-  return sealMessage(signed, 'answer', statement.id, ticket);
+  }
 }

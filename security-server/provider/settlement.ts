@@ -29,20 +29,32 @@ export async function settle(server: ServerParts, logged: LoggedRequest): Promis
     return none(problemAnswer('MESSAGE_REPLAYED', '', statement.id), 'refusal');
   }
   if (asked === null) return none(problemAnswer('CONTEXT_MALFORMED', 'settles', statement.id), 'refusal');
-  const untilMs = server.clock.nowMs() + REPLAY_WINDOW_MS;
-  const claimed = await server.log.claimVoid(peer.id, asked, untilMs, statement.configuration.version);
-  if (claimed.outcome === 'appended') return none(settled('VOID', Buffer.alloc(0)));
-  // An id voided by an earlier settlement was never worked on either.
+  // The entries first: a claim is forgotten with the replay window, and an id must not become void after it ran.
+  if (!wasReceived(server, peer.id, asked)) {
+    const untilMs = server.clock.nowMs() + REPLAY_WINDOW_MS;
+    const claimed = await server.log.claimVoid(peer.id, asked, untilMs, server.configuration.current().version);
+    // An id voided by an earlier settlement was never worked on either; a request that came just now was first.
+    if (claimed.outcome === 'appended' || !wasReceived(server, peer.id, asked)) {
+      return none(settled('VOID', Buffer.alloc(0)));
+    }
+  }
   const records = server.log.find(peer.id, asked);
   const request = records.find(({ entry }) => entry.kind === 'request-received');
-  if (request === undefined) return none(settled('VOID', Buffer.alloc(0)));
-  if (request.entry.statement !== statement.request) {
+  const { client, service } = statement;
+  const entry = request?.entry;
+  if (entry?.statement !== statement.request || entry?.client !== client || entry?.service !== service) {
     return none(problemAnswer('ANSWER_MISMATCH', 'another request has this id', statement.id), 'refusal');
   }
-  const kinds = ['response-sent', 'refusal-sent'];
-  const answer = records.findLast(({ entry }) => kinds.includes(entry.kind));
+  // A replay refused while the original was still worked on is not its answer.
+  const answer = records.findLast(({ entry: { kind, code } }) => {
+    return kind === 'response-sent' || (kind === 'refusal-sent' && code !== 'MESSAGE_REPLAYED');
+  });
   const original = answer === undefined ? null : redelivery(server, answer);
   return none(original === null ? settled('RECEIVED', Buffer.alloc(0)) : settled('ANSWERED', original));
+}
+
+function wasReceived(server: ServerParts, from: string, id: string): boolean {
+  return server.log.find(from, id).some(({ entry }) => entry.kind === 'request-received');
 }
 
 function settled(code: 'ANSWERED' | 'RECEIVED' | 'VOID', body: Buffer): BackendAnswer {
