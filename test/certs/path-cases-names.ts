@@ -300,4 +300,48 @@ export const NAME_CASES: Row[] = [
     code: 'valid',
     several: 'openssl stops at the first path',
   },
+
+  {
+    name: 'the key identifier of the CA under another name',
+    leaf: leaf({ issuer: 'CN=Nobody' }),
+    code: 'ISSUER_NOT_FOUND',
+  },
+  {
+    name: 'authority key identifier with another serial',
+    leaf: leaf({ with: [withSerial(99_999)] }),
+    code: 'ISSUER_NOT_FOUND',
+  },
+  { name: 'a leaf put among the anchors', ...trustedLeaf(), code: 'LEAF_IS_ANCHOR', stricter: 'an anchor is a CA' },
+  {
+    name: 'address of the other family, everything permitted',
+    leaf: leaf(dn(general.ip(...Buffer.alloc(16)))),
+    intermediates: under([general.ip(...Buffer.alloc(8))]),
+    code: 'NAME_NOT_PERMITTED',
+  },
+  { name: 'a fourth member', leaf: sequence(...members(leaf()), integer(1)), code: 'CERTIFICATE_MALFORMED' },
+  {
+    name: 'a length in more octets than needed',
+    leaf: longLength(leaf()),
+    code: 'CERTIFICATE_MALFORMED',
+    stricter: 'strict DER',
+  },
 ];
+
+function withSerial(serial: number): make.Extension {
+  const names = der(0xa1, general.directory('CN=Root'));
+  return { oid: '2.5.29.35', value: sequence(der(0x80, keys.ca.id), names, der(0x82, integer(serial).subarray(2))) };
+}
+
+function trustedLeaf() {
+  const own = leaf({ issuer: 'CN=leaf/O=Org', signer: keys.leaf });
+  return { leaf: own, intermediates: [], anchors: [own] };
+}
+
+function members(certificate: Buffer): Buffer[] {
+  return [certificate.subarray(4)];
+}
+
+// 30 82 xx xx → 30 83 00 xx xx
+function longLength(certificate: Buffer): Buffer {
+  return Buffer.concat([Buffer.from([0x30, 0x83, 0x00]), certificate.subarray(2)]);
+}

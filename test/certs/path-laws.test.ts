@@ -5,7 +5,7 @@ import t from 'tap';
 import { openDer, TAG } from '#certs/der.ts';
 import { certificateHash, type PathPurpose, type PathRequest, validatePath } from '#certs/path.ts';
 import { readCertificate } from '#certs/x509-read.ts';
-import { ca, leaf, request } from './chains.ts';
+import { ca, keys, leaf, request, root } from './chains.ts';
 import * as make from './make-certificate.ts';
 import { ext, pair, SERVER } from './make-certificate.ts';
 
@@ -102,6 +102,12 @@ t.test('a search is bounded whatever is handed in', async (t) => {
   t.match(validatePath(asked), { valid: false, code: 'SEARCH_EXHAUSTED' });
   t.ok(performance.now() - start < 1000);
   t.match(validatePath({ ...asked, intermediates: [...ring, ca()] }), { code: 'TOO_MANY_CERTIFICATES' });
+  // Six of them stay within the signature checks and are stopped by the steps; sixty anchors of one name the other way.
+  t.match(validatePath({ ...asked, intermediates: ring.slice(0, 6) }), { code: 'SEARCH_EXHAUSTED' });
+  const anchors = Array.from({ length: 60 }, () => ({
+    der: root({ key: pair(), with: [ext.subjectKey(keys.root.id)] }),
+  }));
+  t.match(validatePath({ ...request({}), anchors }), { code: 'SEARCH_EXHAUSTED' });
   const line = Array.from({ length: 8 }, () => pair());
   const chain = line.map((key, at) =>
     ca({ key, subject: `CN=L${at}`, ...(at === 0 ? {} : { signer: line[at - 1]!, issuer: `CN=L${at - 1}` }) }),
