@@ -25,6 +25,8 @@ export interface Lookup {
   headers?: Readonly<Record<string, string>>;
   /** A JSON value, or bytes. */
   body?: JsonValue | Uint8Array;
+  /** Media type of the body; default application/json, or application/octet-stream for bytes. */
+  contentType?: string;
   purpose?: string;
   basis?: 'open' | 'law' | 'consent';
   /** The official who asks. */
@@ -58,6 +60,26 @@ const LookupAnswerSchema = Type.Object({
   }),
 });
 const checkAnswer = compile(LookupAnswerSchema, 'SCHEMA_MISMATCH');
+
+const SettlementSchema = Type.Object({
+  id: Text,
+  state: Type.Union([
+    Type.Literal('answered'),
+    Type.Literal('received'),
+    Type.Literal('void'),
+    Type.Literal('unknown'),
+  ]),
+  code: Text,
+  answer: Type.Optional(Type.Unsafe<LookupAnswer & { code?: string }>(LookupAnswerSchema)),
+});
+const checkSettlement = compile(SettlementSchema, 'SCHEMA_MISMATCH');
+
+/**
+ * What became of a lookup whose outcome was `unknown`. `answered`: here is the answer, also when it is a refusal.
+ * `received`: the other department has the request and no answer to it. `void`: it never ran and never will.
+ * `unknown`: the other department could not be asked; ask again later.
+ */
+export type Settlement = Static<typeof SettlementSchema>;
 
 /** `body` is the JSON value that the department answered, or base64 text when `bodyEncoding` says so. */
 export type LookupAnswer = Static<typeof LookupAnswerSchema>;
@@ -105,6 +127,8 @@ export interface AccordOptions {
 export interface Accord {
   /** @throws AccordClientError */
   lookup(lookup: Lookup): Promise<LookupAnswer>;
+  /** Settles a lookup by its id. @throws AccordClientError */
+  settle(id: string): Promise<Settlement>;
   /** Lets running lookups end. */
   close(): Promise<void>;
 }
@@ -115,22 +139,19 @@ export function openAccord(options: AccordOptions): Accord {
   if (url.protocol !== 'https:' && url.protocol !== 'http:') {
     throw new TypeError('url is an http or https address');
   }
-  const path = `${url.pathname.replace(/\/$/, '')}/lookups`;
+  const lookups = `${url.pathname.replace(/\/$/, '')}/lookups`;
   const http = openClient({
     timeoutMs: options.timeoutMs ?? 60_000,
     maxResponseBytes: options.maxResponseBytes ?? 2 * 1024 * 1024,
   });
 
-  async function once(body: Buffer): Promise<LookupAnswer> {
-    const headers: [string, string][] = [
-      ['content-type', 'application/json'],
-      ['accept', 'application/json, application/problem+json'],
-    ];
+  async function post<T>(path: string, body: Buffer | undefined, check: (answer: unknown) => T): Promise<T> {
+    const headers: [string, string][] = [['accept', 'application/json, application/problem+json']];
+    if (body !== undefined) headers.push(['content-type', 'application/json']);
     const { tls } = options;
+    const request = { origin: url.origin, path, method: 'POST', headers, ...(body && { body }), ...(tls && { tls }) };
     try {
-      return answerOf(
-        await http.request({ origin: url.origin, path, method: 'POST', headers, body, ...(tls && { tls }) }),
-      );
+      return answerOf(await http.request(request), check);
     } catch (error) {
       throw isAccordError(error) ? ownSide(error) : error;
     }
@@ -141,7 +162,7 @@ export function openAccord(options: AccordOptions): Accord {
       const body = Buffer.from(JSON.stringify({ client: options.client, ...wireForm(lookup) }));
       for (let left = options.retryNotSent?.times ?? 0; ; left -= 1) {
         try {
-          return await once(body);
+          return await post(lookups, body, checkAnswer);
         } catch (error) {
           if (left <= 0 || !(error instanceof AccordClientError) || error.outcome !== 'not-sent') {
             throw error;
@@ -150,6 +171,7 @@ export function openAccord(options: AccordOptions): Accord {
         }
       }
     },
+    settle: (id) => post(`${lookups}/${encodeURIComponent(id)}/settle`, undefined, checkSettlement),
     close: () => http.close(),
   };
 }
@@ -171,10 +193,10 @@ function encodeQuery(query: Readonly<Record<string, string | number | boolean>>)
     .join('&');
 }
 
-function answerOf({ status, headers, body }: BoundedResponse): LookupAnswer {
+function answerOf<T>({ status, headers, body }: BoundedResponse, check: (answer: unknown) => T): T {
   const type = headers.find(([name]) => name.toLowerCase() === 'content-type')?.[1] ?? '';
   if (status >= 200 && status < 300 && /^application\/json(?:\s*;|$)/.test(type)) {
-    return checkAnswer(parseJsonObject(body, { maxBytes: Number.MAX_SAFE_INTEGER, safeIntegers: false }));
+    return check(parseJsonObject(body, { maxBytes: Number.MAX_SAFE_INTEGER, safeIntegers: false }));
   }
   if (!type.startsWith('application/problem+json')) {
     throw new AccordError(

@@ -1,0 +1,183 @@
+// `accord access grant|list|revoke`: the access rights that a provider grants at its own security server (DESIGN: who may
+// ask for what). A change is in force when the command ends.
+import { Command, InvalidArgumentError } from 'commander';
+import { systemClock } from '#core/clock.ts';
+import type { AccessRight, EndpointRule } from '#schemas/access-right.ts';
+import { METHODS } from '#schemas/context.ts';
+import { type AdminOptions, callAdmin, listAdmin, withAdmin } from './admin-client.ts';
+import { CommandEnd, EXIT, outputFormat, print, runAction } from './output.ts';
+
+/** What a right without an end says; far behind every date a person writes. */
+const NO_END_MS = Number.MAX_SAFE_INTEGER;
+const BASES = ['open', 'law'] as const;
+
+interface GrantOptions extends AdminOptions {
+  client: string;
+  service: string;
+  endpoint?: EndpointRule[];
+  basis: AccessRight['bases'];
+  purpose?: string[];
+  statute?: string;
+  casePattern?: string;
+  from?: number;
+  until?: number;
+  quota?: number;
+  retention: string;
+  dryRun?: true;
+}
+
+export function accessCommand(): Command {
+  const access = new Command('access').description('access rights: who may ask which service for what');
+  return access.addCommand(grantCommand()).addCommand(listCommand()).addCommand(revokeCommand());
+}
+
+function grantCommand(): Command {
+  const command = new Command('grant')
+    .description('let a subsystem of another member ask a service of this server')
+    .requiredOption('--client <id>', 'who may ask: INSTANCE/CLASS/MEMBER/SUBSYSTEM')
+    .requiredOption('--service <id>', 'which service: INSTANCE/CLASS/MEMBER/SUBSYSTEM/SERVICE')
+    .option(
+      '--endpoint <rule>',
+      "method and path, 'GET /residents/*'; repeatable; by default every endpoint",
+      collectEndpoint,
+    )
+    .requiredOption('--basis <list>', `legal bases, comma-separated: ${BASES.join(', ')}`, bases)
+    .option('--purpose <list>', 'purposes one of which must be named, comma-separated; repeatable', collectPurposes)
+    .option('--statute <text>', 'for the basis law: the statute that allows it')
+    .option('--case-pattern <form>', 'for the basis law: form of the case number; # is a digit, A a letter')
+    .option('--from <date>', 'first moment, ISO 8601; a day begins at 00:00 UTC', (text) => moment(text, 'start'))
+    .option('--until <date>', 'last moment, ISO 8601; a day ends at 24:00 UTC', (text) => moment(text, 'end'))
+    .option('--quota <n>', 'requests a day (UTC)', quota)
+    .option('--retention <class>', 'retention class of the records', 'standard')
+    .option('--dry-run', 'print the access right, grant nothing');
+  return withAdmin(command).action(runAction(grant));
+}
+
+async function grant(options: GrantOptions): Promise<void> {
+  const right = rightOf(options);
+  if (options.dryRun) {
+    print({ dryRun: true, ...right }, options);
+    return;
+  }
+  print(await callAdmin(options, 'POST', '/access-rights', right), options);
+}
+
+function rightOf(options: GrantOptions): Omit<AccessRight, 'id'> {
+  const { client, service, basis, statute, casePattern } = options;
+  if (basis.includes('law') !== (statute !== undefined)) {
+    const next = 'Name the statute with --statute, and the form of its case numbers with --case-pattern.';
+    throw new CommandEnd(EXIT.usage, `The basis law and --statute go together.\nNext: ${next}`);
+  }
+  const notBeforeMs = options.from ?? systemClock.nowMs();
+  const notAfterMs = options.until ?? NO_END_MS;
+  if (notAfterMs <= notBeforeMs) {
+    throw new CommandEnd(EXIT.usage, 'The access right would end before it begins.\nNext: Correct --from and --until.');
+  }
+  return {
+    client,
+    service,
+    endpoints: options.endpoint ?? [{ method: '*', path: '/**' }],
+    bases: basis,
+    purposes: options.purpose ?? [],
+    statute: statute ?? null,
+    casePattern: casePattern ?? null,
+    notBeforeMs,
+    notAfterMs,
+    quotaPerDay: options.quota ?? null,
+    retention: options.retention,
+  };
+}
+
+function listCommand(): Command {
+  const command = new Command('list')
+    .description('list the access rights that this server grants')
+    .option('--client <id>', 'only those of this subsystem')
+    .option('--service <id>', 'only those at this service');
+  return withAdmin(command).action(runAction(list));
+}
+
+async function list(options: AdminOptions & { client?: string; service?: string }): Promise<void> {
+  const all = (await listAdmin(options, '/access-rights')) as unknown as AccessRight[];
+  const rights = all.filter(
+    ({ client, service }) =>
+      (options.client === undefined || client === options.client) &&
+      (options.service === undefined || service === options.service),
+  );
+  print(outputFormat(options) === 'table' ? rights.map(brief) : rights, options);
+}
+
+function brief({ id, client, service, endpoints, bases, purposes, notAfterMs, quotaPerDay }: AccessRight) {
+  return {
+    id,
+    client,
+    service,
+    endpoints: endpoints.map(({ method, path }) => `${method} ${path}`).join('\n'),
+    bases: bases.join(', '),
+    purposes: purposes.join(', '),
+    until: dateOf(notAfterMs),
+    quota: quotaPerDay,
+  };
+}
+
+function dateOf(atMs: number): string {
+  const date = new Date(atMs);
+  return Number.isNaN(date.getTime()) ? '' : date.toISOString();
+}
+
+function revokeCommand(): Command {
+  const command = new Command('revoke')
+    .description('withdraw an access right, at once')
+    .argument('<id>', 'as `accord access list` shows it')
+    .option('--dry-run', 'show the access right, withdraw nothing');
+  return withAdmin(command).action(runAction(revoke));
+}
+
+async function revoke(id: string, options: AdminOptions & { dryRun?: true }): Promise<void> {
+  if (options.dryRun) {
+    const found = (await listAdmin(options, '/access-rights')).find((right) => right['id'] === id);
+    if (found === undefined)
+      throw new CommandEnd(EXIT.notFound, `There is no access right ${id}.\nNext: See \`accord access list\`.`);
+    print({ dryRun: true, ...found }, options);
+    return;
+  }
+  await callAdmin(options, 'DELETE', `/access-rights/${encodeURIComponent(id)}`);
+  print({ id, revoked: true }, options);
+}
+
+function collectEndpoint(text: string, before: EndpointRule[] = []): EndpointRule[] {
+  const [, method = '', path = ''] = /^(\S+)\s+(\S+)$/.exec(text.trim()) ?? [];
+  const known = ['*' as const, ...METHODS].find((one) => one === method.toUpperCase());
+  if (known === undefined || !/^(?:\/|\*\*$)/.test(path)) {
+    throw new InvalidArgumentError(`Write it like 'GET /residents/*'; methods are ${METHODS.join(', ')} or *.`);
+  }
+  return [...before, { method: known, path }];
+}
+
+function bases(text: string): AccessRight['bases'] {
+  return [...new Set(text.split(','))].map((word) => {
+    const known = BASES.find((basis) => basis === word.trim());
+    if (known === undefined) throw new InvalidArgumentError(`One or more of ${BASES.join(', ')}.`);
+    return known;
+  });
+}
+
+function collectPurposes(text: string, before: string[] = []): string[] {
+  return [...new Set([...before, ...text.split(',').map((purpose) => purpose.trim())])];
+}
+
+function moment(text: string, day: 'start' | 'end'): number {
+  const isDay = /^\d{4}-\d{2}-\d{2}$/.test(text);
+  const isMoment = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(?::\d{2}(?:\.\d{1,3})?)?(?:Z|[+-]\d{2}:\d{2})$/.test(text);
+  const atMs = isDay || isMoment ? Date.parse(isDay ? `${text}T00:00:00Z` : text) : Number.NaN;
+  // Date.parse turns 31 February into March.
+  const isReal = !isDay || (!Number.isNaN(atMs) && new Date(atMs).toISOString().startsWith(text));
+  if (Number.isNaN(atMs) || !isReal) {
+    throw new InvalidArgumentError('Write a day like 2027-12-31 or a moment like 2027-12-31T17:00:00+08:00.');
+  }
+  return isDay && day === 'end' ? atMs + 86_400_000 - 1 : atMs;
+}
+
+function quota(text: string): number {
+  if (!/^[1-9][0-9]{0,8}$/.test(text)) throw new InvalidArgumentError('Write a whole number from 1.');
+  return Number(text);
+}

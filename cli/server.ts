@@ -1,0 +1,20 @@
+// `accord server`: a security server from its making to its registration. Verbs of four files under one noun.
+import { Command } from 'commander';
+import { type AdminOptions, callAdmin, withAdmin } from './admin-client.ts';
+import { print, runAction } from './output.ts';
+import { serverCommand } from './registry.ts';
+import { serverInitCommand, serverStartCommand } from './server-init.ts';
+
+export function serverNoun(): Command {
+  const server = new Command('server').addCommand(serverInitCommand()).addCommand(serverStartCommand());
+  server.addCommand(statusCommand());
+  for (const command of serverCommand().commands) server.addCommand(command);
+  return server;
+}
+
+function statusCommand(): Command {
+  const command = new Command('status').description('log, configuration and load of a running security server');
+  return withAdmin(command).action(
+    runAction(async (options: AdminOptions) => print(await callAdmin(options, 'GET', '/status'), options)),
+  );
+}
