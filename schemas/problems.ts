@@ -168,6 +168,7 @@ export const PROBLEMS = {
   LOG_CLOSED: row(503, 'The message log was closed', 'operator', 'Start the server again.'),
   LOG_IN_USE: row(409, 'Another process writes this message log', 'operator', 'Stop the other process; a log has one writer.'),
   LOG_MISSING: row(404, 'There is no message log here', 'operator', 'Check --dir; `accord server init` makes a new one.'),
+  LOG_UNREADABLE: row(409, 'The message log cannot be opened here', 'operator', 'Run this as the user of the server, or copy the folder to a place you can write to and use the copy.'),
   LOG_ORIGIN_WRONG: row(409, 'The message log in this folder belongs to another origin', 'operator', 'Check the data folder and the origin in the settings.'),
   LOG_ROLLED_BACK: row(409, 'The message log is shorter than its last signed checkpoint', 'operator', 'Put the newest copy of the log back; `accord log verify` says what is missing.'),
   LOG_TAMPERED: row(409, 'The message log does not match its last signed checkpoint', 'operator', 'Keep the folder as evidence and run `accord log verify`, which names the entry.'),

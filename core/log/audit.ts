@@ -61,7 +61,7 @@ interface Progress {
   batches: BatchCache;
 }
 
-/** @throws LOG_MISSING, and NOTE_MALFORMED for a malformed `verifierKey`; everything else is in the result */
+/** @throws LOG_MISSING, LOG_UNREADABLE, and NOTE_MALFORMED for a malformed `verifierKey`; everything else is in the result */
 export async function verifyLog(options: LogAuditOptions): Promise<LogAudit> {
   const given = options.verifierKey === undefined ? null : parseVerifierKey(options.verifierKey);
   const progress: Progress = {
@@ -79,7 +79,7 @@ export async function verifyLog(options: LogAuditOptions): Promise<LogAudit> {
     const { frontier, checkpoints } = progress;
     return { ok: true, entries: frontier.size, firstBadSeq: null, code: null, detail: '', root, checkpoints };
   } catch (error) {
-    if (isAccordError(error, 'LOG_MISSING')) throw error;
+    if (isAccordError(error, 'LOG_MISSING') || isAccordError(error, 'LOG_UNREADABLE')) throw error;
     const found = error instanceof Finding ? error : damage(error);
     const { code, seq, message } = found;
     const { frontier, checkpoints } = progress;

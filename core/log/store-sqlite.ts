@@ -25,7 +25,10 @@ type Row = Record<string, unknown>;
 const FILE = 'messages.db';
 const PROBE_BYTES = 64 * 1024;
 
-/** Opens one snapshot of the log for reading, also while a server writes it. @throws LOG_MISSING, LOG_DATABASE_DAMAGED */
+/**
+ * Opens one snapshot of the log for reading, also while a server writes it.
+ * @throws LOG_MISSING, LOG_UNREADABLE, LOG_DATABASE_DAMAGED
+ */
 export function openLogAuditSqlite(folder: string): LogAuditReader {
   const file = join(folder, FILE);
   if (!existsSync(file)) throw new AccordError('LOG_MISSING', file);
@@ -37,7 +40,10 @@ export function openLogAuditSqlite(folder: string): LogAuditReader {
     return auditReader(db);
   } catch (cause) {
     db?.close();
-    throw cause instanceof AccordError ? cause : new AccordError('LOG_DATABASE_DAMAGED', messageOf(cause), { cause });
+    if (cause instanceof AccordError) throw cause;
+    // Even a reader needs the shared-memory file of the write-ahead log, which a read-only place does not let it make.
+    const isClosed = /^SQLITE_(CANTOPEN|READONLY|PERM|AUTH)/.test(codeOf(cause));
+    throw new AccordError(isClosed ? 'LOG_UNREADABLE' : 'LOG_DATABASE_DAMAGED', messageOf(cause), { cause });
   }
 }
 
@@ -112,8 +118,8 @@ function reader(db: Connection): LogReader {
   const lines = db.prepare('SELECT seq, line, leaf, exchange_id FROM entries WHERE seq >= ? ORDER BY seq LIMIT ?');
   // The newest and the oldest: a peer that repeats an id a thousand times must not hide the request that was first.
   const ofId = db.prepare(`SELECT seq, line, leaf FROM entries WHERE seq IN (
-    SELECT * FROM (SELECT seq FROM entries WHERE exchange_id = ?1 ORDER BY seq DESC LIMIT ?2 - ?2 / 2)
-    UNION SELECT * FROM (SELECT seq FROM entries WHERE exchange_id = ?1 ORDER BY seq LIMIT ?2 / 2)) ORDER BY seq DESC`);
+    SELECT * FROM (SELECT seq FROM entries WHERE exchange_id = @id ORDER BY seq DESC LIMIT @newest)
+    UNION SELECT * FROM (SELECT seq FROM entries WHERE exchange_id = @id ORDER BY seq LIMIT @oldest)) ORDER BY seq DESC`);
   const evidence = db.prepare(
     'SELECT statement, signature, batch_index, batch_size, path, jws FROM evidence LEFT JOIN signatures ON hash = signature WHERE seq = ?',
   );
@@ -134,7 +140,10 @@ function reader(db: Connection): LogReader {
         leaf: row['leaf'] as Buffer,
         exchangeId: row['exchange_id'] as string,
       })),
-    linesOf: (exchangeId, limit) => ofId.all(exchangeId, limit) as { seq: number; line: string; leaf: Buffer }[],
+    linesOf: (id, limit) => {
+      const oldest = Math.floor(limit / 2);
+      return ofId.all({ id, newest: limit - oldest, oldest }) as { seq: number; line: string; leaf: Buffer }[];
+    },
     evidence: (seq) => evidenceOf(evidence.get(seq) as Row | undefined),
     sealed: (seq) => (sealed.get(seq) as { keyId: Buffer; bytes: Buffer } | undefined) ?? null,
     subtree: (height, index) => {

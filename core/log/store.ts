@@ -66,6 +66,7 @@ export interface LogReader {
   identity(): { origin: string; verifierKey: string } | null;
   size(): number;
   lines(fromSeq: number, limit: number): { seq: number; line: string; leaf: Buffer; exchangeId: string }[];
+  /** Newest first; of more than `limit`, the newest and the oldest halves. */
   linesOf(exchangeId: string, limit: number): { seq: number; line: string; leaf: Buffer }[];
   evidence(seq: number): StoredEvidence | null;
   sealed(seq: number): { keyId: Buffer; bytes: Buffer } | null;

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
+import { verifyLog } from '#core/log/audit.ts';
 import { type MessageLog, openMessageLog, startMessageLog } from '#core/log/message-log.ts';
 import { openRecordKeysSqlite } from '#core/log/record-keys-sqlite.ts';
 import { type LogStore, StoreError } from '#core/log/store.ts';
@@ -175,4 +176,6 @@ t.test('a disk that is really full (a small file system in memory; needs root)',
   t.match(await log.append(requestRecords()[0]!), { seq: acknowledged });
   await auditLog(t, log, options);
   await log.close();
+  t.equal(spawnSync('/bin/mount', ['-o', 'remount,ro', disk]).status, 0);
+  await t.rejects(verifyLog(options), { code: 'LOG_UNREADABLE' }, 'an audit says so, and not that the log is damaged');
 });

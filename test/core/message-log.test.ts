@@ -20,7 +20,8 @@ const raw = (options: MessageLogOptions) => new Database(join(options.folder, 'm
 
 t.test('an exchange: appended, found, opened, proved, and the same after a restart', async (t) => {
   const { options, clock } = logFixture(t);
-  let log = audited(t, await openMessageLog(options), options);
+  const plain = await openMessageLog(options);
+  let log = audited(t, plain, options);
   t.match(log.checkpoint(), { size: 0, origin: options.origin });
   const [request] = requestRecords();
   const first = await log.append(request!);
@@ -28,7 +29,8 @@ t.test('an exchange: appended, found, opened, proved, and the same after a resta
   clock.wallMs -= 60_000;
   const answer = responseRecord(request!, 0);
   t.match(await log.append(answer), { outcome: 'appended', seq: 1 });
-  await log.append({ ...requestRecords()[0]!, kind: 'summary', evidence: null, sealed: null });
+  const summary: NewRecord = { ...requestRecords()[0]!, kind: 'summary', evidence: null, sealed: null };
+  await log.append(summary);
 
   const found = log.find(PEER, request!.id);
   t.same(
@@ -42,7 +44,14 @@ t.test('an exchange: appended, found, opened, proved, and the same after a resta
   t.same(found[0]!.evidence, answer.evidence);
   t.same(log.find(OWN, request!.id), [], 'another peer');
   t.same(log.find(null, exchangeId()), []);
-  t.equal(log.read(0, 10).length, 3);
+  for (let i = 0; i < 120; i++) await plain.append({ ...summary, id: 'often', code: `N${i}` });
+  const often = log.find(null, 'often').map(({ entry }) => entry.code);
+  t.same(
+    [often.length, often[0], often[49], often[50], often[99]],
+    [100, 'N119', 'N70', 'N49', 'N0'],
+    'newest and oldest',
+  );
+  t.equal(log.read(120, 10).length, 3);
   t.equal(
     log.read(0, 1)[0]!.line.replace(/:1790000000000,|[A-Za-z0-9_-]{43}|01890000[0-9a-f-]*/g, '.'),
     '{"seq":0,"t"."kind":"request-sent","id":".","peer":"DEV/GOV/2002/ss2","client":"DEV/GOV/1001/consumer",' +
@@ -52,7 +61,7 @@ t.test('an exchange: appended, found, opened, proved, and the same after a resta
   );
   t.same(log.readSealed(0), request!.sealed);
   t.equal(log.readSealed(2), null);
-  t.equal(log.readSealed(99), null);
+  t.equal(log.readSealed(999), null);
 
   const before = { size: log.size(), root: log.root() };
   await log.close();
@@ -62,7 +71,7 @@ t.test('an exchange: appended, found, opened, proved, and the same after a resta
   t.same({ size: log.size(), root: log.root() }, before);
   t.match(log.checkpoint(), before, 'a clean close publishes a checkpoint');
   t.same(log.readSealed(1), answer.sealed);
-  t.match(await log.append(requestRecords()[0]!), { seq: 3 });
+  t.match(await log.append(requestRecords()[0]!), { seq: 123 });
   await log.close();
   for (const file of [
     join(options.folder, 'messages.db'),
