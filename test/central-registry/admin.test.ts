@@ -1,11 +1,13 @@
 // The registry's admin API over real HTTP with real certificates: who may do what, what is refused and why, repeated and
 // judged-only requests, and that what was registered and approved is what the security servers read.
+import { createHash, X509Certificate } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import t from 'tap';
 import { openThrowawayRegistry } from '#central-registry/throwaway.ts';
+import { thumbprint } from '#certs/keys.ts';
 import { openThrowAwayAuthority } from '#cli/dev/throw-away-authority.ts';
 import { systemClock } from '#core/clock.ts';
 import { openConfigurationClient } from '#core/configuration/client.ts';
@@ -46,6 +48,17 @@ async function ask(
   const parsed = parseJson(answer.body) as Record<string, unknown>;
   const headers = new Map(answer.headers.map(([name, value]) => [name.toLowerCase(), value]));
   return { status: answer.status, code: answer.status < 400 ? '' : String(parsed['code']), body: parsed, headers };
+}
+
+function certificateOf(der: string | undefined): X509Certificate {
+  return new X509Certificate(Buffer.from(der ?? '', 'base64url'));
+}
+
+/** The public key of a signing certificate, dressed as an encryption key. */
+function signingKeyOf({ signingCertificates }: { signingCertificates: string[] }) {
+  const { publicKey } = certificateOf(signingCertificates[0]);
+  const { crv, x, y } = publicKey.export({ format: 'jwk' });
+  return { kid: thumbprint(publicKey), jwk: { kty: 'EC', crv, x, y }, notAfterMs: systemClock.nowMs() + 86_400_000 };
 }
 
 t.test('registrations: order, uniqueness, proofs', async (t) => {
@@ -129,6 +142,13 @@ t.test('registrations: order, uniqueness, proofs', async (t) => {
       422,
       'REGISTRATION_KEY_REFUSED',
     ],
+    [
+      'the signing key of another server as encryption key',
+      '/servers',
+      { ...serverTwo, encryptionKeys: [signingKeyOf(one)] },
+      422,
+      'REGISTRATION_KEY_REFUSED',
+    ],
     ['the message log of another server', '/servers', { ...serverTwo, log: one.log }, 422, 'REGISTRATION_KEY_REFUSED'],
     [
       'a kid that is no thumbprint',
@@ -190,14 +210,20 @@ t.test('registrations: order, uniqueness, proofs', async (t) => {
   };
   t.match(await ask('POST', '/servers/TEST/GOV/1/ss1/renewals', renewal), { status: 200 });
 
-  const spki = growDistrust('TEST', undefined, [
-    { kind: 'server', value: 'TEST/GOV/2/ss1', by: 'A'.repeat(43), atMs: 0, reason: 'x' },
-  ]);
-  const list = signFile('distrust', spki, [registry.approvers[0]]);
+  const certificate = certificateOf(one.authenticationCertificates[0]);
+  const spki = certificate.publicKey.export({ format: 'der', type: 'spki' });
+  const hash = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('base64url');
+  const signing = hash(certificateOf(one.signingCertificates[0]).raw);
+  const entry = (kind: 'key' | 'server', value: string) => ({ kind, value, by: 'A'.repeat(43), atMs: 0, reason: 'x' });
+  const entries = [entry('server', 'TEST/GOV/2/ss1'), entry('key', signing), entry('key', hash(spki))];
+  const list = signFile('distrust', growDistrust('TEST', undefined, entries), [registry.approvers[0]]);
   t.match(await ask('POST', '/configuration/distrust', { file: list.toString('base64url') }), { status: 201 });
   await registry.publish();
   t.match(await client.refresh(), { outcome: 'updated' });
   t.equal(client.current().server('TEST/GOV/2/ss1'), undefined, 'a distrusted server is not found');
+  const left = client.current().server('TEST/GOV/1/ss1');
+  t.same([left?.signingCertificates, left?.authenticationCertificates], [[], []], 'by certificate, by public key');
+  t.ok(client.current().isDistrusted(hash(certificate.raw)), 'a certificate of a distrusted public key');
   t.equal(client.current().server('TEST/GOV/1/ss1')?.encryptionKeys[0]?.kid, renewal.encryptionKeys[0]?.kid);
 });
 

@@ -1,6 +1,6 @@
 // The configuration client against a registry that is away, wrong, or late, over real HTTP and a real folder: the last
 // good configuration stays, nothing older comes back, also after a restart, and its age has a name.
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
@@ -298,6 +298,22 @@ t.test('the durable copy: restarts, rollback across restarts, damage', async (t)
   const rolled = await open();
   t.match(rolled.status().lastResult, { code: 'CONFIGURATION_ROLLBACK' });
   t.equal(rolled.current().version, 2);
+
+  const newer = readFileSync(join(folder, 'content.2.jws'));
+  rmSync(join(folder, 'content.2.jws'));
+  cpSync(join(folder, 'parts'), join(folder, 'parts-kept'), { recursive: true });
+  cpSync(join(site.folder, 'content.1.jws'), join(folder, 'content.1.jws'));
+  cpSync(join(site.folder, 'parts'), join(folder, 'parts'), { recursive: true });
+  const restored = await open([away]);
+  t.throws(
+    () => restored.current(),
+    { code: 'CONFIGURATION_MISSING' },
+    'a folder put back from an old backup is kept out',
+  );
+  rmSync(join(folder, 'content.1.jws'));
+  rmSync(join(folder, 'parts'), { recursive: true });
+  renameSync(join(folder, 'parts-kept'), join(folder, 'parts'));
+  writeFileSync(join(folder, 'content.2.jws'), newer);
 
   for (const name of [
     'content.2.jws',
