@@ -53,7 +53,7 @@ export const RootConfiguration = Type.Object(
 );
 
 /** `members/XX` and `services/XX` by the first byte of SHA-256 of the member's id, `trust`, `limits`. */
-export const PART_NAME_PATTERN = '^(?:members/[0-9a-f]{2}|services/[0-9a-f]{2}|[a-z][a-z-]{0,31})$';
+const PART_NAME_PATTERN = '^(?:members/[0-9a-f]{2}|services/[0-9a-f]{2}|[a-z][a-z-]{0,31})$';
 /** 2 × 256 shards and the single parts of this and later releases. */
 const MAX_PARTS = 600;
 

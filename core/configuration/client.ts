@@ -11,7 +11,7 @@ import { ConfigurationCache, type HeldSet } from './cache.ts';
 import type { ConfigurationFetch } from './fetch.ts';
 import { gatherContent, gatherDistrust, gatherRoots, judgeFreshness } from './gather.ts';
 import type { ConfigurationSnapshot, ConfigurationSource, Freshness } from './snapshot.ts';
-import type { VerifiedFreshness } from './verify.ts';
+import type { VerifiedDistrust, VerifiedFreshness } from './verify.ts';
 
 export interface ConfigurationClientOptions {
   /** Where the durable copy lies; belongs to this client alone. */
@@ -28,7 +28,7 @@ export interface ConfigurationClientOptions {
   onAlarm?: (code: ProblemCode, detail: string) => void;
 }
 
-export interface RefreshResult {
+interface RefreshResult {
   outcome: 'updated' | 'unchanged' | 'failed';
   /** Of the content in use; 0 when there is none. */
   version: number;
@@ -37,7 +37,7 @@ export interface RefreshResult {
 }
 
 /** For the health page. */
-export interface ConfigurationStatus {
+interface ConfigurationStatus {
   freshness: Freshness;
   version: number;
   hash: string;
@@ -56,6 +56,7 @@ export interface ConfigurationClient extends ConfigurationSource {
 }
 
 const DEFAULT_POLL_MS = 60_000;
+const NO_BYTES = Buffer.alloc(0);
 /** Answers that mean absence, not attack. */
 const ABSENT: ReadonlySet<string> = new Set([
   'PEER_UNREACHABLE',
@@ -82,6 +83,7 @@ class Client implements ConfigurationClient {
   readonly #listeners = new Set<() => void>();
   readonly #etags = new Map<ConfigurationFetch, string>();
   #snapshot: ConfigurationSnapshot | undefined;
+  #unstored: VerifiedDistrust | undefined;
   #seenAtMonotonicMs: number;
   #lastResult: RefreshResult | undefined;
   #running: Promise<RefreshResult> | undefined;
@@ -199,11 +201,15 @@ class Client implements ConfigurationClient {
   async #takeDistrust(fetch: ConfigurationFetch, fresh: VerifiedFreshness): Promise<boolean> {
     const root = this.#held.roots.at(-1);
     const found = root && (await gatherDistrust(fetch, root, fresh.document.distrust, this.#held.distrust));
-    if (!found) return false;
-    this.#cache.storeDistrust(found);
-    this.#held.distrust = found;
-    this.#changed();
-    return true;
+    if (found) {
+      this.#held.distrust = found;
+      this.#unstored = found;
+      this.#changed();
+    }
+    // After it counts: a full disk must not keep a stolen key trusted. What could not be stored is tried again.
+    if (this.#unstored) this.#cache.storeDistrust(this.#unstored);
+    this.#unstored = undefined;
+    return found !== undefined;
   }
 
   async #takeContent(fetch: ConfigurationFetch, fresh: VerifiedFreshness): Promise<boolean> {
@@ -214,7 +220,9 @@ class Client implements ConfigurationClient {
     const next = await gatherContent(fetch, root, named, this.#nowMs(), floor, parts);
     this.#cache.storeContent(next.content, next.parts, parts);
     this.#held.content = next.content;
-    this.#held.parts = next.parts;
+    // The bytes are on the disk now; in memory only what they say is needed.
+    const read = [...next.parts].map(([hash, { index }]) => [hash, { bytes: NO_BYTES, index }] as const);
+    this.#held.parts = new Map(read);
     this.#held.floor = { version: next.content.document.version, hash: next.content.hash };
     this.#changed();
     return true;

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { BoundedClient } from '#core/http/client.ts';
 import { AccordError } from '#schemas/problems.ts';
 
-export interface FetchedFile {
+interface FetchedFile {
   bytes: Buffer;
   etag?: string;
 }

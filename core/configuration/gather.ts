@@ -109,7 +109,7 @@ export async function gatherContent(
 }
 
 /** All parts of a verified content, by hash; those in `known` are not fetched. */
-export async function gatherParts(
+async function gatherParts(
   fetch: ConfigurationFetch,
   content: VerifiedContent,
   known: ReadonlyMap<string, Part>,

@@ -48,7 +48,7 @@ const readTrust = compile(TrustPart, 'CONFIGURATION_INVALID');
 const readLimits = compile(LimitsPart, 'CONFIGURATION_INVALID');
 
 /** Two hexadecimal digits. */
-export function shardOf(member: MemberId): string {
+function shardOf(member: MemberId): string {
   return createHash('sha256').update(member).digest('hex').slice(0, 2);
 }
 

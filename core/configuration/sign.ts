@@ -19,7 +19,7 @@ import { compile } from '#schemas/validate.ts';
 import { rootKeysOf, type VerifiedDistrust, type VerifiedRoot } from './verify.ts';
 
 /** A person's (or the online signer's) key; the private half is not needed to be named in a root. */
-export interface Holder {
+interface Holder {
   key: KeyObject;
   person: string;
 }
@@ -64,7 +64,7 @@ export function planRoot(plan: RootPlan): Buffer {
 }
 
 /** A private key with its algorithm. @throws KEY_UNSUITABLE */
-export function signer(key: KeyObject): JwsKey {
+function signer(key: KeyObject): JwsKey {
   return { alg: keyAlgorithm(key), key };
 }
 

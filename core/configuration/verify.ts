@@ -24,7 +24,7 @@ import { AccordError } from '#schemas/problems.ts';
 import { compile } from '#schemas/validate.ts';
 
 /** A document whose signatures and rules held, with its exact file and its hash. */
-export interface Verified<T> {
+interface Verified<T> {
   document: T;
   file: Buffer;
   hash: string;
