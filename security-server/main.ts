@@ -1,49 +1,14 @@
 // The security server as a program: `node security-server/main.ts --dir FOLDER [--port-peer N …]`, usually started by
-// `accord server start`. The passphrase of the keys comes from ACCORD_KEY_PASSPHRASE or the file that
-// ACCORD_KEY_PASSPHRASE_FILE names. SIGTERM and SIGINT drain. One line on standard output says that it is ready; the
-// structured log goes to standard error.
-import { readFileSync } from 'node:fs';
+// `accord server start`. Compiled code is kept beside the installed packages, never in a folder that others can write:
+// what lies there is executed.
+import { enableCompileCache } from 'node:module';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
-import { pino } from 'pino';
-import { systemClock } from '#core/clock.ts';
-import { isAccordError, PROBLEMS } from '#schemas/problems.ts';
-import { FILES } from './data-folder.ts';
-import { OVERRIDES, resolveSettings } from './settings.ts';
-import { startServer } from './start.ts';
 
-async function main(): Promise<void> {
-  const named = Object.fromEntries(Object.keys(OVERRIDES).map((name) => [name, { type: 'string' as const }]));
-  const { values } = parseArgs({ options: { ...named, dir: { type: 'string' }, print: { type: 'boolean' } } });
-  const { dir, print, ...flags } = values as Record<string, string | undefined> & { print?: boolean };
-  if (dir === undefined) throw new TypeError('--dir FOLDER is needed');
-  const text = readFileSync(join(dir, FILES.settings), 'utf8');
-  const { settings, origins } = resolveSettings(text, process.env, flags as Record<string, string>);
-  if (print) {
-    process.stdout.write(`${JSON.stringify({ settings, origins }, null, 2)}\n`);
-    return;
-  }
-  const logger = pino({ level: settings.logLevel, base: { server: settings.id } }, pino.destination(2));
-  const server = await startServer({ folder: dir, settings, passphrase: passphrase(), clock: systemClock, logger });
-  process.stdout.write(`${JSON.stringify({ ready: true, id: server.id, ...server.urls })}\n`);
-  let stopping = false;
-  const stop = (signal: string) => {
-    if (stopping) return;
-    stopping = true;
-    logger.info({ signal }, 'draining');
-    void server.close().then(() => process.exit(0));
-  };
-  process.on('SIGTERM', stop);
-  process.on('SIGINT', stop);
-}
+enableCompileCache(join(import.meta.dirname, '../node_modules/.cache/accord'));
+const { runProgram } = await import('./program.ts');
+const { isAccordError, PROBLEMS } = await import('#schemas/problems.ts');
 
-function passphrase(): string {
-  const file = process.env['ACCORD_KEY_PASSPHRASE_FILE'];
-  if (file !== undefined) return readFileSync(file, 'utf8').split(/\r?\n/, 1)[0] ?? '';
-  return process.env['ACCORD_KEY_PASSPHRASE'] ?? '';
-}
-
-main().catch((error: unknown) => {
+await runProgram(process.argv.slice(2), process.env).catch((error: unknown) => {
   const next = isAccordError(error) ? `\nNext: ${PROBLEMS[error.code].next}` : '';
   process.stderr.write(`${error instanceof Error ? error.message : String(error)}${next}\n`);
   process.exitCode = 1;

@@ -171,7 +171,7 @@ async function startHere({ passphrase, clock, logger }: Context, folder: string)
 
 async function startProcess({ passphraseFile }: Context, folder: string): Promise<Started> {
   const env = { ...process.env, ACCORD_KEY_PASSPHRASE_FILE: passphraseFile };
-  const child = spawn(process.execPath, ['security-server/main.ts', '--dir', folder], {
+  const child = spawn(process.execPath, [...process.execArgv, 'security-server/main.ts', '--dir', folder], {
     cwd: join(import.meta.dirname, '../..'),
     env,
     stdio: ['ignore', 'pipe', 'inherit'],

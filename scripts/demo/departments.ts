@@ -1,0 +1,90 @@
+// The four departments of the demonstration: who they are, what they offer, and whom they allow what.
+
+import type { DevMember } from '#cli/dev/network.ts';
+import type { AccessRight } from '#schemas/access-right.ts';
+import type { Department } from './tables.ts';
+
+export const INSTANCE = 'GX';
+
+export const MEMBERS: Record<Department, DevMember & { title: string; service: string }> = {
+  'civil-affairs': {
+    id: 'GX/GOV/1001',
+    name: '民政局 Civil Affairs',
+    title: 'Civil Affairs',
+    subsystem: 'civil-affairs',
+    server: 'ss-civil',
+    service: 'residents',
+  },
+  tax: {
+    id: 'GX/GOV/1002',
+    name: '税务局 Tax Office',
+    title: 'Tax Office',
+    subsystem: 'tax',
+    server: 'ss-tax',
+    service: 'income',
+  },
+  housing: {
+    id: 'GX/GOV/1003',
+    name: '住房局 Housing',
+    title: 'Housing',
+    subsystem: 'housing',
+    server: 'ss-housing',
+    service: 'registrations',
+  },
+  'medical-insurance': {
+    id: 'GX/GOV/1004',
+    name: '医保局 Medical Insurance',
+    title: 'Medical Insurance',
+    subsystem: 'medical-insurance',
+    server: 'ss-medical',
+    service: 'enrolments',
+  },
+};
+
+export function subsystemOf(department: Department): string {
+  const { id, subsystem } = MEMBERS[department];
+  return `${id}/${subsystem}`;
+}
+
+export function serviceOf(department: Department): string {
+  return `${subsystemOf(department)}/${MEMBERS[department].service}`;
+}
+
+type Grant = Omit<AccessRight, 'id'>;
+
+function grant(consumer: Department, provider: Department, path: string, over: Partial<Grant>): Grant {
+  return {
+    client: subsystemOf(consumer),
+    service: serviceOf(provider),
+    endpoints: [{ method: 'GET', path }],
+    bases: ['law'],
+    purposes: [],
+    statute: null,
+    casePattern: null,
+    notBeforeMs: 0,
+    notAfterMs: Number.MAX_SAFE_INTEGER,
+    quotaPerDay: 10_000,
+    retention: 'standard',
+    ...over,
+  };
+}
+
+/** By provider. Housing is given nothing at Civil Affairs; that is the point of one step. */
+export const GRANTS: { provider: Department; right: Grant }[] = [
+  {
+    provider: 'civil-affairs',
+    right: grant('medical-insurance', 'civil-affairs', '/residents/*/low-income-support', {
+      purposes: ['medical-assistance'],
+      statute: '社会救助暂行办法 (Interim Measures for Social Assistance), art. 28',
+      casePattern: 'YB-####-######',
+    }),
+  },
+  {
+    provider: 'tax',
+    right: grant('civil-affairs', 'tax', '/residents/*/annual-income', {
+      purposes: ['low-income-review'],
+      statute: '社会救助暂行办法 (Interim Measures for Social Assistance), art. 58',
+      casePattern: 'MZ-####-######',
+    }),
+  },
+];
