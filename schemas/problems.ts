@@ -148,6 +148,12 @@ export const PROBLEMS = {
   BACKEND_ANSWER_MALFORMED: row(502, "The provider's backend answered something that cannot be delivered", 'caller', 'Tell the provider.'),
 
   // --- the state of a server
+  // --- what `accord doctor` finds beside the codes of the parts it looks at (cli/doctor/)
+  NODE_TOO_OLD: row(412, 'This Node is too old', 'operator', 'Run `accord` from a checkout after `npm install`, or install Node 24.12 or newer.'),
+  CERTIFICATE_ENDS_SOON: row(409, 'A certificate or key ends soon', 'operator', 'Renew it with `accord ca renew`, then `accord server renew`; both need an approved configuration.'),
+  CONFIGURATION_STALE: row(503, 'The newest news from the registry is more than ten minutes old', 'operator', 'Check the way to the registry and that its freshness signer runs; exchanges go on until it is too old.'),
+  SERVER_NOT_RUNNING: row(503, 'The security server does not run, or not on this port', 'operator', 'Start it with `accord server start --dir DATADIR`.'),
+  DISK_NEARLY_FULL: row(507, 'The disk of the data folder is nearly full', 'operator', 'Free space; a full disk stops all exchanges.'),
   SECRET_IN_ARGUMENTS: row(400, 'A secret stands in the arguments, where everyone on this machine can read it', 'operator', 'Change the secret; then hand the new one in by a file of mode 0600 or the environment.'),
   SETTINGS_INVALID: row(400, 'A setting is not usable', 'caller', 'Correct the setting named in the detail.'),
   FOLDER_IN_USE: row(409, 'The folder holds a server already', 'caller', 'Choose an empty folder; a server is never overwritten.'),
