@@ -1,6 +1,6 @@
 // One lookup between two departments, as their systems see it.
 import t from 'tap';
-import { CLIENT, openPair, SERVICE } from './pair.ts';
+import { CLIENT, openPair, SERVICE } from '#scripts/campaign/pair.ts';
 
 async function lookup(url: string, body: unknown): Promise<{ status: number; json: Record<string, unknown> }> {
   const answer = await fetch(`${url}/lookups`, {

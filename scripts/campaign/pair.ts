@@ -1,6 +1,6 @@
 // Two real security servers with a real certification authority, real logs and real sockets, under a configuration that
-// the test holds in its hand. For tests of the exchange itself; the registry has tests of its own.
-import { createHash, X509Certificate } from 'node:crypto';
+// the test holds in its hand. For tests and campaigns of the exchange itself; the registry has tests of its own.
+import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -9,16 +9,9 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import { openThrowAwayAuthority, type ServerIdentity, type ThrowAwayAuthority } from '#cli/dev/throw-away-authority.ts';
 import { type Clock, systemClock } from '#core/clock.ts';
-import type {
-  ConfigurationSnapshot,
-  ConfigurationSource,
-  Freshness,
-  ServerEntry,
-} from '#core/configuration/snapshot.ts';
 import type { AccessRight } from '#schemas/access-right.ts';
-import { fromBase64url } from '#schemas/base64url.ts';
-import type { RegisteredService } from '#schemas/registrations.ts';
 import { openSecurityServer, type SecurityServer, type SecurityServerOptions } from '#security-server/server.ts';
+import { HeldConfiguration } from './held-configuration.ts';
 
 export const CLIENT = 'DEV/GOV/1001/consumer';
 export const SERVICE = 'DEV/GOV/2002/provider/echo';
@@ -26,65 +19,6 @@ export const CONSUMER = 'DEV/GOV/1001/ss1';
 export const PROVIDER = 'DEV/GOV/2002/ss2';
 export const ADMIN_KEY = 'test-administrator-key-000000';
 export const AUDITOR_KEY = 'test-auditor-key-00000000000';
-
-/** The configuration both servers see; change it and call `changed`. */
-export class HeldConfiguration implements ConfigurationSource {
-  version = 1;
-  hash = createHash('sha256').update('held').digest('base64url');
-  state: Freshness = 'fresh';
-  entries = new Map<string, ServerEntry>();
-  services = new Map<string, RegisteredService>();
-  trust: ConfigurationSnapshot['trust'] = { anchors: [], intermediates: [] };
-  distrusted = new Set<string>();
-  #listeners = new Set<() => void>();
-
-  current(): ConfigurationSnapshot {
-    const { version, hash, entries, services, trust, distrusted } = this;
-    const live = () => [...entries.values()].filter((one) => !distrusted.has(one.id));
-    return {
-      instance: 'DEV',
-      version,
-      hash,
-      server: (id) => entries.get(id),
-      serverByAuthenticationHash: (wanted) =>
-        live().find((one) => one.authenticationCertificates.some((c) => c.hash === wanted && !distrusted.has(wanted))),
-      serversOf: (subsystem) => live().filter((one) => one.subsystems.has(subsystem)),
-      hasSubsystem: (id) => live().some((one) => one.subsystems.has(id)),
-      service: (id) => services.get(id),
-      trust,
-      isDistrusted: (what) => distrusted.has(what),
-    };
-  }
-
-  freshness(): Freshness {
-    return this.state;
-  }
-
-  onChange(listener: () => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
-  }
-
-  changed(): void {
-    for (const listener of this.#listeners) listener();
-  }
-
-  register(id: string, address: string, subsystems: string[], { registration }: ServerIdentity): void {
-    const certificate = (text: string) => {
-      const der = fromBase64url(text);
-      return { der, hash: createHash('sha256').update(new X509Certificate(der).raw).digest('base64url') };
-    };
-    this.entries.set(id, {
-      id,
-      address,
-      authenticationCertificates: registration.authenticationCertificates.map(certificate),
-      signingCertificates: registration.signingCertificates.map(certificate),
-      encryptionKeys: registration.encryptionKeys,
-      subsystems: new Set(subsystems),
-      log: registration.log,
-    });
-  }
-}
 
 type Handler = (request: IncomingMessage, body: Buffer, response: ServerResponse) => void;
 

@@ -1,0 +1,71 @@
+// A configuration that a test or a campaign holds in its hand: what both servers see, changed by assignment. The real
+// client of the registry has tests of its own.
+import { createHash, X509Certificate } from 'node:crypto';
+import type { ServerIdentity } from '#cli/dev/throw-away-authority.ts';
+import type {
+  ConfigurationSnapshot,
+  ConfigurationSource,
+  Freshness,
+  ServerEntry,
+} from '#core/configuration/snapshot.ts';
+import { fromBase64url } from '#schemas/base64url.ts';
+import type { RegisteredService } from '#schemas/registrations.ts';
+
+/** The configuration both servers see; change it and call `changed`. */
+export class HeldConfiguration implements ConfigurationSource {
+  version = 1;
+  hash = createHash('sha256').update('held').digest('base64url');
+  state: Freshness = 'fresh';
+  entries = new Map<string, ServerEntry>();
+  services = new Map<string, RegisteredService>();
+  trust: ConfigurationSnapshot['trust'] = { anchors: [], intermediates: [] };
+  distrusted = new Set<string>();
+  #listeners = new Set<() => void>();
+
+  current(): ConfigurationSnapshot {
+    const { version, hash, entries, services, trust, distrusted } = this;
+    const live = () => [...entries.values()].filter((one) => !distrusted.has(one.id));
+    return {
+      instance: 'DEV',
+      version,
+      hash,
+      server: (id) => entries.get(id),
+      serverByAuthenticationHash: (wanted) =>
+        live().find((one) => one.authenticationCertificates.some((c) => c.hash === wanted && !distrusted.has(wanted))),
+      serversOf: (subsystem) => live().filter((one) => one.subsystems.has(subsystem)),
+      hasSubsystem: (id) => live().some((one) => one.subsystems.has(id)),
+      service: (id) => services.get(id),
+      trust,
+      isDistrusted: (what) => distrusted.has(what),
+    };
+  }
+
+  freshness(): Freshness {
+    return this.state;
+  }
+
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  changed(): void {
+    for (const listener of this.#listeners) listener();
+  }
+
+  register(id: string, address: string, subsystems: string[], { registration }: Pick<ServerIdentity, 'registration'>) {
+    const certificate = (text: string) => {
+      const der = fromBase64url(text);
+      return { der, hash: createHash('sha256').update(new X509Certificate(der).raw).digest('base64url') };
+    };
+    this.entries.set(id, {
+      id,
+      address,
+      authenticationCertificates: registration.authenticationCertificates.map(certificate),
+      signingCertificates: registration.signingCertificates.map(certificate),
+      encryptionKeys: registration.encryptionKeys,
+      subsystems: new Set(subsystems),
+      log: registration.log,
+    });
+  }
+}

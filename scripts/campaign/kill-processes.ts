@@ -1,0 +1,94 @@
+// The processes of campaign `kill`: for each server one that runs and one that stands by with everything loaded, so that
+// a restart costs what recovery costs and not what loading a program costs.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+
+const START_TIMEOUT_MS = 20_000;
+
+interface Spare {
+  child: ChildProcess;
+  said: (line: 'loaded' | 'ready') => Promise<void>;
+}
+
+/** One server that can be killed and started again on the same folder. */
+export class KilledServer {
+  readonly name: string;
+  readonly #file: string;
+  readonly #cacheFolder: string;
+  readonly #onError: (line: string) => void;
+  #running: ChildProcess | null = null;
+  #spare: Spare;
+
+  /** @param file path of its KillServerFile @param cacheFolder where compiled code is kept between the processes */
+  constructor(name: string, file: string, cacheFolder: string, onError: (line: string) => void) {
+    this.name = name;
+    this.#file = file;
+    this.#cacheFolder = cacheFolder;
+    this.#onError = onError;
+    this.#spare = this.#load();
+  }
+
+  #load(): Spare {
+    const script = new URL('./kill-server.ts', import.meta.url).pathname;
+    const child = spawn(process.execPath, [script, this.#file], {
+      stdio: ['pipe', 'pipe', 'pipe'],
+      env: { NODE_COMPILE_CACHE: this.#cacheFolder },
+    });
+    child.stdin?.on('error', () => {}); // it may be killed while it is spoken to
+    createInterface({ input: child.stderr as NodeJS.ReadableStream }).on('line', this.#onError);
+    const lines = createInterface({ input: child.stdout as NodeJS.ReadableStream });
+    const heard = new Set<string>();
+    lines.on('line', (line) => heard.add(line));
+    const said = async (wanted: string): Promise<void> => {
+      const deadline = AbortSignal.timeout(START_TIMEOUT_MS);
+      while (!heard.has(wanted)) {
+        if (child.exitCode !== null || child.signalCode !== null) throw new Error(`${this.name} ended early`);
+        await Promise.race([once(lines, 'line', { signal: deadline }), once(child, 'exit')]);
+      }
+    };
+    return { child, said };
+  }
+
+  /** Starts the spare; resolves when it takes lookups. */
+  async start(): Promise<void> {
+    const { child, said } = this.#spare;
+    await said('loaded');
+    this.#running = child;
+    child.stdin?.write('go\n');
+    await said('ready');
+    this.#spare = this.#load();
+  }
+
+  /** Starts the spare and kills it while it recovers, then starts the next. */
+  async startAndKillEarly(afterMs: number): Promise<void> {
+    const { child, said } = this.#spare;
+    await said('loaded');
+    this.#running = child;
+    child.stdin?.write('go\n');
+    await new Promise((resolve) => setTimeout(resolve, afterMs));
+    this.#spare = this.#load();
+    await this.kill();
+    await this.start();
+  }
+
+  /** kill -9; resolves when it is gone. */
+  async kill(): Promise<void> {
+    const child = this.#running;
+    this.#running = null;
+    if (child === null || child.exitCode !== null || child.signalCode !== null) return;
+    const gone = once(child, 'exit');
+    child.kill('SIGKILL');
+    await gone;
+  }
+
+  /** Lets it drain and close, and lets the spare go. */
+  async stop(): Promise<void> {
+    this.#spare.child.kill('SIGKILL');
+    const child = this.#running;
+    if (child === null || child.exitCode !== null) return;
+    const gone = once(child, 'exit');
+    child.kill('SIGTERM');
+    await gone;
+  }
+}

@@ -1,0 +1,117 @@
+// What campaign `kill` runs on: identities and files for both servers in a folder of its own, and a backend that writes
+// every execution to a file before it answers.
+import { closeSync, mkdirSync, mkdtempSync, openSync, writeFileSync, writeSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { type AddressInfo, createServer as createTcpServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { openThrowAwayAuthority, type ServerIdentity } from '#cli/dev/throw-away-authority.ts';
+import { systemClock } from '#core/clock.ts';
+import { base64url } from '#schemas/base64url.ts';
+import type { KillServerFile } from './kill-server.ts';
+import { accessRight, CLIENT, CONSUMER, PROVIDER, SERVICE } from './pair.ts';
+
+export interface KillSetting {
+  folder: string;
+  consumerUrl: string;
+  files: { consumer: string; provider: string };
+  folders: { consumer: string; provider: string };
+  /** Where the backend writes the id of every request it executes, one a line. */
+  executions: string;
+  close(): void;
+}
+
+/** Outside the range that outgoing connections take theirs from, so that a port stays free while its server is dead. */
+async function freePort(pick: () => number): Promise<number> {
+  for (;;) {
+    const port = pick();
+    const server = createTcpServer();
+    const free = await new Promise<boolean>((resolve) => {
+      server.once('error', () => resolve(false));
+      server.listen(port, '127.0.0.1', () => resolve(true));
+    });
+    await new Promise((resolve) => server.close(resolve));
+    if (free) return port;
+  }
+}
+
+async function openExecutingBackend(file: string): Promise<{ url: string; close(): void }> {
+  const descriptor = openSync(file, 'a');
+  const server = createServer((request, response) => {
+    request.resume().on('end', () => {
+      writeSync(descriptor, `${String(request.headers['accord-message-id'])}\n`);
+      response.setHeader('content-type', 'application/json').end('{"done":true}');
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const close = () => {
+    server.close();
+    server.closeAllConnections();
+    closeSync(descriptor);
+  };
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, close };
+}
+
+function keysOf({ keys }: ServerIdentity): KillServerFile['keys'] {
+  const pem = (key: { export(options: object): string | Buffer }) =>
+    key.export({ type: 'pkcs8', format: 'pem' }).toString();
+  const { authentication, signing, encryption, checkpoint, storageKey } = keys;
+  const keyPem = 'key' in authentication ? pem(authentication.key) : authentication.keyPem;
+  return {
+    authentication: { certPem: authentication.certPem, keyPem },
+    signing: { certPem: signing.certPem, keyPem: pem(signing.key) },
+    encryption: [...encryption].map(([kid, key]) => ({ kid, pem: pem(key) })),
+    checkpointPem: pem(checkpoint),
+    storageKey: base64url(storageKey),
+  };
+}
+
+/** @param port a port worth trying @param earlyAnswersMs see KillServerFile, for the provider */
+export async function openKillSetting(port: () => number, earlyAnswersMs: number): Promise<KillSetting> {
+  const folder = mkdtempSync(join(tmpdir(), 'accord-kill-'));
+  const executions = join(folder, 'executions.txt');
+  const backend = await openExecutingBackend(executions);
+  const authority = await openThrowAwayAuthority(systemClock);
+  const identities = { consumer: await authority.server(CONSUMER), provider: await authority.server(PROVIDER) };
+  const ports = { consumer: { peer: 0, loopback: 0 }, provider: { peer: 0, loopback: 0 } };
+  for (const one of [ports.consumer, ports.provider]) {
+    one.peer = await freePort(port);
+    one.loopback = await freePort(port);
+  }
+  const servers = (
+    [
+      ['consumer', CONSUMER, CLIENT],
+      ['provider', PROVIDER, 'DEV/GOV/2002/provider'],
+    ] as const
+  ).map(([which, id, subsystem]) => ({
+    id,
+    address: `https://127.0.0.1:${ports[which].peer}`,
+    subsystems: [subsystem],
+    registration: identities[which].registration,
+  }));
+  const facts = { id: SERVICE, title: 'Echo', personalData: false, safe: false };
+  const local = {
+    service: { ...facts, url: backend.url, enabled: true, notice: null, timeoutMs: 5_000 },
+    right: accessRight(),
+  };
+  const files = { consumer: join(folder, 'consumer.json'), provider: join(folder, 'provider.json') };
+  const folders = { consumer: join(folder, 'consumer'), provider: join(folder, 'provider') };
+  const { trust } = authority;
+  for (const which of ['consumer', 'provider'] as const) {
+    const file: KillServerFile = {
+      id: which === 'consumer' ? CONSUMER : PROVIDER,
+      folder: folders[which],
+      ports: ports[which],
+      keys: keysOf(identities[which]),
+      trust: { anchors: trust.anchors.map(base64url), intermediates: trust.intermediates.map(base64url) },
+      servers,
+      services: [{ ...facts, type: 'REST', descriptionHash: null }],
+      local: which === 'provider' ? local : null,
+      earlyAnswersMs: which === 'provider' ? earlyAnswersMs : 0,
+    };
+    mkdirSync(folders[which]);
+    writeFileSync(files[which], JSON.stringify(file), { mode: 0o600 });
+  }
+  const consumerUrl = `http://127.0.0.1:${ports.consumer.loopback}`;
+  return { folder, consumerUrl, files, folders, executions, close: backend.close };
+}

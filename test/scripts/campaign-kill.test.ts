@@ -1,0 +1,19 @@
+// The short form of campaign `kill`, and once with a broken part put in.
+import t from 'tap';
+import { kill } from '#scripts/campaign/kill.ts';
+
+t.setTimeout(120_000);
+const SEED = 20;
+
+t.test('kill: nothing acknowledged is lost, nothing runs twice', async (t) => {
+  const result = await kill.run({ size: 10, seed: SEED });
+  t.equal(result.size, 10);
+  t.equal(result.failures, 0, result.found.join('\n'));
+  const told = result['told'] as Record<string, number>;
+  t.ok((told['ok'] ?? 0) > 0, 'some lookups were answered');
+});
+
+t.test('kill finds a log that acknowledges before it writes', async (t) => {
+  const { failures } = await kill.run({ size: 2, seed: SEED, broken: { earlyAnswersMs: 2_000 } });
+  t.ok(failures > 0);
+});
