@@ -22,6 +22,16 @@ import { openThrowAwayAuthority, type ThrowAwayAuthority } from './throw-away-au
 const KEY_FILE_COST = { memoryKib: 8 * 1024, passes: 1, lanes: 1 };
 const START_TIMEOUT_MS = 20_000;
 
+/**
+ * Environment for a process of ours: glibc gives back what key derivation and start-up took for a moment, instead of
+ * keeping it in one arena per thread. About 35 MiB less per security server; elsewhere the names mean nothing.
+ */
+export const LEAN_MEMORY = {
+  MALLOC_ARENA_MAX: '2',
+  MALLOC_TRIM_THRESHOLD_: '131072',
+  MALLOC_MMAP_THRESHOLD_: '131072',
+} as const;
+
 export interface DevMember {
   /** INSTANCE/CLASS/MEMBER */
   id: string;
@@ -170,7 +180,7 @@ async function startHere({ passphrase, clock, logger }: Context, folder: string)
 }
 
 async function startProcess({ passphraseFile }: Context, folder: string): Promise<Started> {
-  const env = { ...process.env, ACCORD_KEY_PASSPHRASE_FILE: passphraseFile };
+  const env = { ...process.env, ...LEAN_MEMORY, ACCORD_KEY_PASSPHRASE_FILE: passphraseFile };
   const child = spawn(process.execPath, [...process.execArgv, 'security-server/main.ts', '--dir', folder], {
     cwd: join(import.meta.dirname, '../..'),
     env,

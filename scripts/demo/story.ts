@@ -69,7 +69,7 @@ export async function tellStory(world: World, population: Population, tell: Tran
       `Medical Insurance asks Civil Affairs: does ${resident.name} (${masked(resident.id)}) receive low-income support?`,
       `Case ${CASE.issue}, official ${CASE.userId}, on the basis of law, for ${CASE.purpose}.`,
       body?.receiving === true
-        ? `Answer: yes, ${body.monthlyAmount ?? '?'} yuan a month since ${body.since ?? '?'}. Nothing else left the house.`
+        ? `Answer: yes, ${body.monthlyAmount ?? '?'} yuan a month since ${body.since ?? '?'}. Nothing else was told.`
         : 'Answer: no.',
     ],
   );

@@ -17,7 +17,7 @@ export function tamperWithCopy(logFolder: string, copyFolder: string, exchangeId
   db.pragma('wal_checkpoint(TRUNCATE)');
   db.close();
   const bytes = readFileSync(file);
-  const line = bytes.indexOf(`"id":"${exchangeId}"`);
+  const line = bytes.indexOf(`{"seq":${seq},`);
   const at = bytes.indexOf(text, line);
   if (line < 0 || at < 0 || typeof seq !== 'number') throw new Error('the copy holds no such entry');
   bytes.writeUInt8(bytes.readUInt8(at) ^ 1, at);

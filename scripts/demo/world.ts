@@ -4,7 +4,14 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { pino } from 'pino';
-import { type DevNetwork, type DevServer, firstLine, openDevNetwork, stopProcess } from '#cli/dev/network.ts';
+import {
+  type DevNetwork,
+  type DevServer,
+  firstLine,
+  LEAN_MEMORY,
+  openDevNetwork,
+  stopProcess,
+} from '#cli/dev/network.ts';
 import { systemClock } from '#core/clock.ts';
 import { parseJson } from '#schemas/json.ts';
 import { type RunningPostgres, startPostgres } from '#scripts/postgres.ts';
@@ -97,7 +104,7 @@ async function openAdapters(
         [...process.execArgv, script, 'adapter', 'serve', files[department], '--port', '0', '--json'],
         {
           cwd: join(import.meta.dirname, '../..'),
-          env: { ...process.env, ...environment },
+          env: { ...process.env, ...LEAN_MEMORY, ...environment },
           stdio: ['ignore', 'pipe', 'inherit'],
         },
       );

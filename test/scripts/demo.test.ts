@@ -1,0 +1,56 @@
+// The demonstration as a newcomer and as a machine run it: every step must do what it says, and the exit status too.
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import t from 'tap';
+import { openTranscript } from '#scripts/demo/transcript.ts';
+
+interface Step {
+  step: string;
+  ok: boolean;
+  [fact: string]: unknown;
+}
+
+function runDemo(...args: string[]): { status: number | null; steps: Map<string, Step>; output: string } {
+  const program = ['--max-semi-space-size=2', 'scripts/demo/main.ts', '--json', ...args];
+  const done = spawnSync(process.execPath, program, { encoding: 'utf8', timeout: 60_000 });
+  const lines = done.stdout.trim().split('\n');
+  const steps = new Map(lines.map((line): [string, Step] => [(JSON.parse(line) as Step).step, JSON.parse(line)]));
+  return { status: done.status, steps, output: `${done.stdout}${done.stderr}` };
+}
+
+t.test('made-up residents', async (t) => {
+  const { status, steps, output } = runDemo();
+  t.equal(status, 0, output);
+  t.ok(steps.size >= 6);
+  for (const step of steps.values()) t.ok(step.ok, `step ${step.step}`);
+  t.equal(steps.get('departments')?.['residents'], 10_000);
+  t.equal(steps.get('servers')?.ok && (steps.get('servers')?.['servers'] as string[]).length, 4);
+  t.match(steps.get('lookup'), { outcome: 'ok', answer: { receiving: true } });
+  t.match(steps.get('law'), { outcome: 'ok', rows: 3 });
+  t.match(steps.get('refused'), { code: 'ACCESS_DENIED', outcome: 'refused' });
+  t.match(steps.get('tamper'), { code: 'LOG_ENTRY_CHANGED', changed: 0, firstBadSeq: 0 });
+  const entries = (steps.get('log verify')?.['logs'] as { entries: number }[]).map((log) => log.entries);
+  t.same(entries, [6, 2, 2, 2], 'two entries an exchange and server, and no more');
+  t.ok(Number(steps.get('resources')?.['memoryMiB']) <= 800);
+});
+
+const PERSONAS = '../shared/data/personas/myinfo-v3.json';
+t.test('a file of personas', { skip: existsSync(PERSONAS) ? false : `SKIPPED: ${PERSONAS} is not here` }, async (t) => {
+  const { status, steps, output } = runDemo('--data', PERSONAS);
+  t.equal(status, 0, output);
+  t.equal(steps.get('departments')?.['residents'], 31);
+  t.match(steps.get('lookup'), { outcome: 'ok', answer: { receiving: false } });
+});
+
+t.test('a step that failed fails the run, in both forms', async (t) => {
+  for (const json of [true, false]) {
+    const written: string[] = [];
+    const tell = openTranscript(json, (text) => written.push(text));
+    tell.step('one', true, {}, ['went well']);
+    t.equal(tell.failed, false);
+    tell.step('two', false, { why: 'broken' }, ['did not']);
+    tell.step('three', true, {}, ['went well']);
+    t.equal(tell.failed, true);
+    t.match(written.join(''), /broken/);
+  }
+});
