@@ -1,0 +1,63 @@
+// `accord dev up` as a developer or a test driver uses it: one ready line, an exchange, SIGTERM.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { createInterface } from 'node:readline';
+import t from 'tap';
+import { openAccord } from '#adapters/client.ts';
+
+interface Ready {
+  ready: true;
+  instance: string;
+  consumer: { url: string; client: string };
+  service: string;
+  registry: { configuration: string; admin: string };
+  servers: { name: string; admin: string; health: string; dataDir: string }[];
+}
+
+t.test('ready, answers on every method, drains at SIGTERM and leaves nothing behind', async (t) => {
+  let release = () => {};
+  const held = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  const backend = createServer(async (request, response) => {
+    if (request.url === '/slow') await held;
+    response.setHeader('content-type', 'application/json');
+    response.end(JSON.stringify({ method: request.method, url: request.url }));
+  });
+  await new Promise<void>((resolve) => backend.listen(0, '127.0.0.1', resolve));
+  t.teardown(() => backend.close());
+  const url = `http://127.0.0.1:${(backend.address() as AddressInfo).port}`;
+  const child = spawn(process.execPath, ['cli/main.ts', 'dev', 'up', '--backend', url, '--json']);
+  const lines = createInterface({ input: child.stdout });
+  const [line] = (await once(lines, 'line')) as [string];
+  const ready = JSON.parse(line) as Ready;
+  t.match(ready, {
+    ready: true,
+    instance: 'DEV',
+    consumer: { client: 'DEV/GOV/1001/consumer' },
+    service: 'DEV/GOV/2002/provider/echo',
+  });
+  t.equal(ready.servers.length, 2);
+  for (const server of ready.servers) {
+    t.ok(existsSync(server.dataDir), 'data folder');
+    t.equal((await fetch(`${server.health}/readyz`)).status, 200, `${server.name} is ready`);
+  }
+  t.equal((await fetch(`${ready.registry.configuration}freshness.jws`)).status, 200);
+  const accord = openAccord({ url: ready.consumer.url, client: ready.consumer.client });
+  for (const method of ['GET', 'PUT', 'DELETE', 'PATCH']) {
+    const answer = await accord.lookup({ service: ready.service, method, path: '/any/where', query: { a: '1 2' } });
+    t.match(answer, { outcome: 'ok', status: 200, body: { method, url: '/any/where?a=1%202' } });
+  }
+  const slow = accord.lookup({ service: ready.service, path: '/slow' });
+  await new Promise((resolve) => backend.once('request', resolve));
+  const ended = once(child, 'exit');
+  child.kill('SIGTERM');
+  setTimeout(release, 200);
+  t.match(await slow, { outcome: 'ok' }, 'what was under way is finished');
+  await accord.close();
+  t.same(await ended, [0, null]);
+  t.notOk(existsSync(ready.servers[0]?.dataDir ?? '/'), 'throw-away keys are gone');
+});
