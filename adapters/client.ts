@@ -79,7 +79,7 @@ const checkSettlement = compile(SettlementSchema, 'SCHEMA_MISMATCH');
  * `received`: the other department has the request and no answer to it. `void`: it never ran and never will.
  * `unknown`: the other department could not be asked; ask again later.
  */
-export type Settlement = Static<typeof SettlementSchema>;
+type Settlement = Static<typeof SettlementSchema>;
 
 /** `body` is the JSON value that the department answered, or base64 text when `bodyEncoding` says so. */
 export type LookupAnswer = Static<typeof LookupAnswerSchema>;

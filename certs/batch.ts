@@ -8,7 +8,7 @@ import { AccordError } from '#schemas/problems.ts';
 import type { SignatureAlgorithm } from './algorithms.ts';
 import { type ParsedJws, parseCompact, signCompact, verifyParsed } from './jws.ts';
 
-export const BATCH_TYP = 'accord-batch+jws';
+const BATCH_TYP = 'accord-batch+jws';
 const LEAF_LABEL = Buffer.concat([Buffer.from([0]), Buffer.from('accord-statement/1'), Buffer.from([0])]);
 const NODE_LABEL = Buffer.from([1]);
 const POLICY = {

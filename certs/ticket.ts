@@ -7,7 +7,7 @@ import { AccordError } from '#schemas/problems.ts';
 import { sha256 } from './commitment.ts';
 import { decryptCompact, encryptCompact } from './jwe.ts';
 
-export const TICKET_TYP = 'accord-ticket+jwe';
+const TICKET_TYP = 'accord-ticket+jwe';
 const SECRET_BYTES = 32;
 
 export interface Ticket {

@@ -97,7 +97,7 @@ function checkRight(
 }
 
 /** `#` is a digit, `A` a letter of the Latin alphabet, everything else itself; an empty pattern takes any text. */
-export function caseNumberFits(pattern: string, caseNumber: string): boolean {
+function caseNumberFits(pattern: string, caseNumber: string): boolean {
   if (pattern === '') return caseNumber.length > 0;
   const chars = [...caseNumber];
   const marks = [...pattern];

@@ -31,7 +31,7 @@ const HeaderPair = Type.Unsafe<[string, string]>({
   minItems: 2,
   maxItems: 2,
 });
-export const Headers = Type.Array(HeaderPair, { maxItems: MAX_HEADERS });
+const Headers = Type.Array(HeaderPair, { maxItems: MAX_HEADERS });
 const BodyFacts = Type.Object(
   {
     length: Type.Integer({ minimum: 0, maximum: MAX_MESSAGE_BODY_BYTES }),

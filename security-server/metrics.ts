@@ -4,7 +4,7 @@ import type { FastifyBaseLogger } from 'fastify';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { isProblemCode } from '#schemas/problems.ts';
 
-export interface ExchangeLine {
+interface ExchangeLine {
   side: 'consumer' | 'provider';
   id: string;
   peer: string;

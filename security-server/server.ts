@@ -42,7 +42,7 @@ export interface ServerKeys {
   storageKey: Buffer;
 }
 
-export interface ServerPorts {
+interface ServerPorts {
   /** Peers, mutual TLS. */
   peer: { host: string; port: number };
   /** Information systems: mutual TLS, and plain HTTP (loopback addresses only). */

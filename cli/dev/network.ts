@@ -69,7 +69,7 @@ export interface DevNetwork {
   close(): Promise<void>;
 }
 
-export interface DevService {
+interface DevService {
   id: string;
   title: string;
   url: string;

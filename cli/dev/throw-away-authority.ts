@@ -21,7 +21,7 @@ export interface ServerIdentity {
   registration: Omit<RegisteredServer, 'code' | 'address' | 'subsystems'>;
 }
 
-export interface SystemIdentity {
+interface SystemIdentity {
   certPem: string;
   keyPem: string;
   /** SHA-256 of the certificate's DER, base64url. */

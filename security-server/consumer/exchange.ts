@@ -23,7 +23,7 @@ const MAX_ATTEMPTS = 3;
 const RETRY_DELAY_MS = 100;
 const MAX_RETRY_DELAY_MS = 2_000;
 
-export interface Evidence {
+interface Evidence {
   /** SHA-256 of the request statement, base64url. */
   requestHash: string;
   /** This server's entry of the request; of the answer, when there is one. */
@@ -32,7 +32,7 @@ export interface Evidence {
   provider: { server: string; log: { origin: string; index: number }; decisionHash: string | null } | null;
 }
 
-export type Outcome = 'ok' | 'refused' | 'not-sent' | 'provider-error' | 'unknown';
+type Outcome = 'ok' | 'refused' | 'not-sent' | 'provider-error' | 'unknown';
 
 export interface LookupResult {
   id: string;

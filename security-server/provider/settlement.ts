@@ -12,7 +12,7 @@ import type { BackendAnswer } from './backend.ts';
 import { problemAnswer } from './backend.ts';
 import type { LoggedRequest, Reply } from './exchange.ts';
 
-export const SETTLEMENT_MEDIA_TYPE = 'application/accord-answer';
+const SETTLEMENT_MEDIA_TYPE = 'application/accord-answer';
 
 /** Makes the reply to a settlement query; see the file's comment for its codes. */
 export async function settle(server: ServerParts, logged: LoggedRequest): Promise<Reply> {
