@@ -9,6 +9,7 @@ import type { RegisteredMember } from '#schemas/registrations.ts';
 import { CommandEnd, EXIT, print, runAction } from './output.ts';
 import { confirm } from './passphrase.ts';
 import { callRegistry, listRegistry, type RegistryCallOptions, withChange, withRegistry } from './registry-call.ts';
+import { registrationOfFolder } from './server-registration.ts';
 
 type ChangeOptions = RegistryCallOptions & { yes?: true };
 
@@ -69,6 +70,7 @@ export function subsystemCommand(): Command {
 }
 
 interface ServerOptions extends ChangeOptions {
+  dir?: string;
   from?: string;
   address?: string;
   authCert: string[];
@@ -81,20 +83,22 @@ interface ServerOptions extends ChangeOptions {
 export function serverCommand(): Command {
   const server = new Command('server').description('security servers');
   serverFacts(withChange(server.command('register [id]').description('register a security server')))
-    .option('--from <file>', 'registration file, as `accord server init` writes it: {id, address, …}')
+    .option('--dir <folder>', "the server's data folder: all but the subsystems is read there")
+    .option('--from <file>', 'file with the registration: {id, address, …}')
     .action(
       runAction(async (id: string | undefined, options: ServerOptions) => {
-        const given = options.from === undefined ? {} : parseJsonObject(readFileSync(options.from));
-        const body = { ...given, ...(id !== undefined && { id }), ...changedFacts(options) };
+        const given = await givenFacts(options);
+        const body = { subsystems: [], ...given, ...(id !== undefined && { id }), ...changedFacts(options) };
         print(await callRegistry(options, 'POST', '/servers', body), options);
       }),
     );
   serverFacts(withChange(server.command('renew <id>').description('add or end certificates and keys of a server')))
+    .option('--dir <folder>', "the server's data folder: its certificates and keys are read there")
     .option('--from <file>', 'file with the members to change: {encryptionKeys, …}')
     .option('--remove <hash>', 'hash of a certificate or kid of a key that ends; repeatable', collect, [])
     .action(
       runAction(async (id: string, options: ServerOptions) => {
-        const given = options.from === undefined ? {} : parseJsonObject(readFileSync(options.from));
+        const given = await givenFacts(options);
         const { id: _, log: __, ...facts } = given;
         const body = {
           ...facts,
@@ -170,6 +174,11 @@ function removal(noun: 'member' | 'subsystem' | 'server' | 'service', verb = 're
         print(await callRegistry(options, 'DELETE', `/${noun}s/${id}`), options);
       }),
     );
+}
+
+async function givenFacts({ dir, from }: ServerOptions): Promise<JsonObject> {
+  if (from !== undefined) return parseJsonObject(readFileSync(from));
+  return dir === undefined ? {} : await registrationOfFolder(dir);
 }
 
 function serverFacts(command: Command): Command {

@@ -8,6 +8,7 @@ import t from 'tap';
 import { openDevNetwork } from '#cli/dev/network.ts';
 import { checkLog, checkNode } from '#cli/doctor/folder.ts';
 import { checkFreshness } from '#cli/doctor/registration.ts';
+import { registrationOfFolder } from '#cli/server-registration.ts';
 import { systemClock } from '#core/clock.ts';
 import { CLIENT, openPair, SERVICE } from '#scripts/campaign/pair.ts';
 import { accord } from './run.ts';
@@ -71,6 +72,27 @@ t.test('a running server, and what can be wrong with it', async (t) => {
   t.match(await accord('server', 'status', '--dir', server.folder), { code: 2, stderr: /--admin URL/ });
   const status = await accord('server', 'status', '--dir', server.folder, '--admin', server.urls.admin, '--json');
   t.match(JSON.parse(status.stdout), { id: 'DEV/GOV/1001/ss1', subsystems: ['DEV/GOV/1001/consumer'] });
+
+  // What the folder says of itself without a passphrase is what was registered with one.
+  const said = await registrationOfFolder(server.folder);
+  const keyFile = join(folder, 'registry.key');
+  writeFileSync(keyFile, network.registry.apiKey, { mode: 0o600 });
+  const registry = ['--registry', network.registry.adminUrl, '--api-key-file', keyFile];
+  const registered = JSON.parse((await accord('member', 'show', member.id, '--json', ...registry)).stdout);
+  const { encryptionKeys, log, authenticationCertificates, signingCertificates } = registered.servers[0];
+  t.match(said, { id: server.id, log, authenticationCertificates, signingCertificates });
+  t.match(said['encryptionKeys'], [{ kid: encryptionKeys[0].kid, jwk: encryptionKeys[0].jwk }]);
+  const again = await accord(
+    'server',
+    'register',
+    '--dir',
+    server.folder,
+    '--subsystem',
+    server.subsystem,
+    '--dry-run',
+    ...registry,
+  );
+  t.match(again, { code: 5, stderr: /^REGISTRATION_EXISTS/ });
 
   const breaks: [name: string, breaking: (dir: string) => void, check: string, state: string, code: string][] = [
     [
