@@ -109,13 +109,18 @@ function readLookup(service: string | undefined, path: string, options: CallOpti
     method: options.method ?? (body === undefined ? 'GET' : 'POST'),
     basis,
     ...(pairs.length > 0 && { query: pairs.join('&') }),
-    ...(header.length > 0 && { headers: Object.fromEntries(header) }),
+    ...(header.length > 0 && { headers: Object.fromEntries(header.map(([name, value]) => [name, readValue(value)])) }),
     ...(body !== undefined && { body }),
     ...(contentType !== undefined && { contentType }),
     ...(purpose !== undefined && { purpose }),
     ...(userId !== undefined && { userId }),
     ...(issue !== undefined && { issue }),
   };
+}
+
+/** A header's value, or with @FILE the first line of a file that nobody else may read. */
+function readValue(value: string): string {
+  return value.startsWith('@') ? readSecretFile(value.slice(1)) : value;
 }
 
 /** JSON in the argument or in a file NAME.json; the bytes of any other file. @throws JSON_INVALID and the like */
@@ -241,7 +246,7 @@ function collectHeader(text: string, before: [string, string][] = []): [string, 
   const at = text.indexOf(':');
   if (at < 1) throw new InvalidArgumentError('Write it as name:value.');
   const value = text.slice(at + 1).trim();
-  return [...before, [text.slice(0, at), value.startsWith('@') ? readSecretFile(value.slice(1)) : value]];
+  return [...before, [text.slice(0, at), value]];
 }
 
 function usage(what: string, next: string): CommandEnd {

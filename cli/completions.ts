@@ -4,5 +4,7 @@ import tab from '@bomb.sh/tab/commander';
 import type { Command } from 'commander';
 
 export function addCompletions(program: Command): void {
+  // Commands that `tab` makes for itself take what the program has by now: without this, a wrong shell ends the process.
+  program.exitOverride().showHelpAfterError('Next: See `accord complete --help`.');
   tab(program);
 }
