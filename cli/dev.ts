@@ -1,6 +1,6 @@
 // `accord dev up`: a whole exchange on loopback in one process, with throw-away keys in a folder of its own. For people
 // who want to try Accord or to develop an information system against it; nothing here protects anything.
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command } from 'commander';
@@ -23,7 +23,7 @@ export function devCommand(): Command {
       .option('--backend <url>', 'register this backend as REST service `echo` of the provider')
       .option(
         '--dir <folder>',
-        'keep keys and logs in this empty folder (default: a temporary one, removed at the end)',
+        'an empty folder for keys and logs (default: a new temporary one; it stays, so that logs can be read)',
       ),
   ).action(runAction(up));
   return dev;
@@ -51,7 +51,6 @@ async function up(options: OutputOptions & { backend?: string; dir?: string }): 
     await stopped;
   } finally {
     await network.close();
-    if (options.dir === undefined) rmSync(folder, { recursive: true, force: true });
   }
 }
 
@@ -108,7 +107,7 @@ function show(network: DevNetwork, options: OutputOptions & { backend?: string }
     options.backend === undefined
       ? 'No service yet; start again with --backend URL.'
       : `Try: npm run -s accord -- call ${SERVICE} / --client ${client} --server ${url}`,
-    'Stop with Ctrl-C.',
+    `Stop with Ctrl-C; keys and logs stay in ${network.folder}.`,
   ];
   process.stdout.write(`${lines.join('\n')}\n`);
 }

@@ -4,9 +4,11 @@ import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import t from 'tap';
 import { openAccord } from '#adapters/client.ts';
+import { verifyLog } from '#core/log/audit.ts';
 
 interface Ready {
   ready: true;
@@ -17,7 +19,7 @@ interface Ready {
   servers: { name: string; admin: string; health: string; dataDir: string }[];
 }
 
-t.test('ready, answers on every method, drains at SIGTERM and leaves nothing behind', async (t) => {
+t.test('ready, answers on every method, drains at SIGTERM and leaves whole logs', async (t) => {
   let release = () => {};
   const held = new Promise<void>((resolve) => {
     release = resolve;
@@ -30,7 +32,8 @@ t.test('ready, answers on every method, drains at SIGTERM and leaves nothing beh
   await new Promise<void>((resolve) => backend.listen(0, '127.0.0.1', resolve));
   t.teardown(() => backend.close());
   const url = `http://127.0.0.1:${(backend.address() as AddressInfo).port}`;
-  const child = spawn(process.execPath, ['cli/main.ts', 'dev', 'up', '--backend', url, '--json']);
+  const folder = t.testdir();
+  const child = spawn(process.execPath, ['cli/main.ts', 'dev', 'up', '--backend', url, '--dir', folder, '--json']);
   const lines = createInterface({ input: child.stdout });
   const [line] = (await once(lines, 'line')) as [string];
   const ready = JSON.parse(line) as Ready;
@@ -59,5 +62,9 @@ t.test('ready, answers on every method, drains at SIGTERM and leaves nothing beh
   t.match(await slow, { outcome: 'ok' }, 'what was under way is finished');
   await accord.close();
   t.same(await ended, [0, null]);
-  t.notOk(existsSync(ready.servers[0]?.dataDir ?? '/'), 'throw-away keys are gone');
+  for (const { dataDir, name } of ready.servers) {
+    const checkpointFile = join(dataDir, 'checkpoint.txt');
+    const audit = await verifyLog({ folder: join(dataDir, 'log'), checkpointFile });
+    t.match(audit, { ok: true, entries: 10 }, `the log of ${name} stays and is whole`);
+  }
 });
