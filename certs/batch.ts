@@ -7,10 +7,10 @@ import { MAX_BATCH_PATH, MAX_BATCH_STATEMENTS, MAX_SIGNATURE_BYTES } from '#sche
 import { AccordError } from '#schemas/problems.ts';
 import type { SignatureAlgorithm } from './algorithms.ts';
 import { type ParsedJws, parseCompact, signCompact, verifyParsed } from './jws.ts';
+import { nodeHash, verifyInclusion } from './merkle.ts';
 
 const BATCH_TYP = 'accord-batch+jws';
 const LEAF_LABEL = Buffer.concat([Buffer.from([0]), Buffer.from('accord-statement/1'), Buffer.from([0])]);
-const NODE_LABEL = Buffer.from([1]);
 const POLICY = {
   algorithms: ['ES256', 'EdDSA'] as readonly SignatureAlgorithm[],
   typ: BATCH_TYP,
@@ -39,10 +39,6 @@ export interface BatchClaims {
 
 function leafHash(statement: Uint8Array): Buffer {
   return createHash('sha256').update(LEAF_LABEL).update(statement).digest();
-}
-
-function nodeHash(left: Uint8Array, right: Uint8Array): Buffer {
-  return createHash('sha256').update(NODE_LABEL).update(left).update(right).digest();
 }
 
 /** All levels of the RFC 9162 tree, leaves first. A lone last node is promoted unchanged. */
@@ -126,25 +122,8 @@ export function standsIn(
   index: number,
   path: readonly Uint8Array[],
 ): boolean {
-  if (index < 0 || index >= claims.size || path.length > MAX_BATCH_PATH) return false;
-  let hash = leafHash(statement);
-  let at = index;
-  let last = claims.size - 1;
-  for (const sibling of path) {
-    if (last === 0) return false;
-    if (at % 2 === 1 || at === last) {
-      hash = nodeHash(sibling, hash);
-      while (at % 2 === 0 && at !== 0) {
-        at >>= 1;
-        last >>= 1;
-      }
-    } else {
-      hash = nodeHash(hash, sibling);
-    }
-    at >>= 1;
-    last >>= 1;
-  }
-  return last === 0 && hash.equals(claims.root);
+  if (path.length > MAX_BATCH_PATH) return false;
+  return verifyInclusion(leafHash(statement), index, claims.size, path, claims.root);
 }
 
 /** True when the batch was signed by `key`. */

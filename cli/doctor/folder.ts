@@ -5,9 +5,9 @@ import { existsSync, readdirSync, readFileSync, statfsSync, statSync } from 'nod
 import { join } from 'node:path';
 import { readKeyHeader } from '#certs/key-file.ts';
 import { thumbprint } from '#certs/keys.ts';
+import { Frontier, leafHash } from '#certs/merkle.ts';
 import { readKeyFile } from '#core/key-store.ts';
 import { readCheckpointFile } from '#core/log/checkpoint-file.ts';
-import { Frontier, leafHash } from '#core/log/merkle.ts';
 import { openCheckpoint, parseVerifierKey } from '#core/log/signed-note.ts';
 import { openLogAuditSqlite } from '#core/log/store-sqlite.ts';
 import { AccordError } from '#schemas/problems.ts';

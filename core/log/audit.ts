@@ -4,11 +4,12 @@
 //
 // What it cannot see: records appended after the last checkpoint that were cut off cleanly (nobody had signed for them
 // yet), and what became of sealed parts, which are erasable by design and guarded by their own authenticated encryption.
+
+import { Frontier, leafHash, TILE_HEIGHT } from '#certs/merkle.ts';
 import { parseLogEntry } from '#schemas/log-entry.ts';
 import { AccordError, isAccordError, type ProblemCode } from '#schemas/problems.ts';
 import { type BatchCache, evidenceFault } from './audit-evidence.ts';
 import { readCheckpointFile } from './checkpoint-file.ts';
-import { Frontier, leafHash, TILE_HEIGHT } from './merkle.ts';
 import { type RecordEvidence, viewEvidence } from './record.ts';
 import { type Checkpoint, type NoteVerifier, openCheckpoint, parseVerifierKey } from './signed-note.ts';
 import type { LogAuditReader } from './store.ts';

@@ -3,9 +3,9 @@
 // in the file apart from it before anybody sees it; a crash between the two leaves the file one checkpoint behind.
 import type { KeyObject } from 'node:crypto';
 import { signEd25519 } from '#certs/ed25519.ts';
+import type { Frontier } from '#certs/merkle.ts';
 import type { Clock } from '#core/clock.ts';
 import { writeCheckpointFile } from './checkpoint-file.ts';
-import type { Frontier } from './merkle.ts';
 import { type Checkpoint, checkpointText, type NoteVerifier, signNote } from './signed-note.ts';
 import { type LogStore, StoreError } from './store.ts';
 

@@ -5,11 +5,11 @@
 // after any other error only a restart can tell what was kept.
 import type { KeyObject } from 'node:crypto';
 import { rawEd25519PublicKey } from '#certs/ed25519.ts';
+import { consistencyProof, type Frontier, inclusionProof, TILE_HEIGHT } from '#certs/merkle.ts';
 import type { Clock } from '#core/clock.ts';
 import { base64url } from '#schemas/base64url.ts';
 import { AccordError, type ProblemCode } from '#schemas/problems.ts';
 import { Checkpointer, type SignedCheckpoint } from './checkpointer.ts';
-import { consistencyProof, type Frontier, inclusionProof, TILE_HEIGHT } from './merkle.ts';
 import { type DraftRecord, draftRecord, type NewRecord, type RecordView } from './record.ts';
 import { MS_PER_DAY, type RecordKeys } from './record-keys.ts';
 import { openRecordKeysSqlite } from './record-keys-sqlite.ts';

@@ -2,10 +2,10 @@
 // The members were verified or made by the server itself; a member out of bounds is a programmer's mistake (TypeError),
 // save what LOG_ENTRY_MALFORMED in `encodeLogEntry` stops.
 import { sha256 } from '#certs/commitment.ts';
+import { HASH_BYTES, leafHash } from '#certs/merkle.ts';
 import { base64url, fromBase64url } from '#schemas/base64url.ts';
 import { MAX_BATCH_PATH, MAX_BATCH_STATEMENTS, MAX_SIGNATURE_BYTES, MAX_STATEMENT_BYTES } from '#schemas/limits.ts';
 import { type EntryKind, encodeLogEntry, type LogEntry } from '#schemas/log-entry.ts';
-import { HASH_BYTES, leafHash } from './merkle.ts';
 import type { SealedParts } from './sealed-record.ts';
 import type { StoredEvidence, StoredRecord } from './store.ts';
 

@@ -2,8 +2,8 @@
 // (signature type 0x01) only. Notes and verifier keys read here may come from anyone: witnesses, peers, a disk.
 import { createHash } from 'node:crypto';
 import { ED25519_KEY_BYTES, ED25519_SIGNATURE_BYTES, verifyEd25519 } from '#certs/ed25519.ts';
+import { HASH_BYTES } from '#certs/merkle.ts';
 import { AccordError } from '#schemas/problems.ts';
-import { HASH_BYTES } from './merkle.ts';
 
 const ED25519_TYPE = 0x01;
 const MAX_NOTE_BYTES = 64 * 1024;

@@ -3,10 +3,10 @@
 // tiles far behind that checkpoint are taken as stored (their root is what the checkpoint signed); the entries of the
 // last tiles before it and everything after it are hashed again. The whole-log audit hashes everything.
 
+import { Frontier, leafHash, TILE_HEIGHT, TILE_WIDTH } from '#certs/merkle.ts';
 import { parseLogEntry } from '#schemas/log-entry.ts';
 import { AccordError } from '#schemas/problems.ts';
 import { readCheckpointFile } from './checkpoint-file.ts';
-import { Frontier, leafHash, TILE_HEIGHT, TILE_WIDTH } from './merkle.ts';
 import { type Checkpoint, formatVerifierKey, type NoteVerifier, openCheckpoint } from './signed-note.ts';
 import type { LogReader, LogStore } from './store.ts';
 

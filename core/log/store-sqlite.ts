@@ -5,8 +5,8 @@
 import { closeSync, existsSync, mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
+import { foldHashes, TILE_HEIGHT } from '#certs/merkle.ts';
 import { AccordError, type ProblemCode } from '#schemas/problems.ts';
-import { foldHashes, TILE_HEIGHT } from './merkle.ts';
 import { APPLICATION_ID, createTables, FORMAT_VERSION } from './schema-sqlite.ts';
 import {
   type LogAuditReader,

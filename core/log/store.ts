@@ -10,7 +10,7 @@
 //   Kind `failed` means: nobody knows what was kept. The writer must stop; only a restart, which reads back what the
 //   disk really holds, tells. A record so kept but never acknowledged is allowed, the reverse is not.
 // - Reading gives back the stored bytes exactly.
-import type { SubtreeReader } from './merkle.ts';
+import type { SubtreeReader } from '#certs/merkle.ts';
 
 export class StoreError extends Error {
   readonly kind: 'full' | 'busy' | 'failed';

@@ -6,9 +6,9 @@ import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import t, { type Test } from 'tap';
+import { leafHash } from '#certs/merkle.ts';
 import { acceptStoredCheckpoint } from '#core/log/accept-checkpoint.ts';
 import { verifyLog } from '#core/log/audit.ts';
-import { leafHash } from '#core/log/merkle.ts';
 import { type MessageLogOptions, type NewRecord, openMessageLog } from '#core/log/message-log.ts';
 import { dataDir, logFixture, requestRecords, responseRecord } from './log-fixture.ts';
 

@@ -13,7 +13,7 @@ import {
   type SubtreeReader,
   verifyConsistency,
   verifyInclusion,
-} from '#core/log/merkle.ts';
+} from '#certs/merkle.ts';
 
 // The test tree of the Certificate Transparency project.
 const LEAVES = ['', '00', '10', '2021', '3031', '40414243', '5051525354555657', '606162636465666768696a6b6c6d6e6f'].map(
