@@ -1,9 +1,9 @@
 // What every `accord` command prints and how it ends: rows as a table, JSON or YAML on standard output; errors, with what
 // to do next, on standard error; exit codes that scripts may rely on. One table says which code of PROBLEMS is which
 // exit code.
+import { createRequire } from 'node:module';
 import Table from 'cli-table3';
 import { type Command, Option } from 'commander';
-import { stringify } from 'yaml';
 import { type AccordError, isAccordError, PROBLEMS, type ProblemCode } from '#schemas/problems.ts';
 
 export const EXIT = {
@@ -43,8 +43,14 @@ export function outputFormat(options: OutputOptions): OutputFormat {
 export function print(value: unknown, options: OutputOptions, columns?: readonly string[]): void {
   const format = outputFormat(options);
   if (format === 'json') process.stdout.write(`${JSON.stringify(value)}\n`);
-  else if (format === 'yaml') process.stdout.write(stringify(value));
+  else if (format === 'yaml') process.stdout.write(yamlOf(value));
   else process.stdout.write(`${table(value, columns)}\n`);
+}
+
+/** The library is loaded when it is asked for: it takes as long as a whole small command. */
+function yamlOf(value: unknown): string {
+  const { stringify } = createRequire(import.meta.url)('yaml') as typeof import('yaml');
+  return stringify(value);
 }
 
 function table(value: unknown, columns?: readonly string[]): string {
@@ -61,9 +67,14 @@ function table(value: unknown, columns?: readonly string[]): string {
   return drawn.toString();
 }
 
+/** Tables are for people: a line longer than a screen is cut; JSON and YAML print all of it. */
+const MAX_CELL = 110;
+
 function cell(value: unknown): string {
   if (value === undefined || value === null) return '';
-  return typeof value === 'object' ? JSON.stringify(value) : String(value);
+  const text = typeof value === 'object' ? JSON.stringify(value) : String(value);
+  const lines = text.split('\n').map((line) => (line.length > MAX_CELL ? `${line.slice(0, MAX_CELL - 1)}…` : line));
+  return lines.join('\n');
 }
 
 /** An end of a command that was found without an error being thrown (e.g. `valid: false`). */
