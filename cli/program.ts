@@ -20,6 +20,11 @@ export const NOUNS: readonly Noun[] = [
     load: async () => (await import('./ca.ts')).caCommand(),
   },
   {
+    name: 'registry',
+    description: 'the central registry: run it, authorities it trusts, API keys, what administrators did',
+    load: async () => (await import('./registry-admin.ts')).registryCommand(),
+  },
+  {
     name: 'member',
     description: 'members of the instance, in the registry',
     load: async () => (await import('./registry.ts')).memberCommand(),

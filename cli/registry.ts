@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { pemCertificates } from '#certs/pem.ts';
 import { base64url } from '#schemas/base64url.ts';
-import { isJsonObject, type JsonObject, parseJson, parseJsonObject } from '#schemas/json.ts';
+import { isJsonObject, type JsonObject, type JsonValue, parseJson, parseJsonObject } from '#schemas/json.ts';
 import type { RegisteredMember } from '#schemas/registrations.ts';
 import { CommandEnd, EXIT, print, runAction } from './output.ts';
 import { confirm } from './passphrase.ts';
@@ -99,7 +99,7 @@ export function serverCommand(): Command {
     .action(
       runAction(async (id: string, options: ServerOptions) => {
         const given = await givenFacts(options);
-        const { id: _, log: __, ...facts } = given;
+        const { id: _, log: __, ...facts } = options.dir === undefined ? given : await newFacts(id, given, options);
         const body = {
           ...facts,
           ...changedFacts(options),
@@ -174,6 +174,18 @@ function removal(noun: 'member' | 'subsystem' | 'server' | 'service', verb = 're
         print(await callRegistry(options, 'DELETE', `/${noun}s/${id}`), options);
       }),
     );
+}
+
+/** What of a data folder's facts the registry does not have yet: it refuses to register a thing twice. */
+async function newFacts(id: string, given: JsonObject, options: ServerOptions): Promise<JsonObject> {
+  const registered = await callRegistry(options, 'GET', `/servers/${id}`);
+  const known = JSON.stringify(registered);
+  const isNew = (one: JsonValue) => !known.includes(String(isJsonObject(one) ? one['kid'] : one));
+  const lists = Object.entries(given).flatMap(([name, value]): [string, JsonValue][] =>
+    Array.isArray(value) ? [[name, value.filter(isNew)]] : [],
+  );
+  const changed = lists.filter(([, value]) => (value as JsonValue[]).length > 0);
+  return { address: given['address'] ?? '', ...Object.fromEntries(changed) };
 }
 
 async function givenFacts({ dir, from }: ServerOptions): Promise<JsonObject> {

@@ -9,7 +9,7 @@ import { readAnchor } from '#core/configuration/anchor.ts';
 import { serverId } from '#schemas/identifiers.ts';
 import { AccordError } from '#schemas/problems.ts';
 import { FILES, initServerFolder } from '#security-server/data-folder.ts';
-import { OVERRIDES, resolveSettings } from '#security-server/settings.ts';
+import { DEFAULT_SETTINGS, OVERRIDES, resolveSettings } from '#security-server/settings.ts';
 import { startServer } from '#security-server/start.ts';
 import { type OutputOptions, outputFormat, print, runAction, withOutput } from './output.ts';
 import { type PassphraseOptions, passphraseOption, readPassphrase } from './passphrase.ts';
@@ -48,7 +48,7 @@ async function init(options: InitFlags): Promise<void> {
   const passphrase = await readPassphrase(options, PASSPHRASE_VARIABLE, { prompt: 'New passphrase: ', twice: true });
   await initServerFolder({
     folder: options.dir,
-    settings: { id, address: address.origin, host: options.host },
+    settings: { id, address: address.origin, host: options.host, ...portOf(address) },
     anchorText,
     passphrase,
     nowMs: systemClock.nowMs(),
@@ -66,6 +66,12 @@ async function init(options: InitFlags): Promise<void> {
       .map((request, at) => `  ${request}  →  ${certificates[at]}`)
       .join('\n')}\n`,
   );
+}
+
+/** The port of the address is the one to listen on, unless it is the default; behind a gateway, change it in the file. */
+function portOf({ port }: URL): { ports?: typeof DEFAULT_SETTINGS.ports } {
+  if (port === '' || Number(port) === DEFAULT_SETTINGS.ports.peer) return {};
+  return { ports: { ...DEFAULT_SETTINGS.ports, peer: Number(port) } };
 }
 
 export function serverStartCommand(): Command {
