@@ -220,7 +220,8 @@ function told(error: AccordClientError, options: CallOptions): Error {
     });
   }
   const what = [title || detail, ...(title && detail && detail !== title ? [`(${detail})`] : [])].join(' ');
-  const id = typeof problem?.['id'] === 'string' ? `\nId: ${problem['id']}` : '';
+  const known = problem?.['id'] ?? problem?.['instance'];
+  const id = typeof known === 'string' ? `\nId: ${known.replace('urn:uuid:', '')}` : '';
   return new CommandEnd(exitOf(outcome), `${code}: ${what || outcome}${id}\nNext: ${next}`);
 }
 
