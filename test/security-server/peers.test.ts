@@ -109,12 +109,20 @@ t.test('certificates: foreign, expired, distrusted, not chaining', async (t) => 
   // TLS: whoever is not registered gets one answer that says nothing, and does not get as far as a message.
   const client = openClient();
   t.teardown(() => client.close());
-  const link = openHttp1Link(client, () => foreign.keys.authentication, () => true);
+  const link = openHttp1Link(
+    client,
+    () => foreign.keys.authentication,
+    () => true,
+  );
   const peer = pair.configuration.entries.get(PROVIDER) as ServerEntry;
   const delivery = await link.send(peer, (await genuineRequest(pair)).frame, 5_000);
   t.match(delivery, { state: 'unknown', detail: '403 PEER_UNKNOWN' });
   // The other way round: a provider that shows another certificate hears nothing.
-  const doubting = openHttp1Link(client, () => pair.identities.consumer.keys.authentication, () => false);
+  const doubting = openHttp1Link(
+    client,
+    () => pair.identities.consumer.keys.authentication,
+    () => false,
+  );
   t.match(await doubting.send(peer, Buffer.from('x'), 5_000), { state: 'not-sent', code: 'PROVIDER_UNREACHABLE' });
 });
 
@@ -130,22 +138,25 @@ t.test('distrust closes live links within a second and stops what is under way',
   });
   await new Promise((resolve) => setTimeout(resolve, 50));
   t.equal(socket.destroyed, false);
-  // A lookup is at the provider's backend when the provider loses its registration: its answer is not believed.
-  let release = () => {};
-  pair.backend.answer = (_request, _body, response) => {
-    release = () => response.end('late');
-  };
-  const asked = post(pair, '/lookups', ASK);
-  while (pair.backend.seen.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
-  const closed = new Promise((resolve) => socket.on('error', () => {}).once('close', resolve));
-  const startedMs = performance.now();
+  // The provider loses its registration while its answer is on its way: the answer is not believed.
+  const { parts } = pair.consumer;
+  const { link } = parts;
   const provider = pair.configuration.entries.get(PROVIDER) as ServerEntry;
-  pair.configuration.entries.delete(PROVIDER);
-  release();
-  const { json, status } = await asked;
+  parts.link = {
+    close: () => link.close(),
+    send: async (...given) => {
+      const delivery = await link.send(...given);
+      pair.configuration.entries.delete(PROVIDER);
+      return delivery;
+    },
+  };
+  const { json, status } = await post(pair, '/lookups', ASK);
   t.match({ ...json, http: status }, { outcome: 'unknown', http: 504, detail: 'PEER_UNKNOWN' });
   t.equal(kinds(pair.consumer, json.id), 'request-sent', 'no answer was logged');
+  parts.link = link;
   pair.configuration.entries.set(PROVIDER, provider);
+  const closed = new Promise((resolve) => socket.on('error', () => {}).once('close', resolve));
+  const startedMs = performance.now();
   pair.configuration.distrusted.add(CONSUMER);
   pair.configuration.changed();
   await closed;
