@@ -66,6 +66,22 @@ export type CrlStatus =
   | { status: 'unknown'; code: CrlCode; detail: string };
 
 /**
+ * The times a list names, in milliseconds since the epoch; undefined when it cannot be read. They are the list's own
+ * word: only `checkCrl` tells whether the issuer signed it.
+ */
+export function readCrlTimes(crl: Uint8Array): { thisUpdateMs: number; nextUpdateMs: number } | undefined {
+  if (crl.length > MAX_CRL_BYTES) return undefined;
+  try {
+    const inner = new DerReader(readOuter(Buffer.from(crl)).tbs.body);
+    for (const _ of ['version', 'signature algorithm', 'issuer']) inner.next();
+    return { thisUpdateMs: readTime(inner.next()) * 1000, nextUpdateMs: readTime(inner.next()) * 1000 };
+  } catch (error) {
+    if (isAccordError(error, 'DER_INVALID')) return undefined;
+    throw error;
+  }
+}
+
+/**
  * What `crl` says about one certificate of `issuer`. Nothing that is in the bytes makes it throw.
  * @throws TypeError when the serial is not hexadecimal or the time is no time
  */

@@ -25,7 +25,8 @@ export const MAX_PEER_MESSAGE_BYTES = MAX_MESSAGE_BODY_BYTES + MAX_CONTEXT_BYTES
 export const SEAL_RECORD_BYTES = 64 * 1024;
 /** A ticket is used, and accepted, this long. */
 export const TICKET_LIFETIME_MS = 10 * 60_000;
-export const MAX_OPEN_TICKETS = 10_000;
+/** Opened tickets remembered of one peer; a sending process makes one in ten minutes. */
+export const MAX_OPEN_TICKETS_PER_PEER = 64;
 /** A statement's `at` may differ this much from the receiver's clock; a claim is kept for twice that. */
 export const CLOCK_WINDOW_MS = 5 * 60_000;
 export const REPLAY_WINDOW_MS = 2 * CLOCK_WINDOW_MS;
@@ -35,9 +36,21 @@ export const MAX_DEADLINE_MS = 120_000;
 /** Requests that are being worked on at once; one more is refused with 503 before its body is read. */
 export const MAX_EXCHANGES_IN_FLIGHT = 512;
 export const MAX_CONNECTIONS = 2_048;
+/** Connections of one certificate; a sending process of ours opens at most 64. */
+export const MAX_CONNECTIONS_PER_PEER = 256;
 /** Share of the in-flight budget that one peer, or one service's backend, may take. */
 export const MAX_IN_FLIGHT_PER_PEER = 256;
 export const MAX_IN_FLIGHT_PER_SERVICE = 256;
+/** Share of this server's own part that one information system may take. */
+export const MAX_IN_FLIGHT_PER_SYSTEM = 128;
+/** Header fields of one HTTP request; Node would drop those above its own limit without a word. */
+export const MAX_HTTP_HEADERS = 100;
+/** Distinct codes of unverified messages that one summary names; the rest is counted as one. */
+export const MAX_SUMMARY_CODES = 32;
+/** Encryption keys live at most this long (DESIGN: what is signed and sealed). */
+export const ENCRYPTION_KEY_LIFETIME_MS = 30 * 86_400_000;
+/** Certificates of one use, and encryption keys, that one server registers. */
+export const MAX_REGISTERED_KEYS = 4;
 /** JSON documents from outside. */
 export const MAX_JSON_BYTES = 1024 * 1024;
 export const MAX_JSON_DEPTH = 32;

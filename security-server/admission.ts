@@ -1,11 +1,19 @@
 // Admission before work (DESIGN: limits and promises): a budget for the whole server, a share of it for each peer and
 // each service. Who asks for more is refused at once with 503 and Retry-After, before its body is read. Nothing queues.
-import { MAX_EXCHANGES_IN_FLIGHT, MAX_IN_FLIGHT_PER_PEER, MAX_IN_FLIGHT_PER_SERVICE } from '#schemas/limits.ts';
+import {
+  MAX_EXCHANGES_IN_FLIGHT,
+  MAX_IN_FLIGHT_PER_PEER,
+  MAX_IN_FLIGHT_PER_SERVICE,
+  MAX_IN_FLIGHT_PER_SYSTEM,
+} from '#schemas/limits.ts';
 import { AccordError } from '#schemas/problems.ts';
 
 export interface Admission {
-  /** Takes one place for a sender, or for a service's backend; call the result once to give it back. @throws SERVER_BUSY */
-  enter(kind: 'sender' | 'service', name: string): () => void;
+  /**
+   * Takes one place for a sender, for one information system within its server's share, or for a service's backend; call
+   * the result once to give it back. @throws SERVER_BUSY
+   */
+  enter(kind: 'sender' | 'system' | 'service', name: string): () => void;
   /** From now on nothing enters. */
   stop(): void;
   readonly inFlight: number;
@@ -15,12 +23,16 @@ export interface Admission {
 
 export function openAdmission(): Admission {
   const taken = new Map<string, number>();
-  const limits = { sender: MAX_IN_FLIGHT_PER_PEER, service: MAX_IN_FLIGHT_PER_SERVICE };
+  const limits = {
+    sender: MAX_IN_FLIGHT_PER_PEER,
+    system: MAX_IN_FLIGHT_PER_SYSTEM,
+    service: MAX_IN_FLIGHT_PER_SERVICE,
+  };
   let total = 0;
   let stopped = false;
   let waiting: (() => void)[] = [];
 
-  function enter(kind: 'sender' | 'service', name: string): () => void {
+  function enter(kind: keyof typeof limits, name: string): () => void {
     if (stopped && kind === 'sender') throw new AccordError('SERVER_STOPPING');
     const key = `${kind} ${name}`;
     const mine = taken.get(key) ?? 0;

@@ -6,22 +6,16 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Static, Type } from '@sinclair/typebox';
 import { createCsr } from '#certs/csr.ts';
-import { rawEd25519PublicKey } from '#certs/ed25519.ts';
-import { type KeyFileCost, type KeyUse, openKey, sealKey } from '#certs/key-file.ts';
-import { exportPublicJwk, generateKeys, type KeyKind, thumbprint } from '#certs/keys.ts';
-import { pemCertificates } from '#certs/pem.ts';
-import { storageKeyOf } from '#certs/storage-key.ts';
-import { listKeyFiles, readKeyFile, writeKeyFile } from '#core/key-store.ts';
+import { type KeyFileCost, type KeyUse, sealKey } from '#certs/key-file.ts';
+import { generateKeys, type KeyKind } from '#certs/keys.ts';
+import { writeKeyFile } from '#core/key-store.ts';
 import { base64url } from '#schemas/base64url.ts';
 import { parseJson } from '#schemas/json.ts';
 import { AccordError } from '#schemas/problems.ts';
-import { type EncryptionKey, type RegisteredServer, Sha256 } from '#schemas/registrations.ts';
+import { Sha256 } from '#schemas/registrations.ts';
 import { compile } from '#schemas/validate.ts';
-import { logOrigin, type ServerKeys } from './server.ts';
 import type { Settings } from './settings.ts';
 
-/** Encryption keys live at most this long; then their private parts are destroyed. */
-const ENCRYPTION_KEY_LIFETIME_MS = 30 * 86_400_000;
 const ADMIN_KEY_BYTES = 32;
 
 const AdminKeys = Type.Array(
@@ -111,54 +105,7 @@ export async function initServerFolder(options: InitOptions): Promise<{ requests
   return { requests };
 }
 
-/** Opens all keys of a folder. @throws KEY_FILE_*, CERTIFICATE_MISSING */
-export async function openServerKeys(folder: string, passphrase: string): Promise<ServerKeys> {
-  const keys = join(folder, FILES.keys);
-  const open = async (name: string) => (await openKey(await readKeyFile(keys, name), passphrase)).privateKey;
-  const encryption = new Map<string, KeyObject>();
-  for (const name of await listKeyFiles(keys)) {
-    if (!name.startsWith('encryption-')) continue;
-    const key = await open(name);
-    encryption.set(thumbprint(key), key);
-  }
-  return {
-    authentication: { certPem: readCertificate(folder, 'authentication'), key: await open('authentication') },
-    signing: { certPem: readCertificate(folder, 'signing'), key: await open('signing') },
-    encryption,
-    checkpoint: await open('checkpoint'),
-    storageKey: storageKeyOf(await open('storage')),
-  };
-}
-
-function readCertificate(folder: string, name: string): string {
-  const file = join(folder, FILES.certificates, `${name}.pem`);
-  if (!existsSync(file)) throw new AccordError('CERTIFICATE_MISSING', file);
-  return readFileSync(file, 'utf8');
-}
-
 /** @throws SETTINGS_INVALID */
 export function readAdminKeys(folder: string): AdminKeys {
   return checkAdminKeys(parseJson(readFileSync(join(folder, FILES.adminKeys))));
-}
-
-/**
- * What the registry is told of this server, from its keys' public parts.
- * @param createdAtMs when the encryption keys were made, by kid
- */
-export function registrationOf(
-  id: string,
-  keys: ServerKeys,
-  nowMs: number,
-): Omit<RegisteredServer, 'code' | 'address' | 'subsystems'> {
-  const leaf = (pem: string) => base64url(pemCertificates(pem)[0] as Buffer);
-  return {
-    authenticationCertificates: [leaf(keys.authentication.certPem)],
-    signingCertificates: [leaf(keys.signing.certPem)],
-    encryptionKeys: [...keys.encryption].map(([kid, key]) => ({
-      kid,
-      jwk: exportPublicJwk(key) as EncryptionKey['jwk'],
-      notAfterMs: nowMs + ENCRYPTION_KEY_LIFETIME_MS,
-    })),
-    log: { origin: logOrigin(id), key: base64url(rawEd25519PublicKey(keys.checkpoint)) },
-  };
 }

@@ -1,12 +1,11 @@
 // Health and metrics, on a port of its own that listens on loopback by default. `/readyz` probes for real: it signs with
 // the signing key, asks the log whether it can write, looks at the age of the configuration and at the clock.
-import { X509Certificate } from 'node:crypto';
 import type { FastifyInstance } from 'fastify';
 import { keysMatch } from '#certs/key-match.ts';
+import { publicKeyOf } from '#certs/keys.ts';
 import { openServer } from '#core/http/server-frame.ts';
 import { CLOCK_WINDOW_MS } from '#schemas/limits.ts';
 import { AccordError, isAccordError } from '#schemas/problems.ts';
-import type { ServerKeys } from './server.ts';
 import type { ServerParts } from './server-parts.ts';
 
 export interface Probe {
@@ -23,7 +22,7 @@ export interface Probe {
 const PROBE_BYTES = Buffer.from('accord-probe/1');
 
 /** Looks at everything an exchange needs. Synchronous and cheap enough to run on every request to `/readyz`. */
-export function probe(server: ServerParts, keys: ServerKeys): Probe {
+export function probe(server: ServerParts): Probe {
   const checks: Probe['checks'] = [];
   const check = (name: Probe['checks'][number]['name'], look: () => string) => {
     try {
@@ -34,7 +33,7 @@ export function probe(server: ServerParts, keys: ServerKeys): Probe {
     }
   };
   const nowMs = server.clock.nowMs();
-  check('key', () => checkKeys(keys, nowMs));
+  check('key', () => checkKeys(server, nowMs));
   check('configuration', () => {
     const freshness = server.configuration.freshness();
     const { version } = server.configuration.current();
@@ -62,25 +61,24 @@ export function probe(server: ServerParts, keys: ServerKeys): Probe {
   return { ok: checks.every((one) => one.ok), checks };
 }
 
-function checkKeys(keys: ServerKeys, nowMs: number): string {
-  const signing = new X509Certificate(keys.signing.certPem);
-  if (!keysMatch(keys.signing.key, signing.publicKey, PROBE_BYTES)) {
-    throw new AccordError('KEY_UNUSABLE', 'the signing key does not fit its certificate');
+function checkKeys({ keys }: ServerParts, nowMs: number): string {
+  const { key } = keys.signing();
+  if (!keysMatch(key, publicKeyOf(key), PROBE_BYTES)) throw new AccordError('KEY_UNUSABLE', 'the signing key');
+  const { authentication, signing, encryption } = keys.held();
+  const [tls, sign] = [authentication, signing].map((held) => held.find(({ inUse }) => inUse));
+  if (tls === undefined || sign === undefined || !tls.registered) {
+    throw new AccordError('CERTIFICATE_NOT_REGISTERED', 'the TLS certificate of this server');
   }
-  for (const certificate of [signing, new X509Certificate(keys.authentication.certPem)]) {
-    if (nowMs > Date.parse(certificate.validTo)) {
-      throw new AccordError('CERTIFICATE_INVALID', `expired ${certificate.validTo}`);
-    }
-  }
-  if (keys.encryption.size === 0) throw new AccordError('KEY_UNUSABLE', 'no encryption key');
-  return `signing certificate until ${signing.validTo}`;
+  if (nowMs >= tls.notAfterMs) throw new AccordError('CERTIFICATE_INVALID', 'the TLS certificate has expired');
+  if (encryption.length === 0) throw new AccordError('KEY_UNUSABLE', 'no encryption key');
+  return `signing until ${new Date(sign.notAfterMs).toISOString()}`;
 }
 
-export function openHealthPort(server: ServerParts, keys: ServerKeys): FastifyInstance {
+export function openHealthPort(server: ServerParts): FastifyInstance {
   const app = openServer({ name: 'health', logger: server.logger, bodyLimit: 1024 });
   app.get('/livez', async () => ({ status: 'ok' }));
   app.get('/readyz', async (_request, reply) => {
-    const result = probe(server, keys);
+    const result = probe(server);
     return reply.code(result.ok ? 200 : 503).send(result);
   });
   app.get('/metrics', async (_request, reply) => {

@@ -23,6 +23,8 @@ export interface Metrics {
   exchange(line: ExchangeLine): void;
   /** A peer message refused before its signature was verified, by code. */
   unverified(code: string): void;
+  /** Gives counts back that could not be written. */
+  giveBackUnverified(code: string, count: number): void;
   /** Counts since the last call, for the periodic summary entry in the log. */
   takeUnverified(): Record<string, number>;
 }
@@ -91,6 +93,9 @@ export function openMetrics(gauges: Gauges, logger: FastifyBaseLogger): Metrics 
     unverified(code) {
       rejected.inc({ code });
       pending[code] = (pending[code] ?? 0) + 1;
+    },
+    giveBackUnverified(code, count) {
+      pending[code] = (pending[code] ?? 0) + count;
     },
     takeUnverified() {
       const taken = pending;

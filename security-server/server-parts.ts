@@ -11,8 +11,10 @@ import type { Admission } from './admission.ts';
 import type { Channels } from './envelope/channels.ts';
 import type { StatementSigner } from './envelope/signer.ts';
 import type { Verifier } from './envelope/verify.ts';
+import type { KeyRing } from './key-ring.ts';
 import type { Metrics } from './metrics.ts';
 import type { PeerLink } from './peer/link.ts';
+import type { PeerByCertificate } from './peer/registered-peer.ts';
 import type { ServerState } from './state.ts';
 
 export interface ServerParts {
@@ -21,10 +23,12 @@ export interface ServerParts {
   configuration: ConfigurationSource;
   log: MessageLog;
   state: ServerState;
+  keys: KeyRing;
   channels: Channels;
   signer: StatementSigner;
   verifier: Verifier;
   link: PeerLink;
+  peerByCertificate: PeerByCertificate;
   /** For the provider's own backends. */
   backends: BoundedClient;
   admission: Admission;

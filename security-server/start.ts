@@ -8,7 +8,8 @@ import { readAnchor } from '#core/configuration/anchor.ts';
 import { openConfigurationClient } from '#core/configuration/client.ts';
 import { fetchOverHttp } from '#core/configuration/fetch.ts';
 import { openClient } from '#core/http/client.ts';
-import { FILES, openServerKeys, readAdminKeys } from './data-folder.ts';
+import { FILES, readAdminKeys } from './data-folder.ts';
+import { folderKeySource } from './folder-keys.ts';
 import { foldersOf, openSecurityServer, type SecurityServer } from './server.ts';
 import type { Settings } from './settings.ts';
 
@@ -28,7 +29,10 @@ export async function startServer({
   clock,
   logger,
 }: StartOptions): Promise<SecurityServer> {
-  const keys = await openServerKeys(folder, passphrase);
+  const keySource = folderKeySource(folder, passphrase);
+  const ended = await keySource.destroyEnded(clock.nowMs());
+  if (ended.length > 0) logger.info({ ended }, 'private encryption keys were destroyed');
+  const keys = await keySource.open();
   const anchor = readAnchor(readFileSync(join(folder, FILES.anchor)));
   const http = openClient();
   const configuration = await openConfigurationClient({
@@ -51,6 +55,8 @@ export async function startServer({
       id: settings.id,
       folder,
       keys,
+      keySource,
+      crlGraceMs: settings.configurationMaxStaleMs,
       configuration,
       ports: {
         peer: { host, port: ports.peer },

@@ -13,7 +13,8 @@ import { type BoundedClient, openClient } from '#core/http/client.ts';
 import { base64url } from '#schemas/base64url.ts';
 import { parseJson } from '#schemas/json.ts';
 import { AccordError } from '#schemas/problems.ts';
-import { FILES, initServerFolder, openServerKeys, registrationOf } from '#security-server/data-folder.ts';
+import { FILES, initServerFolder } from '#security-server/data-folder.ts';
+import { readRegistration } from '#security-server/folder-keys.ts';
 import { resolveSettings } from '#security-server/settings.ts';
 import { startServer } from '#security-server/start.ts';
 import { openThrowAwayAuthority, type ThrowAwayAuthority } from './throw-away-authority.ts';
@@ -162,8 +163,7 @@ async function addMember(context: Context, member: DevMember): Promise<DevServer
   const started = context.processes ? await startProcess(context, folder) : await startHere(context, folder);
   await registry.call('POST', '/members', { id: member.id, name: member.name });
   await registry.call('POST', '/subsystems', { id: subsystem, name: member.name });
-  const keys = await openServerKeys(folder, passphrase);
-  const registration = registrationOf(id, keys, clock.nowMs());
+  const registration = await readRegistration(folder, id, clock.nowMs());
   await registry.call('POST', '/servers', { id, address: started.urls.peer, subsystems: [subsystem], ...registration });
   const adminKey = readFileSync(join(folder, FILES.adminKey), 'utf8').trim();
   const call: DevServer['call'] = (method, path, body) =>

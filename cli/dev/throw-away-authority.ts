@@ -10,7 +10,8 @@ import type { HolderProfileName } from '#certs/profiles.ts';
 import type { Clock } from '#core/clock.ts';
 import { base64url } from '#schemas/base64url.ts';
 import type { EncryptionKey, RegisteredServer } from '#schemas/registrations.ts';
-import { logOrigin, type ServerKeys } from '#security-server/server.ts';
+import type { ServerKeys } from '#security-server/key-ring.ts';
+import { logOrigin } from '#security-server/log-origin.ts';
 
 const DAY_MS = 86_400_000;
 const ENCRYPTION_KEY_DAYS = 30;

@@ -3,12 +3,14 @@
 // CA:TRUE client leaves and certificates minted below a leaf, and a chain cannot say that a certificate was withdrawn a
 // minute ago. OpenSSL still proves that the peer holds the private key (CertificateVerify, RFC 8446 4.4.3).
 //
-// Whoever reaches the port controls the certificate and the moment; nothing but its SHA-256 is used from it.
+// Whoever reaches the port controls the certificate and the moment; nothing but its SHA-256 and its validity is used
+// from it, and the validity only by a pin owner who registered that very hash.
 import { constants, type KeyObject } from 'node:crypto';
 import type { Server as HttpsServer, ServerOptions as HttpsServerOptions } from 'node:https';
 import { createSecureContext, type TLSSocket } from 'node:tls';
 import type { FastifyPluginCallback, FastifyReply, FastifyRequest } from 'fastify';
 import { certificateHash } from '#certs/x509-read.ts';
+import { MAX_CONNECTIONS_PER_PEER } from '#schemas/limits.ts';
 import { AccordError, PROBLEMS } from '#schemas/problems.ts';
 import type { ClientTls } from './connect.ts';
 
@@ -34,7 +36,15 @@ export interface MtlsOptions {
    * The pin owner's answer for the certificate with this base64url SHA-256, asked on every request; undefined refuses.
    * It is also the pin owner who refuses expired, revoked and distrusted certificates.
    */
-  pin(hash: string): object | undefined;
+  pin(hash: string, validity: CertificateValidity): object | undefined;
+  /** Live connections of one certificate; one more is closed before it said anything. */
+  maxConnectionsPerPeer?: number;
+}
+
+/** What the certificate itself says, milliseconds since the epoch; NaN where it says no time. */
+export interface CertificateValidity {
+  notBeforeMs: number;
+  notAfterMs: number;
 }
 
 /** A PEM chain, leaf first, and its private key; give `key` or `keyPem`. */
@@ -42,6 +52,8 @@ export type TlsIdentity = { certPem: string } & ({ key: KeyObject } | { keyPem: 
 
 /** A connection with an unknown certificate gets one answer, and this long to ask for it. */
 const UNKNOWN_PEER_MS = 2_000;
+/** Unknown connections that may wait for that answer at once; one more is closed without it. */
+const MAX_UNKNOWN_CONNECTIONS = 256;
 
 // draft-ietf-tls-ecdhe-mlkem: recorded traffic stays closed to a later quantum computer.
 const HYBRID_GROUPS = 'X25519MLKEM768:X25519:P-256';
@@ -74,20 +86,30 @@ export function tlsClientOptions(identity: TlsIdentity, pinned: (hash: string) =
 }
 
 /** Register it on the root instance before any other hook, so that nothing runs for an unknown peer. */
-export const mtls: FastifyPluginCallback<MtlsOptions> = (fastify, { pin }, done) => {
+export const mtls: FastifyPluginCallback<MtlsOptions> = (fastify, options, done) => {
+  const { pin, maxConnectionsPerPeer = MAX_CONNECTIONS_PER_PEER } = options;
   const server = fastify.server as unknown as HttpsServer;
   const live = new Map<string, Set<TLSSocket>>();
-  const hashes = new WeakMap<object, string>();
+  const shown = new WeakMap<object, Shown>();
+  let unknown = 0;
 
   server.prependListener('secureConnection', (socket) => {
-    const der = socket.getPeerX509Certificate()?.raw;
-    const hash = der === undefined ? undefined : certificateHash(der);
-    const known = () => hash !== undefined && pin(hash) !== undefined;
-    if (!known()) setTimeout(() => known() || socket.destroy(), UNKNOWN_PEER_MS).unref();
-    if (hash === undefined) return;
+    const certificate = readShown(socket);
+    const known = () => certificate !== undefined && isPinned(pin, certificate);
+    if (!known()) {
+      unknown += 1;
+      socket.once('close', () => {
+        unknown -= 1;
+      });
+      if (unknown > MAX_UNKNOWN_CONNECTIONS) socket.destroy();
+      setTimeout(() => known() || socket.destroy(), UNKNOWN_PEER_MS).unref();
+    }
+    if (certificate === undefined || socket.destroyed) return;
     // TLS 1.3 without post-handshake authentication: the certificate of a connection cannot change any more.
-    hashes.set(socket, hash);
+    shown.set(socket, certificate);
+    const { hash } = certificate;
     const sockets = live.get(hash) ?? new Set();
+    if (sockets.size >= maxConnectionsPerPeer) return void socket.destroy();
     live.set(hash, sockets.add(socket));
     socket.once('close', () => {
       sockets.delete(socket);
@@ -96,11 +118,11 @@ export const mtls: FastifyPluginCallback<MtlsOptions> = (fastify, { pin }, done)
   });
 
   const check = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined> => {
-    const hash = hashes.get(request.raw.socket);
-    const peer = hash === undefined ? undefined : pin(hash);
-    if (hash === undefined || peer === undefined) return refuse(request, reply);
+    const certificate = shown.get(request.raw.socket);
+    const peer = certificate && pin(certificate.hash, certificate.validity);
+    if (certificate === undefined || peer === undefined) return refuse(request, reply);
     request.peer = peer;
-    request.peerHash = hash;
+    request.peerHash = certificate.hash;
     return undefined;
   };
   fastify.decorateRequest('peer', null);
@@ -122,6 +144,27 @@ export const mtls: FastifyPluginCallback<MtlsOptions> = (fastify, { pin }, done)
 };
 // Fastify keeps decorators and hooks of a plugin to itself unless it carries this mark (what fastify-plugin sets).
 Object.assign(mtls, { [Symbol.for('skip-override')]: true });
+
+interface Shown {
+  hash: string;
+  validity: CertificateValidity;
+}
+
+/** In an event of a socket an exception would end the process: a pin that cannot answer knows nobody. */
+function isPinned(pin: MtlsOptions['pin'], { hash, validity }: Shown): boolean {
+  try {
+    return pin(hash, validity) !== undefined;
+  } catch {
+    return false;
+  }
+}
+
+function readShown(socket: TLSSocket): Shown | undefined {
+  const certificate = socket.getPeerX509Certificate();
+  if (certificate === undefined) return undefined;
+  const validity = { notBeforeMs: Date.parse(certificate.validFrom), notAfterMs: Date.parse(certificate.validTo) };
+  return { hash: certificateHash(certificate.raw), validity };
+}
 
 /** One answer that says nothing about who would be known, then the end of the connection. */
 function refuse(request: FastifyRequest, reply: FastifyReply): FastifyReply {

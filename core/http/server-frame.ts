@@ -18,7 +18,13 @@ import fastify, {
   type FastifyRequest,
 } from 'fastify';
 import { parseJson } from '#schemas/json.ts';
-import { MAX_CONNECTIONS, MAX_HEADER_VALUE_BYTES, MAX_JSON_BYTES, MAX_PATH_BYTES } from '#schemas/limits.ts';
+import {
+  MAX_CONNECTIONS,
+  MAX_HEADER_VALUE_BYTES,
+  MAX_HTTP_HEADERS,
+  MAX_JSON_BYTES,
+  MAX_PATH_BYTES,
+} from '#schemas/limits.ts';
 import { AccordError, isAccordError, type ProblemCode } from '#schemas/problems.ts';
 import { PROBLEM_TYPE, type ProblemDocument, problemOf } from './problem-reply.ts';
 
@@ -40,9 +46,11 @@ export interface ServerOptions {
   identityHeaders?: readonly string[];
 }
 
+/** Until then nobody knows who connects, and the place is taken. */
+const TLS_HANDSHAKE_MS = 5_000;
+
 /** Headers by which servers and proxies recognise a request or its length; twice is an attack or a fault. */
 const SINGLE_HEADERS = ['host', 'authorization', 'content-type', 'content-length', 'idempotency-key'];
-const MAX_HEADERS_COUNT = 100;
 
 /**
  * Makes a server that is not listening yet. Routes are added by the caller; their JSON Schemas are compiled by Ajv 2020
@@ -117,12 +125,19 @@ function listenerFor(options: ServerOptions, handler: http.RequestListener): htt
   };
   const server = options.tls
     ? https.createServer(
-        { ...options.tls, ...httpOptions, minVersion: 'TLSv1.3', ALPNProtocols: ['http/1.1'] },
+        {
+          ...options.tls,
+          ...httpOptions,
+          minVersion: 'TLSv1.3',
+          ALPNProtocols: ['http/1.1'],
+          handshakeTimeout: TLS_HANDSHAKE_MS,
+        },
         handler,
       )
     : http.createServer(httpOptions, handler);
   server.maxConnections = options.maxConnections ?? MAX_CONNECTIONS;
-  server.maxHeadersCount = MAX_HEADERS_COUNT;
+  // Above this number Node drops headers without a word; half of it is refused below, where all of them are seen.
+  server.maxHeadersCount = 2 * MAX_HTTP_HEADERS;
   return server;
 }
 
@@ -141,6 +156,7 @@ function acceptStrictJson(app: FastifyInstance): void {
 function checkRawRequest(request: FastifyRequest, single: ReadonlySet<string>): void {
   const { rawHeaders, url } = request.raw;
   if (url === undefined || !url.startsWith('/')) throw new AccordError('REQUEST_MALFORMED', 'the target is not a path');
+  if (rawHeaders.length > 2 * MAX_HTTP_HEADERS) throw new AccordError('HEADERS_TOO_LARGE', 'too many');
   const seen = new Set<string>();
   for (let at = 0; at < rawHeaders.length; at += 2) {
     const name = (rawHeaders[at] ?? '').toLowerCase();

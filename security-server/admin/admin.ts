@@ -7,14 +7,14 @@ import { openServer } from '#core/http/server-frame.ts';
 import { AccordError } from '#schemas/problems.ts';
 import type { ServerParts } from '#security-server/server-parts.ts';
 import { openApiDocument } from './openapi.ts';
-import { addRoutes } from './routes.ts';
+import { type AdminActions, addRoutes } from './routes.ts';
 
 export type AdminRole = 'administrator' | 'auditor';
 
 export function openAdminPort(
   server: ServerParts,
   keys: readonly HashedKey<AdminRole>[],
-  refreshConfiguration: () => Promise<unknown>,
+  actions: AdminActions,
 ): FastifyInstance {
   const app = openServer({ name: 'admin', logger: server.logger });
   app.addHook('onRequest', async (request) => {
@@ -29,6 +29,6 @@ export function openAdminPort(
     }
   });
   app.get('/openapi.json', async () => openApiDocument());
-  addRoutes(app, server, refreshConfiguration);
+  addRoutes(app, server, actions);
   return app;
 }

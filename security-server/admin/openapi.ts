@@ -63,6 +63,7 @@ export function openApiDocument(): OpenAPIV3_1.Document {
         delete: operation('Remove the certificate of a system', null, null, '204'),
       },
       '/status': { get: operation('State of log, configuration and admission', null, object) },
+      '/keys/reload': { post: operation('Read keys and certificates of the data folder again', null, object) },
       '/configuration/refresh': { post: operation('Ask the registry for news now', null, object) },
     } as unknown as OpenAPIV3_1.PathsObject,
   };

@@ -43,11 +43,14 @@ const checkRight = compile(AccessRightInput, 'SCHEMA_MISMATCH');
 const checkSystem = compile(InformationSystemInput, 'SCHEMA_MISMATCH');
 export type ServiceInput = Static<typeof ServiceInput>;
 
-export function addRoutes(
-  app: FastifyInstance,
-  server: ServerParts,
-  refreshConfiguration: () => Promise<unknown>,
-): void {
+/** What an administrator can have done at once. */
+export interface AdminActions {
+  refreshConfiguration(): Promise<unknown>;
+  /** Reads keys and certificates of the data folder again. @throws KEY_FILE_*, CERTIFICATE_*, KEYS_NOT_RELOADABLE */
+  reloadKeys(): Promise<unknown>;
+}
+
+export function addRoutes(app: FastifyInstance, server: ServerParts, actions: AdminActions): void {
   const { state } = server;
   const mine = (subsystem: string) => {
     const here = server.configuration.current().server(server.self)?.subsystems.has(subsystem) ?? false;
@@ -96,7 +99,10 @@ export function addRoutes(
 
   app.get('/status', async () => status(server));
   app.post('/configuration/refresh', async (_request, reply) => {
-    return reply.send(await refreshConfiguration());
+    return reply.send(await actions.refreshConfiguration());
+  });
+  app.post('/keys/reload', async (_request, reply) => {
+    return reply.send(await actions.reloadKeys());
   });
 }
 
@@ -123,6 +129,7 @@ function status(server: ServerParts) {
     log: { origin: log.origin, verifierKey: log.verifierKey, size: log.size(), root: log.root(), state: log.state() },
     checkpoint: { size: checkpoint.size, root: checkpoint.root },
     exchangesInFlight: server.admission.inFlight,
+    keys: server.keys.held(),
     subsystems: [...(snapshot.server(server.self)?.subsystems ?? [])],
   };
 }

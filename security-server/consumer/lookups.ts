@@ -2,7 +2,7 @@
 // routes: mutual TLS with registered client certificates, and plain HTTP that listens on loopback only, for systems on
 // the same machine. The information system controls everything it sends.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { mtls, mtlsServerOptions, type TlsIdentity } from '#core/http/mtls.ts';
+import { mtls, mtlsServerOptions } from '#core/http/mtls.ts';
 import { PROBLEM_TYPE, problemOf } from '#core/http/problem-reply.ts';
 import { openServer } from '#core/http/server-frame.ts';
 import { parseJson } from '#schemas/json.ts';
@@ -21,15 +21,18 @@ const checkLookup = compile(LookupRequest, 'SCHEMA_MISMATCH');
 const MESSAGE_ID = new RegExp(MESSAGE_ID_PATTERN);
 
 /** Mutual TLS: the certificate names the subsystems its holder may speak for. */
-export async function openSystemPort(server: ServerParts, identity: TlsIdentity): Promise<FastifyInstance> {
+export async function openSystemPort(server: ServerParts): Promise<FastifyInstance> {
   const app = openServer({
     name: 'systems',
-    tls: mtlsServerOptions(identity),
+    tls: mtlsServerOptions(server.keys.authentication()),
     bodyLimit: MAX_LOOKUP_BYTES,
     logger: server.logger,
   });
   await app.register(mtls, {
-    pin: (hash) => {
+    // The administrator registered this very certificate by its hash; it vouches for itself no longer than it says.
+    pin: (hash, { notBeforeMs, notAfterMs }) => {
+      const nowMs = server.clock.nowMs();
+      if (!(nowMs >= notBeforeMs && nowMs < notAfterMs)) return undefined;
       const systems = server.state.systemsByCertificate(hash);
       return systems.length > 0 ? systems : undefined;
     },
@@ -57,7 +60,14 @@ function addRoutes(app: FastifyInstance, server: ServerParts, callerOf: (request
   const places = new WeakMap<FastifyRequest, () => void>();
   app.addHook('onRequest', async (request, reply) => {
     try {
-      places.set(request, server.admission.enter('sender', server.self));
+      // One certificate has its own share of this server's, so that one busy system leaves room for the others.
+      const system = request.peerHash ? server.admission.enter('system', request.peerHash) : () => {};
+      places.set(request, system);
+      const leaveSender = server.admission.enter('sender', server.self);
+      places.set(request, () => {
+        system();
+        leaveSender();
+      });
     } catch (error) {
       reply.header('retry-after', '1');
       throw error;

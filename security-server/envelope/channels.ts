@@ -8,7 +8,7 @@ import { makeTicket, openTicket, type Ticket } from '#certs/ticket.ts';
 import type { Clock } from '#core/clock.ts';
 import type { ServerEntry } from '#core/configuration/snapshot.ts';
 import type { ServerId } from '#schemas/identifiers.ts';
-import { CLOCK_WINDOW_MS, MAX_OPEN_TICKETS, TICKET_LIFETIME_MS } from '#schemas/limits.ts';
+import { CLOCK_WINDOW_MS, MAX_OPEN_TICKETS_PER_PEER, TICKET_LIFETIME_MS } from '#schemas/limits.ts';
 import { AccordError } from '#schemas/problems.ts';
 
 export interface Channels {
@@ -21,7 +21,8 @@ export interface Channels {
 /** @param keyFor this server's private encryption keys by kid (RFC 7638 thumbprint) */
 export function openChannels(self: ServerId, keyFor: (kid: string) => KeyObject | undefined, clock: Clock): Channels {
   const outgoing = new Map<string, Promise<Ticket>>();
-  const opened = new Map<string, Ticket>();
+  // By the TLS peer, so that one peer's tickets never push out another's; then by the hash of the JWE.
+  const opened = new Map<ServerId, Map<string, Ticket>>();
 
   async function fresh(peer: ServerEntry): Promise<Ticket> {
     const nowMs = clock.nowMs();
@@ -47,15 +48,17 @@ export function openChannels(self: ServerId, keyFor: (kid: string) => KeyObject 
 
   async function open(jwe: string, from: ServerId): Promise<Ticket> {
     const nowMs = clock.nowMs();
-    const cacheKey = `${sha256(jwe)} ${from}`;
-    const known = opened.get(cacheKey);
+    const cacheKey = sha256(jwe);
+    const known = opened.get(from)?.get(cacheKey);
     if (known !== undefined && known.expiresAtMs > nowMs) return known;
     const ticket = await openTicket(jwe, from, self, keyFor, nowMs);
-    if (opened.size >= MAX_OPEN_TICKETS) {
-      const oldest = opened.keys().next();
-      if (!oldest.done) opened.delete(oldest.value);
+    const ofPeer = opened.get(from) ?? new Map<string, Ticket>();
+    opened.set(from, ofPeer);
+    for (const [key, { expiresAtMs }] of ofPeer) {
+      if (expiresAtMs <= nowMs || ofPeer.size >= MAX_OPEN_TICKETS_PER_PEER) ofPeer.delete(key);
+      else break; // oldest first
     }
-    opened.set(cacheKey, ticket);
+    ofPeer.set(cacheKey, ticket);
     return ticket;
   }
 

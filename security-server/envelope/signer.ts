@@ -5,7 +5,7 @@ import type { SignatureAlgorithm } from '#certs/algorithms.ts';
 import { type StatementSignature, signBatch } from '#certs/batch.ts';
 import type { Clock } from '#core/clock.ts';
 import { MAX_BATCH_STATEMENTS } from '#schemas/limits.ts';
-import { AccordError } from '#schemas/problems.ts';
+import { AccordError, isAccordError } from '#schemas/problems.ts';
 
 export interface StatementSigner {
   /** Resolves in this turn's end with the statement's place in the batch. @throws KEY_UNUSABLE */
@@ -18,12 +18,15 @@ interface Waiting {
   reject: (error: unknown) => void;
 }
 
-/** @param certificateHash x5t#S256 of the registered signing certificate, base64url */
-export function openSigner(
-  key: { alg: SignatureAlgorithm; key: KeyObject },
-  certificateHash: string,
-  clock: Clock,
-): StatementSigner {
+/** A key to sign with now, and the x5t#S256 of its registered certificate, base64url. */
+export interface SigningKey {
+  alg: SignatureAlgorithm;
+  key: KeyObject;
+  certificateHash: string;
+}
+
+/** @param current asked for every batch, because certificates are renewed while the server runs; may throw KEY_UNUSABLE */
+export function openSigner(current: () => SigningKey, clock: Clock): StatementSigner {
   let waiting: Waiting[] = [];
 
   function flush(): void {
@@ -33,10 +36,12 @@ export function openSigner(
     try {
       const issuedAtSeconds = Math.floor(clock.nowMs() / 1000);
       const statements = batch.map((one) => one.statement);
+      const { certificateHash, ...key } = current();
       const signatures = signBatch(statements, key, certificateHash, issuedAtSeconds);
       for (const [index, one] of batch.entries()) one.resolve(signatures[index] as StatementSignature);
     } catch (cause) {
-      const error = new AccordError('KEY_UNUSABLE', 'the signing key did not sign', { cause });
+      const known = isAccordError(cause, 'KEY_UNUSABLE');
+      const error = known ? cause : new AccordError('KEY_UNUSABLE', 'the signing key did not sign', { cause });
       for (const one of batch) one.reject(error);
     }
   }

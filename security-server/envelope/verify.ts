@@ -1,13 +1,13 @@
 // The verification of an opened peer message; reads like the protocol's list. Judged under this server's own newest
 // configuration: the version the statement names is evidence, not law.
-import { type KeyObject, X509Certificate } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
 import { type BatchClaims, readBatch, standsIn, verifyBatch } from '#certs/batch.ts';
 import { opens, sha256 } from '#certs/commitment.ts';
-import { validatePath } from '#certs/path.ts';
 import type { ConfigurationSnapshot, RegisteredCertificate } from '#core/configuration/snapshot.ts';
 import { subsystemOfService } from '#schemas/identifiers.ts';
 import { CLOCK_WINDOW_MS } from '#schemas/limits.ts';
 import { AccordError } from '#schemas/problems.ts';
+import type { CertificateTrust } from '#security-server/certificate-trust.ts';
 import type { OpenedMessage } from './incoming.ts';
 
 declare const verifiedBrand: unique symbol;
@@ -21,39 +21,10 @@ export interface Verifier {
   verify(message: OpenedMessage, snapshot: ConfigurationSnapshot, nowMs: number): VerifiedMessage;
 }
 
-/** Keeps what needs computing once: the public key and chain of each certificate, and each batch signature. */
-export function openVerifier(): Verifier {
-  const keys = new Map<string, { key: KeyObject; notBeforeMs: number; notAfterMs: number }>();
+/** @param trust chain, validity, distrust and revocation of signing certificates; remembers them itself */
+export function openVerifier(trust: CertificateTrust): Verifier {
+  // A batch signature is checked once for all its statements: by the exact JWS and certificate.
   const signatures = new Set<string>();
-
-  /** Chain and validity; remembered per configuration, because trust anchors change only with it. */
-  function signingKey(certificate: RegisteredCertificate, snapshot: ConfigurationSnapshot, nowMs: number): KeyObject {
-    const cacheKey = `${certificate.hash} ${snapshot.hash}`;
-    let known = keys.get(cacheKey);
-    if (known === undefined) {
-      const { anchors, intermediates } = snapshot.trust;
-      const verdict = validatePath({
-        leaf: certificate.der,
-        intermediates: [...intermediates],
-        anchors: anchors.map((der) => ({ der })),
-        atMs: nowMs,
-        purpose: 'sign',
-      });
-      if (!verdict.valid) throw new AccordError('CERTIFICATE_INVALID', verdict.code);
-      const parsed = new X509Certificate(certificate.der);
-      const times = verdict.path.map((der) => new X509Certificate(der));
-      known = {
-        key: parsed.publicKey,
-        notBeforeMs: Math.max(...times.map((one) => Date.parse(one.validFrom))),
-        notAfterMs: Math.min(...times.map((one) => Date.parse(one.validTo))),
-      };
-      remember(keys, cacheKey, known);
-    }
-    if (nowMs < known.notBeforeMs || nowMs > known.notAfterMs) {
-      throw new AccordError('CERTIFICATE_INVALID', 'outside its validity');
-    }
-    return known.key;
-  }
 
   function checkSignature(claims: BatchClaims, jws: string, certificate: RegisteredCertificate, key: KeyObject): void {
     const cacheKey = `${sha256(jws)} ${certificate.hash}`;
@@ -71,7 +42,7 @@ export function openVerifier(): Verifier {
     if (certificate === undefined || snapshot.isDistrusted(certificate.hash)) {
       throw new AccordError('CERTIFICATE_NOT_REGISTERED', peer.id);
     }
-    const key = signingKey(certificate, snapshot, nowMs);
+    const key = trust.keyOf(certificate, 'sign', snapshot, nowMs);
     if (claims.size !== head.signature.size) throw new AccordError('BATCH_MALFORMED', 'size');
     if (!standsIn(claims, head.statement, head.signature.index, head.signature.path)) {
       throw new AccordError('SIGNATURE_WRONG', 'the statement does not stand in the signed batch');
@@ -102,12 +73,4 @@ function checkRegistration({ statement, peer }: OpenedMessage, snapshot: Configu
   if (version === snapshot.version && hash !== snapshot.hash) {
     throw new AccordError('CONFIGURATION_CONFLICT', `version ${version}`);
   }
-}
-
-function remember<K, V>(map: Map<K, V>, key: K, value: V): void {
-  if (map.size >= MAX_REMEMBERED) {
-    const oldest = map.keys().next();
-    if (!oldest.done) map.delete(oldest.value);
-  }
-  map.set(key, value);
 }

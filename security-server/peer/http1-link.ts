@@ -13,19 +13,26 @@ import type { Delivery, PeerLink } from './link.ts';
 /** Where a security server takes messages from its peers. */
 export const PEER_PATH = '/peer/v1/messages';
 
-/** @param isRegistered whether this hash is a registered, trusted TLS certificate of that server, asked every time */
+/**
+ * @param identity this server's TLS identity now; connections of an earlier one are not used again
+ * @param isRegistered whether this hash is a registered, trusted TLS certificate of that server, asked every time
+ */
 export function openHttp1Link(
   client: BoundedClient,
-  identity: TlsIdentity,
+  identity: () => TlsIdentity,
   isRegistered: (peer: string, certificateHash: string) => boolean,
 ): PeerLink {
   // One object per peer: the client shares connections between requests that pass the same one.
   const tls = new Map<string, ClientTls>();
+  let made: TlsIdentity | undefined;
 
   function tlsFor(peer: ServerEntry): ClientTls {
+    const current = identity();
+    if (current !== made) tls.clear();
+    made = current;
     let options = tls.get(peer.id);
     if (options === undefined) {
-      options = tlsClientOptions(identity, (hash) => isRegistered(peer.id, hash));
+      options = tlsClientOptions(current, (hash) => isRegistered(peer.id, hash));
       tls.set(peer.id, options);
     }
     return options;

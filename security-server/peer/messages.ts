@@ -2,7 +2,7 @@
 // looked up again on every request, admission before the body is read. The peer controls the body; it stays bytes.
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { ServerEntry } from '#core/configuration/snapshot.ts';
-import { mtls, mtlsServerOptions, type TlsIdentity } from '#core/http/mtls.ts';
+import { mtls, mtlsServerOptions } from '#core/http/mtls.ts';
 import { openServer } from '#core/http/server-frame.ts';
 import { MAX_PEER_MESSAGE_BYTES } from '#schemas/limits.ts';
 import { AccordError } from '#schemas/problems.ts';
@@ -11,19 +11,23 @@ import { answerMessage } from '#security-server/provider/exchange.ts';
 import type { ServerParts } from '#security-server/server-parts.ts';
 import { PEER_PATH } from './http1-link.ts';
 
-export async function openPeerPort(server: ServerParts, identity: TlsIdentity): Promise<FastifyInstance> {
+export async function openPeerPort(server: ServerParts): Promise<FastifyInstance> {
   const app = openServer({
     name: 'peer',
-    tls: mtlsServerOptions(identity),
+    tls: mtlsServerOptions(server.keys.authentication()),
     bodyLimit: MAX_PEER_MESSAGE_BYTES,
     logger: server.logger,
   });
-  await app.register(mtls, { pin: (hash) => server.configuration.current().serverByAuthenticationHash(hash) });
+  await app.register(mtls, {
+    pin: (hash) => server.peerByCertificate(hash, 'client', server.configuration.current(), server.clock.nowMs()),
+  });
   app.addContentTypeParser(PEER_MEDIA_TYPE, { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
   const places = new WeakMap<FastifyRequest, () => void>();
+  const arrivals = new WeakMap<FastifyRequest, number>();
   // onRequest runs after the pin and before a byte of the body is read.
   app.addHook('onRequest', async (request, reply) => {
     const peer = request.peer as ServerEntry;
+    arrivals.set(request, server.clock.monotonicMs());
     try {
       places.set(request, server.admission.enter('sender', peer.id));
     } catch (error) {
@@ -50,7 +54,7 @@ export async function openPeerPort(server: ServerParts, identity: TlsIdentity): 
     if (!Buffer.isBuffer(request.body)) throw new AccordError('MESSAGE_MALFORMED', `send ${PEER_MEDIA_TYPE}`);
     working.add(request);
     try {
-      const answer = await answerMessage(server, request.peer as ServerEntry, request.body);
+      const answer = await answerMessage(server, request.peer as ServerEntry, request.body, arrivals.get(request));
       return reply.header('content-type', PEER_MEDIA_TYPE).send(answer);
     } finally {
       await leave(request);

@@ -41,13 +41,17 @@ function namedByConnection(headers: HeaderList): Set<string> {
   return new Set(values.join(',').split(/[\s,]+/));
 }
 
-/** Calls the backend; whatever goes wrong is an answer with a code, never an exception. */
+/**
+ * Calls the backend; whatever goes wrong is an answer with a code, never an exception.
+ * @param remainingMs how long the sender still waits; more than 0
+ */
 export async function callBackend(
   backends: BoundedClient,
   service: LocalService,
   statement: Statement,
   context: RequestContext,
   body: Buffer,
+  remainingMs: number,
 ): Promise<BackendAnswer> {
   const base = new URL(service.url);
   const path = `${base.pathname.replace(/\/$/, '')}${context.path}` || '/';
@@ -69,7 +73,7 @@ export async function callBackend(
       path: context.query === null ? path : `${path}?${context.query}`,
       headers: [...sent, ...identity, ...type, ['accept-encoding', 'identity']],
       ...(body.length > 0 || context.body.type !== null ? { body } : {}),
-      timeoutMs: Math.min(service.timeoutMs, context.deadlineMs),
+      timeoutMs: Math.min(service.timeoutMs, Math.ceil(remainingMs)),
       maxResponseBytes: MAX_BODY_BYTES,
     });
     return deliverable(answer.status, answer.headers, answer.body, statement.id);

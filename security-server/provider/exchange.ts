@@ -30,6 +30,8 @@ export interface LoggedRequest {
   message: VerifiedMessage;
   context: RequestContext;
   appended: Promise<Appended>;
+  /** Monotonic time at which the sender has certainly given up: its own deadline began before the message arrived. */
+  endsMs: number;
 }
 
 /** What is told to the peer, before it is signed. */
@@ -43,10 +45,16 @@ export interface Reply {
 /**
  * Answers one peer message.
  * @param bytes the message as it came over TLS from `peer`
+ * @param arrivedMs monotonic time at which the peer's request began to arrive
  * @throws the unsigned refusals: MESSAGE_MALFORMED … CLOCK_OUT_OF_WINDOW, PEER_KEY_MISSING, LOG_UNAVAILABLE, LOG_BUSY;
  *   with status 503 only while nothing has run, because the sender takes 503 for `not-sent`
  */
-export async function answerMessage(server: ServerParts, peer: ServerEntry, bytes: Buffer): Promise<Buffer> {
+export async function answerMessage(
+  server: ServerParts,
+  peer: ServerEntry,
+  bytes: Buffer,
+  arrivedMs: number = server.clock.monotonicMs(),
+): Promise<Buffer> {
   const startedMs = server.clock.monotonicMs();
   const snapshot = server.configuration.current();
   if (server.configuration.freshness() === 'too-old') throw new AccordError('CONFIGURATION_TOO_OLD');
@@ -62,7 +70,7 @@ export async function answerMessage(server: ServerParts, peer: ServerEntry, byte
   if (statement.kind === 'request' && context.settles !== null) throw new AccordError('CONTEXT_MALFORMED', 'settles');
   // A peer that could not be answered is refused before anything is done for it.
   const ticket = await server.channels.to(peer);
-  const logged = claimAndLog(server, message, context);
+  const logged = claimAndLog(server, message, context, arrivedMs + context.deadlineMs);
   const reply = statement.kind === 'settlement' ? await settle(server, logged) : await work(server, snapshot, logged);
   const sealed = await say(server, snapshot, logged, reply, ticket);
   server.metrics.exchange({
@@ -82,7 +90,12 @@ export async function answerMessage(server: ServerParts, peer: ServerEntry, byte
 }
 
 /** Claims the id and logs the request in one durable transaction; the promise resolves when it is durable. */
-function claimAndLog(server: ServerParts, message: VerifiedMessage, context: RequestContext): LoggedRequest {
+function claimAndLog(
+  server: ServerParts,
+  message: VerifiedMessage,
+  context: RequestContext,
+  endsMs: number,
+): LoggedRequest {
   const { statement, head, peer, body } = message;
   const appended = server.log.append(
     recordOf(
@@ -99,7 +112,7 @@ function claimAndLog(server: ServerParts, message: VerifiedMessage, context: Req
   );
   // Awaited below; a safe service may call its backend meanwhile, so a failure must not be unhandled until then.
   appended.catch(() => {});
-  return { message, context, appended };
+  return { message, context, appended, endsMs };
 }
 
 /** Decides, forwards and makes the reply. */
@@ -136,7 +149,14 @@ async function work(server: ServerParts, snapshot: ConfigurationSnapshot, logged
       giveBack();
       return refuse('MESSAGE_REPLAYED', '');
     }
-    const called = callBackend(server.backends, service, statement, context, message.body);
+    // Nobody waits any more: what did not begin must not run, and the sender's settlement shall find that it did not.
+    const remainingMs = logged.endsMs - server.clock.monotonicMs();
+    if (remainingMs <= 0) {
+      const code = (await logged.appended).outcome === 'replay' ? 'MESSAGE_REPLAYED' : 'DEADLINE_PASSED';
+      giveBack();
+      return refuse(code, '');
+    }
+    const called = callBackend(server.backends, service, statement, context, message.body, remainingMs);
     if ((await logged.appended).outcome === 'replay') {
       giveBack();
       return refuse('MESSAGE_REPLAYED', '');

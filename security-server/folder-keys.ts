@@ -1,0 +1,178 @@
+// The keys and certificates in a data folder: opened for the running server, read without the passphrase for the
+// registry, renewed side by side with those in use, and destroyed when their time is over.
+//
+// `keys/authentication`, `keys/signing` and their later forms `-2`, `-3`, … are matched with the certificates of the same
+// beginning by public key, so a renewed certificate lies beside the old one until it is registered and in use. Encryption
+// keys are `encryption-N`; each ends 30 days after it was made. Whoever can write here is the server.
+import { X509Certificate } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type KeyFileCost, type KeyFileHeader, openKey, readKeyHeader, sealKey } from '#certs/key-file.ts';
+import { generateKeys, thumbprint } from '#certs/keys.ts';
+import { pemCertificates } from '#certs/pem.ts';
+import { storageKeyOf } from '#certs/storage-key.ts';
+import { readCertificate } from '#certs/x509-read.ts';
+import { destroyKeyFile, listKeyFiles, readKeyFile, writeKeyFile } from '#core/key-store.ts';
+import { base64url } from '#schemas/base64url.ts';
+import {
+  CLOCK_WINDOW_MS,
+  ENCRYPTION_KEY_LIFETIME_MS,
+  MAX_REGISTERED_KEYS,
+  TICKET_LIFETIME_MS,
+} from '#schemas/limits.ts';
+import { AccordError } from '#schemas/problems.ts';
+import type { EncryptionKey, RegisteredServer } from '#schemas/registrations.ts';
+import { FILES } from './data-folder.ts';
+import type { CertifiedKey, ServerKeys } from './key-ring.ts';
+import type { KeySource } from './key-source.ts';
+import { logOrigin } from './log-origin.ts';
+
+type Use = 'authentication' | 'signing';
+const ENCRYPTION = /^encryption-([1-9][0-9]{0,8})$/;
+
+interface Named extends KeyFileHeader {
+  name: string;
+}
+
+/** Reads and opens the keys of a folder, and reads them again. */
+export function folderKeySource(folder: string, passphrase: string): KeySource {
+  return {
+    open: () => openServerKeys(folder, passphrase),
+    destroyEnded: (nowMs) => destroyEndedKeys(folder, nowMs),
+  };
+}
+
+/** Opens all keys of a folder. @throws KEY_FILE_*, CERTIFICATE_MISSING, CERTIFICATE_KEY_MISMATCH */
+async function openServerKeys(folder: string, passphrase: string): Promise<ServerKeys> {
+  const keys = join(folder, FILES.keys);
+  const open = async (name: string) => (await openKey(await readKeyFile(keys, name), passphrase)).privateKey;
+  const certified = async (use: Use): Promise<[CertifiedKey, ...CertifiedKey[]]> => {
+    const found = await certificatesOf(folder, use);
+    const opened: CertifiedKey[] = [];
+    for (const { certPem, keyName } of found) opened.push({ certPem, key: await open(keyName) });
+    const [first, ...rest] = opened;
+    if (first === undefined) throw new AccordError('CERTIFICATE_MISSING', certificateFile(folder, use));
+    return [first, ...rest];
+  };
+  const encryption: ServerKeys['encryption'] = new Map(
+    await Promise.all((await encryptionKeysOf(folder)).map(async ({ kid, name }) => [kid, await open(name)] as const)),
+  );
+  const [authentication, ...moreAuthentication] = await certified('authentication');
+  const [signing, ...moreSigning] = await certified('signing');
+  return {
+    authentication,
+    signing,
+    renewed: { authentication: moreAuthentication, signing: moreSigning },
+    encryption,
+    checkpoint: await open('checkpoint'),
+    storageKey: storageKeyOf(await open('storage')),
+  };
+}
+
+/**
+ * What the registry is told of this server, from the public parts of its keys; no passphrase is needed.
+ * @throws CERTIFICATE_MISSING, CERTIFICATE_KEY_MISMATCH, KEY_UNUSABLE, KEY_FILE_*
+ */
+export async function readRegistration(
+  folder: string,
+  id: string,
+  nowMs: number,
+): Promise<Omit<RegisteredServer, 'code' | 'address' | 'subsystems'>> {
+  const leaves = async (use: Use): Promise<string[]> => {
+    const found = await certificatesOf(folder, use);
+    if (found.length === 0) throw new AccordError('CERTIFICATE_MISSING', certificateFile(folder, use));
+    const valid = found.filter(({ notAfterMs }) => notAfterMs > nowMs);
+    return (valid.length === 0 ? found : valid).slice(-MAX_REGISTERED_KEYS).map(({ der }) => base64url(der));
+  };
+  const encryptionKeys = (await encryptionKeysOf(folder)).map(publicPart).filter((key) => key.notAfterMs > nowMs);
+  if (encryptionKeys.length === 0) {
+    throw new AccordError('KEY_UNUSABLE', 'no encryption key; make one with `accord server rotate-encryption-key`');
+  }
+  const { publicJwk } = readKeyHeader(await readKeyFile(join(folder, FILES.keys), 'checkpoint'));
+  return {
+    authenticationCertificates: await leaves('authentication'),
+    signingCertificates: await leaves('signing'),
+    encryptionKeys: encryptionKeys.slice(-MAX_REGISTERED_KEYS),
+    log: { origin: logOrigin(id), key: publicJwk.x ?? '' },
+  };
+}
+
+/** Makes the next encryption key of a folder. @returns its public part. @throws PASSPHRASE_REFUSED, KEY_FILE_* */
+export async function makeEncryptionKey(
+  folder: string,
+  label: string,
+  passphrase: string,
+  nowMs: number,
+  cost?: KeyFileCost,
+): Promise<EncryptionKey> {
+  const keys = join(folder, FILES.keys);
+  // The passphrase has to be that of the other keys, or the server would not start again.
+  await openKey(await readKeyFile(keys, 'checkpoint'), passphrase);
+  const numbers = (await listKeyFiles(keys)).map((name) => Number(ENCRYPTION.exec(name)?.[1] ?? 0));
+  const name = `encryption-${Math.max(0, ...numbers) + 1}`;
+  const { privateKey } = generateKeys('P-256');
+  const text = await sealKey(privateKey, passphrase, { use: 'encrypt', createdAtMs: nowMs, label }, cost);
+  await writeKeyFile(keys, name, text);
+  return publicPart({ ...readKeyHeader(text), name });
+}
+
+/**
+ * Destroys the private encryption keys no ticket can be wrapped to any more: past their end, the lifetime of the last
+ * ticket and the window of the clocks. @returns their kids
+ */
+async function destroyEndedKeys(folder: string, nowMs: number): Promise<string[]> {
+  const guardMs = TICKET_LIFETIME_MS + CLOCK_WINDOW_MS;
+  const ended = (await encryptionKeysOf(folder)).filter(
+    ({ createdAtMs }) => createdAtMs + ENCRYPTION_KEY_LIFETIME_MS + guardMs < nowMs,
+  );
+  for (const { name } of ended) await destroyKeyFile(join(folder, FILES.keys), name);
+  return ended.map(({ kid }) => kid);
+}
+
+function publicPart({ kid, publicJwk, createdAtMs }: Named): EncryptionKey {
+  return { kid, jwk: publicJwk as EncryptionKey['jwk'], notAfterMs: createdAtMs + ENCRYPTION_KEY_LIFETIME_MS };
+}
+
+/** Oldest first. */
+async function encryptionKeysOf(folder: string): Promise<Named[]> {
+  const found = (await headersOf(folder)).filter(({ name, use }) => ENCRYPTION.test(name) && use === 'encrypt');
+  return found.sort((a, b) => a.createdAtMs - b.createdAtMs);
+}
+
+async function headersOf(folder: string): Promise<Named[]> {
+  const keys = join(folder, FILES.keys);
+  const names = await listKeyFiles(keys);
+  return Promise.all(names.map(async (name) => ({ name, ...readKeyHeader(await readKeyFile(keys, name)) })));
+}
+
+interface FoundCertificate {
+  certPem: string;
+  der: Buffer;
+  keyName: string;
+  notAfterMs: number;
+}
+
+/** The certificates of one use with their keys, the first one first. @throws CERTIFICATE_KEY_MISMATCH, PEM_INVALID */
+async function certificatesOf(folder: string, use: Use): Promise<FoundCertificate[]> {
+  const place = join(folder, FILES.certificates);
+  const form = new RegExp(`^${use}(?:-([1-9][0-9]{0,8}))?\\.pem$`);
+  const files = (existsSync(place) ? readdirSync(place) : []).flatMap((file) => {
+    const match = form.exec(file);
+    return match === null ? [] : [{ file, number: Number(match[1] ?? 1) }];
+  });
+  const ofUse = (await headersOf(folder)).filter(({ name }) => name === use || name.startsWith(`${use}-`));
+  const byKid = new Map(ofUse.map(({ name, kid }) => [kid, name]));
+  return files
+    .sort((a, b) => a.number - b.number)
+    .map(({ file }) => {
+      const certPem = readFileSync(join(place, file), 'utf8');
+      const der = pemCertificates(certPem)[0] as Buffer;
+      const keyName = byKid.get(thumbprint(new X509Certificate(der).publicKey));
+      if (keyName === undefined) throw new AccordError('CERTIFICATE_KEY_MISMATCH', file);
+      return { certPem, der, keyName, notAfterMs: readCertificate(der).notAfterSeconds * 1000 };
+    });
+}
+
+function certificateFile(folder: string, use: Use): string {
+  return join(folder, FILES.certificates, `${use}.pem`);
+}

@@ -1,0 +1,100 @@
+// What a security server does beside exchanges: the summary entry of each minute, live connections of peers whose
+// registration or certificate ended, certificates that come into use, private encryption keys whose time is over.
+import { setInterval } from 'node:timers';
+import type { FastifyInstance } from 'fastify';
+import type { TlsIdentity } from '#core/http/mtls.ts';
+import { AccordError } from '#schemas/problems.ts';
+import type { KeySource } from './key-source.ts';
+import type { ServerParts } from './server-parts.ts';
+import { writeSummary } from './summary.ts';
+
+const MINUTE_MS = 60_000;
+const HOUR_MS = 3_600_000;
+
+export interface Tasks {
+  /** Looks at everything that hangs on registration. */
+  configurationChanged(): void;
+  /** Reads the keys again; what is held and in use now. @throws KEYS_NOT_RELOADABLE, and what the source throws */
+  reloadKeys(): Promise<unknown>;
+  /** Ends the tasks and writes what the last minute counted. */
+  stop(): Promise<void>;
+}
+
+export interface TaskPorts {
+  keySource?: KeySource;
+  every?: (ms: number, run: () => void) => () => void;
+}
+
+/** @param tls the ports with mutual TLS; the first is the peers'. They may be added later. */
+export function startTasks(parts: ServerParts, tls: readonly FastifyInstance[], ports: TaskPorts): Tasks {
+  const { keySource, every = everyUnref } = ports;
+  const { keys, clock, logger } = parts;
+  let shown: TlsIdentity = keys.authentication();
+
+  /** New connections see the certificate that is in use now; open ones go on. */
+  function showIdentity(): void {
+    const identity = keys.authentication();
+    if (identity === shown) return;
+    for (const port of tls) port.replaceTlsIdentity(identity);
+    shown = identity;
+    logger.info('another TLS certificate is in use');
+  }
+
+  function configurationChanged(): void {
+    showIdentity();
+    closeEnded(tls[0], parts);
+  }
+
+  async function reloadKeys(): Promise<unknown> {
+    if (keySource === undefined) throw new AccordError('KEYS_NOT_RELOADABLE');
+    keys.replace(await keySource.open());
+    showIdentity();
+    return keys.held();
+  }
+
+  async function destroyEnded(): Promise<void> {
+    const ended = (await keySource?.destroyEnded(clock.nowMs())) ?? [];
+    if (ended.length === 0) return;
+    logger.info({ ended }, 'private encryption keys were destroyed');
+    await reloadKeys();
+  }
+
+  const guarded = (task: () => void | Promise<void>) => () => {
+    void (async () => task())().catch((error: unknown) => logger.error({ err: error }, 'a periodic task failed'));
+  };
+  const stops = [
+    every(
+      MINUTE_MS,
+      guarded(() => writeSummary(parts)),
+    ),
+    every(MINUTE_MS, guarded(configurationChanged)),
+    every(HOUR_MS, guarded(destroyEnded)),
+  ];
+  return {
+    configurationChanged: guarded(configurationChanged),
+    reloadKeys,
+    async stop() {
+      for (const stop of stops) stop();
+      await writeSummary(parts).catch((error: unknown) => logger.error({ err: error }, 'the last summary is lost'));
+    },
+  };
+}
+
+function everyUnref(ms: number, run: () => void): () => void {
+  const timer = setInterval(run, ms);
+  timer.unref();
+  return () => clearInterval(timer);
+}
+
+/** A registration or a certificate that ended ends live connections too. */
+function closeEnded(peerPort: FastifyInstance | undefined, parts: ServerParts): void {
+  const { configuration, logger, clock } = parts;
+  const live = peerPort?.livePeers() ?? [];
+  if (live.length === 0) return;
+  const snapshot = configuration.current();
+  for (const hash of live) {
+    if (parts.peerByCertificate(hash, 'client', snapshot, clock.nowMs()) !== undefined) continue;
+    const connections = peerPort?.closePeer(hash);
+    logger.warn({ certificate: hash, connections }, 'closed links of a peer that is not registered any more');
+  }
+}
