@@ -29,10 +29,6 @@ t.test('every part, broken and whole again', async (t) => {
   const whole = { status: 200, wrong: [] };
   t.equal((await post(pair, '/lookups', ASK)).status, 200);
   t.strictSame(await ready(health), whole);
-  const broken =
-    (name: string, ...wrong: string[]) =>
-    async () =>
-      t.strictSame(await ready(health), { status: 503, wrong }, name);
   pair.configuration.state = 'stale';
   t.strictSame(await ready(health), whole, 'stale is a warning');
   pair.configuration.state = 'too-old';
