@@ -18,8 +18,8 @@ export interface BrokenKill {
 
 const CLIENTS = 6;
 /** A server is killed after this many further answers, so that it is killed at work, or after this time without them. */
-const ANSWERS = { from: 1, to: 24 };
-const MAX_LOAD_MS = 1_000;
+const ANSWERS = { from: 1, to: 12 };
+const MAX_LOAD_MS = 600;
 const AUDIT_EVERY = 25;
 
 /** Calls the consumer's server; null when it died before it answered. */
