@@ -9,6 +9,7 @@ import { fileHash } from '#core/configuration/verify.ts';
 import { fromBase64url } from '#schemas/base64url.ts';
 import type { TrustPart } from '#schemas/configuration.ts';
 import type { ServerId } from '#schemas/identifiers.ts';
+import { MAX_REGISTERED_KEYS } from '#schemas/limits.ts';
 import { AccordError } from '#schemas/problems.ts';
 import type { EncryptionKey } from '#schemas/registrations.ts';
 import type { KeyUse, RegisteredKey, RegistryStore } from './store-sqlite.ts';
@@ -89,6 +90,19 @@ export function registerKeys(store: RegistryStore, keys: readonly RegisteredKey[
       }
     }
     store.addKey(key);
+  }
+  for (const id of new Set(keys.map(({ server }) => server))) checkCount(store, id);
+}
+
+/** More would make the whole part unreadable for every server (schemas/registrations.ts). */
+function checkCount(store: RegistryStore, id: ServerId): void {
+  const server = store.server(id);
+  if (server === undefined) return;
+  const { authenticationCertificates, signingCertificates, encryptionKeys } = server;
+  for (const list of [authenticationCertificates, signingCertificates, encryptionKeys]) {
+    if (list.length > MAX_REGISTERED_KEYS) {
+      throw new AccordError('REGISTRATION_KEY_REFUSED', `more than ${MAX_REGISTERED_KEYS} of one use; end an old one`);
+    }
   }
 }
 

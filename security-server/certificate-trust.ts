@@ -206,10 +206,18 @@ function candidates(leaf: Buffer, bySubject: ReadonlyMap<string, Buffer[]>): Buf
 
 function issuersOf(der: Buffer, bySubject: ReadonlyMap<string, Buffer[]>): Buffer[] {
   try {
-    return bySubject.get(readCertificate(der).issuer.key) ?? [];
+    const { issuer, extensions } = readCertificate(der);
+    const wanted = extensions.authorityKeyId?.keyId;
+    const named = bySubject.get(issuer.key) ?? [];
+    const ofKey = named.filter((one) => wanted === undefined || keyIdOf(one)?.equals(wanted));
+    return ofKey.length > 0 ? ofKey : named;
   } catch {
     return [];
   }
+}
+
+function keyIdOf(der: Buffer): Buffer | undefined {
+  return readCertificate(der).extensions.subjectKeyId;
 }
 
 function sha256(bytes: Uint8Array): string {

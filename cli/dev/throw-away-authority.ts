@@ -2,6 +2,7 @@
 // the real issuing code, keys that are never written down. A member of a real instance uses `accord ca`.
 import { createHash, createPublicKey, type KeyObject, randomBytes, X509Certificate } from 'node:crypto';
 import { createIssuing, createRoot, type Issuer, issue } from '#certs/authority.ts';
+import { type CrlOrder, createCrl } from '#certs/crl-make.ts';
 import { createCsr, readCsr } from '#certs/csr.ts';
 import { rawEd25519PublicKey } from '#certs/ed25519.ts';
 import { exportPublicJwk, generateKeys, thumbprint } from '#certs/keys.ts';
@@ -37,6 +38,10 @@ export interface ThrowAwayAuthority {
   /** Certifies a request; the answer is PEM, leaf first, then the issuing authority. */
   certify(profile: 'authentication' | 'signing', id: string, requestPem: string): Promise<string>;
   server(id: string): Promise<ServerIdentity>;
+  /** Puts a certificate it issued (DER) on the revocation lists made from now on. */
+  revoke(der: Uint8Array): void;
+  /** The revocation list of the issuing authority, DER. */
+  revocationList(order: CrlOrder): Promise<Buffer>;
   system(subsystem: string): Promise<SystemIdentity>;
 }
 
@@ -113,6 +118,12 @@ export async function openThrowAwayAuthority(clock: Clock): Promise<ThrowAwayAut
     certify: async (profile, id, requestPem) =>
       pemOf(await certified(profile, 'server', id, requestPem)) + pemOf(issuing.der),
     server,
+    revoke(der) {
+      const entry = ledger.entries().find(({ certificate }) => certificate.der.equals(der));
+      if (entry === undefined) throw new TypeError('this authority issued no such certificate');
+      ledger.revoke(entry.certificate.serial, { atMs: clock.nowMs(), reason: 'keyCompromise' });
+    },
+    revocationList: (order) => createCrl(issuer, ledger.entries(), order),
     system,
   };
 }
