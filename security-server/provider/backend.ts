@@ -2,7 +2,6 @@
 // byte for byte behind the service's base URL. The consumer controls the request's context and body, the department's
 // backend the answer; neither may add a hop-by-hop header or a header that says who is asking.
 import type { BoundedClient } from '#core/http/client.ts';
-import { problemOf } from '#core/http/problem-reply.ts';
 import {
   type AnswerContext,
   encodeAnswerContext,
@@ -11,14 +10,10 @@ import {
   type RequestContext,
 } from '#schemas/context.ts';
 import { MAX_BODY_BYTES, MAX_HEADERS } from '#schemas/limits.ts';
-import { AccordError, isAccordError, type ProblemCode } from '#schemas/problems.ts';
+import { isAccordError } from '#schemas/problems.ts';
 import type { Statement } from '#schemas/statement.ts';
 import type { LocalService } from '#security-server/state.ts';
-
-export interface BackendAnswer {
-  context: AnswerContext;
-  body: Buffer;
-}
+import { type BackendAnswer, problemAnswer } from './reply.ts';
 
 // RFC 9110 7.6.1 and what each connection decides for itself.
 const HOP_BY_HOP =
@@ -110,12 +105,4 @@ function failure(error: unknown, id: string): BackendAnswer {
   if (isAccordError(error, 'RESPONSE_TOO_LARGE')) return problemAnswer('BACKEND_ANSWER_TOO_LARGE', '', id);
   if (isAccordError(error, 'PEER_TIMEOUT')) return problemAnswer('BACKEND_TIMEOUT', '', id);
   return problemAnswer('BACKEND_ANSWER_MALFORMED', isAccordError(error) ? error.code : '', id);
-}
-
-/** An answer whose body is the problem document of `code`; also the form of a signed refusal. */
-export function problemAnswer(code: ProblemCode, detail: string, id: string): BackendAnswer {
-  const document = problemOf(new AccordError(code, detail), id);
-  const body = Buffer.from(JSON.stringify(document), 'utf8');
-  const type = 'application/problem+json';
-  return { context: { v: 1, status: document.status, code, headers: [], body: { length: body.length, type } }, body };
 }

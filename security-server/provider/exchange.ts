@@ -7,7 +7,6 @@
 
 import type { Ticket } from '#certs/ticket.ts';
 import type { ConfigurationSnapshot, ServerEntry } from '#core/configuration/snapshot.ts';
-import type { Appended } from '#core/log/message-log.ts';
 import { newMessageId } from '#core/message-id.ts';
 import { archiveDecision, type Decision, type DecisionInputs, decide } from '#policy/decide.ts';
 import { encodeAnswerContext, parseRequestContext, type RequestContext } from '#schemas/context.ts';
@@ -20,27 +19,11 @@ import { draft, sealMessage, sign } from '#security-server/envelope/outgoing.ts'
 import type { VerifiedMessage } from '#security-server/envelope/verify.ts';
 import { recordOf } from '#security-server/records.ts';
 import type { ServerParts } from '#security-server/server-parts.ts';
-import { type BackendAnswer, callBackend, problemAnswer } from './backend.ts';
+import { callBackend } from './backend.ts';
+import { type LoggedRequest, problemAnswer, type Reply } from './reply.ts';
 import { settle } from './settlement.ts';
 
 const DAY_MS = 86_400_000;
-
-/** A verified request with its context read and its place in the log. */
-export interface LoggedRequest {
-  message: VerifiedMessage;
-  context: RequestContext;
-  appended: Promise<Appended>;
-  /** Monotonic time at which the sender has certainly given up: its own deadline began before the message arrived. */
-  endsMs: number;
-}
-
-/** What is told to the peer, before it is signed. */
-export interface Reply {
-  kind: 'response' | 'refusal';
-  answer: BackendAnswer;
-  decision: { bytes: Buffer; hash: string } | null;
-  retention: string;
-}
 
 /**
  * Answers one peer message.

@@ -8,9 +8,7 @@ import { ByteWriter } from '#schemas/bytes.ts';
 import { REPLAY_WINDOW_MS } from '#schemas/limits.ts';
 import { encodeHead } from '#security-server/envelope/frame.ts';
 import type { ServerParts } from '#security-server/server-parts.ts';
-import type { BackendAnswer } from './backend.ts';
-import { problemAnswer } from './backend.ts';
-import type { LoggedRequest, Reply } from './exchange.ts';
+import { type BackendAnswer, type LoggedRequest, problemAnswer, type Reply } from './reply.ts';
 
 const SETTLEMENT_MEDIA_TYPE = 'application/accord-answer';
 
