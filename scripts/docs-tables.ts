@@ -1,0 +1,158 @@
+// The tables of the documentation that are made from the code's own tables: errors, settings, limits, metrics. Pure but
+// for reading the sources they are made from; `scripts/docs.ts` writes them into their places, and a test fails when what
+// stands there is another text.
+import { readFileSync } from 'node:fs';
+import { pino } from 'pino';
+import * as limits from '#schemas/limits.ts';
+import { PROBLEMS, type ProblemCode } from '#schemas/problems.ts';
+import { openMetrics } from '#security-server/metrics.ts';
+import { DEFAULT_SETTINGS, OVERRIDES, Settings } from '#security-server/settings.ts';
+
+const ROOT = new URL('../', import.meta.url);
+
+/** docs/errors.md as a whole: every row of schemas/problems.ts under the heading that stands above it there. */
+export function errorsDocument(): string {
+  const sections: { title: string; codes: ProblemCode[] }[] = [];
+  for (const line of readFileSync(new URL('schemas/problems.ts', ROOT), 'utf8').split('\n')) {
+    const title = /^ {2}\/\/ --- (.+)$/.exec(line)?.[1];
+    if (title !== undefined) sections.push({ title: title.charAt(0).toUpperCase() + title.slice(1), codes: [] });
+    const code = /^ {2}([A-Z][A-Z0-9_]*): row\(/.exec(line)?.[1];
+    if (code !== undefined) sections.at(-1)?.codes.push(code as ProblemCode);
+  }
+  const written = sections.flatMap(({ codes }) => codes);
+  const missing = Object.keys(PROBLEMS).filter((code) => !written.includes(code as ProblemCode));
+  if (missing.length > 0) throw new TypeError(`not read from schemas/problems.ts: ${missing.join(', ')}`);
+  const parts = sections
+    .filter(({ codes }) => codes.length > 0)
+    .map(({ title, codes }) => `## ${title}\n\n${ERROR_HEAD}\n${codes.map(errorRow).join('\n')}\n`);
+  return `${ERRORS_INTRODUCTION}\n${parts.join('\n')}`;
+}
+
+const ERRORS_INTRODUCTION = `# Errors
+
+Made by \`node scripts/docs.ts\` from \`schemas/problems.ts\`; change that table, not this page.
+
+Every error is an RFC 9457 problem document with the members \`type\`, \`title\`, \`status\`, \`code\`, \`next\` and, where there is
+one, \`detail\`. Codes are stable; titles may be reworded. On the command line the same code, title and next step stand on
+standard error.
+
+Who sees a code as it is: **public** anyone who reaches the port; **caller** an authenticated information system or
+administrator; **peer** another security server; **operator** only the own log and the command line. To everybody else it
+is \`INTERNAL\`.
+`;
+const ERROR_HEAD = '| code | status | title | who sees it | next |\n|---|---|---|---|---|';
+
+function errorRow(code: ProblemCode): string {
+  const { status, title, audience, next } = PROBLEMS[code];
+  return `| \`${code}\` | ${status} | ${cell(title)} | ${audience} | ${cell(next)} |`;
+}
+
+const SETTING_NOTES: Readonly<Record<string, string>> = {
+  v: 'version of the file',
+  id: 'INSTANCE/CLASS/MEMBER/SERVER; set by `accord server init`',
+  address: 'how peers reach it; must be what is registered',
+  host: 'where the ports for peers and systems listen; the others are on 127.0.0.1 always',
+  'ports.peer': 'peers, mutual TLS 1.3',
+  'ports.systems': 'information systems, mutual TLS 1.3',
+  'ports.loopback': 'information systems on this machine, plain HTTP, 127.0.0.1 only',
+  'ports.admin': 'admin API, 127.0.0.1 only',
+  'ports.health': 'health and metrics, 127.0.0.1 only',
+  configurationPollMs: 'how often the registry is asked for news',
+  configurationMaxStaleMs: "stale configuration is used this long; the instance's approved limit wins when it is lower",
+  logLevel: 'of the structured log on standard error',
+  restoredAtMs: 'time of a restore from a backup; see "Backup and restore"',
+};
+
+interface SchemaNode {
+  properties?: Record<string, SchemaNode>;
+  anyOf?: SchemaNode[];
+  const?: unknown;
+  type?: string;
+  pattern?: string;
+  minimum?: number;
+  maximum?: number;
+}
+
+/** Every setting of a security server: file, environment, flag, default, what is allowed. */
+export function settingsTable(): string {
+  const rows = settingPaths(Settings as SchemaNode).map(([path, schema]) => {
+    const note = SETTING_NOTES[path];
+    if (note === undefined) throw new TypeError(`scripts/docs-tables.ts: say what the setting ${path} is for`);
+    const flag = Object.entries(OVERRIDES).find(([, target]) => target === path)?.[0];
+    const variable = flag === undefined ? '' : `\`ACCORD_SERVER_${flag.toUpperCase().replaceAll('-', '_')}\``;
+    const given = defaultOf(path);
+    const fallback = given === undefined ? 'required' : `\`${JSON.stringify(given)}\``;
+    return `| \`${path}\` | ${fallback} | ${allowed(schema)} | ${variable} | ${flag ? `\`--${flag}\`` : ''} | ${note} |`;
+  });
+  return ['| `server.json` | default | allowed | environment | flag | |', '|---|---|---|---|---|---|', ...rows].join(
+    '\n',
+  );
+}
+
+function settingPaths(schema: SchemaNode, prefix = ''): [string, SchemaNode][] {
+  return Object.entries(schema.properties ?? {}).flatMap(([name, each]): [string, SchemaNode][] =>
+    each.properties === undefined ? [[`${prefix}${name}`, each]] : settingPaths(each, `${prefix}${name}.`),
+  );
+}
+
+function defaultOf(path: string): unknown {
+  return path
+    .split('.')
+    .reduce<unknown>((at, name) => (at as Record<string, unknown> | undefined)?.[name], DEFAULT_SETTINGS);
+}
+
+function allowed({ anyOf, const: only, minimum, maximum, type, pattern }: SchemaNode): string {
+  if (anyOf !== undefined) return anyOf.map(allowed).join(', ');
+  if (only !== undefined) return String(only);
+  if (type === 'null') return 'null';
+  if (type === 'integer') return `${minimum ?? ''} to ${maximum ?? 'any'}`;
+  return pattern?.startsWith('^https') ? 'https origin' : 'text';
+}
+
+/** schemas/limits.ts with the comments that stand there. A comment counts for the rows until the next one. */
+export function limitsTable(): string {
+  const lines = readFileSync(new URL('schemas/limits.ts', ROOT), 'utf8').split('\n');
+  const rows: string[] = [];
+  let comment: string[] = [];
+  let open = false;
+  for (const line of lines) {
+    const said = /^(\/\*\*)? ?\*? ?(.*?)(\*\/)?$/.exec(line);
+    if (line.startsWith('/**') || open) {
+      comment = line.startsWith('/**') ? [said?.[2] ?? ''] : [...comment, said?.[2] ?? ''];
+      open = !line.includes('*/');
+      continue;
+    }
+    const name = /^export const ([A-Z0-9_]+)/.exec(line)?.[1];
+    if (name === undefined) continue;
+    const value = (limits as Readonly<Record<string, unknown>>)[name];
+    if (typeof value !== 'number') continue;
+    rows.push(`| \`${name}\` | ${amount(name, value)} | ${cell(comment.join(' ').trim())} |`);
+    comment = [];
+  }
+  const numbers = Object.values(limits).filter((value) => typeof value === 'number').length;
+  if (rows.length !== numbers || numbers === 0) throw new TypeError('a limit was not read from schemas/limits.ts');
+  return ['| limit | value | |', '|---|---|---|', ...rows].join('\n');
+}
+
+function amount(name: string, value: number): string {
+  if (name.endsWith('_BYTES')) return value % 1024 === 0 ? `${value / 1024} KiB` : `${value} bytes`;
+  if (name.endsWith('_MS') && value % 86_400_000 === 0) return `${value / 86_400_000} days`;
+  if (name.endsWith('_MS')) return value % 60_000 === 0 ? `${value / 60_000} min` : `${value / 1000} s`;
+  return value.toLocaleString('en');
+}
+
+/** The metrics that Accord adds to those of Node, from a registry made for the purpose. */
+export async function metricsTable(): Promise<string> {
+  const zero = () => 0;
+  const metrics = openMetrics({ inFlight: zero, logSize: zero, ready: zero }, pino({ level: 'silent' }));
+  const all = await metrics.registry.getMetricsAsJSON();
+  const rows = all
+    .filter(({ name }) => name.startsWith('accord_'))
+    .map(({ name, help, type }) => `| \`${name}\` | ${String(type)} | ${cell(help)} |`);
+  if (rows.length === 0) throw new TypeError('no metric of Accord was found');
+  return ['| metric | type | |', '|---|---|---|', ...rows].join('\n');
+}
+
+function cell(text: string): string {
+  return text.replaceAll('|', '\\|').replaceAll('<', '&lt;');
+}
