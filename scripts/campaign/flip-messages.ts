@@ -28,6 +28,8 @@ export interface RequestPlan {
   body?: Buffer;
   path?: string;
   statement?: Partial<Statement>;
+  /** Time of signing; now when absent. */
+  issuedAtMs?: number;
   /** Other statements signed in the same batch, around this one. */
   neighbours?: number;
 }
@@ -63,7 +65,7 @@ export async function genuineRequest(pair: Pair, plan: RequestPlan = {}): Promis
     [drafted.statementBytes, ...others],
     { alg: keyAlgorithm(signing.key), key: signing.key },
     certificateHash(der),
-    Math.floor(nowMs / 1000),
+    Math.floor((plan.issuedAtMs ?? nowMs) / 1000),
   );
   const [signature] = signatures;
   if (signature === undefined) throw new TypeError('no signature');

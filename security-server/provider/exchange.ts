@@ -145,6 +145,9 @@ async function work(server: ServerParts, snapshot: ConfigurationSnapshot, logged
       return refuse('MESSAGE_REPLAYED', '');
     }
     return { kind: 'response', answer: await called, decision: archived, retention: decision.retention };
+  } catch (error) {
+    giveBack(); // the request could not be logged, so it is not answered either
+    throw error;
   } finally {
     leave?.();
   }

@@ -32,6 +32,13 @@ t.test('statements that do not hold are refused unsigned, and leave nothing', as
     ['5 min old', { statement: { at: now() - 5 * MINUTE_MS - 1_000 } }, '400 CLOCK_OUT_OF_WINDOW'],
     ['4 min 59 s ahead', { statement: { at: now() + 5 * MINUTE_MS - 5_000 } }, 'answered'],
     ['5 min ahead', { statement: { at: now() + 5 * MINUTE_MS + 5_000 } }, '400 CLOCK_OUT_OF_WINDOW'],
+    [
+      'signed and stated 5 min ago',
+      { statement: { at: now() - 301_000 }, issuedAtMs: now() - 301_000 },
+      '400 CLOCK_OUT_OF_WINDOW',
+    ],
+    ['signed long before it was stated', { issuedAtMs: now() - 302_000 }, '400 CLOCK_OUT_OF_WINDOW'],
+    ['signed long after', { issuedAtMs: now() + 305_000 }, '400 CLOCK_OUT_OF_WINDOW'],
     ['from another server', { statement: { from: 'DEV/GOV/3003/ss3' } }, '403 SENDER_WRONG'],
     ['to another server', { statement: { to: 'DEV/GOV/3003/ss3' } }, '403 ADDRESSEE_WRONG'],
     ["another server's client", { statement: { client: 'DEV/GOV/2002/provider' } }, '403 CLIENT_NOT_ON_SERVER'],

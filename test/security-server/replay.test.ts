@@ -4,6 +4,7 @@ import { systemClock } from '#core/clock.ts';
 import { openClient } from '#core/http/client.ts';
 import { tlsClientOptions } from '#core/http/mtls.ts';
 import { MAX_BODY_BYTES } from '#schemas/limits.ts';
+import { AccordError } from '#schemas/problems.ts';
 import { genuineRequest } from '#scripts/campaign/flip-messages.ts';
 import { accessRight, CLIENT, openPair, type Pair, SERVICE } from '#scripts/campaign/pair.ts';
 import type { Delivery } from '#security-server/peer/link.ts';
@@ -64,7 +65,28 @@ t.test('a captured message runs once: again, after a restart, and fifty at once'
   const codes = entries(pair.provider, many.id).map(({ kind, code }) => `${kind} ${code}`);
   t.equal(codes.filter((code) => code === 'refusal-sent MESSAGE_REPLAYED').length, 49);
   t.equal(codes.filter((code) => code === 'response-sent OK').length, 1);
+  const { admission } = pair.provider.parts;
+  const places = Array.from({ length: 256 }, () => admission.enter('service', SERVICE));
+  await deliver(pair, many.frame);
+  t.equal(entries(pair.provider, many.id)[0]?.code, 'MESSAGE_REPLAYED', 'a full service does not hide that it ran');
+  for (const leave of places) leave();
   await auditBoth(t, pair);
+});
+
+t.test('a replay uses up nothing of a quota, nor does a request that could not be logged', async (t) => {
+  const pair = await openPair({ right: accessRight({ quotaPerDay: 3 }) });
+  t.teardown(() => pair.close());
+  const { frame } = await genuineRequest(pair);
+  for (let n = 0; n < 4; n += 1) await deliver(pair, frame);
+  const { log } = pair.provider.parts;
+  const append = log.append.bind(log);
+  log.append = () => Promise.reject(new AccordError('LOG_UNAVAILABLE'));
+  for (let n = 0; n < 4; n += 1)
+    t.equal(await deliver(pair, (await genuineRequest(pair)).frame), '503 LOG_UNAVAILABLE');
+  log.append = append;
+  t.equal((await post(pair, '/lookups', ASK)).json.outcome, 'ok');
+  t.equal((await post(pair, '/lookups', ASK)).json.outcome, 'ok');
+  t.equal((await post(pair, '/lookups', ASK)).json.code, 'QUOTA_EXCEEDED');
 });
 
 t.test('a peer that repeats an id a thousand times hides nothing and breaks no audit', async (t) => {
