@@ -71,7 +71,7 @@ export function decide(inputs: DecisionInputs): Decision {
 
 /** The checks within one access right, in order; null when all pass. */
 function checkRight(
-  { request }: DecisionInputs,
+  { request, service }: DecisionInputs,
   { right, usedToday }: DecisionInputs['rights'][number],
 ): { step: number; decision: Decision } | null {
   const fail = (step: number, code: ProblemCode, detail: string) => ({
@@ -81,6 +81,10 @@ function checkRight(
   const purposeFits = request.purpose === null ? right.purposes.length === 0 : right.purposes.includes(request.purpose);
   if (!purposeFits) return fail(1, 'PURPOSE_NOT_ALLOWED', request.purpose ?? 'a purpose is needed');
   if (!right.bases.includes(request.basis)) return fail(2, 'BASIS_NOT_ALLOWED', request.basis);
+  // An access right cannot open what holds personal data, whatever its author meant.
+  if (request.basis === 'open' && service?.personalData !== false) {
+    return fail(2, 'BASIS_NOT_ALLOWED', 'open is for services that are declared free of personal data');
+  }
   // A consent is a signed receipt that this server would have to verify; until it can, it never counts as given.
   if (request.basis === 'consent') return fail(3, 'CONSENT_NOT_SUPPORTED', '');
   if (request.basis === 'law') {

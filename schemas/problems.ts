@@ -124,6 +124,7 @@ export const PROBLEMS = {
   SERVICE_DISABLED: row(503, 'The provider has disabled the service', 'caller', "Read the provider's notice in the detail; try later."),
   BASIS_NOT_ALLOWED: row(403, 'The access right does not allow this legal basis', 'caller', 'Use a basis that the access right names.'),
   PURPOSE_NOT_ALLOWED: row(403, 'The access right does not allow this purpose', 'caller', 'Use a purpose that the access right names.'),
+  ACCESS_RIGHT_REFUSED: row(409, 'The basis `open` is for services that are declared free of personal data', 'caller', 'Grant it on the basis of law, or declare the service with `accord service add --no-personal-data`.'),
   CASE_NUMBER_REQUIRED: row(403, 'A request on the basis of law needs a case number of the agreed form', 'caller', 'Send `issue` in the form the access right shows.'),
   OFFICIAL_REQUIRED: row(403, 'A request on the basis of law names the official who asks', 'caller', 'Send `userId`.'),
   CONSENT_NOT_SUPPORTED: row(403, 'This server does not judge consent', 'caller', 'Use the basis `law` or `open` where the access right names it.'),

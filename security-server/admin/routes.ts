@@ -73,7 +73,9 @@ export function addRoutes(app: FastifyInstance, server: ServerParts, actions: Ad
   app.get('/access-rights', async () => ({ items: state.rights() }));
   app.post('/access-rights', async (request, reply) => {
     const input = checkRight(request.body);
-    if (state.service(input.service) === null) throw new AccordError('SERVICE_UNKNOWN', input.service);
+    const service = state.service(input.service);
+    if (service === null) throw new AccordError('SERVICE_UNKNOWN', input.service);
+    if (input.bases.includes('open') && service.personalData) throw new AccordError('ACCESS_RIGHT_REFUSED', service.id);
     if (input.notAfterMs < input.notBeforeMs)
       throw new AccordError('SCHEMA_MISMATCH', 'notAfterMs is before notBeforeMs');
     const right = { id: randomUUID(), ...input };

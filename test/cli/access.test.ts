@@ -103,6 +103,8 @@ t.test('grant, list, revoke; services; systems', async (t) => {
   t.match(await accord('service', 'add', other, ...url, '--safe', '--timeout', '2.5', ...admin), { code: 0 });
   const listed = JSON.parse((await accord('service', 'list', '--json', ...admin)).stdout);
   t.match(listed[1], { id: other, safe: true, personalData: true, timeoutMs: 2500, enabled: true });
+  const open = ['access', 'grant', '--client', CLIENT, '--service', other, '--basis', 'open', ...admin];
+  t.match(await accord(...open), { code: 5, stderr: /^ACCESS_RIGHT_REFUSED/ }, 'personal data is never open');
   t.match(await accord('service', 'remove', other, ...admin), { code: 2, stderr: /--yes/ });
   t.match(await accord('service', 'remove', other, '--yes', ...admin), { code: 0 });
   t.match(await accord('service', 'remove', other, '--yes', ...admin), { code: 3 });

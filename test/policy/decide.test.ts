@@ -56,6 +56,11 @@ t.test('the order of the checks', async (t) => {
     ['a disabled service before the purpose', { service: off, ...one({ purposes: ['x'] }) }, 'SERVICE_DISABLED'],
     ['the purpose before the basis', one({ purposes: ['x'], bases: ['law'] }), 'PURPOSE_NOT_ALLOWED'],
     ['the basis before the quota', one({ bases: ['law'], quotaPerDay: 1 }, 1), 'BASIS_NOT_ALLOWED'],
+    [
+      'open at a service with personal data',
+      { service: { ...off, enabled: true, personalData: true } },
+      'BASIS_NOT_ALLOWED',
+    ],
     ['at its first millisecond', one({ notBeforeMs: NOW }), 'OK'],
     ['a millisecond before', one({ notBeforeMs: NOW + 1, notAfterMs: NOW + 1 }), 'ACCESS_DENIED'],
     ['at its last millisecond', one({ notAfterMs: NOW }), 'OK'],
