@@ -65,7 +65,8 @@ t.test('a captured message runs once: again, after a restart, and fifty at once'
   const codes = entries(pair.provider, many.id).map(({ kind, code }) => `${kind} ${code}`);
   t.equal(codes.filter((code) => code === 'refusal-sent MESSAGE_REPLAYED').length, 49);
   t.equal(codes.filter((code) => code === 'response-sent OK').length, 1);
-  const { admission } = pair.provider.parts;
+  const { admission, state } = pair.provider.parts;
+  state.putRight(accessRight());
   const places = Array.from({ length: 256 }, () => admission.enter('service', SERVICE));
   await deliver(pair, many.frame);
   t.equal(entries(pair.provider, many.id)[0]?.code, 'MESSAGE_REPLAYED', 'a full service does not hide that it ran');
