@@ -1,13 +1,13 @@
 // Commitments and hashes of a message's parts. A part is never hashed bare: with a fresh salt a short value cannot be
 // guessed from the statement, and once part and salt are destroyed the statement still verifies and says nothing.
-import { createHash, timingSafeEqual } from 'node:crypto';
+import { createHash, hash, timingSafeEqual } from 'node:crypto';
 import { base64url, fromBase64url } from '#schemas/base64url.ts';
 
 export const COMMITMENT_SALT_BYTES = 32;
 
 /** SHA-256 in base64url. */
 export function sha256(bytes: Uint8Array | string): string {
-  return createHash('sha256').update(bytes).digest('base64url');
+  return hash('sha256', bytes, 'base64url');
 }
 
 /** SHA-256(salt ‖ bytes) in base64url; `salt` is 32 bytes used for this part only. */

@@ -3,7 +3,7 @@
 // anyone; their length is bounded by the sizes they are for.
 //
 // A subtree of height h and index i is the complete one over the leaves [i·2^h, (i+1)·2^h).
-import { createHash } from 'node:crypto';
+import { createHash, hash as hashOnce } from 'node:crypto';
 
 export const HASH_BYTES = 32;
 /** Heights that are kept: 256 leaves to a tile, as in C2SP tlog-tiles. */
@@ -16,14 +16,28 @@ const NODE_PREFIX = Buffer.from([1]);
 /** The root of the tree without leaves: SHA-256 of nothing. */
 export const EMPTY_ROOT: Buffer = createHash('sha256').digest();
 
-/** SHA-256(0x00 ‖ bytes) */
-export function leafHash(bytes: Uint8Array | string): Buffer {
-  return createHash('sha256').update(LEAF_PREFIX).update(bytes).digest();
+// One call without a stream object, and a string of bytes back: three times as fast as a Hash for inputs this small.
+function sha256Of(input: Uint8Array | string): Buffer {
+  return Buffer.from(hashOnce('sha256', input, 'binary'), 'latin1');
 }
+
+/** SHA-256(0x00 ‖ bytes); a string is taken as UTF-8. */
+export function leafHash(bytes: Uint8Array | string): Buffer {
+  return sha256Of(typeof bytes === 'string' ? `\0${bytes}` : Buffer.concat([LEAF_PREFIX, bytes]));
+}
+
+// Filled anew by every call; hashing is synchronous.
+const node = Buffer.alloc(1 + 2 * HASH_BYTES, NODE_PREFIX);
 
 /** SHA-256(0x01 ‖ left ‖ right) */
 export function nodeHash(left: Uint8Array, right: Uint8Array): Buffer {
-  return createHash('sha256').update(NODE_PREFIX).update(left).update(right).digest();
+  // A hash that came from a disk may have any length.
+  if (left.length !== HASH_BYTES || right.length !== HASH_BYTES) {
+    return sha256Of(Buffer.concat([NODE_PREFIX, left, right]));
+  }
+  node.set(left, 1);
+  node.set(right, 1 + HASH_BYTES);
+  return sha256Of(node);
 }
 
 /** Hash of the complete subtree of this height and index. */
@@ -226,4 +240,58 @@ function at<T>(list: readonly T[], index: number): T {
   const item = list[index];
   if (item === undefined) throw new RangeError(`no hash at ${index}`);
   return item;
+}
+
+/**
+ * Verifies inclusion of many leaves of one tree. What one proof has shown of the tree need not be hashed again for the
+ * next: once a node's children are known, they are compared. Every proof is still held against the root in full.
+ */
+export class InclusionChecker {
+  readonly #size: number;
+  readonly #root: Uint8Array;
+  /** Nodes proved so far, per level from the leaves. */
+  readonly #known: Map<number, Uint8Array>[] = [];
+
+  constructor(size: number, root: Uint8Array) {
+    this.#size = size;
+    this.#root = root;
+  }
+
+  /** Same answer as `verifyInclusion` for this size and root. */
+  verify(leaf: Uint8Array, index: number, path: readonly Uint8Array[]): boolean {
+    if (!(Number.isSafeInteger(index) && index >= 0 && index < this.#size)) return false;
+    if (path.some((sibling) => sibling.length !== HASH_BYTES) || leaf.length !== HASH_BYTES) return false;
+    const shown: [level: number, at: number, hash: Uint8Array][] = [];
+    let [hash, at, last, used]: [Uint8Array | null, number, number, number] = [leaf, index, this.#size - 1, 0];
+    for (let level = 0; last > 0; level++) {
+      const known = this.#known[level]?.get(at);
+      // A known node was proved: below it this proof is right, above it only the siblings are left to compare.
+      if (known !== undefined && hash !== null) {
+        if (Buffer.compare(known, hash) !== 0) return false;
+        hash = null;
+      } else if (hash !== null) shown.push([level, at, hash]);
+      const isPromoted = at === last && at % 2 === 0;
+      if (!isPromoted) {
+        const sibling = path[used++];
+        if (sibling === undefined) return false;
+        const beside = at % 2 === 0 ? at + 1 : at - 1;
+        const knownBeside = this.#known[level]?.get(beside);
+        if (knownBeside === undefined) {
+          if (hash === null) return false;
+          shown.push([level, beside, sibling]);
+        } else if (Buffer.compare(knownBeside, sibling) !== 0) return false;
+        if (hash !== null) hash = at % 2 === 0 ? nodeHash(hash, sibling) : nodeHash(sibling, hash);
+      }
+      [at, last] = [half(at), half(last)];
+    }
+    if (used !== path.length || (hash !== null && Buffer.compare(hash, this.#root) !== 0)) return false;
+    for (const [level, place, proved] of shown) this.#at(level).set(place, proved);
+    return true;
+  }
+
+  #at(level: number): Map<number, Uint8Array> {
+    let known = this.#known[level];
+    if (known === undefined) this.#known[level] = known = new Map();
+    return known;
+  }
 }

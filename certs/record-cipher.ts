@@ -6,6 +6,8 @@ import { createCipheriv, createDecipheriv, createSecretKey, type KeyObject, rand
 export const CIPHER_KEY_BYTES = 32;
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
+/** What enciphering adds. */
+export const NONCE_AND_TAG_BYTES: number = NONCE_BYTES + TAG_BYTES;
 
 /** A key from its 32 bytes. As a KeyObject it is expanded once; handing bytes to each call costs three times as much. */
 export function cipherKey(bytes: Uint8Array): KeyObject {

@@ -83,6 +83,11 @@ export function encodeStatement(s: Statement): Buffer {
 
 /** Reads a statement whose spelling must be the one `encodeStatement` gives. @throws STATEMENT_MALFORMED, JSON_* */
 export function parseStatement(bytes: Uint8Array): Statement {
+  return readPlainStatement(bytes) ?? readAnyStatement(bytes);
+}
+
+/** The whole judgement: JSON, schema, members of the kind, spelling. @throws as `parseStatement` */
+export function readAnyStatement(bytes: Uint8Array): Statement {
   const statement = check(parseJson(bytes, { maxBytes: MAX_STATEMENT_BYTES, maxDepth: 3, maxValues: 40 }));
   const isAnswer = statement.kind === 'response' || statement.kind === 'refusal';
   const answerParts = [statement.log, statement.decisionHash].filter((part) => part !== undefined).length;
@@ -92,5 +97,61 @@ export function parseStatement(bytes: Uint8Array): Statement {
       : statement.request !== undefined && answerParts === (isAnswer ? 2 : 0);
   if (!fits) throw new AccordError('STATEMENT_MALFORMED', `members do not fit the kind ${statement.kind}`);
   if (!encodeStatement(statement).equals(bytes)) throw new AccordError('STATEMENT_MALFORMED', 'not its one spelling');
+  return statement;
+}
+
+// The one spelling as one pattern. All members are ASCII by their own patterns, so nearly every statement matches; what
+// does not is judged by the schema. A test holds the two against each other.
+const inner = (pattern: string) => `(${pattern.slice(1, -1)})`;
+const HASH = '([A-Za-z0-9_-]{43})';
+const DIGITS = '(0|[1-9][0-9]{0,15})';
+const PLAIN_STATEMENT = new RegExp(
+  `^\\{"v":1,"id":"${inner(MESSAGE_ID_PATTERN)}","kind":"(request|response|refusal|settlement)",` +
+    `"from":"${inner(SUBSYSTEM_ID_PATTERN)}","to":"${inner(SUBSYSTEM_ID_PATTERN)}",` +
+    `"client":"${inner(SUBSYSTEM_ID_PATTERN)}","service":"${inner(SERVICE_ID_PATTERN)}","at":${DIGITS},` +
+    `"purpose":(?:"${inner(PURPOSE_PATTERN)}"|null),"basis":"(open|law|consent)",` +
+    `"context":\\{"commitment":"${HASH}"\\},"body":\\{"commitment":"${HASH}"\\},` +
+    `"configuration":\\{"version":([1-9][0-9]{0,15}),"hash":"${HASH}"\\}` +
+    `(?:,"request":"${HASH}"(?:,"log":\\{"origin":"([ !#-\\[\\]-~]{1,255})","index":${DIGITS}\\},` +
+    `"decisionHash":(?:"${HASH}"|null))?)?\\}$`,
+);
+
+/** A statement that is plainly right, or null when the whole judgement has to say. */
+export function readPlainStatement(bytes: Uint8Array): Statement | null {
+  if (bytes.length > MAX_STATEMENT_BYTES) return null;
+  const { buffer, byteOffset, length } = bytes;
+  // Only ASCII matches, and there Latin-1 and UTF-8 are the same bytes.
+  const m = PLAIN_STATEMENT.exec(Buffer.from(buffer, byteOffset, length).toString('latin1'));
+  if (m === null) return null;
+  const [kind, at, version, index] = [m[2] as Statement['kind'], Number(m[7]), Number(m[12]), Number(m[16] ?? 0)];
+  const isAnswer = kind === 'response' || kind === 'refusal';
+  const fits =
+    Number.isSafeInteger(at) &&
+    Number.isSafeInteger(version) &&
+    Number.isSafeInteger(index) &&
+    (m[14] === undefined) === (kind === 'request') &&
+    (m[15] !== undefined) === isAnswer;
+  if (!fits) return null;
+  const text = (group: number): string => m[group] ?? '';
+  const statement: Statement = {
+    v: 1,
+    id: text(1),
+    kind,
+    from: text(3),
+    to: text(4),
+    client: text(5),
+    service: text(6),
+    at,
+    purpose: m[8] ?? null,
+    basis: m[9] as Basis,
+    context: { commitment: text(10) },
+    body: { commitment: text(11) },
+    configuration: { version, hash: text(13) },
+  };
+  if (m[14] !== undefined) statement.request = m[14];
+  if (isAnswer) {
+    statement.log = { origin: text(15), index };
+    statement.decisionHash = m[17] ?? null;
+  }
   return statement;
 }

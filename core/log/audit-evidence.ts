@@ -1,7 +1,7 @@
 // The evidence beside one entry, checked against it: the statement and the signature are the ones the entry's hashes
 // name, the statement stands in the signed batch, and it speaks of what the entry says. Who signed, and whether they
 // were allowed to, needs the global configuration: the caller's `verifyStatement` says that.
-import { type BatchClaims, readBatch, standsIn } from '#certs/batch.ts';
+import { batchMembers, readBatch } from '#certs/batch.ts';
 import { sha256 } from '#certs/commitment.ts';
 import { base64url } from '#schemas/base64url.ts';
 import { ENTRY_KINDS, type LogEntry } from '#schemas/log-entry.ts';
@@ -10,50 +10,67 @@ import { parseStatement, type Statement } from '#schemas/statement.ts';
 import { pathOf } from './record.ts';
 import type { StoredEvidence } from './store.ts';
 
-/** Hashes (base64url) of the statements this log holds for an exchange's id. */
-export type StatementsOf = (exchangeId: string) => string[];
+/** Whether this log holds, for that exchange's id, the statement with this hash (base64url). */
+export type HoldsStatement = (exchangeId: string, hash: string) => boolean;
 
-/** Batch signatures read so far, by their hash: the statements of a batch lie close together. */
-export type BatchCache = Map<string, BatchClaims>;
+type StoredPlace = Omit<StoredEvidence, 'jws'>;
+
+interface KnownBatch {
+  size: number;
+  holds: ReturnType<typeof batchMembers>;
+}
 
 const MAX_CACHED_BATCHES = 256;
+
+/** The batch signatures an audit meets: each is read once, because the statements of a batch lie close together. */
+export class Batches {
+  readonly #jws: (hash: Buffer) => string;
+  readonly #known = new Map<string, KnownBatch>();
+
+  constructor(jws: (hash: Buffer) => string) {
+    this.#jws = jws;
+  }
+
+  /** The batch whose JWS has this hash; null when the stored JWS has another. @throws JWS_*, BATCH_MALFORMED, JSON_* */
+  under(hash: string, stored: Buffer): KnownBatch | null {
+    const known = this.#known.get(hash);
+    if (known !== undefined) return known;
+    const jws = this.#jws(stored);
+    if (sha256(jws) !== hash) return null;
+    const claims = readBatch(jws);
+    const batch = { size: claims.size, holds: batchMembers(claims) };
+    if (this.#known.size >= MAX_CACHED_BATCHES) this.#known.clear();
+    this.#known.set(hash, batch);
+    return batch;
+  }
+}
 
 /** Why the evidence does not fit its entry, in words for the operator; null when it does. */
 export function evidenceFault(
   entry: LogEntry,
-  evidence: StoredEvidence | null,
-  others: StatementsOf,
-  batches: BatchCache,
+  evidence: StoredPlace | null,
+  holds: HoldsStatement,
+  batches: Batches,
 ): string | null {
   if (entry.statement === null) return evidence === null ? null : 'evidence beside an entry that names none';
   if (evidence === null) return 'the evidence is missing';
   if (sha256(evidence.statement) !== entry.statement) return 'the statement is not the one the entry names';
   if (entry.signature === null || base64url(evidence.jwsHash) !== entry.signature)
     return 'the signature is not the one the entry names';
-  if (sha256(evidence.jws) !== entry.signature) return 'the JWS is not the one the entry names';
   try {
-    const claims = cachedBatch(entry.signature, evidence.jws, batches);
-    const stands =
-      evidence.size === claims.size && standsIn(claims, evidence.statement, evidence.index, pathOf(evidence));
+    const batch = batches.under(entry.signature, evidence.jwsHash);
+    if (batch === null) return 'the JWS is not the one the entry names';
+    const { statement, index, size } = evidence;
+    const stands = size === batch.size && batch.holds(statement, index, pathOf(evidence));
     if (!stands) return 'the statement does not stand in its signed batch';
-    return statementFault(entry, parseStatement(evidence.statement), others);
+    return statementFault(entry, parseStatement(statement), holds);
   } catch (error) {
     if (isAccordError(error)) return `the evidence is malformed (${error.code})`;
     throw error;
   }
 }
 
-/** `hash` is the JWS's, which the caller has compared. */
-function cachedBatch(hash: string, jws: string, batches: BatchCache): BatchClaims {
-  const known = batches.get(hash);
-  if (known !== undefined) return known;
-  const claims = readBatch(jws);
-  if (batches.size >= MAX_CACHED_BATCHES) batches.clear();
-  batches.set(hash, claims);
-  return claims;
-}
-
-function statementFault(entry: LogEntry, statement: Statement, others: StatementsOf): string | null {
+function statementFault(entry: LogEntry, statement: Statement, holds: HoldsStatement): string | null {
   const kind = ENTRY_KINDS[entry.kind];
   if (kind !== null && statement.kind !== kind) return `a statement of kind ${statement.kind}`;
   if (statement.client !== entry.client) return "the statement's client is another";
@@ -63,6 +80,6 @@ function statementFault(entry: LogEntry, statement: Statement, others: Statement
   // Answers and settlements have ids of their own and name the request they are about by its hash. Only an answer's
   // request has to be in this log: a settlement may be about a request that never arrived.
   if (statement.kind === 'request') return "the statement's id is another";
-  if (statement.kind !== 'response' || others(entry.id).includes(statement.request ?? '')) return null;
+  if (statement.kind !== 'response' || holds(entry.id, statement.request ?? '')) return null;
   return 'the statement answers another request';
 }

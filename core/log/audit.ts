@@ -8,14 +8,16 @@
 import { Frontier, leafHash, TILE_HEIGHT } from '#certs/merkle.ts';
 import { parseLogEntry } from '#schemas/log-entry.ts';
 import { AccordError, isAccordError, type ProblemCode } from '#schemas/problems.ts';
-import { type BatchCache, evidenceFault } from './audit-evidence.ts';
+import { Batches, evidenceFault } from './audit-evidence.ts';
 import { readCheckpointFile } from './checkpoint-file.ts';
 import { type RecordEvidence, viewEvidence } from './record.ts';
 import { type Checkpoint, type NoteVerifier, openCheckpoint, parseVerifierKey } from './signed-note.ts';
-import type { LogAuditReader } from './store.ts';
+import type { LogAuditReader, StoredRow } from './store.ts';
 import { openLogAuditSqlite } from './store-sqlite.ts';
 
 const PAGE = 512;
+/** Statements of the entries just read, by exchange: an answer mostly stands close behind its request. */
+const MAX_RECENT_EXCHANGES = 8_192;
 
 export interface LogAudit {
   ok: boolean;
@@ -59,7 +61,7 @@ interface Progress {
   lastMs: number;
   /** A tile that disagrees with the leaves; reported only when every checkpoint agrees with the leaves. */
   wrongTile: string | null;
-  batches: BatchCache;
+  recent: Map<string, string[]>;
 }
 
 /** @throws LOG_MISSING, LOG_UNREADABLE, and NOTE_MALFORMED for a malformed `verifierKey`; everything else is in the result */
@@ -70,7 +72,7 @@ export async function verifyLog(options: LogAuditOptions): Promise<LogAudit> {
     checkpoints: 0,
     lastMs: 0,
     wrongTile: null,
-    batches: new Map(),
+    recent: new Map(),
   };
   let log: LogAuditReader | undefined;
   try {
@@ -110,10 +112,11 @@ async function audit(
   const kept = keptCheckpoint(options.checkpointFile, verifier, log.size());
   const checkpoints = new StoredCheckpoints(log, verifier, kept);
   checkpoints.compare(progress);
-  for (let page = log.lines(0, PAGE); page.length > 0; page = log.lines(progress.frontier.size, PAGE)) {
+  const verifyEntry = entryVerifier(log, progress);
+  for (let page = log.rows(0, PAGE); page.length > 0; page = log.rows(progress.frontier.size, PAGE)) {
     for (const row of page) {
-      verifyEntry(log, row, progress);
-      await verifySigner(log, row.seq, options);
+      verifyEntry(row);
+      if (options.verifyStatement !== undefined) await verifySigner(log, row.seq, options.verifyStatement);
       checkpoints.compare(progress);
     }
   }
@@ -125,25 +128,36 @@ async function audit(
   if (damaged !== null) throw new Finding('LOG_DATABASE_DAMAGED', null, damaged);
 }
 
-function verifyEntry(
-  log: LogAuditReader,
-  { seq, line, leaf, exchangeId }: { seq: number; line: string; leaf: Buffer; exchangeId: string },
-  progress: Progress,
-): void {
-  const expected = progress.frontier.size;
-  if (seq !== expected) throw new Finding('LOG_GAP', expected, `after ${expected - 1} comes ${seq}`);
-  if (!leafHash(line).equals(leaf)) throw new Finding('LOG_ENTRY_CHANGED', seq, 'the line does not hash to its leaf');
-  const entry = parsed(line, seq);
-  if (entry.seq !== seq || entry.id !== exchangeId) throw new Finding('LOG_ENTRY_CHANGED', seq, 'another seq or id');
-  if (entry.t < progress.lastMs) throw new Finding('LOG_ENTRY_CHANGED', seq, 'time runs backwards');
+function entryVerifier(log: LogAuditReader, progress: Progress): (row: StoredRow) => void {
+  const { frontier, recent } = progress;
+  const batches = new Batches(log.jws);
   const statementsOf = (id: string) => log.linesOf(id, PAGE).map((row) => parsed(row.line, row.seq).statement ?? '');
-  const fault = evidenceFault(entry, log.evidence(seq), statementsOf, progress.batches);
-  if (fault !== null) throw new Finding('LOG_EVIDENCE_CHANGED', seq, fault);
-  progress.lastMs = entry.t;
-  progress.frontier.push(leaf, (height, index, hash) => {
+  const answersTo = (id: string, hash: string) => recent.get(id)?.includes(hash) || statementsOf(id).includes(hash);
+  const compareTile = (height: number, index: number, hash: Buffer): void => {
     const stored = log.tile(height / TILE_HEIGHT, index);
     if (stored === null || !stored.equals(hash)) progress.wrongTile ??= `tile ${height / TILE_HEIGHT}/${index}`;
-  });
+  };
+  return ({ seq, line, leaf, exchangeId, evidence }) => {
+    const expected = frontier.size;
+    if (seq !== expected) throw new Finding('LOG_GAP', expected, `after ${expected - 1} comes ${seq}`);
+    if (!leafHash(line).equals(leaf)) throw new Finding('LOG_ENTRY_CHANGED', seq, 'the line does not hash to its leaf');
+    const entry = parsed(line, seq);
+    if (entry.seq !== seq || entry.id !== exchangeId) throw new Finding('LOG_ENTRY_CHANGED', seq, 'another seq or id');
+    if (entry.t < progress.lastMs) throw new Finding('LOG_ENTRY_CHANGED', seq, 'time runs backwards');
+    const fault = evidenceFault(entry, evidence, answersTo, batches);
+    if (fault !== null) throw new Finding('LOG_EVIDENCE_CHANGED', seq, fault);
+    progress.lastMs = entry.t;
+    if (entry.statement !== null) remember(recent, entry.id, entry.statement);
+    frontier.push(leaf, compareTile);
+  };
+}
+
+function remember(recent: Map<string, string[]>, id: string, statement: string): void {
+  const known = recent.get(id);
+  if (known !== undefined && known.length < PAGE) known.push(statement);
+  if (known !== undefined) return;
+  if (recent.size >= MAX_RECENT_EXCHANGES) recent.clear();
+  recent.set(id, [statement]);
 }
 
 function parsed(line: string, seq: number) {
@@ -154,10 +168,13 @@ function parsed(line: string, seq: number) {
   }
 }
 
-async function verifySigner(log: LogAuditReader, seq: number, options: LogAuditOptions): Promise<void> {
-  if (options.verifyStatement === undefined) return;
+async function verifySigner(
+  log: LogAuditReader,
+  seq: number,
+  verifyStatement: NonNullable<LogAuditOptions['verifyStatement']>,
+): Promise<void> {
   const evidence = viewEvidence(log.evidence(seq));
-  const code = evidence === null ? null : await options.verifyStatement(evidence, seq);
+  const code = evidence === null ? null : await verifyStatement(evidence, seq);
   if (code !== null) throw new Finding(code, seq, 'the signature of the statement');
 }
 

@@ -5,14 +5,22 @@ import { type KeyObject, randomBytes } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
-import { CIPHER_KEY_BYTES, cipherKey, decipher, encipher } from '#certs/record-cipher.ts';
+import { CIPHER_KEY_BYTES, cipherKey, decipher, encipher, NONCE_AND_TAG_BYTES } from '#certs/record-cipher.ts';
 import { AccordError } from '#schemas/problems.ts';
 import type { RecordKey, RecordKeys } from './record-keys.ts';
+import { StoreError } from './store.ts';
 import { configure, durably, reserveFile } from './store-sqlite.ts';
 
 type Connection = InstanceType<typeof Database>;
 
-const KEY_ID_BYTES = 16;
+/** A key's id is its group's and its place there, 32-bit big-endian. */
+const GROUP_ID_BYTES = 12;
+const KEY_ID_BYTES = GROUP_ID_BYTES + 4;
+/** Keys made ahead in one durable transaction: few for a class that is seldom used, more while they are used up. */
+const MIN_GROUP = 16;
+const MAX_GROUP = 1_024;
+const FORMAT_VERSION = 2;
+const GONE = Buffer.alloc(CIPHER_KEY_BYTES);
 const MAX_CACHED_DAY_KEYS = 64;
 const CHECK = Buffer.from('accord-storage-key/1');
 
@@ -25,12 +33,14 @@ CREATE TABLE day_keys (
   wrapped BLOB NOT NULL,
   UNIQUE (retention, day)
 ) STRICT;
-CREATE TABLE record_keys (
+CREATE TABLE key_groups (
   id BLOB PRIMARY KEY,
   day_key INTEGER NOT NULL REFERENCES day_keys (number),
+  issued INTEGER,
   wrapped BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX record_keys_by_day ON record_keys (day_key);
+CREATE INDEX key_groups_by_day ON key_groups (day_key);
+CREATE TABLE destroyed (retention TEXT PRIMARY KEY, through_day INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 `;
 
 /**
@@ -60,9 +70,12 @@ function prepareTables(db: Connection, storageKey: KeyObject): void {
     if (db.pragma('user_version', { simple: true }) === 0) {
       db.exec(TABLES);
       db.prepare('INSERT INTO storage_key VALUES (1, ?)').run(encipher(storageKey, CHECK, CHECK));
-      db.pragma('user_version = 1');
+      db.pragma(`user_version = ${FORMAT_VERSION}`);
     }
   }).immediate();
+  if (db.pragma('user_version', { simple: true }) !== FORMAT_VERSION) {
+    throw new AccordError('RECORD_KEYS_WRONG', `not a key store of format ${FORMAT_VERSION}`);
+  }
   const sealed = db.prepare('SELECT sealed FROM storage_key').pluck().get() as Buffer | undefined;
   if (sealed === undefined || decipher(storageKey, CHECK, sealed) === null) {
     throw new AccordError('RECORD_KEYS_WRONG', 'another storage key');
@@ -79,55 +92,59 @@ function dayLabel(retention: string, day: number): Buffer {
   return Buffer.from(`accord-day-key/1\0${retention}\0${day}`);
 }
 
-function recordLabel(id: Buffer): Buffer {
-  return Buffer.concat([Buffer.from('accord-record-key/1\0'), id]);
+function groupLabel(id: Buffer): Buffer {
+  return Buffer.concat([Buffer.from('accord-record-keys/1\0'), id]);
+}
+
+/** Keys of one group that are durable and not handed out yet. */
+interface Ready {
+  group: Buffer;
+  keys: Buffer;
+  next: number;
 }
 
 function recordKeys(db: Connection, storageKey: KeyObject): RecordKeys {
   const days = dayKeys(db, storageKey);
-  const add = db.prepare('INSERT INTO record_keys VALUES (?, ?, ?)');
-  const find = db.prepare('SELECT day_key AS dayKey, wrapped FROM record_keys WHERE id = ?');
-  const remove = db.prepare('DELETE FROM record_keys WHERE id = ?');
+  const ready = readyKeys(db, days);
+  const find = db.prepare('SELECT day_key AS dayKey, wrapped FROM key_groups WHERE id = ?');
+  const rewrite = db.prepare('UPDATE key_groups SET wrapped = ? WHERE id = ?');
+  const throughDay = db.prepare('SELECT through_day FROM destroyed WHERE retention = ?').pluck();
   const eraseWal = () => void db.pragma('wal_checkpoint(TRUNCATE)');
-  const issueOne = ({ retention, day }: { retention: string; day: number }): RecordKey => {
-    const under = days.of(retention, day);
-    const random = randomBytes(KEY_ID_BYTES + CIPHER_KEY_BYTES);
-    const [id, bytes] = [random.subarray(0, KEY_ID_BYTES), random.subarray(KEY_ID_BYTES)];
-    add.run(id, under.number, encipher(under.key, recordLabel(id), bytes));
-    const key = cipherKey(bytes);
-    bytes.fill(0);
-    return { id, key };
+  const groupOf = (id: Buffer) => {
+    const group = id.subarray(0, GROUP_ID_BYTES);
+    const row = find.get(group) as { dayKey: number; wrapped: Buffer } | undefined;
+    if (row === undefined || id.length !== KEY_ID_BYTES) return null;
+    const under = days.numbered(row.dayKey);
+    const keys = decipher(under, groupLabel(group), row.wrapped);
+    if (keys === null) throw new AccordError('RECORD_UNREADABLE', 'a group of record keys was changed');
+    const from = id.readUInt32BE(GROUP_ID_BYTES) * CIPHER_KEY_BYTES;
+    return { group, under, keys, key: keys.subarray(from, from + CIPHER_KEY_BYTES) };
   };
+  const isThere = (key: Buffer): boolean => key.length === CIPHER_KEY_BYTES && !key.equals(GONE);
   return {
-    issue: (requests) => {
-      try {
-        return durably(db, () => requests.map(issueOne));
-      } catch (error) {
-        days.forget(); // a day key made in the transaction that failed was never stored
-        throw error;
-      }
-    },
+    issue: ready.issue,
     open: (id) => {
-      const row = find.get(id) as { dayKey: number; wrapped: Buffer } | undefined;
-      if (row === undefined) return null;
-      const key = decipher(days.numbered(row.dayKey), recordLabel(id), row.wrapped);
-      if (key === null) throw new AccordError('RECORD_UNREADABLE', 'a wrapped record key was changed');
-      return cipherKey(key);
+      const found = groupOf(id);
+      return found !== null && isThere(found.key) ? cipherKey(found.key) : null;
+    },
+    isDestroyed: (id, { retention, day }) => {
+      const through = throughDay.get(retention) as number | undefined;
+      if (through !== undefined && day <= through) return true;
+      const found = groupOf(id);
+      return found?.key.length === CIPHER_KEY_BYTES && found.key.equals(GONE);
     },
     destroy: (id) => {
-      const { changes } = durably(db, () => remove.run(id));
+      const found = groupOf(id);
+      if (found === null || !isThere(found.key)) return false;
+      found.key.fill(0);
+      durably(db, () => rewrite.run(encipher(found.under, groupLabel(found.group), found.keys), found.group));
+      found.keys.fill(0);
       eraseWal();
-      return changes > 0;
+      return true;
     },
-    destroyDays: (retention, throughDay) => {
-      const which = 'SELECT number FROM day_keys WHERE retention = ? AND day <= ?';
-      const destroyed = durably(db, () => {
-        const { changes } = db
-          .prepare(`DELETE FROM record_keys WHERE day_key IN (${which})`)
-          .run(retention, throughDay);
-        db.prepare('DELETE FROM day_keys WHERE retention = ? AND day <= ?').run(retention, throughDay);
-        return changes;
-      });
+    destroyDays: (retention, through) => {
+      ready.settle();
+      const destroyed = durably(db, () => destroyDays(db, retention, through));
       days.forget();
       eraseWal();
       return destroyed;
@@ -137,9 +154,107 @@ function recordKeys(db: Connection, storageKey: KeyObject): RecordKeys {
         db.exec('CREATE TABLE probe (bytes BLOB); INSERT INTO probe VALUES (zeroblob(65536)); DROP TABLE probe');
       }),
     close: () => {
+      try {
+        ready.settle();
+      } catch (error) {
+        // Then the number of used keys stays unknown; that is all.
+        if (!(error instanceof StoreError)) throw error;
+      }
       days.forget();
       db.close();
     },
+  };
+}
+
+/** How many keys went. A group whose end was a crash counts whole. */
+function destroyDays(db: Connection, retention: string, throughDay: number): number {
+  const which = 'SELECT number FROM day_keys WHERE retention = ? AND day <= ?';
+  const overhead = NONCE_AND_TAG_BYTES;
+  const keys = `coalesce(issued, (length(wrapped) - ${overhead}) / ${CIPHER_KEY_BYTES})`;
+  const count = db.prepare(`SELECT coalesce(sum(${keys}), 0) FROM key_groups WHERE day_key IN (${which})`).pluck();
+  const destroyed = count.get(retention, throughDay) as number;
+  db.prepare(`DELETE FROM key_groups WHERE day_key IN (${which})`).run(retention, throughDay);
+  db.prepare('DELETE FROM day_keys WHERE retention = ? AND day <= ?').run(retention, throughDay);
+  db.prepare(
+    `INSERT INTO destroyed VALUES (?, ?)
+     ON CONFLICT (retention) DO UPDATE SET through_day = max(through_day, excluded.through_day)`,
+  ).run(retention, throughDay);
+  return destroyed;
+}
+
+/**
+ * Keys made ahead: a durable transaction of the key store serves many appends, not one. What is left of a group when the
+ * process dies is never used.
+ */
+function readyKeys(db: Connection, days: ReturnType<typeof dayKeys>) {
+  const pools = new Map<string, Ready>();
+  const add = db.prepare('INSERT INTO key_groups VALUES (?, ?, NULL, ?)');
+  const used = db.prepare('UPDATE key_groups SET issued = ? WHERE id = ?');
+  const make = (retention: string, day: number, count: number): Ready => {
+    const under = days.of(retention, day);
+    const [group, keys] = [randomBytes(GROUP_ID_BYTES), randomBytes(count * CIPHER_KEY_BYTES)];
+    add.run(group, under.number, encipher(under.key, groupLabel(group), keys));
+    return { group, keys, next: 0 };
+  };
+  const forget = (): void => {
+    for (const { keys } of pools.values()) keys.fill(0);
+    pools.clear();
+  };
+  const settle = (): void => {
+    if (pools.size === 0) return;
+    try {
+      durably(db, () => {
+        for (const { group, next } of pools.values()) used.run(next, group);
+      });
+    } finally {
+      forget();
+    }
+  };
+  /** Makes sure that so many keys are ready; the rest of an old group is given up. */
+  const fill = (retention: string, day: number, wanted: number): Ready => {
+    const name = `${retention}/${day}`;
+    const old = pools.get(name);
+    if (old !== undefined && old.next + wanted <= old.keys.length / CIPHER_KEY_BYTES) return old;
+    if (old === undefined && pools.size >= MAX_CACHED_DAY_KEYS) settle();
+    const grown = old === undefined ? MIN_GROUP : Math.min(MAX_GROUP, (2 * old.keys.length) / CIPHER_KEY_BYTES);
+    try {
+      const made = durably(db, () => {
+        if (old !== undefined) used.run(old.next, old.group);
+        return make(retention, day, Math.max(wanted, grown));
+      });
+      old?.keys.fill(0);
+      pools.set(name, made);
+      return made;
+    } catch (error) {
+      days.forget(); // a day key made in the transaction that failed was never stored
+      throw error;
+    }
+  };
+  const take = (from: Ready): RecordKey => {
+    const bytes = from.keys.subarray(from.next * CIPHER_KEY_BYTES, (from.next + 1) * CIPHER_KEY_BYTES);
+    const id = Buffer.alloc(KEY_ID_BYTES);
+    from.group.copy(id);
+    id.writeUInt32BE(from.next, GROUP_ID_BYTES);
+    from.next++;
+    const key = cipherKey(bytes);
+    bytes.fill(0);
+    return { id, key };
+  };
+  return {
+    issue: (requests: readonly { retention: string; day: number }[]): RecordKey[] => {
+      const wanted = new Map<string, { retention: string; day: number; count: number }>();
+      for (const { retention, day } of requests) {
+        const name = `${retention}/${day}`;
+        const known = wanted.get(name);
+        if (known === undefined) wanted.set(name, { retention, day, count: 1 });
+        else known.count++;
+      }
+      const pools = new Map(
+        [...wanted].map(([name, { retention, day, count }]) => [name, fill(retention, day, count)]),
+      );
+      return requests.map(({ retention, day }) => take(pools.get(`${retention}/${day}`) as Ready));
+    },
+    settle,
   };
 }
 

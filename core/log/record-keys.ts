@@ -3,9 +3,10 @@
 // its backups, so that destroying them erases what was sealed, in every copy, while the log still verifies.
 //
 // What a key store promises:
-// - `issue` is durable when it returns, and it returns before the log row that uses the key is written. A crash in
-//   between leaves a key that nothing was sealed with; it goes when its day is destroyed. The other order could leave a
-//   record that nobody can ever open.
+// - What `issue` returns is durable, and it returns before the log row that uses the key is written. Keys may be made
+//   ahead, and a crash leaves keys that nothing was sealed with; they go when their day is destroyed. The other order
+//   could leave a record that nobody can ever open.
+// - One process uses it, the one that holds the log's lock.
 // - Key ids are never used twice, also not by a store that was lost and made anew.
 // - `destroy…` returns when the keys are overwritten and out of the write-ahead log.
 // - Errors are StoreErrors, as in store.ts.
@@ -20,13 +21,16 @@ export interface RecordKey {
 }
 
 export interface RecordKeys {
-  /** One fresh key for each request, in one durable transaction. `day`: days since the epoch, UTC. */
+  /** One fresh key for each request. `day`: days since the epoch, UTC. */
   issue(requests: readonly { retention: string; day: number }[]): RecordKey[];
   /** The data key, or null when it was destroyed. @throws RECORD_UNREADABLE when its wrapping was changed */
   open(id: Buffer): KeyObject | null;
+  /** True when this key was destroyed; one that is neither there nor destroyed was lost with an older or newer store. */
+  isDestroyed(id: Buffer, under: { retention: string; day: number }): boolean;
   /** Destroys one record's key; true when there was one. */
   destroy(id: Buffer): boolean;
-  /** Destroys all keys of a class up to and including that day; returns how many records can no longer be opened. */
+  /** Destroys all keys of a class up to and including that day; returns how many records can
+   * no longer be opened (after a crash, at most). */
   destroyDays(retention: string, throughDay: number): number;
   probe(): void;
   close(): void;

@@ -110,7 +110,7 @@ export function viewEvidence(stored: StoredEvidence | null): RecordEvidence | nu
 }
 
 /** The sibling hashes of a stored path; a length that is no multiple of 32 leaves a short last one. */
-export function pathOf(stored: StoredEvidence): Buffer[] {
+export function pathOf(stored: Pick<StoredEvidence, 'path'>): Buffer[] {
   const hashes: Buffer[] = [];
   for (let at = 0; at < stored.path.length; at += HASH_BYTES) hashes.push(stored.path.subarray(at, at + HASH_BYTES));
   return hashes;

@@ -15,6 +15,7 @@ import {
   type StoredCheckpoint,
   type StoredEvidence,
   type StoredRecord,
+  type StoredRow,
   type StoredTile,
   StoreError,
 } from './store.ts';
@@ -24,6 +25,9 @@ type Row = Record<string, unknown>;
 
 const FILE = 'messages.db';
 const PROBE_BYTES = 64 * 1024;
+const CACHE_KIB = 8 * 1024;
+/** Pages (4 KiB) of write-ahead log after which they are moved into the database. */
+const WAL_PAGES = 2_000;
 
 /**
  * Opens one snapshot of the log for reading, also while a server writes it.
@@ -76,6 +80,8 @@ export function configure(db: Connection): void {
   db.pragma('synchronous = FULL');
   db.pragma('foreign_keys = ON');
   db.pragma('trusted_schema = OFF');
+  db.pragma(`cache_size = -${CACHE_KIB}`);
+  db.pragma(`wal_autocheckpoint = ${WAL_PAGES}`);
 }
 
 function holdLock(file: string): Connection {
@@ -171,6 +177,29 @@ function evidenceOf(row: Row | undefined): StoredEvidence | null {
   };
 }
 
+type RawRow = [
+  seq: number,
+  line: string,
+  leaf: Buffer,
+  exchangeId: string,
+  statement: Buffer | null,
+  jwsHash: Buffer,
+  index: number,
+  size: number,
+  path: Buffer,
+];
+
+/** The tables may not be the ones this program made. */
+function rowOf(row: RawRow): StoredRow {
+  const [seq, line, leaf, exchangeId, statement, jwsHash, index, size, path] = row;
+  const isEvidence = statement === null || [statement, jwsHash, path].every((bytes) => Buffer.isBuffer(bytes));
+  if (typeof line !== 'string' || !Buffer.isBuffer(leaf) || !isEvidence) {
+    throw new AccordError('LOG_DATABASE_DAMAGED', `a row ${seq} of another kind`);
+  }
+  const evidence = statement === null ? null : { statement, jwsHash, index, size, path };
+  return { seq, line, leaf, exchangeId, evidence };
+}
+
 function auditReader(db: Connection): LogAuditReader {
   const tile = db.prepare('SELECT hash FROM tiles WHERE level = ? AND number = ?').pluck();
   const from = db.prepare(
@@ -180,8 +209,18 @@ function auditReader(db: Connection): LogAuditReader {
     db.prepare(`SELECT min(seq) FROM ${table} WHERE seq NOT IN (SELECT seq FROM entries)`).pluck(),
   );
   const integrity = db.prepare('PRAGMA integrity_check(1)').pluck();
+  const jws = db.prepare('SELECT jws FROM signatures WHERE hash = ?').pluck();
+  // Arrays instead of objects: an audit reads every row there is.
+  const rows = db
+    .prepare(
+      `SELECT seq, line, leaf, exchange_id, statement, signature, batch_index, batch_size, path
+       FROM entries LEFT JOIN evidence USING (seq) WHERE seq >= ? ORDER BY seq LIMIT ?`,
+    )
+    .raw();
   return {
     ...reader(db),
+    rows: (fromSeq, limit) => (rows.all(fromSeq, limit) as RawRow[]).map(rowOf),
+    jws: (hash) => (jws.get(hash) as string | undefined) ?? '',
     tile: (level, index) => (tile.get(level, index) as Buffer | undefined) ?? null,
     checkpointFrom: (number) => (from.get(number) as StoredCheckpoint | undefined) ?? null,
     straySeq: () => {

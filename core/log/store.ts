@@ -76,8 +76,21 @@ export interface LogReader {
   close(): void;
 }
 
+/** An entry with the evidence beside it, as stored; the JWS is asked for once per signature. */
+export interface StoredRow {
+  seq: number;
+  line: string;
+  leaf: Buffer;
+  exchangeId: string;
+  evidence: Omit<StoredEvidence, 'jws'> | null;
+}
+
 /** What only an audit asks; everything is of one consistent snapshot. */
 export interface LogAuditReader extends LogReader {
+  /** Entries in order, with their evidence. */
+  rows(fromSeq: number, limit: number): StoredRow[];
+  /** The JWS stored under this hash; empty, whose hash is nobody's, when there is none. */
+  jws(hash: Buffer): string;
   tile(level: number, index: number): Buffer | null;
   /** The stored checkpoint with this number, or the next one after it. */
   checkpointFrom(number: number): StoredCheckpoint | null;

@@ -7,6 +7,7 @@ import {
   EMPTY_ROOT,
   Frontier,
   foldHashes,
+  InclusionChecker,
   inclusionProof,
   leafHash,
   nodeHash,
@@ -206,4 +207,39 @@ t.test('the frontier agrees with the definition, with a stored tree, and with it
     { numRuns: 60 },
   );
   t.ok(new Frontier().root().equals(EMPTY_ROOT));
+});
+
+t.test('many proofs of one tree: the same answers as one by one, right and wrong', async (t) => {
+  let [right, wrong] = [0, 0];
+  const tree = fc.record({
+    size: fc.integer({ min: 1, max: 70 }),
+    order: fc.array(fc.nat(), { minLength: 1, maxLength: 40 }),
+  });
+  const change = fc.constantFrom('none', 'none', 'leaf', 'sibling', 'short', 'long', 'index');
+  fc.assert(
+    fc.property(tree, fc.array(change, { minLength: 40, maxLength: 40 }), ({ size, order }, changes) => {
+      const leaves = Array.from({ length: size }, (_, i) => leafHash(`leaf ${i}`));
+      const subtree: SubtreeReader = (height, index) =>
+        foldHashes(leaves.slice(index * 2 ** height, (index + 1) * 2 ** height));
+      const root = Frontier.at(size, subtree).root();
+      const checker = new InclusionChecker(size, root);
+      for (const [i, pick] of order.entries()) {
+        const index = pick % size;
+        const path = inclusionProof(index, size, subtree);
+        let [leaf, at] = [leaves[index]!, index];
+        const other = leafHash(`other ${pick}`);
+        if (changes[i] === 'leaf') leaf = other;
+        if (changes[i] === 'sibling' && path.length > 0) path[pick % path.length] = other;
+        if (changes[i] === 'short') path.pop();
+        if (changes[i] === 'long') path.push(other);
+        if (changes[i] === 'index') at = (index + 1) % (size + 1);
+        const expected = verifyInclusion(leaf, at, size, path, root);
+        if (expected) right++;
+        else wrong++;
+        if (checker.verify(leaf, at, path) !== expected) throw new Error(`${changes[i]} at ${index} of ${size}`);
+      }
+    }),
+    { numRuns: 300 },
+  );
+  t.ok(right > 500 && wrong > 500, `${right} right, ${wrong} wrong`);
 });

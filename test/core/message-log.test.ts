@@ -222,7 +222,7 @@ t.test('destroyed keys: nothing opens any more, everything still verifies', asyn
   await log.append(requestRecords()[0]!);
   const keyFile = join(options.keyFolder, 'record-keys.db');
   const keys = new Database(keyFile, { readonly: true });
-  const wrapped = keys.prepare('SELECT wrapped FROM record_keys').pluck().all() as Buffer[];
+  const wrapped = keys.prepare('SELECT wrapped FROM key_groups').pluck().all() as Buffer[];
   keys.close();
   t.equal(log.destroyKeys('standard', day), 3);
   const opened = [0, 1, 2, 3, 4].map((seq) => log.readSealed(seq) !== null);

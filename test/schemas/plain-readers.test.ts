@@ -1,0 +1,169 @@
+// The quick readers of log entries and statements against the whole judgement: whatever they take, the schema takes, and
+// reads the same; and they take everything ordinary, or an audit would be slow without anybody noticing.
+import fc from 'fast-check';
+import t from 'tap';
+import { ENTRY_KINDS, encodeLogEntry, type LogEntry, readAnyEntry, readPlainEntry } from '#schemas/log-entry.ts';
+import { encodeStatement, readAnyStatement, readPlainStatement, type Statement } from '#schemas/statement.ts';
+
+const RUNS = 3_000;
+const HASH = fc.stringMatching(/^[A-Za-z0-9_-]{43}$/);
+const orNull = <T>(some: fc.Arbitrary<T>) => fc.option(some, { nil: null });
+const count = fc.oneof(fc.nat(), fc.constantFrom(0, Number.MAX_SAFE_INTEGER, 9_999_999_999));
+const id = fc.constant('019310a2-7c11-7d3a-9b52-0f3c5e7a1b2c');
+const text = (maxLength: number) =>
+  fc.string({ minLength: 1, maxLength, unit: fc.constantFrom('a', '/', '.', '-', '7') });
+
+const entry: fc.Arbitrary<LogEntry> = fc.record({
+  seq: count,
+  t: count,
+  kind: fc.constantFrom(...(Object.keys(ENTRY_KINDS) as LogEntry['kind'][])),
+  id: text(128),
+  peer: orNull(text(512)),
+  client: orNull(text(512)),
+  service: orNull(text(512)),
+  purpose: orNull(text(128)),
+  basis: orNull(text(32)),
+  code: orNull(text(64)),
+  decisionHash: orNull(HASH),
+  statement: orNull(HASH),
+  signature: orNull(HASH),
+  ocsp: orNull(HASH),
+  configuration: count,
+  retention: fc.stringMatching(/^[a-z0-9-]{1,32}$/),
+});
+
+const statement: fc.Arbitrary<Statement> = fc
+  .record({
+    kind: fc.constantFrom('request' as const, 'response' as const, 'refusal' as const, 'settlement' as const),
+    id,
+    at: count,
+    purpose: orNull(fc.stringMatching(/^[a-z0-9](?:[a-z0-9.-]{0,62}[a-z0-9])?$/)),
+    basis: fc.constantFrom('open' as const, 'law' as const, 'consent' as const),
+    commitment: HASH,
+    hash: HASH,
+    version: fc.integer({ min: 1 }),
+    request: HASH,
+    origin: text(255),
+    index: count,
+    decisionHash: orNull(HASH),
+  })
+  .map(({ commitment, hash, version, request, origin, index, decisionHash, ...rest }) => ({
+    v: 1,
+    ...rest,
+    from: 'DEV/GOV/1001/ss1',
+    to: 'DEV/GOV/2002/ss2',
+    client: 'DEV/GOV/1001/consumer',
+    service: 'DEV/GOV/2002/provider/echo.v1',
+    context: { commitment },
+    body: { commitment },
+    configuration: { version, hash },
+    ...(rest.kind === 'request' ? {} : { request }),
+    ...(rest.kind === 'response' || rest.kind === 'refusal' ? { log: { origin, index }, decisionHash } : {}),
+  }));
+
+/** Up to three characters removed, put in or replaced. */
+const edits = fc.array(
+  fc.record({
+    at: fc.nat(),
+    drop: fc.constantFrom(0, 1),
+    put: fc.constantFrom(
+      '',
+      '"',
+      '\\',
+      ',',
+      '0',
+      '9999999999999999',
+      'null',
+      ' ',
+      'x',
+      '\u0000',
+      'é',
+      '\ud800',
+      '{',
+      '\n',
+      '/',
+      '..',
+    ),
+  }),
+  { minLength: 1, maxLength: 3 },
+);
+type Edits = { at: number; drop: number; put: string }[];
+const edited = (whole: string, list: Edits) =>
+  list.reduce((now, { at, drop, put }) => {
+    const place = at % (now.length + 1);
+    return now.slice(0, place) + put + now.slice(place + drop);
+  }, whole);
+
+/** What the whole judgement says: the value, or null when it refuses. */
+function judged<T>(read: () => T): T | null {
+  try {
+    return read();
+  } catch {
+    return null;
+  }
+}
+
+t.test('ordinary entries and statements are taken quickly, and read the same', async (t) => {
+  fc.assert(
+    fc.property(entry, (made) => {
+      const line = encodeLogEntry(made);
+      t.strictSame(readPlainEntry(line), { ...made });
+    }),
+    { numRuns: 200 },
+  );
+  fc.assert(
+    fc.property(statement, (made) => {
+      const bytes = encodeStatement(made);
+      t.strictSame(readPlainStatement(bytes), readAnyStatement(bytes));
+    }),
+    { numRuns: 200 },
+  );
+});
+
+t.test('whatever the quick readers take, the schema takes and reads the same', async (t) => {
+  let taken = 0;
+  fc.assert(
+    fc.property(entry, edits, (made, list) => {
+      const line = edited(encodeLogEntry(made), list);
+      const quick = readPlainEntry(line);
+      if (quick === null) return;
+      taken++;
+      t.strictSame(
+        quick,
+        judged(() => readAnyEntry(line)),
+        line,
+      );
+    }),
+    { numRuns: RUNS },
+  );
+  fc.assert(
+    fc.property(statement, edits, (made, list) => {
+      const bytes = Buffer.from(edited(encodeStatement(made).toString('utf8'), list), 'utf8');
+      const quick = readPlainStatement(bytes);
+      if (quick === null) return;
+      taken++;
+      t.strictSame(
+        quick,
+        judged(() => readAnyStatement(bytes)),
+        bytes.toString('utf8'),
+      );
+    }),
+    { numRuns: RUNS },
+  );
+  t.ok(taken > 100, `${taken} edits left an entry or a statement`);
+});
+
+t.test('at each bound', async (t) => {
+  const [made] = fc.sample(entry, { numRuns: 1, seed: 1 });
+  const bounds: Partial<Record<keyof LogEntry, number>> = { id: 128, peer: 512, client: 512, service: 512 };
+  const more = { ...bounds, purpose: 128, basis: 32, code: 64 };
+  for (const [member, most] of Object.entries(more)) {
+    const at = (length: number) =>
+      encodeLogEntry({ ...made!, [member]: 'x' }).replace(`"${member}":"x"`, `"${member}":"${'y'.repeat(length)}"`);
+    t.ok(readPlainEntry(at(most)) !== null && readAnyEntry(at(most)), `${member} of ${most}`);
+    t.equal(readPlainEntry(at(most + 1)), null);
+    t.throws(() => readAnyEntry(at(most + 1)), { code: 'LOG_ENTRY_MALFORMED' });
+  }
+  const unsafe = encodeLogEntry({ ...made!, seq: 1 }).replace('"seq":1', '"seq":9007199254740992');
+  t.equal(readPlainEntry(unsafe), null);
+});
