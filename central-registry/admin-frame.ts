@@ -24,6 +24,8 @@ const PERMISSIONS = {
   audit: ['registry-admin', 'auditor'],
   register: ['registry-admin', 'registration-officer'],
   publish: ['registry-admin', 'publisher'],
+  // The statement carries its own proof; whoever hands it in adds nothing to it.
+  distrust: ['registry-admin', 'registration-officer', 'publisher'],
   govern: ['registry-admin'],
 } as const satisfies Record<string, readonly Role[]>;
 export type Permission = keyof typeof PERMISSIONS;

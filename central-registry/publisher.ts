@@ -7,19 +7,20 @@ import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { assembleSigned, type DetachedSignature, parseSignature, verifySigned } from '#certs/multi-signature.ts';
 import type { Clock } from '#core/clock.ts';
+import { judgeDistrust } from '#core/configuration/build-snapshot.ts';
+import { distrustFile, type VerifiedDistrust, verifyDistrust } from '#core/configuration/distrust.ts';
+import type { DistrustState } from '#core/configuration/distrust-in-force.ts';
 import { hashesOf, partsOf, readPart } from '#core/configuration/parts.ts';
 import { payloadOf, signFreshness } from '#core/configuration/sign.ts';
-import {
-  fileHash,
-  keysOf,
-  type VerifiedDistrust,
-  type VerifiedRoot,
-  verifyContent,
-  verifyDistrust,
-  verifyNextRoot,
-} from '#core/configuration/verify.ts';
+import { fileHash, keysOf, type VerifiedRoot, verifyContent, verifyNextRoot } from '#core/configuration/verify.ts';
 import { replaceFile } from '#core/replace-file.ts';
-import { CONFIGURATION_TYP, CONTENT_LIFETIME_MS, type ContentConfiguration } from '#schemas/configuration.ts';
+import {
+  CONFIGURATION_TYP,
+  CONTENT_LIFETIME_MS,
+  type ContentConfiguration,
+  MAX_SIGNED_FILE_BYTES,
+} from '#schemas/configuration.ts';
+import { CLOCK_WINDOW_MS } from '#schemas/limits.ts';
 import { AccordError, isAccordError } from '#schemas/problems.ts';
 import type { RegistryStore } from './store-sqlite.ts';
 
@@ -43,6 +44,9 @@ export interface DraftState {
   signedBy: string[];
 }
 
+/** A statement that lay about for longer is signed anew: what was kept back may be stolen. */
+const MAX_STATEMENT_AGE_MS = 86_400_000;
+
 export class Publisher {
   readonly #options: PublisherOptions;
   #root: VerifiedRoot;
@@ -52,12 +56,13 @@ export class Publisher {
     this.#options = options;
     this.#root = options.firstRoot;
     const { store, folder } = options;
-    const roots = [this.#root];
     for (const { version, file } of store.published('root')) {
       if (version > this.#root.document.version) this.#root = verifyNextRoot(file, this.#root);
-      roots.unshift(this.#root);
     }
-    for (const { file } of store.published('distrust')) this.#distrust = verifyUnderAny(roots, file, this.#distrust);
+    const statements = store.distrust().map(({ jws }) => jws);
+    if (statements.length > 0) {
+      this.#distrust = verifyDistrust(distrustFile(options.instance, statements), this.#root);
+    }
     mkdirSync(join(folder, 'parts'), { recursive: true });
     this.writeAll();
   }
@@ -88,6 +93,9 @@ export class Publisher {
       root: { version: this.#root.document.version, hash: this.#root.hash },
       previous: previous ? { version: previous.version, hash: previous.hash } : null,
       parts: hashesOf(files),
+      // Before the first content there is no freshness, so nobody could fetch the list that approvers confirm.
+      distrust: previous && this.#distrust ? { version: this.#distrust.version, hash: this.#distrust.hash } : null,
+      distrustLifted: previous ? store.distrust().flatMap(({ hash, lifted }) => (lifted ? [hash] : [])) : [],
       issuedAtMs,
       expiresAtMs: issuedAtMs + CONTENT_LIFETIME_MS,
     };
@@ -102,7 +110,7 @@ export class Publisher {
     if (!draft) throw new AccordError('DRAFT_UNKNOWN', String(version));
     const signedBy = store.signatures(version).map(({ kid }) => kid);
     const newest = store.newestPublished('content')?.version ?? 0;
-    const published = store.published('content').some((each) => each.version === version);
+    const published = store.isPublished('content', version);
     const open = this.#tryAssemble(version) ? 'approved' : 'open';
     const state = published ? 'published' : version <= newest ? 'superseded' : open;
     return { version, payload: draft.payload.toString('base64url'), state, signedBy };
@@ -131,7 +139,7 @@ export class Publisher {
     const { store, clock } = this.#options;
     const draft = store.draft(version);
     if (!draft) throw new AccordError('DRAFT_UNKNOWN', String(version));
-    if (store.published('content').some((each) => each.version === version)) return;
+    if (store.isPublished('content', version)) return;
     this.#requireNext(version, draft.payload);
     const file = this.#tryAssemble(version);
     if (!file && must) throw new AccordError('CONFIGURATION_THRESHOLD', `draft ${version}`);
@@ -147,20 +155,46 @@ export class Publisher {
     return next;
   }
 
-  /** A grown distrust list, signed by an approver. Inside a transaction. @throws as verifyDistrust */
-  addDistrust(file: Buffer): VerifiedDistrust {
+  /**
+   * One more statement of distrust. Inside a transaction.
+   * @throws DISTRUST_REFUSED when it would not count at the clients, and as verifyDistrust
+   */
+  addDistrust(jws: string): VerifiedDistrust {
+    const { store, clock, instance } = this.#options;
+    const before = this.#distrust?.entries.map((entry) => entry.jws) ?? [];
+    if (before.includes(jws)) throw new AccordError('REGISTRATION_EXISTS', 'this statement');
+    const file = distrustFile(instance, [...before, jws]);
+    if (file.length > MAX_SIGNED_FILE_BYTES) throw new AccordError('DISTRUST_REFUSED', 'the list is full');
     const next = verifyDistrust(file, this.#root, this.#distrust);
-    if (next.document.version !== (this.#distrust?.document.version ?? 0) + 1) {
-      throw new AccordError('CONFIGURATION_INVALID', 'not the next distrust list');
+    const added = next.entries.at(-1);
+    if (!added) throw new TypeError('a grown list has a last statement');
+    const ageMs = clock.nowMs() - added.statement.atMs;
+    if (ageMs > MAX_STATEMENT_AGE_MS || ageMs < -CLOCK_WINDOW_MS) {
+      throw new AccordError('DISTRUST_REFUSED', 'signed more than a day ago, or in the future');
     }
-    this.#options.store.putPublished('distrust', next.document.version, next.hash, file);
+    const said = this.distrustStates(next).at(-1)?.counts;
+    if (said !== 'yes') throw new AccordError('DISTRUST_REFUSED', said ?? '');
+    store.addDistrust(added.hash, jws);
     return next;
+  }
+
+  /** Every statement, and whether it counts at the clients now. */
+  distrustStates(list = this.#distrust): DistrustState[] {
+    const { store, instance } = this.#options;
+    const content = this.#publishedContent();
+    const parts = Object.entries(content?.parts ?? {}).flatMap(([name, hash]) => {
+      const bytes = store.part(hash);
+      return bytes ? [readPart(name, bytes, instance)] : [];
+    });
+    return judgeDistrust(list, content ?? { distrust: null, distrustLifted: [] }, this.#root, parts);
   }
 
   /** After a commit: what was committed counts and is written. */
   accept(change: { root?: VerifiedRoot; distrust?: VerifiedDistrust }): void {
     this.#root = change.root ?? this.#root;
     this.#distrust = change.distrust ?? this.#distrust;
+    // A removed approver's word counts no longer; a lower root of a request that came earlier never gets here.
+    if (change.root && this.#distrust) this.#distrust = verifyDistrust(this.#distrust.file, this.#root);
     this.writeAll();
   }
 
@@ -169,12 +203,10 @@ export class Publisher {
     const { store, folder, firstRoot } = this.#options;
     this.#write(`root.${firstRoot.document.version}.jws`, firstRoot.file);
     for (const { version, file } of store.published('root')) this.#write(`root.${version}.jws`, file);
-    for (const { version, file } of store.published('distrust')) this.#write(`distrust.${version}.jws`, file);
+    if (this.#distrust) this.#write(`distrust.${this.#distrust.version}.jws`, this.#distrust.file);
     const content = store.newestPublished('content');
     if (!content) return;
-    const payload = store.draft(content.version)?.payload;
-    const { parts } = JSON.parse(payload?.toString() ?? '{"parts":{}}') as ContentConfiguration;
-    for (const hash of Object.values(parts)) {
+    for (const hash of Object.values(this.#publishedContent()?.parts ?? {})) {
       if (existsSync(join(folder, 'parts', hash))) continue;
       const bytes = store.part(hash);
       if (bytes) replaceFile(join(folder, 'parts', hash), bytes);
@@ -193,12 +225,19 @@ export class Publisher {
         instance,
         root: { version: this.#root.document.version, hash: this.#root.hash },
         content: { version: content.version, hash: content.hash },
-        distrust: this.#distrust ? { version: this.#distrust.document.version, hash: this.#distrust.hash } : null,
+        distrust: this.#distrust ? { version: this.#distrust.version, hash: this.#distrust.hash } : null,
         signedAtMs: clock.nowMs(),
       },
       freshnessKey,
     );
     replaceFile(join(folder, 'freshness.jws'), file);
+  }
+
+  #publishedContent(): ContentConfiguration | undefined {
+    const { store } = this.#options;
+    const version = store.newestPublished('content')?.version;
+    const payload = version === undefined ? undefined : store.draft(version)?.payload;
+    return payload && (JSON.parse(payload.toString()) as ContentConfiguration);
   }
 
   /** A draft made before something else was published may not follow it. */
@@ -212,7 +251,9 @@ export class Publisher {
   #tryAssemble(version: number): Buffer | undefined {
     const { store, clock } = this.#options;
     const draft = store.draft(version);
-    const signatures = store.signatures(version);
+    // One of an approver whom a later root removed would spoil the others.
+    const { kids } = this.#root.document.roles.content;
+    const signatures = store.signatures(version).filter(({ kid }) => kids.includes(kid));
     if (!draft || signatures.length === 0) return undefined;
     const file = assembleSigned(draft.payload, signatures);
     try {
@@ -227,21 +268,5 @@ export class Publisher {
   #write(name: string, file: Buffer): void {
     const path = join(this.#options.folder, name);
     if (!existsSync(path)) replaceFile(path, file);
-  }
-}
-
-/** Lists of former days were signed by the approvers of their day. Newest root first. */
-function verifyUnderAny(
-  roots: readonly VerifiedRoot[],
-  file: Buffer,
-  previous: VerifiedDistrust | undefined,
-): VerifiedDistrust {
-  const [root, ...older] = roots;
-  if (!root) throw new TypeError('there is always a root');
-  try {
-    return verifyDistrust(file, root, previous);
-  } catch (error) {
-    if (older.length === 0) throw error;
-    return verifyUnderAny(older, file, previous);
   }
 }

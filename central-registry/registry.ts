@@ -13,7 +13,13 @@ import type { ConfigurationAnchor } from '#schemas/configuration.ts';
 import { AdminFrame, newApiKey, type RegistryContext } from './admin-frame.ts';
 import { openConfigurationFace } from './configuration-face.ts';
 import { Publisher } from './publisher.ts';
-import { addApiKeyRoutes, addDraftRoutes, addPublishingRoutes, addTrustRoutes } from './routes-configuration.ts';
+import {
+  addApiKeyRoutes,
+  addDistrustRoutes,
+  addDraftRoutes,
+  addPublishingRoutes,
+  addTrustRoutes,
+} from './routes-configuration.ts';
 import { addRegistrationRoutes } from './routes-registrations.ts';
 import { RegistryStore, type Role } from './store-sqlite.ts';
 
@@ -127,5 +133,6 @@ function openAdmin(context: RegistryContext, { admin, logger }: RegistryOptions)
   addApiKeyRoutes(frame, context);
   addDraftRoutes(frame, context);
   addPublishingRoutes(frame, context);
+  addDistrustRoutes(frame, context);
   return app;
 }

@@ -2,14 +2,20 @@
 // signatures, roots and distrust lists. Signed files are uploaded as base64url of their exact bytes.
 import { Type } from '@sinclair/typebox';
 import { readCertificate } from '#certs/x509-read.ts';
-import { fileHash, type VerifiedDistrust, type VerifiedRoot } from '#core/configuration/verify.ts';
+import { fileHash, type VerifiedRoot } from '#core/configuration/verify.ts';
 import { fromBase64url } from '#schemas/base64url.ts';
+import { LimitsPart } from '#schemas/configuration.ts';
+import { MAX_DISTRUST_STATEMENT_BYTES } from '#schemas/limits.ts';
 import { AccordError } from '#schemas/problems.ts';
 import { Sha256 } from '#schemas/registrations.ts';
 import { type AdminFrame, idFrom, newApiKey, PageQuery, pageOf, type RegistryContext } from './admin-frame.ts';
 
 const closed = { additionalProperties: false };
 const Base64url = Type.String({ pattern: '^[A-Za-z0-9_-]+$', maxLength: 900_000 });
+const DistrustBody = Type.Object(
+  { statement: Type.String({ pattern: '^[A-Za-z0-9_.-]+$', maxLength: MAX_DISTRUST_STATEMENT_BYTES }) },
+  closed,
+);
 const SignedFileBody = Type.Object({ file: Base64url }, closed);
 const Trust = Type.Object(
   {
@@ -18,10 +24,9 @@ const Trust = Type.Object(
   },
   closed,
 );
-const Limit = Type.Object(
-  { name: Type.Literal('maxStaleMs'), value: Type.Integer({ minimum: 600_000, maximum: 7 * 86_400_000 }) },
-  closed,
-);
+const limitOf = <Name extends keyof LimitsPart>(name: Name) =>
+  Type.Object({ name: Type.Literal(name), value: LimitsPart.properties[name] }, closed);
+const Limit = Type.Union([limitOf('maxStaleMs'), limitOf('distrustPerApprover')]);
 const NewApiKey = Type.Object(
   {
     name: Type.String({ minLength: 1, maxLength: 200 }),
@@ -86,7 +91,7 @@ export function addTrustRoutes(frame: AdminFrame, { store }: RegistryContext): v
     permission: 'govern',
     body: Limit,
     change({ body }) {
-      store.setLimit(body.name, body.value);
+      store.setLimit(body.name, body.value as number);
       return { status: 200, body, target: body.name };
     },
   });
@@ -157,7 +162,7 @@ export function addDraftRoutes(frame: AdminFrame, { store, publisher, instance }
         instance,
         root: { version: publisher.root.document.version, hash: publisher.root.hash },
         content: content ? { version: content.version, hash: content.hash } : null,
-        distrust: publisher.distrust?.document.version ?? 0,
+        distrust: publisher.distrust?.version ?? 0,
         draft: newest === 0 ? null : publisher.draft(newest),
       };
     },
@@ -237,17 +242,50 @@ export function addPublishingRoutes(frame: AdminFrame, { publisher }: RegistryCo
       };
     },
   });
+}
+
+export function addDistrustRoutes(frame: AdminFrame, { store, publisher }: RegistryContext): void {
+  frame.read({
+    method: 'GET',
+    url: '/configuration/distrust',
+    summary: 'Statements of distrust, and whether they count',
+    permission: 'read',
+    read() {
+      const lifted = new Map(store.distrust().map((row) => [row.hash, row.lifted]));
+      const items = publisher.distrustStates().map(({ entry, counts }) => {
+        const { key: _, ...statement } = entry.statement;
+        const by = entry.ownKey === null ? 'approver' : 'owner';
+        return { hash: entry.hash, ...statement, by, kid: entry.by, counts, liftedInNextDraft: lifted.get(entry.hash) };
+      });
+      return { version: items.length, items };
+    },
+  });
   frame.change({
     method: 'POST',
     url: '/configuration/distrust',
-    summary: 'Publish a grown distrust list that an approver signed',
-    permission: 'publish',
-    body: SignedFileBody,
+    summary: 'Hand in a statement of distrust that an approver, or the owner of the key, signed; it counts at once',
+    permission: 'distrust',
+    body: DistrustBody,
     change({ body }) {
-      const distrust: VerifiedDistrust = publisher.addDistrust(fromBase64url(body.file));
-      const { version, entries } = distrust.document;
+      const distrust = publisher.addDistrust(body.statement);
+      const { version } = distrust;
+      const hash = distrust.entries.at(-1)?.hash;
       const after = () => publisher.accept({ distrust });
-      return { status: 201, body: { version, entries: entries.length }, target: `distrust ${version}`, after };
+      return { status: 201, body: { version, hash, entries: version }, target: `distrust ${version}`, after };
     },
   });
+  for (const lifted of [true, false]) {
+    frame.change({
+      method: lifted ? 'POST' : 'DELETE',
+      url: '/configuration/distrust/:hash/lifted',
+      summary: lifted ? 'Let the next draft lift a statement of distrust' : 'Let the next draft not lift it',
+      permission: 'publish',
+      params: HashPath,
+      change(request) {
+        const { hash } = request.params as { hash: string };
+        if (!store.setDistrustLifted(hash, lifted)) throw new AccordError('REGISTRATION_UNKNOWN', hash);
+        return { status: 200, body: { hash, liftedInNextDraft: lifted }, target: hash };
+      },
+    });
+  }
 }

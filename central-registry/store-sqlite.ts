@@ -10,7 +10,7 @@ import { SCHEMA } from './schema-sqlite.ts';
 
 export type Role = 'registry-admin' | 'registration-officer' | 'publisher' | 'auditor';
 export type KeyUse = 'authentication' | 'signing' | 'encryption';
-export type PublishedKind = 'root' | 'content' | 'distrust';
+export type PublishedKind = 'root' | 'content';
 
 export interface ApiKeyRow {
   id: string;
@@ -269,6 +269,23 @@ export class RegistryStore {
   }
   published(kind: PublishedKind): { version: number; hash: string; file: Buffer }[] {
     return this.#all('SELECT version, hash, file FROM published WHERE kind = ? ORDER BY version', kind);
+  }
+  isPublished(kind: PublishedKind, version: number): boolean {
+    return this.#get('SELECT 1 FROM published WHERE kind = ? AND version = ?', kind, version) !== undefined;
+  }
+  /** Statements in order; a list is all of them. */
+  distrust(): { hash: string; jws: string; lifted: boolean }[] {
+    const rows = this.#all<{ hash: string; jws: string; lifted: number }>(
+      'SELECT hash, jws, lifted FROM distrust ORDER BY seq',
+    );
+    return rows.map(({ hash, jws, lifted }) => ({ hash, jws, lifted: lifted === 1 }));
+  }
+  addDistrust(hash: string, jws: string): void {
+    this.#run('INSERT INTO distrust SELECT COALESCE(MAX(seq), 0) + 1, ?, ?, 0 FROM distrust', hash, jws);
+  }
+  /** For the next draft; false when there is no such statement. */
+  setDistrustLifted(hash: string, lifted: boolean): boolean {
+    return this.#run('UPDATE distrust SET lifted = ? WHERE hash = ?', Number(lifted), hash) > 0;
   }
   newestPublished(kind: PublishedKind): { version: number; hash: string; file: Buffer } | undefined {
     return this.#get('SELECT version, hash, file FROM published WHERE kind = ? ORDER BY version DESC LIMIT 1', kind);

@@ -5,7 +5,8 @@ import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { systemClock } from '#core/clock.ts';
 import { readAnchor } from '#core/configuration/anchor.ts';
-import { changesBetween } from '#core/configuration/changes.ts';
+import { type ConfigurationChange, changesBetween } from '#core/configuration/changes.ts';
+import { requireConfirmed } from '#core/configuration/distrust.ts';
 import { type Part, type PublishedSet, verifyPublished } from '#core/configuration/gather.ts';
 import { type PartIndex, readPart, requirePart } from '#core/configuration/parts.ts';
 import { signOne } from '#core/configuration/sign.ts';
@@ -45,10 +46,13 @@ async function approve(options: ApproveOptions): Promise<void> {
   const content = readContent(readCanonical(payload));
   requireSuccessor(content, anchor, before);
   const after = await partsOfDraft(options, content, before?.parts ?? new Map());
-  const changes = changesBetween(
-    [...(before?.parts.values() ?? [])].map(({ index }) => index),
-    after,
-  );
+  const changes = [
+    ...distrustChanges(content, before),
+    ...changesBetween(
+      [...(before?.parts.values() ?? [])].map(({ index }) => index),
+      after,
+    ),
+  ];
   if (outputFormat(options) === 'table') {
     process.stdout.write(`Content ${content.version} of ${content.instance} changes:\n`);
     print(changes, options, ['change', 'kind', 'id']);
@@ -90,10 +94,28 @@ function requireSuccessor(
   if (content.instance !== anchor.instance) throw new AccordError('CONFIGURATION_INSTANCE', 'draft');
   if (before) {
     checkContentRules(content, before.root);
+    requireConfirmed(content, before.distrust);
     if (content.previous?.hash !== before.content.hash) throw new AccordError('DRAFT_SUPERSEDED', `${content.version}`);
   }
   const nowMs = systemClock.nowMs();
   if (content.expiresAtMs <= nowMs) throw new AccordError('CONFIGURATION_EXPIRED', 'draft');
+}
+
+/** What the content says of distrust: statements that two approvers now confirm, or lift. */
+function distrustChanges(content: ContentConfiguration, before: PublishedSet | undefined): ConfigurationChange[] {
+  const entries = before?.distrust?.entries ?? [];
+  const was = before?.content.document;
+  const id = ({ statement, hash }: (typeof entries)[number]) => `${statement.value} ${hash}`;
+  const confirmed = entries.slice(was?.distrust?.version ?? 0, content.distrust?.version ?? 0);
+  const lifted = new Set(content.distrustLifted);
+  const liftedBefore = new Set(was?.distrustLifted);
+  return [
+    ...confirmed.map((each): ConfigurationChange => ({ change: 'added', kind: 'distrust', id: id(each) })),
+    ...entries.flatMap((each): ConfigurationChange[] => {
+      if (lifted.has(each.hash) === liftedBefore.has(each.hash)) return [];
+      return [{ change: lifted.has(each.hash) ? 'removed' : 'added', kind: 'distrust', id: id(each) }];
+    }),
+  ];
 }
 
 async function partsOfDraft(

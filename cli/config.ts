@@ -1,22 +1,23 @@
-// `accord config`: the global configuration from the side of persons: the first root, drafts, approvals with keys that
-// stay on the approver's own machine, distrust, and verifying a published set from an anchor alone.
+// `accord config`: the global configuration from the side of persons: roots, drafts, approvals with keys that stay on
+// the approver's own machine, distrust, and verifying a published set from an anchor alone.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
-import { thumbprint } from '#certs/keys.ts';
 import { systemClock } from '#core/clock.ts';
 import { readAnchor } from '#core/configuration/anchor.ts';
 import { type PublishedSet, verifyPublished } from '#core/configuration/gather.ts';
-import { anchorOf, growDistrust, planRoot, signFile } from '#core/configuration/sign.ts';
+import { anchorOf, planRoot, signFile } from '#core/configuration/sign.ts';
 import { fileHash, verifyAnchoredRoot } from '#core/configuration/verify.ts';
-import type { DistrustEntry } from '#schemas/configuration.ts';
 import { parseJson } from '#schemas/json.ts';
 import { type AccordError, isAccordError, PROBLEMS } from '#schemas/problems.ts';
 import { approveCommand } from './config-approve.ts';
+import { distrustCommands } from './config-distrust.ts';
 import { holderOf, openHolderKey } from './config-keys.ts';
+import { rotateRootCommand } from './config-rotate-root.ts';
 import { fromFirst } from './config-source.ts';
+import { collect, personAndFile, wholeNumber } from './option-values.ts';
 import { CommandEnd, EXIT, type OutputOptions, print, runAction, withOutput } from './output.ts';
-import { confirm, type PassphraseOptions, passphraseOption } from './passphrase.ts';
+import { type PassphraseOptions, passphraseOption } from './passphrase.ts';
 import { callRegistry, type RegistryCallOptions, withChange, withRegistry } from './registry-call.ts';
 
 const KEY_VARIABLE = 'ACCORD_KEY_PASSPHRASE';
@@ -43,7 +44,8 @@ export function configCommand(): Command {
       print(await callRegistry(options, 'POST', `/configuration/drafts/${version}/publish`), options);
     }),
   );
-  return config.addCommand(distrustCommand()).addCommand(verifyCommand());
+  for (const command of distrustCommands()) config.addCommand(command);
+  return config.addCommand(rotateRootCommand()).addCommand(verifyCommand());
 }
 
 interface InitRootOptions extends OutputOptions, PassphraseOptions {
@@ -95,43 +97,6 @@ async function initRoot(options: InitRootOptions): Promise<void> {
   print({ root: rootPath, anchor: anchorPath, hash: root.hash }, options);
 }
 
-type DistrustOptions = RegistryCallOptions &
-  PassphraseOptions & { key: string; anchor: string; server?: string; keyHash?: string; reason: string; yes?: true };
-
-function distrustCommand(): Command {
-  return withChange(
-    new Command('distrust').description('stop trusting a server or a key at once; it cannot be taken back'),
-  )
-    .requiredOption('--key <file>', "an approver's key file")
-    .requiredOption('--anchor <file>', 'configuration anchor')
-    .option('--server <id>', 'the security server')
-    .option('--key-hash <hash>', 'SHA-256 (base64url) of a certificate or public key, or kid of an encryption key')
-    .requiredOption('--reason <text>', 'why; everybody can read it')
-    .option('--yes', 'do not ask')
-    .addOption(passphraseOption(KEY_VARIABLE))
-    .action(runAction(distrust));
-}
-
-async function distrust(options: DistrustOptions): Promise<void> {
-  const value = options.server ?? options.keyHash;
-  if (value === undefined || (options.server !== undefined && options.keyHash !== undefined)) {
-    throw new CommandEnd(EXIT.usage, 'Name one thing.\nNext: Give --server ID or --key-hash HASH.');
-  }
-  if (!options.dryRun) await confirm(`Distrust ${value} for ever?`, options.yes);
-  const anchor = readAnchor(readFileSync(options.anchor));
-  const published = await fromFirst(anchor.urls, (fetch) => verifyPublished(fetch, anchor, systemClock.nowMs()));
-  const key = await openHolderKey(options.key, options, 'Passphrase of the approver: ');
-  const entry: DistrustEntry = {
-    kind: options.server === undefined ? 'key' : 'server',
-    value,
-    by: thumbprint(key),
-    atMs: systemClock.nowMs(),
-    reason: options.reason,
-  };
-  const file = signFile('distrust', growDistrust(anchor.instance, published.distrust, [entry]), [key]);
-  print(await callRegistry(options, 'POST', '/configuration/distrust', { file: file.toString('base64url') }), options);
-}
-
 function verifyCommand(): Command {
   const command = new Command('verify')
     .argument('<source>', 'folder or URL of a published configuration')
@@ -161,7 +126,7 @@ function summaryOf({ root, content, distrust, freshness, parts }: PublishedSet):
     version: content.document.version,
     hash: content.hash,
     root: root.document.version,
-    distrust: distrust?.document.version ?? 0,
+    distrust: distrust?.version ?? 0,
     parts: parts.size,
     freshUntil: new Date(freshness.document.expiresAtMs).toISOString(),
     expires: new Date(content.document.expiresAtMs).toISOString(),
@@ -170,19 +135,4 @@ function summaryOf({ root, content, distrust, freshness, parts }: PublishedSet):
 
 function nextOf(error: AccordError): string {
   return `${error.code}: ${PROBLEMS[error.code].title}${error.detail ? ` (${error.detail})` : ''}\nNext: ${PROBLEMS[error.code].next}`;
-}
-
-function personAndFile(text: string): { person: string; file: string } {
-  const at = text.indexOf('=');
-  if (at < 1) throw new CommandEnd(EXIT.usage, `${text} is not PERSON=FILE.`);
-  return { person: text.slice(0, at), file: text.slice(at + 1) };
-}
-
-function wholeNumber(text: string, option: string): number {
-  if (!/^[1-9]\d{0,4}$/.test(text)) throw new CommandEnd(EXIT.usage, `${option} ${text} is no whole number.`);
-  return Number(text);
-}
-
-function collect(value: string, before: string[] | undefined): string[] {
-  return [...(before ?? []), value];
 }

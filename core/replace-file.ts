@@ -7,7 +7,9 @@ import { dirname } from 'node:path';
 export function replaceFile(path: string, bytes: Uint8Array, mode = 0o644): void {
   const beside = `${path}.${process.pid}.tmp`;
   try {
-    const file = openSync(beside, 'w', mode);
+    // A leftover of an earlier crash, or a link that somebody laid there: never written through.
+    rmSync(beside, { force: true });
+    const file = openSync(beside, 'wx', mode);
     try {
       for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at);
       fsyncSync(file);

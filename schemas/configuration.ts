@@ -3,6 +3,7 @@
 // are canonical JSON (canonical-json.ts); hashes are base64url SHA-256 of a file's exact bytes.
 import { type Static, Type } from '@sinclair/typebox';
 import { SEGMENT_PATTERN } from './identifiers.ts';
+import { MAX_DISTRUST_ENTRIES, MAX_DISTRUST_STATEMENT_BYTES } from './limits.ts';
 import { RegisteredMember, RegisteredService, Sha256 } from './registrations.ts';
 
 const closed = { additionalProperties: false };
@@ -66,6 +67,10 @@ export const ContentConfiguration = Type.Object(
     /** The content published before; null in the first. Versions may have gaps: a draft's number is never used twice. */
     previous: Type.Union([VersionAndHash, Type.Null()]),
     parts: Type.Record(Type.String({ pattern: PART_NAME_PATTERN }), Sha256, { ...closed, maxProperties: MAX_PARTS }),
+    /** The distrust list as the approvers confirm it; null while there is none. */
+    distrust: Type.Union([VersionAndHash, Type.Null()]),
+    /** SHA-256 of statements of that list that are no longer in force. */
+    distrustLifted: Type.Array(Sha256, { maxItems: MAX_DISTRUST_ENTRIES, uniqueItems: true }),
     issuedAtMs: TimeMs,
     expiresAtMs: TimeMs,
   },
@@ -86,27 +91,33 @@ export const FreshnessStatement = Type.Object(
   closed,
 );
 
-export const DistrustEntry = Type.Object(
+/** The payload of one statement of the distrust list: a compact JWS by one approver, or by the owner of a key. */
+export const DistrustStatement = Type.Object(
   {
+    v: Type.Literal(1),
+    instance: Instance,
     kind: Type.Union([Type.Literal('key'), Type.Literal('server')]),
     /** A security server's id; or SHA-256 (base64url) of a certificate or of a public key (SPKI), or a key's thumbprint. */
-    value: Type.String({ minLength: 1, maxLength: 300 }),
-    /** kid of the approver who added it. */
-    by: Sha256,
+    value: Type.String({ pattern: '^[\\x21-\\x7e]{1,300}$' }),
     atMs: TimeMs,
-    reason: Type.String({ minLength: 1, maxLength: 500 }),
+    reason: Type.String({ minLength: 1, maxLength: 200 }),
+    /** The owner's public key, which the signature is verified with; absent in an approver's statement. */
+    key: Type.Optional(PersonKey.properties.jwk),
   },
   closed,
 );
 
+/** The statements in the order in which they were handed in; the version is their number. */
 export const DistrustList = Type.Object(
   {
     v: Type.Literal(1),
     instance: Instance,
     version: Version,
-    /** Hash of distrust.(K-1)'s file; null in the first. */
-    previousHash: Type.Union([Sha256, Type.Null()]),
-    entries: Type.Array(DistrustEntry, { minItems: 1, maxItems: 10_000 }),
+    entries: Type.Array(Type.String({ pattern: '^[A-Za-z0-9_.-]+$', maxLength: MAX_DISTRUST_STATEMENT_BYTES }), {
+      minItems: 1,
+      maxItems: MAX_DISTRUST_ENTRIES,
+      uniqueItems: true,
+    }),
   },
   closed,
 );
@@ -136,7 +147,11 @@ export const TrustPart = Type.Object(
 );
 /** Limits that the whole instance agrees on, by name; a server may be stricter. */
 export const LimitsPart = Type.Object(
-  { maxStaleMs: Type.Optional(Type.Integer({ minimum: 600_000, maximum: 7 * 86_400_000 })) },
+  {
+    maxStaleMs: Type.Optional(Type.Integer({ minimum: 600_000, maximum: 7 * 86_400_000 })),
+    /** Statements of distrust that one approver's word alone puts in force. */
+    distrustPerApprover: Type.Optional(Type.Integer({ minimum: 1, maximum: 256 })),
+  },
   closed,
 );
 
@@ -144,7 +159,7 @@ export type PersonKey = Static<typeof PersonKey>;
 export type RootConfiguration = Static<typeof RootConfiguration>;
 export type ContentConfiguration = Static<typeof ContentConfiguration>;
 export type FreshnessStatement = Static<typeof FreshnessStatement>;
-export type DistrustEntry = Static<typeof DistrustEntry>;
+export type DistrustStatement = Static<typeof DistrustStatement>;
 export type DistrustList = Static<typeof DistrustList>;
 export type ConfigurationAnchor = Static<typeof ConfigurationAnchor>;
 export type MembersPart = Static<typeof MembersPart>;
@@ -167,4 +182,5 @@ export const FRESHNESS_LIFETIME_MS = 10 * 60_000;
 export const DEFAULT_MAX_STALE_MS = 24 * 3_600_000;
 /** Largest files, in bytes. */
 export const MAX_SIGNED_FILE_BYTES = 4 * 1024 * 1024;
+export const MAX_FRESHNESS_BYTES = 8 * 1024;
 export const MAX_PART_BYTES = 16 * 1024 * 1024;

@@ -55,3 +55,16 @@ export const MAX_REGISTERED_KEYS = 4;
 export const MAX_JSON_BYTES = 1024 * 1024;
 export const MAX_JSON_DEPTH = 32;
 export const MAX_JSON_VALUES = 100_000;
+/** Statements of distrust that count on one approver's word alone, until a content confirms them (or another limit). */
+export const DISTRUST_PER_APPROVER = 8;
+/** Of one owner's key: a server's certificates and keys of all uses, and the server itself. */
+export const DISTRUST_PER_OWNER = 16;
+/** The list only grows; at one statement a day it lasts for eleven years. */
+export const MAX_DISTRUST_ENTRIES = 4_096;
+export const MAX_DISTRUST_STATEMENT_BYTES = 4 * 1024;
+/** One source of the configuration may take this long for one refresh; what it brought by then is not asked for again. */
+export const CONFIGURATION_SOURCE_TIMEOUT_MS = 45_000;
+/** Newest freshness older than this: the next source is asked too. It is signed every minute. */
+export const CONFIGURATION_LATE_MS = 150_000;
+/** One peer is asked for newer configuration at most this often. */
+export const PEER_NEWS_INTERVAL_MS = 5_000;

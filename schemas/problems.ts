@@ -206,6 +206,7 @@ export const PROBLEMS = {
   CONFIGURATION_EXPIRED: row(422, 'The configuration has expired', 'caller', 'Let two approvers sign a new version; check the clock of this machine.'),
   CONFIGURATION_PART_WRONG: row(422, 'A part of the configuration is missing or has another hash than the approved one', 'caller', 'Fetch again; if it persists, publish again from the registry.'),
   CONFIGURATION_UNAVAILABLE: row(503, 'The registry has no such configuration file, or none that can be fetched', 'caller', 'Check the address in the configuration anchor and that a configuration was published.'),
+  DISTRUST_REFUSED: row(422, 'A statement of distrust does not count', 'caller', 'The detail says why: an approver may put a few in force alone, an owner speaks for its own server and keys, an authority needs two approvers and a content.'),
   DRAFT_UNKNOWN: row(404, 'There is no such draft', 'caller', 'List the state with `accord config show`.'),
   DRAFT_SUPERSEDED: row(409, 'Another content was published after this draft was made', 'caller', 'Make a new draft with `accord config draft`.'),
 

@@ -7,9 +7,11 @@ import { fromBase64url } from '#schemas/base64url.ts';
 import type { TrustPart } from '#schemas/configuration.ts';
 import { type ServerId, type ServiceId, type SubsystemId, subsystemOfService } from '#schemas/identifiers.ts';
 import type { RegisteredService } from '#schemas/registrations.ts';
+import type { VerifiedDistrust } from './distrust.ts';
+import { type DistrustFacts, type DistrustState, distrustStates } from './distrust-in-force.ts';
 import type { PartIndex } from './parts.ts';
 import type { ConfigurationSnapshot, RegisteredCertificate, ServerEntry } from './snapshot.ts';
-import { fileHash, type VerifiedContent, type VerifiedDistrust } from './verify.ts';
+import { fileHash, type VerifiedContent, type VerifiedRoot } from './verify.ts';
 
 interface Indexes {
   servers: Map<ServerId, ServerEntry>;
@@ -26,8 +28,10 @@ export function buildSnapshot(
   content: VerifiedContent,
   parts: readonly PartIndex[],
   distrust: VerifiedDistrust | undefined,
+  root: VerifiedRoot,
 ): ConfigurationSnapshot {
-  const listed = new Set(distrust?.document.entries.map(({ value }) => value));
+  const states = distrustStates(distrust, content.document, root.document, distrustFacts(parts));
+  const listed = new Set(states.flatMap(({ entry, counts }) => (counts === 'yes' ? [entry.statement.value] : [])));
   let made: Indexes | undefined;
   const indexes = () => {
     made ??= indexParts(parts, listed);
@@ -45,6 +49,43 @@ export function buildSnapshot(
     trust: trustOf(parts.find(({ trust }) => trust)?.trust),
     isDistrusted: (value) => listed.has(value) || (listed.size > 0 && indexes().distrustedByKey.has(value)),
   };
+}
+
+/** Each statement of the list, and why it counts or not; for alarms and for the registry. */
+export function judgeDistrust(
+  distrust: VerifiedDistrust | undefined,
+  content: Parameters<typeof distrustStates>[1],
+  root: VerifiedRoot,
+  parts: readonly PartIndex[],
+): DistrustState[] {
+  return distrustStates(distrust, content, root.document, distrustFacts(parts));
+}
+
+function distrustFacts(parts: readonly PartIndex[]): DistrustFacts {
+  const trust = parts.find((part) => part.trust)?.trust;
+  const authorities = [...(trust?.anchors ?? []), ...(trust?.intermediates ?? [])].map(fromBase64url);
+  const servers = () => parts.flatMap((part) => part.servers);
+  return {
+    perApprover: parts.find(({ limits }) => limits)?.limits?.distrustPerApprover,
+    authorities: new Set(authorities.flatMap((der) => [fileHash(der), keyHashOf(der) ?? ''])),
+    serversWith: (value) =>
+      servers().filter(
+        ({ id, authenticationCertificates, signingCertificates, encryptionKeys }) =>
+          id === value ||
+          [...authenticationCertificates, ...signingCertificates].some(({ hash }) => hash === value) ||
+          encryptionKeys.some(({ kid }) => kid === value),
+      ),
+    signingKeysOf: ({ signingCertificates }) => signingCertificates.flatMap(({ der }) => keyHashOf(der) ?? []),
+  };
+}
+
+/** SHA-256 of the certificate's public key (SPKI); undefined when it cannot be read. */
+function keyHashOf(der: Buffer): string | undefined {
+  try {
+    return fileHash(new X509Certificate(der).publicKey.export({ format: 'der', type: 'spki' }));
+  } catch {
+    return undefined;
+  }
 }
 
 function indexParts(parts: readonly PartIndex[], listed: ReadonlySet<string>): Indexes {
@@ -109,11 +150,8 @@ function withoutDistrusted(
 
 /** A certificate that cannot be read has no key to trust. */
 function keyIsListed(der: Buffer, listed: ReadonlySet<string>): boolean {
-  try {
-    return listed.has(fileHash(new X509Certificate(der).publicKey.export({ format: 'der', type: 'spki' })));
-  } catch {
-    return true;
-  }
+  const hash = keyHashOf(der);
+  return hash === undefined || listed.has(hash);
 }
 
 function trustOf(trust: TrustPart | undefined): ConfigurationSnapshot['trust'] {

@@ -1,33 +1,46 @@
 // The durable copy of the last good configuration: the published files themselves, so that each start verifies them
 // anew. Every file is written beside its place, synced and renamed, in the order roots, distrust, parts, content,
-// freshness, floor; a crash between two of them leaves an older complete set. `floor.json` remembers the newest version
-// ever verified, so that a damaged copy cannot be an excuse for taking an older one.
+// freshness, floor; a crash or a full disk between two of them leaves an older complete set. `floor.json` remembers the
+// newest versions ever verified, so that a damaged copy cannot be an excuse for taking an older one: a content without
+// its distrust list is not used.
 //
-// Who controls the folder: the server's own account. A disk may still damage it.
-import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+// Who controls the folder: the server's own account. A disk may still damage it, and a restored backup may hold links:
+// only regular files below their limits are read, none is read or deleted through a link.
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+} from 'node:fs';
 import { join } from 'node:path';
-import { Type } from '@sinclair/typebox';
+import { type Static, Type } from '@sinclair/typebox';
 import { replaceFile } from '#core/replace-file.ts';
-import type { ConfigurationAnchor } from '#schemas/configuration.ts';
+import { type ConfigurationAnchor, MAX_PART_BYTES, MAX_SIGNED_FILE_BYTES } from '#schemas/configuration.ts';
 import { parseJson } from '#schemas/json.ts';
 import { AccordError } from '#schemas/problems.ts';
 import { Sha256 } from '#schemas/registrations.ts';
 import { compile } from '#schemas/validate.ts';
+import { requireConfirmed, type VerifiedDistrust, verifyDistrust } from './distrust.ts';
 import type { Part } from './gather.ts';
 import { readPart, requirePart } from './parts.ts';
 import {
   type VerifiedContent,
-  type VerifiedDistrust,
   type VerifiedFreshness,
   type VerifiedRoot,
   verifyAnchoredRoot,
-  verifyDistrust,
   verifyFreshness,
   verifyNextRoot,
   verifyStoredContent,
 } from './verify.ts';
 
-const Floor = Type.Object({ version: Type.Integer({ minimum: 1 }), hash: Sha256 }, { additionalProperties: false });
+const closed = { additionalProperties: false };
+const Named = Type.Union([Type.Object({ version: Type.Integer({ minimum: 1 }), hash: Sha256 }, closed), Type.Null()]);
+const Floor = Type.Object({ content: Named, distrust: Named }, closed);
 const readFloor = compile(Floor, 'CONFIGURATION_CACHE_CORRUPT');
 
 export interface HeldSet {
@@ -37,8 +50,11 @@ export interface HeldSet {
   content?: VerifiedContent;
   parts: Map<string, Part>;
   freshness?: VerifiedFreshness;
-  floor?: { version: number; hash: string };
+  /** The newest content and distrust list ever verified here, also in an earlier life of the process. */
+  floor: Static<typeof Floor>;
 }
+
+const PART_NAME = /^[A-Za-z0-9_-]{43}$/;
 
 export class ConfigurationCache {
   readonly #folder: string;
@@ -46,11 +62,14 @@ export class ConfigurationCache {
   constructor(folder: string) {
     this.#folder = folder;
     mkdirSync(join(folder, 'parts'), { recursive: true, mode: 0o700 });
+    if (!lstatSync(join(folder, 'parts')).isDirectory()) {
+      throw new AccordError('CONFIGURATION_CACHE_CORRUPT', `${join(folder, 'parts')} is a link`);
+    }
   }
 
   /** Reads and verifies what is there; each damaged piece is left out and named to `onDamage`. */
   load(anchor: ConfigurationAnchor, onDamage: (what: string, error: unknown) => void): HeldSet {
-    const held: HeldSet = { roots: [], parts: new Map() };
+    const held: HeldSet = { roots: [], parts: new Map(), floor: { content: null, distrust: null } };
     const attempt = (what: string, read: () => void) => {
       try {
         read();
@@ -67,7 +86,7 @@ export class ConfigurationCache {
     if (!newest) return held;
     attempt('distrust', () => {
       const bytes = this.#newest('distrust');
-      if (bytes) held.distrust = underSomeRoot(held.roots, (root) => verifyDistrust(bytes, root));
+      if (bytes) held.distrust = verifyDistrust(bytes, newest);
     });
     attempt('content', () => this.#loadContent(held));
     attempt('freshness', () => {
@@ -90,38 +109,59 @@ export class ConfigurationCache {
   #loadContent(held: HeldSet): void {
     const bytes = this.#newest('content');
     if (!bytes) return;
-    const content = underSomeRoot(held.roots, (root) => verifyStoredContent(bytes, root, held.floor));
+    const content = underSomeRoot(held.roots, (root) =>
+      verifyStoredContent(bytes, root, held.floor.content ?? undefined),
+    );
+    if ((held.distrust?.version ?? 0) < (held.floor.distrust?.version ?? 0)) {
+      throw new AccordError('CONFIGURATION_ROLLBACK', 'the distrust list is gone or older than it was');
+    }
+    requireConfirmed(content.document, held.distrust);
     const parts = new Map<string, Part>();
     for (const [name, hash] of Object.entries(content.document.parts)) {
-      const part = this.#read(`parts/${hash}`);
+      const part = this.part(hash);
       if (!part) throw new AccordError('CONFIGURATION_PART_WRONG', `${name} is missing`);
       requirePart(name, part, hash);
       parts.set(hash, { bytes: part, index: readPart(name, part, content.document.instance) });
     }
     held.content = content;
     held.parts = parts;
-    held.floor ??= { version: content.document.version, hash: content.hash };
+    held.floor.content ??= { version: content.document.version, hash: content.hash };
   }
 
   storeRoot(root: VerifiedRoot): void {
     this.#write(`root.${root.document.version}.jws`, root.file);
   }
 
-  storeDistrust(distrust: VerifiedDistrust): void {
-    this.#write(`distrust.${distrust.document.version}.jws`, distrust.file);
-    this.#drop(/^distrust\.\d+\.jws$/, `distrust.${distrust.document.version}.jws`);
+  /** @param floor with this list already in it */
+  storeDistrust(distrust: VerifiedDistrust, floor: HeldSet['floor']): void {
+    this.#write(`distrust.${distrust.version}.jws`, distrust.file);
+    this.#writeFloor(floor);
+    this.#drop(/^distrust\.\d+\.jws$/, `distrust.${distrust.version}.jws`);
   }
 
-  /** Parts that the version before had are there already. */
-  storeContent(content: VerifiedContent, parts: ReadonlyMap<string, Part>, before: ReadonlyMap<string, Part>): void {
+  /**
+   * Parts that the version before had are there already.
+   * @param floor with this content already in it
+   */
+  storeContent(
+    content: VerifiedContent,
+    parts: ReadonlyMap<string, Part>,
+    before: ReadonlyMap<string, Part>,
+    floor: HeldSet['floor'],
+  ): void {
     for (const [hash, { bytes }] of parts) if (!before.has(hash)) this.#write(`parts/${hash}`, bytes);
     const { version } = content.document;
     this.#write(`content.${version}.jws`, content.file);
-    this.#write('floor.json', Buffer.from(JSON.stringify({ version, hash: content.hash })));
+    this.#writeFloor(floor);
     this.#drop(/^content\.\d+\.jws$/, `content.${version}.jws`);
     for (const name of readdirSync(join(this.#folder, 'parts'))) {
-      if (!parts.has(name)) rmSync(join(this.#folder, 'parts', name), { force: true });
+      if (PART_NAME.test(name) && !parts.has(name)) rmSync(join(this.#folder, 'parts', name), { force: true });
     }
+  }
+
+  /** The exact bytes of a stored part. */
+  part(hash: string): Buffer | undefined {
+    return PART_NAME.test(hash) ? this.#read(`parts/${hash}`, MAX_PART_BYTES) : undefined;
   }
 
   storeFreshness(freshness: VerifiedFreshness): void {
@@ -136,13 +176,26 @@ export class ConfigurationCache {
     return versions.length === 0 ? undefined : this.#read(`${kind}.${Math.max(...versions)}.jws`);
   }
 
-  #read(name: string): Buffer | undefined {
+  #read(name: string, maxBytes = MAX_SIGNED_FILE_BYTES): Buffer | undefined {
+    const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants;
+    let file: number;
     try {
-      return readFileSync(join(this.#folder, name));
+      file = openSync(join(this.#folder, name), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
       throw error;
     }
+    try {
+      const stat = fstatSync(file);
+      if (!stat.isFile() || stat.size > maxBytes) throw new AccordError('CONFIGURATION_CACHE_CORRUPT', name);
+      return readFileSync(file);
+    } finally {
+      closeSync(file);
+    }
+  }
+
+  #writeFloor(floor: HeldSet['floor']): void {
+    this.#write('floor.json', Buffer.from(JSON.stringify(floor)));
   }
 
   #write(name: string, bytes: Buffer): void {

@@ -36,7 +36,10 @@ function facts(parts: readonly PartIndex[]): Map<string, string> {
     }
     for (const server of servers) {
       const { id, address, subsystems, log } = server;
-      found.set(`server ${id}`, canonicalJson([address, [...subsystems], log]));
+      found.set(`server ${id}`, canonicalJson(log));
+      // One line each: whom a server speaks for, and where messages for it go, is what an approver must see.
+      found.set(`address ${id} ${address}`, '');
+      for (const subsystem of subsystems) found.set(`speaks-for ${id} ${subsystem}`, '');
       for (const { hash } of server.authenticationCertificates)
         found.set(`authentication-certificate ${id} ${hash}`, '');
       for (const { hash } of server.signingCertificates) found.set(`signing-certificate ${id} ${hash}`, '');

@@ -4,21 +4,27 @@
 // changes nothing but the age of the news.
 import type { Clock } from '#core/clock.ts';
 import type { ConfigurationAnchor } from '#schemas/configuration.ts';
-import { DEFAULT_MAX_STALE_MS, MAX_SIGNED_FILE_BYTES } from '#schemas/configuration.ts';
+import { DEFAULT_MAX_STALE_MS, MAX_FRESHNESS_BYTES } from '#schemas/configuration.ts';
+import { CONFIGURATION_LATE_MS, CONFIGURATION_SOURCE_TIMEOUT_MS } from '#schemas/limits.ts';
 import { AccordError, isAccordError, type ProblemCode } from '#schemas/problems.ts';
-import { buildSnapshot } from './build-snapshot.ts';
+import { buildSnapshot, judgeDistrust } from './build-snapshot.ts';
 import { ConfigurationCache, type HeldSet } from './cache.ts';
-import type { ConfigurationFetch } from './fetch.ts';
-import { gatherContent, gatherDistrust, gatherRoots, judgeFreshness } from './gather.ts';
+import { verifyDistrust } from './distrust.ts';
+import { type ConfigurationFetch, withinTime } from './fetch.ts';
+import { gatherContent, gatherDistrust, gatherRoots, judgeFreshness, type Part } from './gather.ts';
+import { type HeldFiles, serveHeld } from './serve-held.ts';
 import type { ConfigurationSnapshot, ConfigurationSource, Freshness } from './snapshot.ts';
-import type { VerifiedDistrust, VerifiedFreshness } from './verify.ts';
+import { refuseOlder, type VerifiedFreshness, type VerifiedRoot } from './verify.ts';
 
 export interface ConfigurationClientOptions {
   /** Where the durable copy lies; belongs to this client alone. */
   folder: string;
   anchor: ConfigurationAnchor;
   clock: Clock;
-  /** Sources in the order of preference; each `refresh` takes the first that has good news. */
+  /**
+   * Sources in the order of preference; each `refresh` asks the first, and the next ones while what came is not fresh:
+   * a mirror that stands still, or is slow, holds nobody back.
+   */
   fetch: readonly ConfigurationFetch[];
   /** Stale configuration is used this long; the approved limit of the instance, when lower, wins. Default 24 h. */
   maxStaleMs?: number;
@@ -26,6 +32,8 @@ export interface ConfigurationClientOptions {
   pollMs?: number;
   /** Told of everything that is not mere absence: forks, rollbacks, wrong signatures, a damaged copy. */
   onAlarm?: (code: ProblemCode, detail: string) => void;
+  /** How long one source may take for one refresh. */
+  sourceTimeoutMs?: number;
 }
 
 interface RefreshResult {
@@ -51,6 +59,14 @@ interface ConfigurationStatus {
 export interface ConfigurationClient extends ConfigurationSource {
   /** Asks now. Never rejects for what a source does or fails to do. */
   refresh(): Promise<RefreshResult>;
+  /**
+   * Takes what is newer from one more source, which may be anybody: everything is verified alike. Runs beside `refresh`,
+   * so that a registry that hangs does not keep a peer's news waiting. Never rejects.
+   * @param from who it is, for the alarm
+   */
+  refreshFrom(fetch: ConfigurationFetch, from: string): Promise<RefreshResult>;
+  /** What is held, as files for others. */
+  files: HeldFiles;
   status(): ConfigurationStatus;
   close(): Promise<void>;
 }
@@ -76,15 +92,24 @@ export async function openConfigurationClient(options: ConfigurationClientOption
   return client;
 }
 
+const MAX_EXTRA_SOURCES_AT_ONCE = 4;
+
 class Client implements ConfigurationClient {
+  readonly files: HeldFiles;
   readonly #options: ConfigurationClientOptions;
   readonly #cache: ConfigurationCache;
   readonly #held: HeldSet;
   readonly #listeners = new Set<() => void>();
   readonly #etags = new Map<ConfigurationFetch, string>();
+  readonly #extra = new Set<Promise<RefreshResult>>();
   #snapshot: ConfigurationSnapshot | undefined;
-  #unstored: VerifiedDistrust | undefined;
-  #seenAtMonotonicMs: number;
+  /** Verified and in use, not yet on the disk. */
+  #unstoredRoots: VerifiedRoot[] = [];
+  #distrustUnstored = false;
+  /** Parts of a content that could not be fetched whole, by hash. */
+  #pending: { content: string; parts: Map<string, Part> } = { content: '', parts: new Map() };
+  /** A time that was not later than now at this moment of the monotonic clock: signed times and what passed since. */
+  #base: { atMs: number; monotonicMs: number };
   #lastResult: RefreshResult | undefined;
   #running: Promise<RefreshResult> | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -97,7 +122,11 @@ class Client implements ConfigurationClient {
       const code = isAccordError(error) ? error.code : String((error as Error).message);
       options.onAlarm?.('CONFIGURATION_CACHE_CORRUPT', `${what}: ${code}`);
     });
-    this.#seenAtMonotonicMs = options.clock.monotonicMs();
+    this.files = serveHeld(this.#held, this.#cache);
+    this.#base = {
+      atMs: this.#held.freshness?.document.signedAtMs ?? 0,
+      monotonicMs: options.clock.monotonicMs(),
+    };
     this.#rebuild();
   }
 
@@ -127,7 +156,7 @@ class Client implements ConfigurationClient {
       freshness: this.freshness(),
       version: content?.document.version ?? 0,
       hash: content?.hash ?? '',
-      distrustVersion: distrust?.document.version ?? 0,
+      distrustVersion: distrust?.version ?? 0,
       rootVersion: roots.at(-1)?.document.version ?? 0,
       signedAtMs: freshness?.document.signedAtMs ?? 0,
       lastResult: this.#lastResult,
@@ -141,6 +170,15 @@ class Client implements ConfigurationClient {
     return this.#running;
   }
 
+  refreshFrom(fetch: ConfigurationFetch, from: string): Promise<RefreshResult> {
+    if (this.#closed || this.#extra.size >= MAX_EXTRA_SOURCES_AT_ONCE) {
+      return Promise.resolve(this.#failed('CONFIGURATION_UNAVAILABLE', 'enough sources are being asked'));
+    }
+    const run: Promise<RefreshResult> = this.#attempt(fetch, from).finally(() => this.#extra.delete(run));
+    this.#extra.add(run);
+    return run;
+  }
+
   poll(): void {
     const everyMs = this.#options.pollMs ?? DEFAULT_POLL_MS;
     if (everyMs === 0 || this.#closed) return;
@@ -151,81 +189,139 @@ class Client implements ConfigurationClient {
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#timer);
-    await this.#running;
+    await Promise.all([this.#running, ...this.#extra]);
   }
 
   async #refreshFromAny(): Promise<RefreshResult> {
     let result: RefreshResult = this.#failed('CONFIGURATION_UNAVAILABLE', 'no source is configured');
+    let good: RefreshResult | undefined;
     for (const fetch of this.#options.fetch) {
-      try {
-        result = { outcome: await this.#refreshFrom(fetch), version: this.#version() };
-        break;
-      } catch (error) {
-        // A full disk or a fault of ours must not end the poll either: the last good configuration stays in use.
-        this.#etags.delete(fetch);
-        result = isAccordError(error)
-          ? this.#failed(error.code, error.detail)
-          : this.#failed('INTERNAL', String(error));
-        if (!ABSENT.has(result.code ?? '')) this.#options.onAlarm?.(result.code ?? 'INTERNAL', result.detail ?? '');
-      }
+      result = await this.#attempt(fetch);
+      if (result.outcome !== 'failed' && good?.outcome !== 'updated') good = result;
+      if (good && !this.#isLate()) break;
     }
-    this.#lastResult = result;
-    return result;
+    this.#lastResult = good ?? result;
+    return this.#lastResult;
+  }
+
+  /** One source, in the time it has. A full disk or a fault of ours must not end the poll: the last good one stays. */
+  async #attempt(fetch: ConfigurationFetch, from = ''): Promise<RefreshResult> {
+    const bounded = withinTime(fetch, this.#options.sourceTimeoutMs ?? CONFIGURATION_SOURCE_TIMEOUT_MS);
+    try {
+      return { outcome: await this.#takeFrom(fetch, bounded), version: this.#version() };
+    } catch (error) {
+      this.#etags.delete(fetch);
+      const result = isAccordError(error)
+        ? this.#failed(error.code, from ? `${error.detail} (from ${from})` : error.detail)
+        : this.#failed('INTERNAL', String(error));
+      if (!ABSENT.has(result.code ?? '')) this.#options.onAlarm?.(result.code ?? 'INTERNAL', result.detail ?? '');
+      return result;
+    } finally {
+      bounded.end();
+    }
   }
 
   #failed(code: ProblemCode, detail: string): RefreshResult {
     return { outcome: 'failed', version: this.#version(), code, detail };
   }
 
-  async #refreshFrom(fetch: ConfigurationFetch): Promise<'updated' | 'unchanged'> {
+  /** @param source what the ETag is remembered for */
+  async #takeFrom(source: ConfigurationFetch, fetch: ConfigurationFetch): Promise<'updated' | 'unchanged'> {
     const held = this.#held;
-    const answer = await fetch.get('freshness.jws', MAX_SIGNED_FILE_BYTES, this.#etags.get(fetch));
+    const answer = await fetch.get('freshness.jws', MAX_FRESHNESS_BYTES, this.#etags.get(source));
     if (answer === 'unchanged') return 'unchanged';
-    for (const root of await gatherRoots(fetch, this.#options.anchor, held.roots.at(-1), answer.bytes)) {
-      this.#cache.storeRoot(root);
-      held.roots.push(root);
-    }
+    const last = held.roots.at(-1);
+    const roots = await gatherRoots(fetch, this.#options.anchor, last, answer.bytes);
+    this.#requireSame(held.roots.at(-1), last);
+    this.#takeRoots(roots);
     const root = held.roots.at(-1);
     if (!root) throw new TypeError('a gathered chain has a root');
     const fresh = judgeFreshness(answer.bytes, root, this.#nowMs(), held.freshness);
-    const distrusted = await this.#takeDistrust(fetch, fresh);
-    const updated = await this.#takeContent(fetch, fresh);
-    this.#cache.storeFreshness(fresh);
-    held.freshness = fresh;
-    this.#seenAtMonotonicMs = this.#options.clock.monotonicMs();
-    if (answer.etag !== undefined) this.#etags.set(fetch, answer.etag);
-    return updated || distrusted ? 'updated' : 'unchanged';
+    const distrusted = await this.#takeDistrust(fetch, root, fresh);
+    this.#storeUnstored();
+    const updated = await this.#takeContent(fetch, root, fresh);
+    this.#takeFreshness(fresh);
+    if (answer.etag !== undefined && this.#options.fetch.includes(source)) this.#etags.set(source, answer.etag);
+    return updated || distrusted || roots.length > 0 ? 'updated' : 'unchanged';
+  }
+
+  #takeRoots(roots: readonly VerifiedRoot[]): void {
+    if (roots.length === 0) return;
+    const held = this.#held;
+    held.roots.push(...roots);
+    this.#unstoredRoots.push(...roots);
+    const newest = held.roots.at(-1);
+    // A removed approver's word counts no longer.
+    if (newest && held.distrust) held.distrust = verifyDistrust(held.distrust.file, newest);
+    this.#changed();
   }
 
   /** Distrust counts at once, before the content of the same news is even asked for. */
-  async #takeDistrust(fetch: ConfigurationFetch, fresh: VerifiedFreshness): Promise<boolean> {
-    const root = this.#held.roots.at(-1);
-    const found = root && (await gatherDistrust(fetch, root, fresh.document.distrust, this.#held.distrust));
-    if (found) {
-      this.#held.distrust = found;
-      this.#unstored = found;
-      this.#changed();
-    }
-    // After it counts: a full disk must not keep a stolen key trusted. What could not be stored is tried again.
-    if (this.#unstored) this.#cache.storeDistrust(this.#unstored);
-    this.#unstored = undefined;
-    return found !== undefined;
+  async #takeDistrust(fetch: ConfigurationFetch, root: VerifiedRoot, fresh: VerifiedFreshness): Promise<boolean> {
+    const held = this.#held;
+    const before = held.distrust;
+    refuseOlder(fresh.document.distrust ?? { version: 0, hash: '' }, held.floor.distrust ?? undefined, 'distrust');
+    const found = await gatherDistrust(fetch, root, fresh.document.distrust, before);
+    this.#requireSame(held.distrust, before);
+    if (!found) return false;
+    held.distrust = found;
+    held.floor = { ...held.floor, distrust: { version: found.version, hash: found.hash } };
+    this.#distrustUnstored = true;
+    this.#changed();
+    this.#tellUncounted(before?.version ?? 0);
+    return true;
   }
 
-  async #takeContent(fetch: ConfigurationFetch, fresh: VerifiedFreshness): Promise<boolean> {
-    const { roots, content, floor, parts } = this.#held;
-    const root = roots.at(-1);
+  /** After it counts: a full disk must not keep a stolen key trusted. What could not be stored is tried again. */
+  #storeUnstored(): void {
+    for (let next = this.#unstoredRoots[0]; next; next = this.#unstoredRoots[0]) {
+      this.#cache.storeRoot(next);
+      this.#unstoredRoots.shift();
+    }
+    const { distrust, floor } = this.#held;
+    if (this.#distrustUnstored && distrust) this.#cache.storeDistrust(distrust, floor);
+    this.#distrustUnstored = false;
+  }
+
+  async #takeContent(fetch: ConfigurationFetch, root: VerifiedRoot, fresh: VerifiedFreshness): Promise<boolean> {
+    const held = this.#held;
+    const { content, floor, parts, distrust } = held;
     const named = fresh.document.content;
-    if (!root || (content && named.hash === content.hash && named.version === content.document.version)) return false;
-    const next = await gatherContent(fetch, root, named, this.#nowMs(), floor, parts);
-    this.#cache.storeContent(next.content, next.parts, parts);
-    this.#held.content = next.content;
+    if (content && named.hash === content.hash && named.version === content.document.version) return false;
+    if (this.#pending.content !== named.hash) this.#pending = { content: named.hash, parts: new Map() };
+    const pending = this.#pending.parts;
+    const known = new Map([...pending, ...parts]);
+    const [nowMs, least] = [this.#nowMs(), floor.content ?? undefined];
+    const next = await gatherContent(fetch, root, named, nowMs, least, known, distrust, (hash, part) => {
+      pending.set(hash, part);
+    });
+    this.#requireSame(held.content, content);
+    this.#requireSame(held.roots.at(-1), root);
+    const taken = { ...held.floor, content: { version: next.content.document.version, hash: next.content.hash } };
+    this.#cache.storeContent(next.content, next.parts, parts, taken);
+    held.floor = taken;
+    held.content = next.content;
     // The bytes are on the disk now; in memory only what they say is needed.
     const read = [...next.parts].map(([hash, { index }]) => [hash, { bytes: NO_BYTES, index }] as const);
-    this.#held.parts = new Map(read);
-    this.#held.floor = { version: next.content.document.version, hash: next.content.hash };
+    held.parts = new Map(read);
+    this.#pending = { content: '', parts: new Map() };
     this.#changed();
     return true;
+  }
+
+  #takeFreshness(fresh: VerifiedFreshness): void {
+    const held = this.#held;
+    // The same statement once more is no news of the time: a mirror that stands still must not stop our clock.
+    if (fresh.document.signedAtMs <= (held.freshness?.document.signedAtMs ?? -1)) return;
+    this.#cache.storeFreshness(fresh);
+    const atMs = Math.max(fresh.document.signedAtMs, this.#leastNowMs());
+    held.freshness = fresh;
+    this.#base = { atMs, monotonicMs: this.#options.clock.monotonicMs() };
+  }
+
+  /** Two sources may be asked at once; whoever comes second starts again with the next refresh. */
+  #requireSame(now: unknown, before: unknown): void {
+    if (now !== before) throw new AccordError('CONFIGURATION_UNAVAILABLE', 'another source brought news meanwhile');
   }
 
   #changed(): void {
@@ -234,28 +330,46 @@ class Client implements ConfigurationClient {
   }
 
   #rebuild(): void {
-    const { content, parts, distrust } = this.#held;
-    if (content)
-      this.#snapshot = buildSnapshot(
-        content,
-        [...parts.values()].map(({ index }) => index),
-        distrust,
-      );
+    const { content, distrust, roots } = this.#held;
+    const root = roots.at(-1);
+    if (content && root) this.#snapshot = buildSnapshot(content, this.#indexes(), distrust, root);
+  }
+
+  #indexes() {
+    return [...this.#held.parts.values()].map(({ index }) => index);
+  }
+
+  /** New statements that do not count: one stolen key that tries to switch off more than it may. */
+  #tellUncounted(before: number): void {
+    const { content, distrust, roots } = this.#held;
+    const root = roots.at(-1);
+    if (!content || !root) return;
+    const states = judgeDistrust(distrust, content.document, root, this.#indexes()).slice(before);
+    for (const { entry, counts } of states) {
+      if (counts === 'yes' || counts === 'lifted') continue;
+      this.#options.onAlarm?.('DISTRUST_REFUSED', `${counts}: ${entry.statement.value} by ${entry.by}`);
+    }
   }
 
   #version(): number {
     return this.#held.content?.document.version ?? 0;
   }
 
-  /** A clock set back does not make old news fresh: time is at least the newest signed time and what passed since. */
+  #isLate(): boolean {
+    return this.#nowMs() - (this.#held.freshness?.document.signedAtMs ?? 0) > CONFIGURATION_LATE_MS;
+  }
+
+  /** A clock set back does not make old news fresh. */
   #nowMs(): number {
-    const { clock } = this.#options;
-    const signedAtMs = this.#held.freshness?.document.signedAtMs ?? 0;
-    return Math.max(clock.nowMs(), signedAtMs + Math.max(0, clock.monotonicMs() - this.#seenAtMonotonicMs));
+    return Math.max(this.#options.clock.nowMs(), this.#leastNowMs());
+  }
+
+  #leastNowMs(): number {
+    return this.#base.atMs + Math.max(0, this.#options.clock.monotonicMs() - this.#base.monotonicMs);
   }
 
   #maxStaleMs(): number {
-    const approved = [...this.#held.parts.values()].find(({ index }) => index.limits)?.index.limits?.maxStaleMs;
+    const approved = this.#indexes().find(({ limits }) => limits)?.limits?.maxStaleMs;
     return Math.min(this.#options.maxStaleMs ?? DEFAULT_MAX_STALE_MS, approved ?? Infinity);
   }
 }

@@ -2,20 +2,19 @@
 // file is the key to the next: roots, freshness, distrust, content, parts. Nothing is written here; the client stores
 // what these functions return, `accord config verify` only reports it.
 import type { ConfigurationAnchor } from '#schemas/configuration.ts';
-import { MAX_PART_BYTES, MAX_SIGNED_FILE_BYTES } from '#schemas/configuration.ts';
+import { MAX_FRESHNESS_BYTES, MAX_PART_BYTES, MAX_SIGNED_FILE_BYTES } from '#schemas/configuration.ts';
 import { AccordError } from '#schemas/problems.ts';
+import { requireConfirmed, type VerifiedDistrust, verifyDistrust } from './distrust.ts';
 import type { ConfigurationFetch } from './fetch.ts';
 import { type PartIndex, readPart, requirePart } from './parts.ts';
 import {
   readUnverifiedFreshness,
   refuseOlder,
   type VerifiedContent,
-  type VerifiedDistrust,
   type VerifiedFreshness,
   type VerifiedRoot,
   verifyAnchoredRoot,
   verifyContent,
-  verifyDistrust,
   verifyFreshness,
   verifyNextRoot,
 } from './verify.ts';
@@ -58,6 +57,20 @@ export async function gatherRoots(
   return found;
 }
 
+/** The newest root there is, without asking a freshness; a source that hides it shows an older one. @throws as above */
+export async function gatherRootChain(fetch: ConfigurationFetch, anchor: ConfigurationAnchor): Promise<VerifiedRoot> {
+  let last = verifyAnchoredRoot(await file(fetch, `root.${anchor.root.version}.jws`), anchor);
+  for (let more = 0; more < MAX_ROOTS_AT_ONCE; more++) {
+    try {
+      last = verifyNextRoot(await file(fetch, `root.${last.document.version + 1}.jws`), last);
+    } catch (error) {
+      if (error instanceof AccordError && error.code === 'CONFIGURATION_UNAVAILABLE') return last;
+      throw error;
+    }
+  }
+  return last;
+}
+
 /** The freshness under the newest root, and agreeing with it. */
 export function judgeFreshness(
   bytes: Buffer,
@@ -77,13 +90,13 @@ export async function gatherDistrust(
   named: VersionAndHash | null,
   held: VerifiedDistrust | undefined,
 ): Promise<VerifiedDistrust | undefined> {
-  const newest = held && { version: held.document.version, hash: held.hash };
+  const newest = held && { version: held.version, hash: held.hash };
   refuseOlder(named ?? { version: 0, hash: '' }, newest, 'distrust');
   if (!named || named.hash === held?.hash) return undefined;
   const bytes = await file(fetch, `distrust.${named.version}.jws`);
   requirePart(`distrust.${named.version}`, bytes, named.hash);
   const found = verifyDistrust(bytes, root, held);
-  if (found.document.version !== named.version) throw new AccordError('CONFIGURATION_INVALID', 'distrust version');
+  if (found.version !== named.version) throw new AccordError('CONFIGURATION_INVALID', 'distrust version');
   return found;
 }
 
@@ -91,6 +104,8 @@ export async function gatherDistrust(
  * The content that the freshness names and its parts, when it is not the one held.
  * @param floor version and hash of the newest content ever verified here, also in an earlier life of the process
  * @param known parts read before, by hash: only the others are fetched
+ * @param distrust the list of the same news: the content may not confirm a longer or another one
+ * @param onPart told of each part as it comes, so that a slow source makes progress over several attempts
  */
 export async function gatherContent(
   fetch: ConfigurationFetch,
@@ -99,13 +114,16 @@ export async function gatherContent(
   nowMs: number,
   floor: VersionAndHash | undefined,
   known: ReadonlyMap<string, Part>,
+  distrust: VerifiedDistrust | undefined,
+  onPart: (hash: string, part: Part) => void = () => {},
 ): Promise<{ content: VerifiedContent; parts: Map<string, Part> }> {
   refuseOlder(named, floor, 'content');
   const bytes = await file(fetch, `content.${named.version}.jws`);
   requirePart(`content.${named.version}`, bytes, named.hash);
   const content = verifyContent(bytes, root, nowMs, floor);
   if (content.document.version !== named.version) throw new AccordError('CONFIGURATION_INVALID', 'content version');
-  return { content, parts: await gatherParts(fetch, content, known) };
+  requireConfirmed(content.document, distrust);
+  return { content, parts: await gatherParts(fetch, content, known, onPart) };
 }
 
 /** All parts of a verified content, by hash; those in `known` are not fetched. */
@@ -113,6 +131,7 @@ async function gatherParts(
   fetch: ConfigurationFetch,
   content: VerifiedContent,
   known: ReadonlyMap<string, Part>,
+  onPart: (hash: string, part: Part) => void,
 ): Promise<Map<string, Part>> {
   const parts = new Map<string, Part>();
   const waiting = Object.entries(content.document.parts);
@@ -120,10 +139,9 @@ async function gatherParts(
     for (let next = waiting.pop(); next; next = waiting.pop()) {
       const [name, hash] = next;
       const held = known.get(hash);
-      parts.set(
-        hash,
-        held?.index.name === name ? held : await gatherPart(fetch, name, hash, content.document.instance),
-      );
+      const part = held?.index.name === name ? held : await gatherPart(fetch, name, hash, content.document.instance);
+      parts.set(hash, part);
+      if (part !== held) onPart(hash, part);
     }
   };
   await Promise.all(Array.from({ length: PARTS_AT_ONCE }, worker));
@@ -150,14 +168,14 @@ export async function verifyPublished(
   anchor: ConfigurationAnchor,
   nowMs: number,
 ): Promise<PublishedSet> {
-  const bytes = await file(fetch, 'freshness.jws');
+  const bytes = await file(fetch, 'freshness.jws', MAX_FRESHNESS_BYTES);
   const roots = await gatherRoots(fetch, anchor, undefined, bytes);
   const root = roots.at(-1);
   if (!root) throw new TypeError('a gathered chain has a root');
   const freshness = judgeFreshness(bytes, root, nowMs, undefined);
   const { content: named, distrust: list, expiresAtMs } = freshness.document;
   const distrust = await gatherDistrust(fetch, root, list, undefined);
-  const { content, parts } = await gatherContent(fetch, root, named, nowMs, undefined, new Map());
+  const { content, parts } = await gatherContent(fetch, root, named, nowMs, undefined, new Map(), distrust);
   if (expiresAtMs <= nowMs) throw new AccordError('CONFIGURATION_EXPIRED', 'freshness');
   return { roots, root, freshness, ...(distrust && { distrust }), content, parts };
 }

@@ -8,7 +8,7 @@ import { canonicalJson } from '#schemas/canonical-json.ts';
 import {
   CONFIGURATION_TYP,
   type ConfigurationAnchor,
-  type DistrustEntry,
+  type DistrustStatement,
   FRESHNESS_LIFETIME_MS,
   type FreshnessStatement,
   type PersonKey,
@@ -16,10 +16,10 @@ import {
 } from '#schemas/configuration.ts';
 import type { JsonValue } from '#schemas/json.ts';
 import { compile } from '#schemas/validate.ts';
-import { rootKeysOf, type VerifiedDistrust, type VerifiedRoot } from './verify.ts';
+import { rootKeysOf, type VerifiedRoot } from './verify.ts';
 
 /** A person's (or the online signer's) key; the private half is not needed to be named in a root. */
-interface Holder {
+export interface Holder {
   key: KeyObject;
   person: string;
 }
@@ -68,8 +68,8 @@ function signer(key: KeyObject): JwsKey {
   return { alg: keyAlgorithm(key), key };
 }
 
-/** A whole signed file by keys that are all at hand: roots, distrust lists, and everything of a development instance. */
-export function signFile(kind: 'root' | 'content' | 'distrust', payload: Buffer, keys: readonly KeyObject[]): Buffer {
+/** A whole signed file by keys that are all at hand: roots, and everything of a development instance. */
+export function signFile(kind: 'root' | 'content', payload: Buffer, keys: readonly KeyObject[]): Buffer {
   return assembleSigned(
     payload,
     keys.map((key) => signOne(kind, payload, key)),
@@ -77,7 +77,7 @@ export function signFile(kind: 'root' | 'content' | 'distrust', payload: Buffer,
 }
 
 /** One person's signature. */
-export function signOne(kind: 'root' | 'content' | 'distrust', payload: Buffer, key: KeyObject): DetachedSignature {
+export function signOne(kind: 'root' | 'content', payload: Buffer, key: KeyObject): DetachedSignature {
   return signPayload(payload, CONFIGURATION_TYP[kind], signer(key));
 }
 
@@ -93,19 +93,17 @@ export function signFreshness(statement: Omit<FreshnessStatement, 'v' | 'expires
   return Buffer.from(signCompact(payloadOf(whole), header, signer(key)), 'latin1');
 }
 
-/** The payload of the next distrust list. */
-export function growDistrust(
-  instance: string,
-  previous: VerifiedDistrust | undefined,
-  entries: readonly DistrustEntry[],
-): Buffer {
-  return payloadOf({
-    v: 1,
-    instance,
-    version: (previous?.document.version ?? 0) + 1,
-    previousHash: previous?.hash ?? null,
-    entries: [...(previous?.document.entries ?? []), ...entries],
-  });
+/**
+ * One statement of distrust, a compact JWS: by an approver, or by the owner of `key` about that key, its server or that
+ * server's other keys.
+ */
+export function signDistrust(
+  statement: Omit<DistrustStatement, 'v' | 'key'>,
+  key: KeyObject,
+  as: 'approver' | 'owner',
+): string {
+  const whole = { v: 1, ...statement, ...(as === 'owner' && { key: exportPublicJwk(key) as PersonKey['jwk'] }) };
+  return signCompact(payloadOf(whole), { typ: CONFIGURATION_TYP.distrust, kid: thumbprint(key) }, signer(key));
 }
 
 function personKey(key: KeyObject, person: string): PersonKey {

@@ -12,7 +12,6 @@ import {
   CONTENT_LIFETIME_MS,
   type ConfigurationAnchor,
   ContentConfiguration,
-  DistrustList,
   FRESHNESS_LIFETIME_MS,
   FreshnessStatement,
   MAX_SIGNED_FILE_BYTES,
@@ -31,7 +30,6 @@ interface Verified<T> {
 }
 export type VerifiedRoot = Verified<RootConfiguration>;
 export type VerifiedContent = Verified<ContentConfiguration>;
-export type VerifiedDistrust = Verified<DistrustList>;
 export type VerifiedFreshness = Verified<FreshnessStatement>;
 
 interface VersionAndHash {
@@ -42,7 +40,6 @@ interface VersionAndHash {
 const readRoot = compile(RootConfiguration, 'CONFIGURATION_INVALID');
 const readContent = compile(ContentConfiguration, 'CONFIGURATION_INVALID');
 const readFreshness = compile(FreshnessStatement, 'CONFIGURATION_INVALID');
-const readDistrust = compile(DistrustList, 'CONFIGURATION_INVALID');
 
 /** base64url SHA-256: the name of a file's exact bytes. */
 export function fileHash(bytes: Uint8Array): string {
@@ -170,34 +167,6 @@ export function verifyFreshness(
 export function readUnverifiedFreshness(file: Buffer): FreshnessStatement {
   const middle = file.toString('latin1').split('.', 4)[1] ?? '';
   return readFreshness(readCanonical(Buffer.from(middle, 'base64url')));
-}
-
-/** Distrust: one approver is enough to add, nobody can take away; every entry of the list before stands in place. */
-export function verifyDistrust(file: Buffer, root: VerifiedRoot, previous?: VerifiedDistrust): VerifiedDistrust {
-  const hash = fileHash(file);
-  const signed = parseSigned(file, { typ: CONFIGURATION_TYP.distrust, maxBytes: MAX_SIGNED_FILE_BYTES });
-  const document = readPayload(signed, readDistrust);
-  if (document.instance !== root.document.instance) throw new AccordError('CONFIGURATION_INSTANCE', 'distrust');
-  verifySigned(signed, keysOf(root.document, root.document.roles.content.kids));
-  if (previous) {
-    refuseOlder(
-      { version: document.version, hash },
-      { version: previous.document.version, hash: previous.hash },
-      'distrust',
-    );
-    checkGrowth(document, previous);
-  }
-  return { document, file, hash };
-}
-
-function checkGrowth(next: DistrustList, previous: VerifiedDistrust): void {
-  const before = previous.document.entries;
-  if (before.some((entry, at) => canonicalJson(entry) !== canonicalJson(next.entries[at] ?? null))) {
-    throw new AccordError('CONFIGURATION_ROLLBACK', 'an entry of the distrust list is gone');
-  }
-  if (next.version === previous.document.version + 1 && next.previousHash !== previous.hash) {
-    throw new AccordError('CONFIGURATION_FORKED', 'previous distrust list');
-  }
 }
 
 /** @throws CONFIGURATION_ROLLBACK, CONFIGURATION_FORKED */

@@ -12,7 +12,7 @@ import { openThrowAwayAuthority } from '#cli/dev/throw-away-authority.ts';
 import { systemClock } from '#core/clock.ts';
 import { openConfigurationClient } from '#core/configuration/client.ts';
 import { fetchOverHttp } from '#core/configuration/fetch.ts';
-import { growDistrust, signFile, signOne } from '#core/configuration/sign.ts';
+import { signDistrust, signOne } from '#core/configuration/sign.ts';
 import { openClient } from '#core/http/client.ts';
 import { parseJson } from '#schemas/json.ts';
 
@@ -214,10 +214,14 @@ t.test('registrations: order, uniqueness, proofs', async (t) => {
   const spki = certificate.publicKey.export({ format: 'der', type: 'spki' });
   const hash = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('base64url');
   const signing = hash(certificateOf(one.signingCertificates[0]).raw);
-  const entry = (kind: 'key' | 'server', value: string) => ({ kind, value, by: 'A'.repeat(43), atMs: 0, reason: 'x' });
-  const entries = [entry('server', 'TEST/GOV/2/ss1'), entry('key', signing), entry('key', hash(spki))];
-  const list = signFile('distrust', growDistrust('TEST', undefined, entries), [registry.approvers[0]]);
-  t.match(await ask('POST', '/configuration/distrust', { file: list.toString('base64url') }), { status: 201 });
+  const distrust = async (kind: 'key' | 'server', value: string) => {
+    const facts = { instance: 'TEST', kind, value, atMs: systemClock.nowMs(), reason: 'x' };
+    const statement = signDistrust(facts, registry.approvers[0], 'approver');
+    t.match(await ask('POST', '/configuration/distrust', { statement }), { status: 201 });
+  };
+  await distrust('server', 'TEST/GOV/2/ss1');
+  await distrust('key', signing);
+  await distrust('key', hash(spki));
   await registry.publish();
   t.match(await client.refresh(), { outcome: 'updated' });
   t.equal(client.current().server('TEST/GOV/2/ss1'), undefined, 'a distrusted server is not found');
@@ -237,7 +241,7 @@ t.test('roles: every permission by every role', async (t) => {
     ['POST', '/members?dryRun=true', { id: 'TEST/GOV/77', name: 'x' }, 'yynn'],
     ['POST', '/services?dryRun=true', {}, 'yynn'],
     ['POST', '/configuration/drafts?dryRun=true', undefined, 'ynyn'],
-    ['POST', '/configuration/distrust?dryRun=true', {}, 'ynyn'],
+    ['POST', '/configuration/distrust?dryRun=true', {}, 'yyyn'],
     ['POST', '/trust?dryRun=true', {}, 'ynnn'],
     ['POST', '/api-keys?dryRun=true', { name: 'x', role: 'auditor' }, 'ynnn'],
     ['POST', '/configuration/roots?dryRun=true', {}, 'ynnn'],

@@ -5,13 +5,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import { openConfigurationFace } from '#central-registry/configuration-face.ts';
-import { generateKeys, thumbprint } from '#certs/keys.ts';
+import { generateKeys } from '#certs/keys.ts';
 import type { Clock } from '#core/clock.ts';
 import { type ConfigurationClient, openConfigurationClient } from '#core/configuration/client.ts';
+import { distrustFile } from '#core/configuration/distrust.ts';
 import { fetchFromFolder, fetchOverHttp } from '#core/configuration/fetch.ts';
 import { hashesOf, partsOf, type RegistryState } from '#core/configuration/parts.ts';
-import { anchorOf, growDistrust, payloadOf, planRoot, signFile, signFreshness } from '#core/configuration/sign.ts';
-import { fileHash, type VerifiedDistrust, type VerifiedRoot, verifyAnchoredRoot } from '#core/configuration/verify.ts';
+import { anchorOf, payloadOf, planRoot, signDistrust, signFile, signFreshness } from '#core/configuration/sign.ts';
+import { fileHash, type VerifiedRoot, verifyAnchoredRoot } from '#core/configuration/verify.ts';
 import { openClient } from '#core/http/client.ts';
 import { addressOf } from '#core/http/server-frame.ts';
 import { base64url } from '#schemas/base64url.ts';
@@ -50,7 +51,10 @@ class Site {
   readonly root: VerifiedRoot;
   readonly anchor;
   previous: { version: number; hash: string } | null = null;
-  distrusted: VerifiedDistrust | undefined;
+  statements: string[] = [];
+  /** Versions that the next content confirms, and what it lifts. */
+  confirm = 0;
+  lifted: string[] = [];
 
   constructor(clock: TestClock) {
     this.clock = clock;
@@ -93,6 +97,8 @@ class Site {
       root: { version: 1, hash: this.root.hash },
       previous: this.previous,
       parts: hashesOf(files),
+      distrust: this.named(this.confirm),
+      distrustLifted: this.lifted,
       issuedAtMs: this.clock.ms,
       expiresAtMs: this.clock.ms + 7 * 24 * HOUR,
     });
@@ -104,20 +110,23 @@ class Site {
   }
 
   sign(content = this.previous): void {
-    const distrust = this.distrusted && { version: this.distrusted.document.version, hash: this.distrusted.hash };
     const root = { version: 1, hash: this.root.hash };
     if (!content) throw new Error('nothing published');
-    const statement = { instance: 'TEST', root, content, distrust: distrust ?? null, signedAtMs: this.clock.ms };
+    const distrust = this.named(this.statements.length);
+    const statement = { instance: 'TEST', root, content, distrust, signedAtMs: this.clock.ms };
     this.write('freshness.jws', signFreshness(statement, online));
   }
 
-  distrust(value: string): void {
-    const entry = { kind: 'key' as const, value, by: thumbprint(ann), atMs: this.clock.ms, reason: 'lost' };
-    const payload = growDistrust('TEST', this.distrusted, [entry]);
-    const file = signFile('distrust', payload, [ann]);
-    this.distrusted = { document: JSON.parse(payload.toString()), file, hash: fileHash(file) };
-    this.write(`distrust.${this.distrusted.document.version}.jws`, file);
+  named(version: number): { version: number; hash: string } | null {
+    return version === 0 ? null : { version, hash: fileHash(distrustFile('TEST', this.statements.slice(0, version))) };
+  }
+
+  distrust(value: string, key = ann): string {
+    const statement = { instance: 'TEST', kind: 'key' as const, value, atMs: this.clock.ms, reason: 'lost' };
+    this.statements.push(signDistrust(statement, key, 'approver'));
+    this.write(`distrust.${this.statements.length}.jws`, distrustFile('TEST', this.statements));
     this.sign();
+    return fileHash(Buffer.from(this.statements.at(-1) ?? '', 'latin1'));
   }
 }
 

@@ -1,0 +1,17 @@
+// Values of options that several commands of `accord config` share: PERSON=FILE, whole numbers, repeatable options.
+import { CommandEnd, EXIT } from './output.ts';
+
+export function personAndFile(text: string): { person: string; file: string } {
+  const at = text.indexOf('=');
+  if (at < 1) throw new CommandEnd(EXIT.usage, `${text} is not PERSON=FILE.`);
+  return { person: text.slice(0, at), file: text.slice(at + 1) };
+}
+
+export function wholeNumber(text: string, option: string): number {
+  if (!/^[1-9]\d{0,4}$/.test(text)) throw new CommandEnd(EXIT.usage, `${option} ${text} is no whole number.`);
+  return Number(text);
+}
+
+export function collect(value: string, before: string[] | undefined): string[] {
+  return [...(before ?? []), value];
+}
