@@ -7,15 +7,34 @@ import t from 'tap';
 import { importPublicJwk } from '#certs/keys.ts';
 import { makeTicket } from '#certs/ticket.ts';
 import type { ServerEntry } from '#core/configuration/snapshot.ts';
+import { openServer } from '#core/http/server-frame.ts';
+import { encodeRequestContext, parseRequestContext, type RequestContext } from '#schemas/context.ts';
+import { parseJson } from '#schemas/json.ts';
 import {
+  MAX_BODY_BYTES,
+  MAX_CONNECTIONS,
   MAX_CONNECTIONS_PER_PEER,
+  MAX_CONTEXT_BYTES,
+  MAX_DEADLINE_MS,
+  MAX_EXCHANGES_IN_FLIGHT,
+  MAX_HEADER_VALUE_BYTES,
+  MAX_HEADERS,
   MAX_HTTP_HEADERS,
+  MAX_IN_FLIGHT_PER_PEER,
+  MAX_IN_FLIGHT_PER_SERVICE,
   MAX_IN_FLIGHT_PER_SYSTEM,
+  MAX_JSON_BYTES,
+  MAX_JSON_DEPTH,
+  MAX_JSON_VALUES,
   MAX_OPEN_TICKETS_PER_PEER,
+  MAX_PATH_BYTES,
+  MAX_QUERY_BYTES,
   MAX_SUMMARY_CODES,
 } from '#schemas/limits.ts';
+import { servicePath } from '#schemas/service-path.ts';
 import { CLIENT, CONSUMER, openPair, type Pair, PROVIDER, SERVICE } from '#scripts/campaign/pair.ts';
 import { openAdmission } from '#security-server/admission.ts';
+import { readCall } from '#security-server/consumer/call.ts';
 import { entries, kinds, post } from './asking.ts';
 import { MovingClock, Timers } from './moving-clock.ts';
 
@@ -176,4 +195,67 @@ t.test('places of one information system, headers of one request', async (t) => 
   t.equal(await ask(MAX_HTTP_HEADERS), 200);
   t.equal(await ask(MAX_HTTP_HEADERS + 1), 431);
   t.equal(await ask(10 * MAX_HTTP_HEADERS), 431, 'also far above, where Node itself would drop some');
+});
+
+const context = (over: Partial<RequestContext>): RequestContext => ({
+  v: 1,
+  method: 'GET',
+  path: '',
+  query: null,
+  headers: [],
+  userId: null,
+  issue: null,
+  caller: 'loopback',
+  deadlineMs: 1,
+  body: { length: 0, type: null },
+  settles: null,
+  ...over,
+});
+const parsed = (over: Partial<RequestContext>) => parseRequestContext(encodeRequestContext(context(over)));
+const pairs = (count: number, bytes = 1): [string, string][] =>
+  Array.from({ length: count }, (_, at) => [`h${at}`, 'v'.repeat(bytes)]);
+/** A context of exactly so many bytes, in headers that are each within their own limit. */
+const ofSize = (bytes: number): Partial<RequestContext> => {
+  const headers = pairs(10, 6_400);
+  const missing = bytes - encodeRequestContext(context({ headers })).length;
+  headers[9] = ['h9', 'v'.repeat(6_400 + missing)];
+  return { headers };
+};
+const seats = (kind: 'sender' | 'service', count: number, name: (at: number) => string) => {
+  const admission = openAdmission();
+  for (let at = 0; at < count; at += 1) admission.enter(kind, name(at));
+};
+const call = (over: object) =>
+  readCall({ client: CLIENT, service: SERVICE, ...over } as never, { how: 'loopback', mayUse: () => true });
+
+// Each runs at its limit and fails one above it.
+const edges: [name: string, limit: number, run: (size: number) => unknown][] = [
+  [
+    'MAX_BODY_BYTES',
+    MAX_BODY_BYTES,
+    (size) => call({ body: Buffer.alloc(size).toString('base64'), bodyEncoding: 'base64' }),
+  ],
+  ['MAX_CONTEXT_BYTES', MAX_CONTEXT_BYTES, (size) => parsed(ofSize(size))],
+  ['MAX_PATH_BYTES', MAX_PATH_BYTES, (size) => parsed({ path: 'p'.repeat(size) })],
+  ['MAX_PATH_BYTES of a call', MAX_PATH_BYTES, (size) => servicePath(`/${'p'.repeat(size - 1)}`)],
+  ['MAX_QUERY_BYTES', MAX_QUERY_BYTES, (size) => parsed({ query: 'q'.repeat(size) })],
+  ['MAX_QUERY_BYTES of a call', MAX_QUERY_BYTES, (size) => call({ query: { q: 'q'.repeat(size - 2) } })],
+  ['MAX_HEADERS', MAX_HEADERS, (size) => parsed({ headers: pairs(size) })],
+  ['MAX_HEADER_VALUE_BYTES', MAX_HEADER_VALUE_BYTES, (size) => parsed({ headers: pairs(1, size) })],
+  ['MAX_DEADLINE_MS', MAX_DEADLINE_MS, (size) => parsed({ deadlineMs: size })],
+  ['MAX_JSON_BYTES', MAX_JSON_BYTES, (size) => parseJson(`"${'x'.repeat(size - 2)}"`)],
+  ['MAX_JSON_DEPTH', MAX_JSON_DEPTH, (size) => parseJson('['.repeat(size) + ']'.repeat(size))],
+  ['MAX_JSON_VALUES', MAX_JSON_VALUES, (size) => parseJson(JSON.stringify(Array(size - 1).fill(0)))],
+  ['MAX_IN_FLIGHT_PER_PEER', MAX_IN_FLIGHT_PER_PEER, (size) => seats('sender', size, () => 'a')],
+  ['MAX_IN_FLIGHT_PER_SERVICE', MAX_IN_FLIGHT_PER_SERVICE, (size) => seats('service', size, () => 'a')],
+  ['MAX_EXCHANGES_IN_FLIGHT', MAX_EXCHANGES_IN_FLIGHT, (size) => seats('sender', size, (at) => `${at % 8}`)],
+];
+
+t.test('each limit at its edge', async (t) => {
+  for (const [name, limit, run] of edges) {
+    t.doesNotThrow(() => run(limit), `${name}: ${limit}`);
+    t.throws(() => run(limit + 1), { name: 'AccordError' }, `${name}: one more`);
+  }
+  const app = openServer({ name: 'test' });
+  t.equal(app.server.maxConnections, MAX_CONNECTIONS, 'of one port');
 });

@@ -13,7 +13,16 @@ import { openTicket } from '#certs/ticket.ts';
 import { openThrowAwayAuthority, type ThrowAwayAuthority } from '#cli/dev/throw-away-authority.ts';
 import type { ServerEntry } from '#core/configuration/snapshot.ts';
 import { writeKeyFile } from '#core/key-store.ts';
-import { ADMIN_KEY, AUDITOR_KEY, CLIENT, openPair, type Pair, PROVIDER, SERVICE } from '#scripts/campaign/pair.ts';
+import {
+  ADMIN_KEY,
+  AUDITOR_KEY,
+  CLIENT,
+  CONSUMER,
+  openPair,
+  type Pair,
+  PROVIDER,
+  SERVICE,
+} from '#scripts/campaign/pair.ts';
 import { FILES, initServerFolder } from '#security-server/data-folder.ts';
 import { folderKeySource, makeEncryptionKey, readRegistration } from '#security-server/folder-keys.ts';
 import { auditBoth, post } from './asking.ts';
@@ -226,6 +235,10 @@ t.test('a TLS certificate changes on both ports without a restart', async (t) =>
   await reload();
   t.equal(await outcome(pair), 'ok OK');
   t.equal(await shown(peer), oldHash, 'not registered');
+  // As a client the provider shows the same certificate.
+  const consumer = pair.configuration.entries.get(CONSUMER) as ServerEntry;
+  const asClient = () => pair.provider.parts.link.send(consumer, Buffer.from('rubbish'), 5_000);
+  t.match(await asClient(), { detail: '400 MESSAGE_MALFORMED' });
   await register();
   t.equal(await outcome(pair), 'ok OK');
   clock.aheadMs += 11 * 60_000;
@@ -235,6 +248,7 @@ t.test('a TLS certificate changes on both ports without a restart', async (t) =>
   t.equal(await outcome(pair), 'ok OK');
   await register({ authenticationCertificates: [renewed.text] });
   t.equal(await outcome(pair), 'ok OK', 'the consumer dropped what it had open');
+  t.match(await asClient(), { detail: '400 MESSAGE_MALFORMED' }, 'known under the new one');
   // A certificate without its key, or a folder that does not open, changes nothing.
   writeFileSync(join(folder, FILES.certificates, 'signing-3.pem'), pair.authority.rootPem);
   t.match(await reload(), { status: 400, json: { code: 'CERTIFICATE_KEY_MISMATCH' } });
