@@ -55,10 +55,13 @@ function wrongWith(line: string): string | undefined {
   const words = line.match(/'[^']*'|"[^"]*"|\S+/g) ?? [];
   const noun = nouns.get(words[0] ?? '');
   if (noun === undefined) return `no noun ${words[0]}`;
-  const hasVerbs = noun.commands.length > 0;
-  const verb = hasVerbs ? noun.commands.find((command) => command.name() === words[1]) : noun;
-  // The noun alone, as in "`accord ca` is an authority", is fine.
-  if (verb === undefined) return words.length === 1 ? undefined : `no verb ${words[1]}`;
+  let verb = noun;
+  for (const word of words.slice(1)) {
+    if (verb.commands.length === 0) break;
+    const below = verb.commands.find((command) => command.name() === word);
+    if (below === undefined) return `no verb ${word}`;
+    verb = below;
+  }
   const known = new Set(verb.options.map(({ long }) => long));
   const unknown = words.filter(
     (word) => /^--[a-z]/.test(word) && word !== '--help' && !known.has(word.split('=')[0] ?? ''),

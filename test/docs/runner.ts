@@ -97,7 +97,9 @@ export class Shell {
       return await this.#until(/^\{"ready":true.*\}$/m, timeoutMs, () => 0);
     }
     // In this shell, so that exports stay; a trap tells the status when `set -e` ends a command.
-    this.#child.stdin?.write(`set -e; trap 'echo "@@ $?"' EXIT\n${script}\nset +e; trap - EXIT; echo "@@ 0"\n`);
+    this.#child.stdin?.write(
+      `set -e; trap 'printf "\\n@@ %d\\n" $?' EXIT\n${script}\nset +e; trap - EXIT; printf "\\n@@ 0\\n"\n`,
+    );
     return await this.#until(/^@@ (\d+)$/m, timeoutMs, ([, code]) => Number(code));
   }
 
