@@ -39,7 +39,7 @@ export interface ServerKeys {
 }
 
 /** One certificate and whether it is the one in use. */
-export interface HeldCertificate {
+interface HeldCertificate {
   hash: string;
   notAfterMs: number;
   registered: boolean;

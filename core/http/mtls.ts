@@ -42,7 +42,7 @@ export interface MtlsOptions {
 }
 
 /** What the certificate itself says, milliseconds since the epoch; NaN where it says no time. */
-export interface CertificateValidity {
+interface CertificateValidity {
   notBeforeMs: number;
   notAfterMs: number;
 }
