@@ -178,6 +178,12 @@ export class Publisher {
     return next;
   }
 
+  /** Certificate or key hashes and kids that a statement names which no draft is to lift: not registered again. */
+  isListed(value: string): boolean {
+    const lifted = new Set(this.#options.store.distrust().flatMap((row) => (row.lifted ? [row.hash] : [])));
+    return (this.#distrust?.entries ?? []).some((each) => each.statement.value === value && !lifted.has(each.hash));
+  }
+
   /** Every statement, and whether it counts at the clients now. */
   distrustStates(list = this.#distrust): DistrustState[] {
     const { store, instance } = this.#options;

@@ -13,6 +13,7 @@ import { MAX_REGISTERED_KEYS } from '#schemas/limits.ts';
 import { AccordError } from '#schemas/problems.ts';
 import type { EncryptionKey } from '#schemas/registrations.ts';
 import type { KeyUse, RegisteredKey, RegistryStore } from './store-sqlite.ts';
+import { revokedIn } from './trust-rules.ts';
 
 /** A server's TLS certificate is used from both ends. */
 const PURPOSES: Record<Exclude<KeyUse, 'encryption'>, readonly PathPurpose[]> = {
@@ -40,6 +41,8 @@ export function judgeCertificate(
       purpose,
     });
     if (!verdict.valid) throw refused(`${use}: ${verdict.code}`);
+    const revoked = revokedIn(verdict.path, trust, nowMs);
+    if (revoked !== undefined) throw refused(`${use}: ${revoked}`);
   }
   const { extensions, publicKeyInfo, notAfterSeconds } = readCertificate(der);
   const names = readHolderNames(extensions.subjectAltNames ?? []);

@@ -1,14 +1,14 @@
 // Admin API: trust, limits, API keys, the audit trail, and the publishing of the configuration: drafts, approvers'
 // signatures, roots and distrust lists. Signed files are uploaded as base64url of their exact bytes.
 import { Type } from '@sinclair/typebox';
-import { readCertificate } from '#certs/x509-read.ts';
-import { fileHash, type VerifiedRoot } from '#core/configuration/verify.ts';
+import type { VerifiedRoot } from '#core/configuration/verify.ts';
 import { fromBase64url } from '#schemas/base64url.ts';
 import { LimitsPart } from '#schemas/configuration.ts';
 import { MAX_DISTRUST_STATEMENT_BYTES } from '#schemas/limits.ts';
 import { AccordError } from '#schemas/problems.ts';
 import { Sha256 } from '#schemas/registrations.ts';
 import { type AdminFrame, idFrom, newApiKey, PageQuery, pageOf, type RegistryContext } from './admin-frame.ts';
+import { addTrust, removeTrust } from './trust-rules.ts';
 
 const closed = { additionalProperties: false };
 const Base64url = Type.String({ pattern: '^[A-Za-z0-9_-]+$', maxLength: 900_000 });
@@ -51,7 +51,7 @@ const VersionPath = Type.Object({ version: Type.String({ pattern: '^[1-9][0-9]{0
 const HashPath = Type.Object({ hash: Sha256 }, closed);
 const KeyPath = Type.Object({ id: Type.String({ pattern: '^[0-9a-f]{18}$' }) }, closed);
 
-export function addTrustRoutes(frame: AdminFrame, { store }: RegistryContext): void {
+export function addTrustRoutes(frame: AdminFrame, { store, clock }: RegistryContext): void {
   frame.read({
     method: 'GET',
     url: '/trust',
@@ -62,14 +62,12 @@ export function addTrustRoutes(frame: AdminFrame, { store }: RegistryContext): v
   frame.change({
     method: 'POST',
     url: '/trust',
-    summary: 'Add a trust anchor, an intermediate or a revocation list',
+    summary: 'Add a trust anchor, an intermediate, or a revocation list, which replaces an older one of its authority',
     permission: 'govern',
     body: Trust,
     change({ body }) {
-      const der = fromBase64url(body.der);
-      if (body.kind !== 'crl') readCertificate(der);
-      store.putTrust(fileHash(der), body.kind, body.der);
-      return { status: 201, body: { hash: fileHash(der), kind: body.kind }, target: fileHash(der) };
+      const hash = addTrust(store, body.kind, body.der, clock.nowMs());
+      return { status: 201, body: { hash, kind: body.kind }, target: hash };
     },
   });
   frame.change({
@@ -80,7 +78,7 @@ export function addTrustRoutes(frame: AdminFrame, { store }: RegistryContext): v
     params: HashPath,
     change(request) {
       const hash = idFrom(request);
-      if (!store.removeTrust(hash)) throw new AccordError('REGISTRATION_UNKNOWN', hash);
+      removeTrust(store, hash);
       return { status: 200, body: { removed: hash }, target: hash };
     },
   });

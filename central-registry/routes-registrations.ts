@@ -158,6 +158,7 @@ function addSubsystemRoutes(frame: AdminFrame, { store }: RegistryContext): void
       const id = subsystemId(body.id);
       const member = requireMember(store, memberOf(id));
       if (store.hasSubsystem(id)) throw new AccordError('REGISTRATION_EXISTS', id);
+      requireRoom(member.subsystems, RegisteredMember.properties.subsystems.maxItems);
       store.addSubsystem(id, member.id, codeOf(id), body.name);
       return { status: 201, body: { id, name: body.name }, target: id };
     },
@@ -184,16 +185,19 @@ function requireMember(store: RegistryStore, id: MemberId): RegisteredMember {
   return member;
 }
 
-function addServerRoutes(frame: AdminFrame, { store, clock }: RegistryContext): void {
+function addServerRoutes(frame: AdminFrame, { store, clock, publisher }: RegistryContext): void {
   const judged = (id: ServerId, keys: Static<typeof ServerRenewal>): RegisteredKey[] => {
     const [nowMs, trust] = [clock.nowMs(), store.trust()];
-    return [
+    const found = [
       ...(keys.authenticationCertificates ?? []).map((der) =>
         judgeCertificate(der, 'authentication', id, trust, nowMs),
       ),
       ...(keys.signingCertificates ?? []).map((der) => judgeCertificate(der, 'signing', id, trust, nowMs)),
       ...(keys.encryptionKeys ?? []).map((key) => judgeEncryptionKey(key, id, nowMs)),
     ];
+    const listed = found.find(({ hash, keyHash }) => publisher.isListed(hash) || publisher.isListed(keyHash));
+    if (listed) throw new AccordError('REGISTRATION_KEY_REFUSED', `${listed.use}: the key is on the distrust list`);
+    return found;
   };
   const speakFor = (id: ServerId, subsystems: readonly string[]) => {
     for (const each of subsystems) {
@@ -219,6 +223,7 @@ function addServerRoutes(frame: AdminFrame, { store, clock }: RegistryContext): 
       const id = serverId(body.id);
       if (!store.member(memberOf(id))) throw new AccordError('REGISTRATION_UNKNOWN', memberOf(id));
       if (store.hasServer(id)) throw new AccordError('REGISTRATION_EXISTS', id);
+      requireRoom(store.member(memberOf(id))?.servers, RegisteredMember.properties.servers.maxItems);
       const owner = store.logOwner(body.log.origin, body.log.key);
       if (owner !== undefined) throw new AccordError('REGISTRATION_KEY_REFUSED', `the message log is that of ${owner}`);
       const keys = judged(id, body);
@@ -337,6 +342,11 @@ function addServiceRoutes(frame: AdminFrame, { store }: RegistryContext): void {
     if (!service) throw new AccordError('REGISTRATION_UNKNOWN', id);
     return service;
   }
+}
+
+/** One more than the part's schema allows would make the next draft impossible for everybody. @throws REGISTRATION_LIMIT */
+function requireRoom(list: readonly unknown[] | undefined, most: number | undefined): void {
+  if (list && most !== undefined && list.length >= most) throw new AccordError('REGISTRATION_LIMIT', `${most}`);
 }
 
 function inInstance(id: MemberId, instance: string): MemberId {

@@ -188,6 +188,19 @@ export class RegistryStore {
       this.#all<{ der: string }>('SELECT der FROM trust WHERE kind = ? ORDER BY hash', kind).map(({ der }) => der);
     return { anchors: of('anchor'), intermediates: of('intermediate'), crls: of('crl') };
   }
+  /** The newest list of an authority (by the hash of its key) that was ever taken: number in decimal, hash of the list. */
+  newestCrl(issuer: string): { number: string; crl: string } | undefined {
+    return this.#get('SELECT number, crl FROM crl_numbers WHERE issuer = ?', issuer);
+  }
+  crlIssuer(crl: string): string | undefined {
+    return this.#get<{ issuer: string }>('SELECT issuer FROM crl_numbers WHERE crl = ?', crl)?.issuer;
+  }
+  setNewestCrl(issuer: string, number: string, crl: string): void {
+    this.#run(
+      'INSERT INTO crl_numbers VALUES (?, ?, ?) ON CONFLICT(issuer) DO UPDATE SET number = excluded.number, crl = excluded.crl',
+      ...[issuer, number, crl],
+    );
+  }
   setLimit(name: string, value: number): void {
     this.#run('INSERT INTO limits VALUES (?, ?) ON CONFLICT(name) DO UPDATE SET value = excluded.value', name, value);
   }

@@ -82,6 +82,27 @@ export function readCrlTimes(crl: Uint8Array): { thisUpdateMs: number; nextUpdat
 }
 
 /**
+ * The list number (5.2.3), which grows with every list of one CA; undefined when it cannot be read. The list's own word,
+ * as above.
+ */
+export function readCrlNumber(crl: Uint8Array): bigint | undefined {
+  if (crl.length > MAX_CRL_BYTES) return undefined;
+  try {
+    const inner = new DerReader(readOuter(Buffer.from(crl)).tbs.body);
+    for (const _ of ['version', 'signature algorithm', 'issuer', 'this update', 'next update']) inner.next();
+    inner.maybe(TAG.SEQUENCE);
+    const extensions = extensionList(inner.open(0xa0, 'list extensions').open(TAG.SEQUENCE, 'list extensions'));
+    const number = extensions.find(({ oid }) => oid === EXTENSION.cRLNumber);
+    if (number === undefined) return undefined;
+    const digits = readInteger(new DerReader(number.value).take(TAG.INTEGER, 'list number')).toString('hex');
+    return BigInt(`0x${digits}`);
+  } catch (error) {
+    if (isAccordError(error, 'DER_INVALID')) return undefined;
+    throw error;
+  }
+}
+
+/**
  * What `crl` says about one certificate of `issuer`. Nothing that is in the bytes makes it throw.
  * @throws TypeError when the serial is not hexadecimal or the time is no time
  */

@@ -219,6 +219,8 @@ export const PROBLEMS = {
   REGISTRATION_IN_USE: row(409, 'Something registered still needs it', 'caller', 'Remove what the detail names first.'),
   REGISTRATION_CERTIFICATE_REFUSED: row(422, 'The certificate is not fit for this registration', 'caller', 'Get a certificate for this server and purpose from an authority the registry trusts.'),
   REGISTRATION_KEY_REFUSED: row(422, 'The key cannot be registered here', 'caller', 'Make a new key pair; one key serves one use of one server.'),
+  REGISTRATION_LIMIT: row(422, 'No more of these can be registered here', 'caller', 'Remove one that is not needed any more.'),
+  CRL_REFUSED: row(422, 'The revocation list is not acceptable', 'caller', 'Send the newest list of an authority that the registry trusts, made with `accord ca crl` or as RFC 5280 section 5 defines it.'),
   DESCRIPTION_REFUSED: row(422, 'The OpenAPI description is not acceptable', 'caller', 'Send a valid OpenAPI 3 document whose every $ref starts with #/.'),
   CONFIGURATION_MISSING: row(503, 'This server never verified a global configuration', 'caller', 'Check the configuration anchor and that the registry can be reached; see the health page.'),
   CONFIGURATION_TOO_OLD: row(503, 'The global configuration is too old for new exchanges', 'caller', 'Check the way to the registry, and that its freshness signer runs.'),

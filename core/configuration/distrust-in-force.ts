@@ -20,7 +20,7 @@ export interface DistrustFacts {
 export interface DistrustState {
   entry: DistrustEntry;
   /** Why it does not count; `yes` when it does. */
-  counts: 'yes' | 'lifted' | 'over-cap' | 'authority' | 'approver-removed' | 'not-the-owner';
+  counts: 'yes' | 'lifted' | 'over-cap' | 'authority' | 'unproven' | 'not-the-owner';
 }
 
 /** Every statement of the list with its state, in order. */
@@ -38,7 +38,7 @@ export function distrustStates(
     if (lifted.has(entry.hash)) return { entry, counts: 'lifted' };
     if (entry.ownKey !== null && !ownsWhatItNames(entry, facts)) return { entry, counts: 'not-the-owner' };
     if (at < confirmed) return { entry, counts: 'yes' };
-    if (!entry.proven) return { entry, counts: 'approver-removed' };
+    if (!entry.proven) return { entry, counts: 'unproven' };
     if (entry.ownKey === null && facts.authorities.has(entry.statement.value)) return { entry, counts: 'authority' };
     // A person counts once, whatever keys that person holds.
     const person = entry.ownKey ?? `approver ${root.keys[entry.by]?.person.trim().toLowerCase() ?? entry.by}`;

@@ -38,7 +38,7 @@ export interface DistrustEntry {
   by: string;
   /** SHA-256 (base64url) of the owner's public key (SPKI); null for an approver's statement. */
   ownKey: string | null;
-  /** False for an approver whom the root does not name: only a content's confirmation can make it count. */
+  /** False when no approver whom the root names signed it: only a content's confirmation can make it count. */
   proven: boolean;
 }
 
@@ -63,7 +63,7 @@ export function distrustFile(instance: string, entries: readonly string[]): Buff
  * Verifies a whole list. Statements that stand in `previous` were verified before and are not verified again when the
  * root is the same.
  * @throws CONFIGURATION_INVALID, CONFIGURATION_INSTANCE, CONFIGURATION_ROLLBACK (shorter, or a statement is gone),
- *   CONFIGURATION_FORKED (another list of the same length), SIGNED_FILE_SIGNATURE_WRONG, JWS_*
+ *   CONFIGURATION_FORKED (another list of the same length), JWS_*
  */
 export function verifyDistrust(file: Buffer, root: VerifiedRoot, previous?: VerifiedDistrust): VerifiedDistrust {
   const { instance } = root.document;
@@ -96,15 +96,15 @@ export function verifyDistrustStatement(jws: string, root: VerifiedRoot): Distru
   let proven = true;
   const keyOf = (header: JwsHeader): KeyObject | undefined => {
     by = String(header['kid']);
-    if (owner) return thumbprint(owner) === by ? owner : undefined;
-    proven = approver(by) !== undefined;
-    return approver(by);
+    return owner ? (thumbprint(owner) === by ? owner : undefined) : approver(by);
   };
   try {
     verifyCompact(jws, keyOf, policy);
   } catch (error) {
-    // A removed approver's key is in no root at hand. The statement is kept: a content may have confirmed it.
-    if (proven || !isAccordError(error, 'JWS_SIGNATURE_WRONG') || !/^[A-Za-z0-9_-]{43}$/.test(by)) throw error;
+    // A removed approver's key is in no root at hand. The statement is kept, uncounted: a content may have confirmed it,
+    // and a list must not become unreadable by a change of root.
+    if (owner || !isAccordError(error, 'JWS_SIGNATURE_WRONG') || !/^[A-Za-z0-9_-]{43}$/.test(by)) throw error;
+    proven = false;
   }
   if (statement.instance !== root.document.instance) throw new AccordError('CONFIGURATION_INSTANCE', 'distrust');
   const ownKey = owner ? fileHash(exportSpki(owner)) : null;
