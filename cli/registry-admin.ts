@@ -5,8 +5,7 @@ import { X509Certificate } from 'node:crypto';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command, Option } from 'commander';
-import { pino } from 'pino';
-import { openRegistry, type RegistryOptions } from '#central-registry/registry.ts';
+import type { Registry, RegistryOptions } from '#central-registry/registry.ts';
 import { openKey } from '#certs/key-file.ts';
 import { certificateHash } from '#certs/path.ts';
 import { pemCertificates } from '#certs/pem.ts';
@@ -66,6 +65,8 @@ async function start(options: StartOptions): Promise<void> {
     throw new CommandEnd(EXIT.usage, 'A certificate and its key go together.\nNext: Give both or none.');
   }
   const passphrase = await readPassphrase(options, PASSPHRASE_VARIABLE, { prompt: 'Passphrase of the online key: ' });
+  // Loaded by the command that runs the registry only: the others are short.
+  const [{ openRegistry }, { pino }] = await Promise.all([import('#central-registry/registry.ts'), import('pino')]);
   const logger = pino({ level: options.logLevel }, pino.destination(2));
   const { privateKey } = await openKey(readFileSync(join(dir, 'freshness.key.json')), passphrase);
   const tls =
@@ -92,7 +93,7 @@ async function start(options: StartOptions): Promise<void> {
 }
 
 /** The first administrator's key; without one nobody could make any. */
-function firstApiKey(dir: string, registry: Awaited<ReturnType<typeof openRegistry>>): string | undefined {
+function firstApiKey(dir: string, registry: Registry): string | undefined {
   if (registry.hasApiKeys()) return undefined;
   const file = join(dir, 'admin.api-key');
   if (existsSync(file)) throw new AccordError('FOLDER_IN_USE', `${file} is of an earlier registry; take it away first`);

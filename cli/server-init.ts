@@ -3,14 +3,12 @@ import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
 import { Command } from 'commander';
-import { pino } from 'pino';
 import { systemClock } from '#core/clock.ts';
 import { readAnchor } from '#core/configuration/anchor.ts';
 import { serverId } from '#schemas/identifiers.ts';
 import { AccordError } from '#schemas/problems.ts';
 import { FILES, initServerFolder } from '#security-server/data-folder.ts';
 import { DEFAULT_SETTINGS, OVERRIDES, resolveSettings } from '#security-server/settings.ts';
-import { startServer } from '#security-server/start.ts';
 import { type OutputOptions, outputFormat, print, runAction, withOutput } from './output.ts';
 import { type PassphraseOptions, passphraseOption, readPassphrase } from './passphrase.ts';
 
@@ -95,6 +93,8 @@ async function start(options: Record<string, unknown> & PassphraseOptions & { di
   const { settings, origins } = resolveSettings(text, process.env, flags);
   if (options.print === true) return print({ settings, origins }, { json: true });
   const passphrase = await readPassphrase(options, PASSPHRASE_VARIABLE, { prompt: 'Passphrase of the keys: ' });
+  // Loaded by the command that runs the server only: the others are short.
+  const [{ startServer }, { pino }] = await Promise.all([import('#security-server/start.ts'), import('pino')]);
   const logger = pino({ level: settings.logLevel, base: { server: settings.id } }, pino.destination(2));
   const server = await startServer({ folder: options.dir, settings, passphrase, clock: systemClock, logger });
   process.stdout.write(`${JSON.stringify({ ready: true, id: server.id, ...server.urls })}\n`);
