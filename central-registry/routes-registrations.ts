@@ -185,20 +185,25 @@ function requireMember(store: RegistryStore, id: MemberId): RegisteredMember {
   return member;
 }
 
-function addServerRoutes(frame: AdminFrame, { store, clock, publisher }: RegistryContext): void {
-  const judged = (id: ServerId, keys: Static<typeof ServerRenewal>): RegisteredKey[] => {
-    const [nowMs, trust] = [clock.nowMs(), store.trust()];
-    const found = [
-      ...(keys.authenticationCertificates ?? []).map((der) =>
-        judgeCertificate(der, 'authentication', id, trust, nowMs),
-      ),
-      ...(keys.signingCertificates ?? []).map((der) => judgeCertificate(der, 'signing', id, trust, nowMs)),
-      ...(keys.encryptionKeys ?? []).map((key) => judgeEncryptionKey(key, id, nowMs)),
-    ];
-    const listed = found.find(({ hash, keyHash }) => publisher.isListed(hash) || publisher.isListed(keyHash));
-    if (listed) throw new AccordError('REGISTRATION_KEY_REFUSED', `${listed.use}: the key is on the distrust list`);
-    return found;
-  };
+/** @throws REGISTRATION_CERTIFICATE_REFUSED, REGISTRATION_KEY_REFUSED and as the rules say */
+function judgedKeys(
+  { store, clock, publisher }: RegistryContext,
+  id: ServerId,
+  keys: Static<typeof ServerRenewal>,
+): RegisteredKey[] {
+  const [nowMs, trust] = [clock.nowMs(), store.trust()];
+  const found = [
+    ...(keys.authenticationCertificates ?? []).map((der) => judgeCertificate(der, 'authentication', id, trust, nowMs)),
+    ...(keys.signingCertificates ?? []).map((der) => judgeCertificate(der, 'signing', id, trust, nowMs)),
+    ...(keys.encryptionKeys ?? []).map((key) => judgeEncryptionKey(key, id, nowMs)),
+  ];
+  const listed = found.find(({ hash, keyHash }) => publisher.isListed(hash) || publisher.isListed(keyHash));
+  if (listed) throw new AccordError('REGISTRATION_KEY_REFUSED', `${listed.use}: the key is on the distrust list`);
+  return found;
+}
+
+function addServerRoutes(frame: AdminFrame, context: RegistryContext): void {
+  const { store } = context;
   const speakFor = (id: ServerId, subsystems: readonly string[]) => {
     for (const each of subsystems) {
       if (!store.hasSubsystem(subsystemId(each))) throw new AccordError('REGISTRATION_UNKNOWN', each);
@@ -226,7 +231,7 @@ function addServerRoutes(frame: AdminFrame, { store, clock, publisher }: Registr
       requireRoom(store.member(memberOf(id))?.servers, RegisteredMember.properties.servers.maxItems);
       const owner = store.logOwner(body.log.origin, body.log.key);
       if (owner !== undefined) throw new AccordError('REGISTRATION_KEY_REFUSED', `the message log is that of ${owner}`);
-      const keys = judged(id, body);
+      const keys = judgedKeys(context, id, body);
       store.addServer(id, memberOf(id), { code: codeOf(id), address: body.address, log: body.log });
       registerKeys(store, keys);
       speakFor(id, body.subsystems);
@@ -246,7 +251,7 @@ function addServerRoutes(frame: AdminFrame, { store, clock, publisher }: Registr
       for (const hash of remove) {
         if (!store.removeKey(id, hash)) throw new AccordError('REGISTRATION_UNKNOWN', hash);
       }
-      registerKeys(store, judged(id, request.body));
+      registerKeys(store, judgedKeys(context, id, request.body));
       if (address !== undefined) store.setServerAddress(id, address);
       if (subsystems) speakFor(id, subsystems);
       return { status: 200, body: store.server(id), target: id };

@@ -68,3 +68,5 @@ export const CONFIGURATION_SOURCE_TIMEOUT_MS = 45_000;
 export const CONFIGURATION_LATE_MS = 150_000;
 /** One peer is asked for newer configuration at most this often. */
 export const PEER_NEWS_INTERVAL_MS = 5_000;
+/** Files of the configuration that one peer is sent at once; a client asks for 8 parts at once. */
+export const MAX_CONFIGURATION_FILES_AT_ONCE = 16;

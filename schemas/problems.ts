@@ -174,6 +174,7 @@ export const PROBLEMS = {
   LOG_DISK_FULL: row(503, 'The disk of the message log is full', 'operator', 'Free space; the server goes on by itself.'),
   LOG_IO_FAILED: row(503, 'The disk of the message log failed', 'operator', 'Check the disk, then restart the server and run `accord log verify`.'),
   LOG_CLOSED: row(503, 'The message log was closed', 'operator', 'Start the server again.'),
+  LOG_HISTORY_MISSING: row(503, 'The log was opened anew or restored, and what came before is not in it', 'caller', 'Ask the operator of the other server: the closed log, or nobody, knows.'),
   LOG_IN_USE: row(409, 'Another process writes this message log', 'operator', 'Stop the other process; a log has one writer.'),
   LOG_MISSING: row(404, 'There is no message log here', 'operator', 'Check --dir; `accord server init` makes a new one.'),
   LOG_UNREADABLE: row(409, 'The message log cannot be opened here', 'operator', 'Run this as the user of the server, or copy the folder to a place you can write to and use the copy.'),

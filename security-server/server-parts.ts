@@ -3,7 +3,6 @@
 
 import type { FastifyBaseLogger } from 'fastify';
 import type { Clock } from '#core/clock.ts';
-import type { ConfigurationSource } from '#core/configuration/snapshot.ts';
 import type { BoundedClient } from '#core/http/client.ts';
 import type { MessageLog } from '#core/log/message-log.ts';
 import type { ServerId } from '#schemas/identifiers.ts';
@@ -14,13 +13,14 @@ import type { Verifier } from './envelope/verify.ts';
 import type { KeyRing } from './key-ring.ts';
 import type { Metrics } from './metrics.ts';
 import type { PeerLink } from './peer/link.ts';
+import type { PeerNews, SharedConfiguration } from './peer/news.ts';
 import type { PeerByCertificate } from './peer/registered-peer.ts';
 import type { ServerState } from './state.ts';
 
 export interface ServerParts {
   self: ServerId;
   clock: Clock;
-  configuration: ConfigurationSource;
+  configuration: SharedConfiguration;
   log: MessageLog;
   state: ServerState;
   keys: KeyRing;
@@ -28,6 +28,7 @@ export interface ServerParts {
   signer: StatementSigner;
   verifier: Verifier;
   link: PeerLink;
+  news: PeerNews;
   peerByCertificate: PeerByCertificate;
   /** For the provider's own backends. */
   backends: BoundedClient;

@@ -4,7 +4,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
 import type { Clock } from '#core/clock.ts';
-import type { ConfigurationSource, ServerEntry } from '#core/configuration/snapshot.ts';
+import type { ServerEntry } from '#core/configuration/snapshot.ts';
 import { openClient } from '#core/http/client.ts';
 import { addressOf } from '#core/http/server-frame.ts';
 import { type MessageLog, openMessageLog } from '#core/log/message-log.ts';
@@ -25,6 +25,7 @@ import { logOrigin } from './log-origin.ts';
 import { openMetrics } from './metrics.ts';
 import { openHttp1Link } from './peer/http1-link.ts';
 import { openPeerPort } from './peer/messages.ts';
+import { openPeerNews, type SharedConfiguration } from './peer/news.ts';
 import { openRegisteredPeers } from './peer/registered-peer.ts';
 import type { ServerParts } from './server-parts.ts';
 import { openStateSqlite } from './state-sqlite.ts';
@@ -47,7 +48,7 @@ export interface SecurityServerOptions {
   keys: ServerKeys;
   /** Where the keys come from, when they can be read again while the server runs. */
   keySource?: KeySource;
-  configuration: ConfigurationSource & { refresh?: () => Promise<unknown> };
+  configuration: SharedConfiguration & { refresh?: () => Promise<unknown> };
   ports: ServerPorts;
   clock: Clock;
   logger: FastifyBaseLogger;
@@ -154,9 +155,10 @@ function assemble(from: SecurityServerOptions, messageLog: MessageLog, gate: Adm
     maxWaitingPerOrigin: MAX_IN_FLIGHT_PER_PEER * 2,
     maxResponseBytes: MAX_PEER_MESSAGE_BYTES,
   });
-  const link = openHttp1Link(peers, keys.authentication, (peer, hash) => {
-    return peerByCertificate(hash, 'server', configuration.current(), clock.nowMs())?.id === peer;
-  });
+  const isRegistered = (peer: string, hash: string) =>
+    peerByCertificate(hash, 'server', configuration.current(), clock.nowMs())?.id === peer;
+  const news = openPeerNews(configuration, clock, logger, (peer) => link.files(peer));
+  const link = openHttp1Link(peers, keys.authentication, isRegistered, news);
   const ready = () => (probe(assembled).ok ? 1 : 0);
   const metrics = openMetrics({ inFlight: () => gate.inFlight, logSize: () => messageLog.size(), ready }, logger);
   const assembled: ServerParts = {
@@ -170,6 +172,7 @@ function assemble(from: SecurityServerOptions, messageLog: MessageLog, gate: Adm
     signer: openSigner(keys.signing, clock),
     verifier: openVerifier(trust),
     link: { ...link, close: () => peers.close() },
+    news,
     peerByCertificate,
     backends: openClient({ maxConnectionsPerOrigin: 64, maxResponseBytes: MAX_BODY_BYTES }),
     admission: gate,

@@ -1,14 +1,17 @@
 // The documented fallback form of the peer link: one POST per message over HTTP/1.1 on mutual TLS 1.3, the peer's
 // certificate pinned by hash to the registered ones and checked on every request. The peer controls the answer.
+import type { ConfigurationFetch } from '#core/configuration/fetch.ts';
+import { CONFIGURATION_HINT_HEADER } from '#core/configuration/serve-held.ts';
 import type { ServerEntry } from '#core/configuration/snapshot.ts';
 import type { BoundedClient, BoundedResponse } from '#core/http/client.ts';
 import type { ClientTls } from '#core/http/connect.ts';
 import { type TlsIdentity, tlsClientOptions } from '#core/http/mtls.ts';
 import { parseJson } from '#schemas/json.ts';
 import { MAX_PEER_MESSAGE_BYTES } from '#schemas/limits.ts';
-import { isAccordError } from '#schemas/problems.ts';
+import { AccordError, isAccordError } from '#schemas/problems.ts';
 import { PEER_MEDIA_TYPE } from '#security-server/envelope/frame.ts';
 import type { Delivery, PeerLink } from './link.ts';
+import { CONFIGURATION_PATH, type PeerNews } from './news.ts';
 
 /** Where a security server takes messages from its peers. */
 export const PEER_PATH = '/peer/v1/messages';
@@ -16,12 +19,14 @@ export const PEER_PATH = '/peer/v1/messages';
 /**
  * @param identity this server's TLS identity now; connections of an earlier one are not used again
  * @param isRegistered whether this hash is a registered, trusted TLS certificate of that server, asked every time
+ * @param news what goes along about the configuration, and what comes back
  */
 export function openHttp1Link(
   client: BoundedClient,
   identity: () => TlsIdentity,
   isRegistered: (peer: string, certificateHash: string) => boolean,
-): PeerLink {
+  news?: PeerNews,
+): PeerLink & { files(peer: ServerEntry): ConfigurationFetch } {
   // One object per peer: the client shares connections between requests that pass the same one.
   const tls = new Map<string, ClientTls>();
   let made: TlsIdentity | undefined;
@@ -40,16 +45,21 @@ export function openHttp1Link(
 
   async function send(peer: ServerEntry, message: Buffer, timeoutMs: number): Promise<Delivery> {
     try {
+      const hint = news?.mine();
       const answer = await client.request({
         origin: peer.address,
         method: 'POST',
         path: PEER_PATH,
-        headers: [['content-type', PEER_MEDIA_TYPE]],
+        headers: [
+          ['content-type', PEER_MEDIA_TYPE],
+          ...(hint === undefined ? [] : ([[CONFIGURATION_HINT_HEADER, hint]] as const)),
+        ],
         body: message,
         timeoutMs,
         maxResponseBytes: MAX_PEER_MESSAGE_BYTES,
         tls: tlsFor(peer),
       });
+      news?.heard(peer, headerOf(answer, CONFIGURATION_HINT_HEADER));
       return readAnswer(answer);
     } catch (error) {
       if (isAccordError(error, 'PEER_UNREACHABLE')) {
@@ -61,12 +71,33 @@ export function openHttp1Link(
     }
   }
 
-  return { send, close: async () => {} };
+  function files(peer: ServerEntry): ConfigurationFetch {
+    return {
+      async get(path, maxBytes, _etag, signal) {
+        const answer = await client.request({
+          origin: peer.address,
+          method: 'GET',
+          path: `${CONFIGURATION_PATH}${path}`,
+          maxResponseBytes: maxBytes,
+          tls: tlsFor(peer),
+          ...(signal && { signal }),
+        });
+        if (answer.status !== 200) throw new AccordError('CONFIGURATION_UNAVAILABLE', `${path}: ${answer.status}`);
+        return { bytes: answer.body };
+      },
+    };
+  }
+
+  return { send, files, close: async () => {} };
+}
+
+function headerOf(answer: BoundedResponse, name: string): string | undefined {
+  return answer.headers.find(([key]) => key.toLowerCase() === name)?.[1];
 }
 
 /** Unsigned answers mean `unknown`, except 503: admission was refused before anything was done. */
 function readAnswer(answer: BoundedResponse): Delivery {
-  const header = (name: string) => answer.headers.find(([key]) => key.toLowerCase() === name)?.[1];
+  const header = (name: string) => headerOf(answer, name);
   if (answer.status === 200 && header('content-type') === PEER_MEDIA_TYPE) {
     return { state: 'answered', bytes: answer.body };
   }

@@ -1,6 +1,7 @@
 // The port where peers bring their messages: mutual TLS 1.3, the peer's certificate pinned to a registered server and
 // looked up again on every request, admission before the body is read. The peer controls the body; it stays bytes.
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { CONFIGURATION_HINT_HEADER } from '#core/configuration/serve-held.ts';
 import type { ServerEntry } from '#core/configuration/snapshot.ts';
 import { mtls, mtlsServerOptions } from '#core/http/mtls.ts';
 import { openServer } from '#core/http/server-frame.ts';
@@ -10,6 +11,7 @@ import { PEER_MEDIA_TYPE } from '#security-server/envelope/frame.ts';
 import { answerMessage } from '#security-server/provider/exchange.ts';
 import type { ServerParts } from '#security-server/server-parts.ts';
 import { PEER_PATH } from './http1-link.ts';
+import { serveConfiguration } from './news.ts';
 
 export async function openPeerPort(server: ServerParts): Promise<FastifyInstance> {
   const app = openServer({
@@ -27,6 +29,9 @@ export async function openPeerPort(server: ServerParts): Promise<FastifyInstance
   // onRequest runs after the pin and before a byte of the body is read.
   app.addHook('onRequest', async (request, reply) => {
     const peer = request.peer as ServerEntry;
+    const [theirs, mine] = [request.headers[CONFIGURATION_HINT_HEADER], server.news.mine()];
+    server.news.heard(peer, typeof theirs === 'string' ? theirs : undefined);
+    if (mine !== undefined) reply.header(CONFIGURATION_HINT_HEADER, mine);
     arrivals.set(request, server.clock.monotonicMs());
     try {
       places.set(request, server.admission.enter('sender', peer.id));
@@ -34,7 +39,8 @@ export async function openPeerPort(server: ServerParts): Promise<FastifyInstance
       reply.header('retry-after', '1');
       throw error;
     }
-    if (!server.log.state().ok) throw new AccordError('LOG_UNAVAILABLE');
+    // The configuration is served also by a server that cannot work: it is what may keep others from harm.
+    if (request.method !== 'GET' && !server.log.state().ok) throw new AccordError('LOG_UNAVAILABLE');
   });
   const leave = async (request: FastifyRequest) => places.get(request)?.();
   app.addHook('onResponse', leave);
@@ -50,6 +56,7 @@ export async function openPeerPort(server: ServerParts): Promise<FastifyInstance
       server.logger.warn({ peer: peer?.id, code: error.code, detail: error.detail }, 'peer message refused');
     }
   });
+  serveConfiguration(app, server.configuration);
   app.post(PEER_PATH, async (request, reply) => {
     if (!Buffer.isBuffer(request.body)) throw new AccordError('MESSAGE_MALFORMED', `send ${PEER_MEDIA_TYPE}`);
     working.add(request);
