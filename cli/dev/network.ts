@@ -186,9 +186,17 @@ async function startProcess({ passphraseFile }: Context, folder: string): Promis
     env,
     stdio: ['ignore', 'pipe', 'inherit'],
   });
+  endWithUs(child);
   const ready = await firstLine(child);
   const urls = parseJson(ready) as unknown as DevServer['urls'];
   return { urls, pid: child.pid ?? null, stop: () => stopProcess(child) };
+}
+
+/** Ends a child with this process, however this one ends short of kill -9. */
+export function endWithUs(child: ChildProcess): void {
+  const end = () => void child.kill('SIGTERM');
+  process.once('exit', end);
+  child.once('exit', () => process.off('exit', end));
 }
 
 /** The ready line of a program, or an error when it ends or stays silent. */

@@ -62,6 +62,8 @@ const at = (port: number) => ({ host: '127.0.0.1', port });
 flushCompileCache(); // a process that will be killed has no end at which this would happen
 process.stdout.write('loaded\n');
 await once(process.stdin, 'data');
+// The campaign may itself be killed; then nobody is left to end this process.
+process.stdin.once('end', () => process.exit(1)).resume();
 const server = await openSecurityServer({
   id: file.id,
   folder: file.folder,

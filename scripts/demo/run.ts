@@ -39,6 +39,11 @@ export async function runDemo(): Promise<void> {
   const tell = openTranscript(values.json, (text) => process.stdout.write(text));
   const folder = mkdtempSync(join(tmpdir(), 'accord-demo-'));
   const startedMs = systemClock.monotonicMs();
+  // Given up half way: the processes of the story end with this one, and nothing of it stays on the disk.
+  const giveUp = () => process.exit(130);
+  process.once('SIGINT', giveUp);
+  process.once('SIGTERM', giveUp);
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
   let world: World | undefined;
   try {
     const population = values.data === undefined ? generatePopulation(seed) : readPersonas(readFileSync(values.data));
@@ -47,7 +52,11 @@ export async function runDemo(): Promise<void> {
     tellWorld(tell, world, population.residents.length, systemClock.monotonicMs() - startedMs);
     await tellStory(world, population, tell, folder);
     tellMemory(tell, world, systemClock.monotonicMs() - startedMs);
-    if (values.stay) await stay(world, values.json);
+    if (values.stay) {
+      process.off('SIGINT', giveUp);
+      process.off('SIGTERM', giveUp);
+      await stay(world, values.json);
+    }
   } finally {
     await world?.close();
     rmSync(folder, { recursive: true, force: true });

@@ -7,6 +7,7 @@ import { pino } from 'pino';
 import {
   type DevNetwork,
   type DevServer,
+  endWithUs,
   firstLine,
   LEAN_MEMORY,
   openDevNetwork,
@@ -108,6 +109,7 @@ async function openAdapters(
           stdio: ['ignore', 'pipe', 'inherit'],
         },
       );
+      endWithUs(child);
       const { url } = parseJson(await firstLine(child)) as { url: string };
       const description = (await (await fetch(`${url}/openapi.json`)).json()) as object;
       return [department, { url, child, description }] as const;
