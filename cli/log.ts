@@ -3,14 +3,19 @@ import { join } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
 import { acceptStoredCheckpoint } from '#core/log/accept-checkpoint.ts';
 import { verifyLog } from '#core/log/audit.ts';
+import { closedLogFolder } from '#core/log/new-origin.ts';
+import { originNumber, originOfFolder } from '#core/log/origin.ts';
 import type { RecordView } from '#core/log/record.ts';
 import { MAX_SHOWN, showLog } from '#core/log/show.ts';
 import { PROBLEMS } from '#schemas/problems.ts';
+import { LOG_PLACES } from '#security-server/log-origin.ts';
+import { newOriginCommand, rotateKeyCommand } from './log-operations.ts';
 import { CommandEnd, EXIT, type OutputOptions, outputFormat, print, runAction, withOutput } from './output.ts';
 
 interface LogOptions extends OutputOptions {
   /** The server's data folder: log/messages.db, checkpoint.txt, record-keys/record-keys.db. */
   dir: string;
+  origin?: string;
 }
 
 export function logCommand(): Command {
@@ -20,6 +25,7 @@ export function logCommand(): Command {
       .command('verify')
       .description('verify every entry, all evidence and every checkpoint; also while the server runs')
       .requiredOption('--dir <folder>', "the server's data folder")
+      .option('--origin <origin>', 'a closed log: its origin, or its number')
       .option('--key <verifier-key>', 'verifier key of the checkpoints (NAME+ID+KEY); without it the one in the log')
       .option('--no-checkpoint', 'do not compare with the checkpoint kept apart (a copy of the log alone)'),
   ).action(runAction(verify));
@@ -28,6 +34,7 @@ export function logCommand(): Command {
       .command('show')
       .description('show entries')
       .requiredOption('--dir <folder>', "the server's data folder")
+      .option('--origin <origin>', 'a closed log: its origin, or its number')
       .option('--id <id>', 'only the records of this exchange, newest first')
       .option('--from <seq>', 'first entry to show', count, 0)
       .option('--limit <n>', `at most so many, up to ${MAX_SHOWN}`, count, 50),
@@ -39,13 +46,23 @@ export function logCommand(): Command {
       .requiredOption('--dir <folder>', "the server's data folder")
       .option('--yes', 'really do it'),
   ).action(runAction(accept));
-  return log;
+  return log.addCommand(newOriginCommand()).addCommand(rotateKeyCommand());
+}
+
+/** The log in use, or a closed one, which has its last checkpoint in its own folder. */
+function placeOf({ dir, origin }: LogOptions): { folder: string; checkpointFile: string } {
+  const current = { folder: join(dir, LOG_PLACES.log), checkpointFile: join(dir, LOG_PLACES.checkpointFile) };
+  if (origin === undefined || origin === originOfFolder(current.folder, current.checkpointFile)) return current;
+  const number = /^[1-9][0-9]{0,8}$/.test(origin) ? Number(origin) : originNumber(origin).number;
+  const folder = closedLogFolder(current.folder, number);
+  return { folder, checkpointFile: join(folder, LOG_PLACES.checkpointFile) };
 }
 
 async function verify(options: LogOptions & { key?: string; checkpoint: boolean }): Promise<void> {
+  const { folder, checkpointFile } = placeOf(options);
   const audit = await verifyLog({
-    folder: join(options.dir, 'log'),
-    ...(options.checkpoint ? { checkpointFile: join(options.dir, 'checkpoint.txt') } : {}),
+    folder,
+    ...(options.checkpoint ? { checkpointFile } : {}),
     ...(options.key === undefined ? {} : { verifierKey: options.key }),
   });
   const { ok, entries, firstBadSeq, code, ...more } = audit;
@@ -59,7 +76,7 @@ async function verify(options: LogOptions & { key?: string; checkpoint: boolean 
 
 function show(options: LogOptions & { id?: string; from: number; limit: number }): void {
   const which = options.id === undefined ? { fromSeq: options.from } : { id: options.id };
-  const records = showLog(join(options.dir, 'log'), which, options.limit);
+  const records = showLog(placeOf(options).folder, which, options.limit);
   print(outputFormat(options) === 'table' ? records.map(brief) : records.map(full), options);
 }
 

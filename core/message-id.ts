@@ -11,3 +11,9 @@ export function newMessageId(nowMs: number): string {
   const hex = bytes.toString('hex');
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
 }
+
+/** When a UUIDv7 was made, as its maker says, in milliseconds since the epoch; 0 for anything else. */
+export function messageIdTimeMs(id: string): number {
+  const [, high, low] = /^([0-9a-f]{8})-([0-9a-f]{4})-7/.exec(id) ?? [];
+  return high === undefined ? 0 : Number.parseInt(`${high}${low}`, 16);
+}

@@ -25,7 +25,7 @@ import type { EncryptionKey, RegisteredServer } from '#schemas/registrations.ts'
 import { FILES } from './data-folder.ts';
 import type { CertifiedKey, ServerKeys } from './key-ring.ts';
 import type { KeySource } from './key-source.ts';
-import { logOrigin } from './log-origin.ts';
+import { currentLogOrigin } from './log-origin.ts';
 
 type Use = 'authentication' | 'signing';
 const ENCRYPTION = /^encryption-([1-9][0-9]{0,8})$/;
@@ -93,7 +93,7 @@ export async function readRegistration(
     authenticationCertificates: await leaves('authentication'),
     signingCertificates: await leaves('signing'),
     encryptionKeys: encryptionKeys.slice(-MAX_REGISTERED_KEYS),
-    log: { origin: logOrigin(id), key: publicJwk.x ?? '' },
+    log: { origin: currentLogOrigin(id, folder), key: publicJwk.x ?? '' },
   };
 }
 

@@ -21,7 +21,7 @@ import { openVerifier } from './envelope/verify.ts';
 import { openHealthPort, probe } from './health.ts';
 import { openKeyRing, type ServerKeys } from './key-ring.ts';
 import type { KeySource } from './key-source.ts';
-import { logOrigin } from './log-origin.ts';
+import { currentLogOrigin, LOG_PLACES } from './log-origin.ts';
 import { openMetrics } from './metrics.ts';
 import { openHttp1Link } from './peer/http1-link.ts';
 import { openPeerPort } from './peer/messages.ts';
@@ -78,9 +78,9 @@ const DEFAULT_DRAIN_MS = 10_000;
 /** Where the parts of a data folder lie. */
 export function foldersOf(folder: string) {
   return {
-    log: join(folder, 'log'),
-    recordKeys: join(folder, 'record-keys'),
-    checkpointFile: join(folder, 'checkpoint.txt'),
+    log: join(folder, LOG_PLACES.log),
+    recordKeys: join(folder, LOG_PLACES.recordKeys),
+    checkpointFile: join(folder, LOG_PLACES.checkpointFile),
     state: join(folder, 'state.db'),
     configuration: join(folder, 'configuration'),
   };
@@ -188,7 +188,7 @@ function openLog({ id, folder, keys, clock, logger, restoredAtMs, maxLogPages }:
     folder: at.log,
     keyFolder: at.recordKeys,
     checkpointFile: at.checkpointFile,
-    origin: logOrigin(id),
+    origin: currentLogOrigin(id, folder),
     checkpointKey: keys.checkpoint,
     storageKey: keys.storageKey,
     clock,

@@ -8,7 +8,8 @@ import { thumbprint } from '#certs/keys.ts';
 import { Frontier, leafHash } from '#certs/merkle.ts';
 import { readKeyFile } from '#core/key-store.ts';
 import { readCheckpointFile } from '#core/log/checkpoint-file.ts';
-import { openCheckpoint, parseVerifierKey } from '#core/log/signed-note.ts';
+import { KeyChain } from '#core/log/key-chain.ts';
+import { formatVerifierKey, openCheckpoint, parseCheckpointText, parseNote } from '#core/log/signed-note.ts';
 import { openLogAuditSqlite } from '#core/log/store-sqlite.ts';
 import { AccordError } from '#schemas/problems.ts';
 import { type Finding, fail, ok, warn } from './finding.ts';
@@ -99,7 +100,9 @@ export function checkLog(folder: string): { findings: Finding[]; verifierKey: st
     if (identity === null) throw new AccordError('LOG_DATABASE_DAMAGED', 'the log has no origin');
     const size = log.size();
     if (note === null && size > 0) throw new AccordError('LOG_CHECKPOINT_MISSING', join(folder, 'checkpoint.txt'));
-    const kept = note === null ? null : openCheckpoint(note, parseVerifierKey(identity.verifierKey));
+    const chain = KeyChain.of(log, identity.verifierKey);
+    const keptSize = note === null ? 0 : parseCheckpointText(parseNote(note).text).size;
+    const kept = note === null ? null : openCheckpoint(note, chain.at(keptSize));
     if (kept !== null && kept.size > size) throw new AccordError('LOG_ROLLED_BACK', `${size} of ${kept.size} entries`);
     if (kept !== null && !Frontier.at(kept.size, log.subtree).root().equals(kept.root)) {
       throw new AccordError('LOG_TAMPERED', `another root at size ${kept.size}`);
@@ -108,7 +111,7 @@ export function checkLog(folder: string): { findings: Finding[]; verifierKey: st
     const changed = newest.find(({ line, leaf }) => !leafHash(line).equals(leaf));
     if (changed !== undefined) throw new AccordError('LOG_TAMPERED', `entry ${changed.seq}`);
     const detail = `${size} entries; the root is that of the last checkpoint (${kept?.size ?? 0} entries)`;
-    return { findings: [ok('log', detail)], verifierKey: identity.verifierKey };
+    return { findings: [ok('log', detail)], verifierKey: formatVerifierKey(chain.current) };
   } finally {
     log.close();
   }

@@ -2,7 +2,8 @@
 // log itself holds. It gives up what the file protected against, so it is an explicit command and never done by a start.
 import { AccordError } from '#schemas/problems.ts';
 import { readCheckpointFile, writeCheckpointFile } from './checkpoint-file.ts';
-import { type Checkpoint, openCheckpoint, parseVerifierKey } from './signed-note.ts';
+import { KeyChain } from './key-chain.ts';
+import { type Checkpoint, openCheckpoint } from './signed-note.ts';
 import { openLogAuditSqlite } from './store-sqlite.ts';
 
 /**
@@ -17,7 +18,7 @@ export function acceptStoredCheckpoint(folder: string, checkpointFile: string): 
   try {
     const [identity, newest] = [log.identity(), log.lastCheckpoint()];
     if (identity === null || newest === null) throw new AccordError('LOG_CHECKPOINT_WRONG', 'the log holds none');
-    const checkpoint = openCheckpoint(newest.note, parseVerifierKey(identity.verifierKey));
+    const checkpoint = openCheckpoint(newest.note, KeyChain.of(log, identity.verifierKey).at(newest.size));
     writeCheckpointFile(checkpointFile, newest.note);
     return checkpoint;
   } finally {

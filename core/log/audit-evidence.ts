@@ -3,11 +3,12 @@
 // were allowed to, needs the global configuration: the caller's `verifyStatement` says that.
 import { batchMembers, readBatch } from '#certs/batch.ts';
 import { sha256 } from '#certs/commitment.ts';
+import { HASH_BYTES } from '#certs/merkle.ts';
 import { base64url } from '#schemas/base64url.ts';
 import { ENTRY_KINDS, type LogEntry } from '#schemas/log-entry.ts';
 import { isAccordError } from '#schemas/problems.ts';
 import { parseStatement, type Statement } from '#schemas/statement.ts';
-import { pathOf } from './record.ts';
+import { NOTE_KINDS, pathOf } from './record.ts';
 import type { StoredEvidence } from './store.ts';
 
 /** Whether this log holds, for that exchange's id, the statement with this hash (base64url). */
@@ -52,9 +53,12 @@ export function evidenceFault(
   holds: HoldsStatement,
   batches: Batches,
 ): string | null {
+  const isOfNote = NOTE_KINDS.includes(entry.kind);
+  if (entry.statement === null && isOfNote) return 'it names no note';
   if (entry.statement === null) return evidence === null ? null : 'evidence beside an entry that names none';
   if (evidence === null) return 'the evidence is missing';
   if (sha256(evidence.statement) !== entry.statement) return 'the statement is not the one the entry names';
+  if (isOfNote) return noteFault(entry, evidence);
   if (entry.signature === null || base64url(evidence.jwsHash) !== entry.signature)
     return 'the signature is not the one the entry names';
   try {
@@ -68,6 +72,12 @@ export function evidenceFault(
     if (isAccordError(error)) return `the evidence is malformed (${error.code})`;
     throw error;
   }
+}
+
+/** What the note says is judged by the audit, which knows the keys. */
+function noteFault(entry: LogEntry, { jwsHash, index, size, path }: StoredPlace): string | null {
+  const isAlone = entry.signature === null && size === 0 && index === 0 && path.length === 0;
+  return isAlone && jwsHash.equals(Buffer.alloc(HASH_BYTES)) ? null : 'a note stands in no batch';
 }
 
 function statementFault(entry: LogEntry, statement: Statement, holds: HoldsStatement): string | null {

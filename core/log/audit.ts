@@ -8,10 +8,13 @@
 import { Frontier, leafHash, TILE_HEIGHT } from '#certs/merkle.ts';
 import { parseLogEntry } from '#schemas/log-entry.ts';
 import { AccordError, isAccordError, type ProblemCode } from '#schemas/problems.ts';
+import { keptCheckpoint, StoredCheckpoints } from './audit-checkpoints.ts';
 import { Batches, evidenceFault } from './audit-evidence.ts';
-import { readCheckpointFile } from './checkpoint-file.ts';
+import { Finding } from './audit-finding.ts';
+import { OwnEntries } from './audit-own-entries.ts';
+import { KeyChain } from './key-chain.ts';
 import { type RecordEvidence, viewEvidence } from './record.ts';
-import { type Checkpoint, type NoteVerifier, openCheckpoint, parseVerifierKey } from './signed-note.ts';
+import { type NoteVerifier, parseVerifierKey } from './signed-note.ts';
 import type { LogAuditReader, StoredRow } from './store.ts';
 import { openLogAuditSqlite } from './store-sqlite.ts';
 
@@ -41,18 +44,6 @@ export interface LogAuditOptions {
   verifierKey?: string;
   /** Signer, registration and revocation of one record: null, or the code of what is wrong. */
   verifyStatement?: (evidence: RecordEvidence, seq: number) => Promise<ProblemCode | null>;
-}
-
-/** A finding; thrown inside, data outside. */
-class Finding extends Error {
-  readonly code: ProblemCode;
-  readonly seq: number | null;
-
-  constructor(code: ProblemCode, seq: number | null, detail = '') {
-    super(detail);
-    this.code = code;
-    this.seq = seq;
-  }
 }
 
 interface Progress {
@@ -107,12 +98,14 @@ async function audit(
 ): Promise<void> {
   const identity = log.identity();
   if (identity === null) throw new Finding('LOG_DATABASE_DAMAGED', null, 'the log has no origin');
-  const verifier = given ?? parseVerifierKey(identity.verifierKey);
-  if (verifier.name !== identity.origin) throw new Finding('LOG_ORIGIN_WRONG', null, identity.origin);
-  const kept = keptCheckpoint(options.checkpointFile, verifier, log.size());
-  const checkpoints = new StoredCheckpoints(log, verifier, kept);
+  const first = parseVerifierKey(identity.verifierKey);
+  const isOther = first.name !== identity.origin || (given !== null && given.name !== identity.origin);
+  if (isOther) throw new Finding('LOG_ORIGIN_WRONG', null, identity.origin);
+  const chain = new KeyChain(first);
+  const kept = keptCheckpoint(options.checkpointFile, log.size());
+  const checkpoints = new StoredCheckpoints(log, chain, kept);
   checkpoints.compare(progress);
-  const verifyEntry = entryVerifier(log, progress);
+  const verifyEntry = entryVerifier(log, progress, new OwnEntries(identity.origin, chain));
   for (let page = log.rows(0, PAGE); page.length > 0; page = log.rows(progress.frontier.size, PAGE)) {
     for (const row of page) {
       verifyEntry(row);
@@ -121,6 +114,8 @@ async function audit(
     }
   }
   checkpoints.finish(progress);
+  // Every key of the chain vouches for the next and was held by whoever went over to it: knowing one of them is enough.
+  if (given !== null && !chain.names(given)) throw new Finding('LOG_CHECKPOINT_WRONG', null, 'signed by another key');
   if (progress.wrongTile !== null) throw new Finding('LOG_TILE_WRONG', null, progress.wrongTile);
   const stray = log.straySeq();
   if (stray !== null) throw new Finding('LOG_TRUNCATED', stray, `rows beside entry ${stray}, which is not there`);
@@ -128,7 +123,7 @@ async function audit(
   if (damaged !== null) throw new Finding('LOG_DATABASE_DAMAGED', null, damaged);
 }
 
-function entryVerifier(log: LogAuditReader, progress: Progress): (row: StoredRow) => void {
+function entryVerifier(log: LogAuditReader, progress: Progress, own: OwnEntries): (row: StoredRow) => void {
   const { frontier, recent } = progress;
   const batches = new Batches(log.jws);
   const statementsOf = (id: string) => log.linesOf(id, PAGE).map((row) => parsed(row.line, row.seq).statement ?? '');
@@ -146,6 +141,7 @@ function entryVerifier(log: LogAuditReader, progress: Progress): (row: StoredRow
     if (entry.t < progress.lastMs) throw new Finding('LOG_ENTRY_CHANGED', seq, 'time runs backwards');
     const fault = evidenceFault(entry, evidence, answersTo, batches);
     if (fault !== null) throw new Finding('LOG_EVIDENCE_CHANGED', seq, fault);
+    own.judge(entry, evidence?.statement ?? null, frontier);
     progress.lastMs = entry.t;
     if (entry.statement !== null) remember(recent, entry.id, entry.statement);
     frontier.push(leaf, compareTile);
@@ -176,82 +172,4 @@ async function verifySigner(
   const evidence = viewEvidence(log.evidence(seq));
   const code = evidence === null ? null : await verifyStatement(evidence, seq);
   if (code !== null) throw new Finding(code, seq, 'the signature of the statement');
-}
-
-interface Kept {
-  note: string;
-  size: number;
-}
-
-/** Goes along with the entries and compares the root wherever a checkpoint was signed. */
-class StoredCheckpoints {
-  readonly #log: LogAuditReader;
-  readonly #verifier: NoteVerifier;
-  #number = 0;
-  #next: Checkpoint | null;
-  #agreed = 0;
-  readonly #kept: Kept | null;
-  #sawKept = false;
-
-  constructor(log: LogAuditReader, verifier: NoteVerifier, kept: Kept | null) {
-    this.#log = log;
-    this.#verifier = verifier;
-    this.#kept = kept;
-    this.#next = this.#read();
-  }
-
-  compare(progress: Progress): void {
-    while (this.#next !== null && this.#next.size === progress.frontier.size) {
-      if (!this.#next.root.equals(progress.frontier.root())) {
-        // Entries and leaves were changed together: the damage lies between two checkpoints.
-        const only = this.#next.size === this.#agreed + 1 ? this.#agreed : null;
-        const where = `entries ${this.#agreed} to ${this.#next.size - 1} are not the ones that were signed`;
-        throw new Finding('LOG_ENTRY_CHANGED', only, where);
-      }
-      this.#agreed = this.#next.size;
-      progress.checkpoints = ++this.#number;
-      this.#next = this.#read();
-    }
-  }
-
-  finish(progress: Progress): void {
-    if (this.#next !== null) {
-      throw new Finding('LOG_TRUNCATED', progress.frontier.size, `a checkpoint has ${this.#next.size} entries`);
-    }
-    if (this.#number === 0 && progress.frontier.size > 0) {
-      throw new Finding('LOG_CHECKPOINT_MISSING', null, 'the log holds no checkpoint');
-    }
-    if (this.#kept === null || this.#sawKept) return;
-    // The note is stored in the log before the file: a log that lacks it is an older copy, or was cut.
-    const isCut = this.#kept.size > progress.frontier.size;
-    const detail = `the log lacks the checkpoint of the file, ${this.#kept.size} entries`;
-    throw new Finding(isCut ? 'LOG_TRUNCATED' : 'LOG_CHECKPOINT_WRONG', isCut ? progress.frontier.size : null, detail);
-  }
-
-  #read(): Checkpoint | null {
-    const row = this.#log.checkpointFrom(this.#number);
-    if (row === null) return null;
-    if (row.note === this.#kept?.note) this.#sawKept = true;
-    const checkpoint = opened(row.note, this.#verifier, `stored checkpoint ${row.number}`);
-    const isNext = row.number === this.#number && row.size === checkpoint.size && checkpoint.size >= this.#agreed;
-    if (!isNext) throw new Finding('LOG_CHECKPOINT_WRONG', null, `stored checkpoint ${this.#number} is out of place`);
-    return checkpoint;
-  }
-}
-
-function opened(note: Uint8Array | string, verifier: NoteVerifier, where: string): Checkpoint {
-  try {
-    return openCheckpoint(note, verifier);
-  } catch (error) {
-    throw new Finding('LOG_CHECKPOINT_WRONG', null, `${where}: ${isAccordError(error) ? error.code : ''}`);
-  }
-}
-
-/** The checkpoint kept apart from the log; null when none was named, or none is there for an empty log. */
-function keptCheckpoint(file: string | undefined, verifier: NoteVerifier, entries: number): Kept | null {
-  if (file === undefined) return null;
-  const note = readCheckpointFile(file)?.toString('utf8');
-  if (note !== undefined) return { note, size: opened(note, verifier, 'the checkpoint file').size };
-  if (entries > 0) throw new Finding('LOG_CHECKPOINT_MISSING', null, file);
-  return null;
 }

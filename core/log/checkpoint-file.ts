@@ -23,6 +23,11 @@ export function writeCheckpointFile(file: string, note: string): void {
     for (let written = 0; written < bytes.length; ) written += writeSync(fd, bytes, written);
   });
   renameSync(next, file);
+  syncFolder(folder);
+}
+
+/** Makes renames and new names in a folder durable. */
+export function syncFolder(folder: string): void {
   synced(folder, 'r', () => undefined);
 }
 

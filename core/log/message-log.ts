@@ -7,7 +7,9 @@ import type { KeyObject } from 'node:crypto';
 import { rawEd25519PublicKey } from '#certs/ed25519.ts';
 import { consistencyProof, type Frontier, inclusionProof, TILE_HEIGHT } from '#certs/merkle.ts';
 import type { Clock } from '#core/clock.ts';
+import { messageIdTimeMs } from '#core/message-id.ts';
 import { base64url } from '#schemas/base64url.ts';
+import { parseLogEntry } from '#schemas/log-entry.ts';
 import { AccordError, type ProblemCode } from '#schemas/problems.ts';
 import { Checkpointer, type SignedCheckpoint } from './checkpointer.ts';
 import { type DraftRecord, draftRecord, type NewRecord, type RecordView } from './record.ts';
@@ -42,11 +44,17 @@ export interface MessageLog {
   readonly origin: string;
   /** Verifier key of the checkpoints, C2SP text form. */
   readonly verifierKey: string;
-  /** Requests stated before this time are refused after a restore; 0 otherwise. Milliseconds since the epoch. */
+  /**
+   * Requests stated before this time are refused after a restore, and in a log that follows another; 0 otherwise.
+   * Milliseconds since the epoch.
+   */
   readonly refuseBeforeMs: number;
   /** Resolves when durable. @throws LOG_BUSY, LOG_UNAVAILABLE (nothing may be sent), TypeError, LOG_ENTRY_MALFORMED */
   append(record: NewRecord): Promise<Appended>;
-  /** Durably uses up an id, so that a delayed original cannot run; `replay` names the record that was first. */
+  /**
+   * Durably uses up an id, so that a delayed original cannot run; `replay` names the record that was first.
+   * @throws LOG_HISTORY_MISSING for an id from before `refuseBeforeMs`, and as `append`
+   */
   claimVoid(from: string, id: string, untilMs: number, configurationVersion: number): Promise<Appended>;
   /** Records of an exchange id, newest first, at most the 50 newest and the 50 oldest; of one peer unless `from` is null. */
   find(from: string | null, id: string): RecordView[];
@@ -160,7 +168,8 @@ class Log implements MessageLog {
   ) {
     this.origin = ports.origin;
     this.verifierKey = verifierKey;
-    this.refuseBeforeMs = ports.restoredAtMs === undefined ? 0 : ports.restoredAtMs + RESTORE_GUARD_MS;
+    const beganMs = Math.max(ports.restoredAtMs ?? 0, openedAnewAtMs(ports.store));
+    this.refuseBeforeMs = beganMs === 0 ? 0 : beganMs + RESTORE_GUARD_MS;
     this.#ports = ports;
     this.#store = ports.store;
     this.#checkpointer = checkpointer;
@@ -178,7 +187,9 @@ class Log implements MessageLog {
     });
   }
 
-  claimVoid(from: string, id: string, untilMs: number, configurationVersion: number): Promise<Appended> {
+  async claimVoid(from: string, id: string, untilMs: number, configurationVersion: number): Promise<Appended> {
+    // It may have run, and its record be in the log before this one or lost: then nobody can say that it is void.
+    if (messageIdTimeMs(id) < this.refuseBeforeMs) throw new AccordError('LOG_HISTORY_MISSING', id);
     const nothing = { client: null, service: null, purpose: null, basis: null, code: null, decisionHash: null };
     return this.append({
       ...nothing,
@@ -370,6 +381,13 @@ class Log implements MessageLog {
     }
     this.#state = { ok: true };
   }
+}
+
+/** When a log that follows another was opened; 0 for a server's first. */
+function openedAnewAtMs(store: LogStore): number {
+  const first = store.lines(0, 1)[0];
+  const entry = first === undefined ? undefined : parseLogEntry(first.line);
+  return entry?.kind === 'origin-opened' ? entry.t : 0;
 }
 
 function everyUnref(ms: number, run: () => void): () => void {

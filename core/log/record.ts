@@ -33,6 +33,8 @@ export interface NewRecord {
   /** Retention class; the default class is `standard`. */
   retention: string;
   evidence: RecordEvidence | null;
+  /** The signed note that an entry about the log itself rests on, instead of a statement (`NOTE_KINDS`). */
+  note?: string;
   /** What may be erased later: encrypted at rest under a key of its own. */
   sealed: SealedParts | null;
   /** Uses up (from, id) until then, in the same durable transaction. */
@@ -54,7 +56,13 @@ export type DraftRecord = Omit<StoredRecord, 'sealed'> & { parts: SealedParts | 
 
 /** @throws TypeError, LOG_ENTRY_MALFORMED */
 export function draftRecord(record: NewRecord, seq: number, atMs: number): DraftRecord {
-  const evidence = record.evidence === null ? null : storedEvidence(record.evidence);
+  const isOfNote = record.note !== undefined;
+  if (isOfNote !== NOTE_KINDS.includes(record.kind)) throw new TypeError(`a note, or none, with ${record.kind}`);
+  const evidence = isOfNote
+    ? storedNote(record.note ?? '')
+    : record.evidence === null
+      ? null
+      : storedEvidence(record.evidence);
   const line = encodeLogEntry({
     seq,
     t: atMs,
@@ -68,7 +76,7 @@ export function draftRecord(record: NewRecord, seq: number, atMs: number): Draft
     code: record.code,
     decisionHash: record.decisionHash,
     statement: evidence === null ? null : sha256(evidence.statement),
-    signature: evidence === null ? null : base64url(evidence.jwsHash),
+    signature: evidence === null || isOfNote ? null : base64url(evidence.jwsHash),
     ocsp: record.ocspHash ?? null,
     configuration: record.configurationVersion,
     retention: record.retention,
@@ -100,6 +108,15 @@ function storedEvidence({ statement, signature }: RecordEvidence): StoredEvidenc
   if (!fits) throw new TypeError('evidence of a record is out of bounds');
   const jwsHash = fromBase64url(sha256(jws));
   return { statement, jws, jwsHash, index, size, path: Buffer.concat(hashes) };
+}
+
+/** Kinds of entries about the log itself. Their `statement` is the hash of a signed note, their `signature` is null. */
+export const NOTE_KINDS: readonly EntryKind[] = ['origin-opened', 'key-rotated'];
+
+/** A note carries its own signatures, so that the places of a batch stay empty. */
+function storedNote(note: string): StoredEvidence {
+  const statement = Buffer.from(note, 'utf8');
+  return { statement, jws: '', jwsHash: Buffer.alloc(HASH_BYTES), index: 0, size: 0, path: Buffer.alloc(0) };
 }
 
 /** The evidence as it was handed in. */

@@ -64,8 +64,13 @@ export function parseVerifierKey(text: string): NoteVerifier {
 /** The note of `text` (which ends in a newline) signed by one key. */
 export function signNote(text: string, verifier: NoteVerifier, sign: (bytes: Buffer) => Buffer): string {
   if (!text.endsWith('\n')) throw new TypeError('the text of a note ends in a newline');
+  return `${text}\n${signatureLine(text, verifier, sign)}`;
+}
+
+/** One more signature for a note of `text`. */
+export function signatureLine(text: string, verifier: NoteVerifier, sign: (bytes: Buffer) => Buffer): string {
   const signature = Buffer.concat([verifier.keyId, sign(Buffer.from(text, 'utf8'))]);
-  return `${text}\n\u2014 ${verifier.name} ${signature.toString('base64')}\n`;
+  return `\u2014 ${verifier.name} ${signature.toString('base64')}\n`;
 }
 
 /** Splits a note; nothing is verified yet. @throws NOTE_MALFORMED */

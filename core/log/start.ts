@@ -5,9 +5,17 @@
 
 import { Frontier, leafHash, TILE_HEIGHT, TILE_WIDTH } from '#certs/merkle.ts';
 import { parseLogEntry } from '#schemas/log-entry.ts';
-import { AccordError } from '#schemas/problems.ts';
+import { AccordError, isAccordError } from '#schemas/problems.ts';
 import { readCheckpointFile } from './checkpoint-file.ts';
-import { type Checkpoint, formatVerifierKey, type NoteVerifier, openCheckpoint } from './signed-note.ts';
+import { KeyChain } from './key-chain.ts';
+import {
+  type Checkpoint,
+  formatVerifierKey,
+  type NoteVerifier,
+  openCheckpoint,
+  parseCheckpointText,
+  parseNote,
+} from './signed-note.ts';
 import type { LogReader, LogStore } from './store.ts';
 
 /** Entries before the last checkpoint that a start hashes again. */
@@ -29,15 +37,16 @@ export interface Recovered {
  */
 export function recoverLog(store: LogStore, checkpointFile: string, verifier: NoteVerifier): Recovered {
   const note = readCheckpointFile(checkpointFile);
-  const kept = note === null ? null : openStored(note, verifier, 'the checkpoint file');
   const size = store.size();
+  const chain = keysOf(store, verifier, size);
+  const kept = note === null ? null : openStored(note, chain, 'the checkpoint file');
   if (kept !== null && size < kept.size) {
     throw new AccordError('LOG_ROLLED_BACK', `${size} entries, but the checkpoint file has ${kept.size}`);
   }
-  checkIdentity(store, verifier);
+  checkIdentity(store, verifier, chain);
   if (kept === null && size > 0) throw new AccordError('LOG_CHECKPOINT_MISSING', checkpointFile);
   const row = store.lastCheckpoint();
-  const stored = row === null ? null : openStored(row.note, verifier, 'the newest stored checkpoint');
+  const stored = row === null ? null : openStored(row.note, chain, 'the newest stored checkpoint');
   // The row is written before the file, so that a log with fewer checkpoints than the file is an older copy.
   if (kept !== null && (stored?.size ?? 0) < kept.size) {
     throw new AccordError('LOG_ROLLED_BACK', `the checkpoint file has ${kept.size}, the log's own is older`);
@@ -52,15 +61,27 @@ export function recoverLog(store: LogStore, checkpointFile: string, verifier: No
   };
 }
 
-function openStored(note: Uint8Array | string, verifier: NoteVerifier, where: string): Checkpoint {
+/** The keys of the log in turn; of a log that is not there yet, the one it is opened with. */
+function keysOf(store: LogReader, verifier: NoteVerifier, size: number): KeyChain {
+  const identity = store.identity();
+  if (identity === null || size === 0) return new KeyChain(verifier);
   try {
-    return openCheckpoint(note, verifier);
+    return KeyChain.of(store, identity.verifierKey);
+  } catch (cause) {
+    if (!isAccordError(cause)) throw cause;
+    throw new AccordError('LOG_TAMPERED', `a rotation of the checkpoint key: ${cause.code}`, { cause });
+  }
+}
+
+function openStored(note: Uint8Array | string, chain: KeyChain, where: string): Checkpoint {
+  try {
+    return openCheckpoint(note, chain.at(parseCheckpointText(parseNote(note).text).size));
   } catch (cause) {
     throw new AccordError('LOG_CHECKPOINT_WRONG', where, { cause });
   }
 }
 
-function checkIdentity(store: LogStore, verifier: NoteVerifier): void {
+function checkIdentity(store: LogStore, verifier: NoteVerifier, chain: KeyChain): void {
   const verifierKey = formatVerifierKey(verifier);
   const identity = store.identity();
   if (identity === null) {
@@ -68,8 +89,11 @@ function checkIdentity(store: LogStore, verifier: NoteVerifier): void {
     store.setIdentity({ origin: verifier.name, verifierKey });
   } else if (identity.origin !== verifier.name) {
     throw new AccordError('LOG_ORIGIN_WRONG', `it is ${identity.origin}`);
-  } else if (identity.verifierKey !== verifierKey) {
-    throw new AccordError('LOG_CHECKPOINT_WRONG', 'the log was made with another checkpoint key');
+  } else if (
+    formatVerifierKey(chain.current) !== verifierKey ||
+    (store.size() === 0 && identity.verifierKey !== verifierKey)
+  ) {
+    throw new AccordError('LOG_CHECKPOINT_WRONG', "the log's checkpoint key is another");
   }
 }
 

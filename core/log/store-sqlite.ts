@@ -29,13 +29,18 @@ const CACHE_KIB = 8 * 1024;
 /** Pages (4 KiB) of write-ahead log after which they are moved into the database. */
 const WAL_PAGES = 2_000;
 
+/** Whether there is a log at all; opening one for writing would make it. */
+export function isLogFolder(folder: string): boolean {
+  return existsSync(join(folder, FILE));
+}
+
 /**
  * Opens one snapshot of the log for reading, also while a server writes it.
  * @throws LOG_MISSING, LOG_UNREADABLE, LOG_DATABASE_DAMAGED
  */
 export function openLogAuditSqlite(folder: string): LogAuditReader {
   const file = join(folder, FILE);
-  if (!existsSync(file)) throw new AccordError('LOG_MISSING', file);
+  if (!isLogFolder(folder)) throw new AccordError('LOG_MISSING', file);
   let db: Connection | undefined;
   try {
     db = new Database(file, { readonly: true, fileMustExist: true, timeout: 5_000 });
@@ -261,6 +266,12 @@ function store(db: Connection, lock: Connection): LogStore {
       read.close();
       lock.close();
     },
+    retire: () => {
+      // Without a write-ahead log it can be read where nothing may be written.
+      db.pragma('journal_mode = DELETE');
+      read.close();
+      lock.close();
+    },
   };
 }
 
@@ -276,7 +287,8 @@ function appender(db: Connection): LogStore['append'] {
     addEntry.run(seq, line, leaf, exchangeId);
     if (evidence !== null) {
       addEvidence.run(seq, evidence.statement, evidence.jwsHash, evidence.index, evidence.size, evidence.path);
-      if (hasSignature.get(evidence.jwsHash) === undefined) addSignature.run(evidence.jwsHash, evidence.jws);
+      if (evidence.size > 0 && hasSignature.get(evidence.jwsHash) === undefined)
+        addSignature.run(evidence.jwsHash, evidence.jws);
     }
     if (sealed !== null) addSealed.run(seq, sealed.keyId, sealed.bytes);
     if (claim !== null) addClaim.run(claim.from, claim.id, seq, claim.untilMs);

@@ -113,4 +113,6 @@ export interface LogStore extends LogReader {
   probe(): void;
   /** Most database pages (4 KiB) the log may take; beyond it `append` is `full`. */
   limitPages(maxPages: number): void;
+  /** Closes the log for good, in a form that can be read from a read-only place. */
+  retire(): void;
 }

@@ -1,0 +1,53 @@
+// The entries a log makes about itself, as an audit judges them: `origin-opened`, which comes first in a log that follows
+// another and cites that one's last signed checkpoint, and `key-rotated`, which goes over to the next checkpoint key.
+// Whoever held the disk controls the notes they rest on.
+import type { Frontier } from '#certs/merkle.ts';
+import type { LogEntry } from '#schemas/log-entry.ts';
+import { isAccordError } from '#schemas/problems.ts';
+import { Finding } from './audit-finding.ts';
+import type { KeyChain } from './key-chain.ts';
+import { numberedOrigin, originNumber } from './origin.ts';
+import { type Checkpoint, noteVerifier, openCheckpoint } from './signed-note.ts';
+
+export class OwnEntries {
+  readonly #chain: KeyChain;
+  /** The origin before this one; null in a server's first log. */
+  readonly #previous: string | null;
+
+  constructor(origin: string, chain: KeyChain) {
+    const { base, number } = originNumber(origin);
+    this.#chain = chain;
+    this.#previous = number === 1 ? null : numberedOrigin(base, number - 1);
+  }
+
+  /** @param before the tree without this entry. @throws Finding */
+  judge(entry: LogEntry, note: Buffer | null, before: Frontier): void {
+    if (entry.seq === 0 && this.#previous !== null && entry.kind !== 'origin-opened') {
+      throw new Finding('LOG_ORIGIN_WRONG', 0, 'it does not begin by citing the log before it');
+    }
+    if (entry.kind === 'origin-opened') this.#opened(entry.seq, note ?? Buffer.alloc(0));
+    if (entry.kind === 'key-rotated') this.#rotated(entry.seq, note ?? Buffer.alloc(0), before);
+  }
+
+  #opened(seq: number, note: Buffer): void {
+    const previous = this.#previous;
+    if (seq !== 0 || previous === null) throw new Finding('LOG_ORIGIN_WRONG', seq, 'no place for a new origin');
+    noted(seq, () => openCheckpoint(note, noteVerifier(previous, this.#chain.at(0).publicKey)));
+  }
+
+  #rotated(seq: number, note: Buffer, before: Frontier): void {
+    const { root } = noted(seq, () => this.#chain.follow(seq, note));
+    if (!root.equals(before.root())) {
+      throw new Finding('LOG_ENTRY_CHANGED', null, `the entries before ${seq} are not the ones that were signed`);
+    }
+  }
+}
+
+function noted(seq: number, open: () => Checkpoint): Checkpoint {
+  try {
+    return open();
+  } catch (error) {
+    if (isAccordError(error)) throw new Finding('LOG_EVIDENCE_CHANGED', seq, `its note: ${error.code}`);
+    throw error;
+  }
+}
