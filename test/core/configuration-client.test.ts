@@ -1,154 +1,16 @@
 // The configuration client against a registry that is away, wrong, or late, over real HTTP and a real folder: the last
 // good configuration stays, nothing older comes back, also after a restart, and its age has a name.
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { openConfigurationFace } from '#central-registry/configuration-face.ts';
-import { generateKeys } from '#certs/keys.ts';
-import type { Clock } from '#core/clock.ts';
-import { type ConfigurationClient, openConfigurationClient } from '#core/configuration/client.ts';
-import { distrustFile } from '#core/configuration/distrust.ts';
+import { openConfigurationClient } from '#core/configuration/client.ts';
 import { fetchFromFolder, fetchOverHttp } from '#core/configuration/fetch.ts';
-import { hashesOf, partsOf, type RegistryState } from '#core/configuration/parts.ts';
-import { anchorOf, payloadOf, planRoot, signDistrust, signFile, signFreshness } from '#core/configuration/sign.ts';
-import { fileHash, type VerifiedRoot, verifyAnchoredRoot } from '#core/configuration/verify.ts';
+import { partsOf } from '#core/configuration/parts.ts';
+import { fileHash } from '#core/configuration/verify.ts';
 import { openClient } from '#core/http/client.ts';
 import { addressOf } from '#core/http/server-frame.ts';
-import { base64url } from '#schemas/base64url.ts';
-import type { RegisteredMember } from '#schemas/registrations.ts';
-
-const MINUTE = 60_000;
-const HOUR = 60 * MINUTE;
-const pair = () => generateKeys('P-256').privateKey;
-const [rootKey, ann, bob, online] = [pair(), pair(), pair(), pair()] as const;
-
-class TestClock implements Clock {
-  ms = 1_800_000_000_000;
-  wallMs = 0;
-  nowMs = () => this.ms + this.wallMs;
-  monotonicMs = () => this.ms;
-}
-
-function member(id: string, at: number): RegisteredMember {
-  const certificate = (use: string) => base64url(Buffer.from(`${use} certificate of ${id} ${at}`));
-  const server = {
-    code: 'ss1',
-    address: 'https://ss1.example:5500',
-    authenticationCertificates: [certificate('authentication')],
-    signingCertificates: [certificate('signing')],
-    encryptionKeys: [],
-    subsystems: [`${id}/a`],
-    log: { origin: `example/${id}`, key: 'A'.repeat(43) },
-  };
-  return { id, name: `Member ${id}`, subsystems: [{ code: 'a', name: 'A' }], servers: [server] };
-}
-
-/** A publisher of its own, so that it can publish what the registry never would. */
-class Site {
-  readonly folder = mkdtempSync(join(tmpdir(), 'accord-site-'));
-  readonly clock: TestClock;
-  readonly root: VerifiedRoot;
-  readonly anchor;
-  previous: { version: number; hash: string } | null = null;
-  statements: string[] = [];
-  /** Versions that the next content confirms, and what it lifts. */
-  confirm = 0;
-  lifted: string[] = [];
-
-  constructor(clock: TestClock) {
-    this.clock = clock;
-    const payload = planRoot({
-      instance: 'TEST',
-      rootKeys: [{ key: rootKey, person: 'Root' }],
-      rootThreshold: 1,
-      approvers: [
-        { key: ann, person: 'Ann' },
-        { key: bob, person: 'Bob' },
-      ],
-      freshness: [{ key: online, person: 'registry' }],
-      expiresAtMs: clock.ms + 365 * 24 * HOUR,
-    });
-    const file = signFile('root', payload, [rootKey]);
-    const root = { document: JSON.parse(payload.toString()), file, hash: fileHash(file) };
-    this.anchor = anchorOf(root, ['http://127.0.0.1:1/']);
-    this.root = verifyAnchoredRoot(file, this.anchor);
-    mkdirSync(join(this.folder, 'parts'));
-    this.write('root.1.jws', file);
-  }
-
-  write(name: string, bytes: Buffer): void {
-    writeFileSync(join(this.folder, name), bytes);
-  }
-
-  publish(version: number, members: RegisteredMember[], approvers = [ann, bob]): string {
-    const state: RegistryState = {
-      members,
-      services: [],
-      trust: { anchors: [], intermediates: [], crls: [] },
-      limits: {},
-    };
-    const files = partsOf(state);
-    for (const bytes of files.values()) this.write(`parts/${fileHash(bytes)}`, bytes);
-    const payload = payloadOf({
-      v: 1,
-      instance: 'TEST',
-      version,
-      root: { version: 1, hash: this.root.hash },
-      previous: this.previous,
-      parts: hashesOf(files),
-      distrust: this.named(this.confirm),
-      distrustLifted: this.lifted,
-      issuedAtMs: this.clock.ms,
-      expiresAtMs: this.clock.ms + 7 * 24 * HOUR,
-    });
-    const file = signFile('content', payload, approvers);
-    this.write(`content.${version}.jws`, file);
-    this.previous = { version, hash: fileHash(file) };
-    this.sign();
-    return fileHash(file);
-  }
-
-  sign(content = this.previous): void {
-    const root = { version: 1, hash: this.root.hash };
-    if (!content) throw new Error('nothing published');
-    const distrust = this.named(this.statements.length);
-    const statement = { instance: 'TEST', root, content, distrust, signedAtMs: this.clock.ms };
-    this.write('freshness.jws', signFreshness(statement, online));
-  }
-
-  named(version: number): { version: number; hash: string } | null {
-    return version === 0 ? null : { version, hash: fileHash(distrustFile('TEST', this.statements.slice(0, version))) };
-  }
-
-  distrust(value: string, key = ann): string {
-    const statement = { instance: 'TEST', kind: 'key' as const, value, atMs: this.clock.ms, reason: 'lost' };
-    this.statements.push(signDistrust(statement, key, 'approver'));
-    this.write(`distrust.${this.statements.length}.jws`, distrustFile('TEST', this.statements));
-    this.sign();
-    return fileHash(Buffer.from(this.statements.at(-1) ?? '', 'latin1'));
-  }
-}
-
-function setUp(t: { teardown(run: () => unknown): unknown }) {
-  const clock = new TestClock();
-  const site = new Site(clock);
-  const folder = mkdtempSync(join(tmpdir(), 'accord-configuration-'));
-  const alarms: string[] = [];
-  const open = (fetch = [fetchFromFolder(site.folder)]): Promise<ConfigurationClient> =>
-    openConfigurationClient({
-      folder,
-      anchor: site.anchor,
-      clock,
-      fetch,
-      pollMs: 0,
-      onAlarm: (code) => alarms.push(code),
-    });
-  t.teardown(() => {
-    for (const each of [site.folder, folder]) rmSync(each, { recursive: true, force: true });
-  });
-  return { clock, site, folder, alarms, open };
-}
+import { ann, HOUR, MINUTE, member, setUp } from './configuration-site.ts';
 
 t.test('a new version, only its changed parts, and the registry away', async (t) => {
   const { clock, site, open } = setUp(t);
