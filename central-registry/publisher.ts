@@ -5,6 +5,7 @@
 import type { KeyObject } from 'node:crypto';
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { thumbprint } from '#certs/keys.ts';
 import { assembleSigned, type DetachedSignature, parseSignature, verifySigned } from '#certs/multi-signature.ts';
 import type { Clock } from '#core/clock.ts';
 import { judgeDistrust } from '#core/configuration/build-snapshot.ts';
@@ -151,6 +152,10 @@ export class Publisher {
   /** The next root, signed under the old and the new thresholds. Inside a transaction. @throws as verifyNextRoot */
   addRoot(file: Buffer): VerifiedRoot {
     const next = verifyNextRoot(file, this.#root);
+    if (!next.document.roles.freshness.kids.includes(thumbprint(this.#options.freshnessKey))) {
+      // Every client would refuse the freshness from the next minute on.
+      throw new AccordError('CONFIGURATION_INVALID', "the root does not name this registry's online key");
+    }
     this.#options.store.putPublished('root', next.document.version, next.hash, file);
     return next;
   }

@@ -77,7 +77,7 @@ async function publishedBefore(anchor: ConfigurationAnchor): Promise<PublishedSe
       // moment its freshness was signed, and only compared with.
       const news = await fetch.get('freshness.jws', MAX_SIGNED_FILE_BYTES);
       const signedAtMs = news === 'unchanged' ? 0 : readUnverifiedFreshness(news.bytes).signedAtMs;
-      return verifyPublished(fetch, anchor, Math.min(systemClock.nowMs(), signedAtMs));
+      return verifyPublished(fetch, anchor, Math.min(systemClock.nowMs(), signedAtMs), 'root of its day');
     });
   } catch (error) {
     // A registry that hides what it published would show everything as added; that is seen by whoever approves.

@@ -161,12 +161,15 @@ export interface PublishedSet {
 /**
  * Verifies everything that a fetch offers: the chain of roots, freshness (which must be valid at `nowMs`), distrust,
  * content and every part.
+ * @param under whose approvers must have signed the content. `root of its day` is for comparing a draft with what was
+ *   published before a change of root removed one of its approvers: then nobody could approve a successor otherwise
  * @throws CONFIGURATION_*, SIGNED_FILE_*, JWS_*, and what fetching throws
  */
 export async function verifyPublished(
   fetch: ConfigurationFetch,
   anchor: ConfigurationAnchor,
   nowMs: number,
+  under: 'newest root' | 'root of its day' = 'newest root',
 ): Promise<PublishedSet> {
   const bytes = await file(fetch, 'freshness.jws', MAX_FRESHNESS_BYTES);
   const roots = await gatherRoots(fetch, anchor, undefined, bytes);
@@ -175,9 +178,29 @@ export async function verifyPublished(
   const freshness = judgeFreshness(bytes, root, nowMs, undefined);
   const { content: named, distrust: list, expiresAtMs } = freshness.document;
   const distrust = await gatherDistrust(fetch, root, list, undefined);
-  const { content, parts } = await gatherContent(fetch, root, named, nowMs, undefined, new Map(), distrust);
+  const gather = (of: VerifiedRoot) => gatherContent(fetch, of, named, nowMs, undefined, new Map(), distrust);
+  const { content, parts } =
+    under === 'newest root' ? await gather(root) : await underFirstThatHolds(roots.toReversed(), gather);
   if (expiresAtMs <= nowMs) throw new AccordError('CONFIGURATION_EXPIRED', 'freshness');
   return { roots, root, freshness, ...(distrust && { distrust }), content, parts };
+}
+
+/** Newest root first; only a signature that does not count there sends on to an older one. */
+async function underFirstThatHolds<T>(
+  roots: readonly VerifiedRoot[],
+  gather: (root: VerifiedRoot) => Promise<T>,
+): Promise<T> {
+  let failure: unknown;
+  for (const root of roots) {
+    try {
+      return await gather(root);
+    } catch (error) {
+      const code = error instanceof AccordError ? error.code : '';
+      if (code !== 'SIGNED_FILE_SIGNATURE_WRONG' && code !== 'CONFIGURATION_THRESHOLD') throw error;
+      failure ??= error;
+    }
+  }
+  throw failure;
 }
 
 async function gatherPart(fetch: ConfigurationFetch, name: string, hash: string, instance: string): Promise<Part> {

@@ -16,7 +16,7 @@ import {
 } from '#schemas/configuration.ts';
 import type { JsonValue } from '#schemas/json.ts';
 import { compile } from '#schemas/validate.ts';
-import { rootKeysOf, type VerifiedRoot } from './verify.ts';
+import { checkedRoot, rootKeysOf, type VerifiedRoot } from './verify.ts';
 
 /** A person's (or the online signer's) key; the private half is not needed to be named in a root. */
 export interface Holder {
@@ -60,7 +60,8 @@ export function planRoot(plan: RootPlan): Buffer {
     },
     expiresAtMs: plan.expiresAtMs,
   });
-  return payloadOf(root);
+  // What no client would take is not worth a ceremony.
+  return payloadOf(checkedRoot(root));
 }
 
 /** A private key with its algorithm. @throws KEY_UNSUITABLE */

@@ -195,7 +195,7 @@ export function rootKeysOf(root: RootConfiguration): ConfigurationAnchor['rootKe
 }
 
 /** Rules inside one root: keys carry their thumbprints, roles can be met, online and offline keys are different ones. */
-function checkedRoot(root: RootConfiguration): RootConfiguration {
+export function checkedRoot(root: RootConfiguration): RootConfiguration {
   for (const [kid, { jwk }] of Object.entries(root.keys)) {
     if (thumbprint(importPublicJwk(jwk, 'sig')) !== kid) throw new AccordError('CONFIGURATION_INVALID', `kid ${kid}`);
   }

@@ -132,6 +132,68 @@ t.test('init-root, draft, approve twice, verify', async (t) => {
   ];
   t.match(await accord(...distrust, '--yes', ...apiKey), { code: EXIT.ok, json: { version: 1 } });
   t.match(await verify(ready.configurationUrl), { code: EXIT.ok, json: { distrust: 1 } });
+
+  // The next root: Ann goes, Carol comes, with a second root holder. Two copies of the plan are signed on two machines.
+  for (const name of ['root2', 'carol']) {
+    const about = { use: 'approve' as const, createdAtMs: 1, label: name };
+    const text = await sealKey(generateKeys().privateKey, env.ACCORD_KEY_PASSPHRASE, about, cost);
+    writeFileSync(at(`${name}.key.json`), text, { mode: 0o600 });
+  }
+  const rotate = (verb: string, ...args: string[]) =>
+    accord('config', 'rotate-root', verb, ...args, ...anchor, '--json');
+  const change = ['--root', `Second=${at('root2.key.json')}`, '--approver', `Carol=${at('carol.key.json')}`];
+  t.match(await rotate('plan', ...change, '--remove', 'Nobody', '--out', at('plan')), { code: EXIT.usage });
+  t.match(
+    await rotate('plan', ...change, '--remove', 'Bob', '--remove', 'Ann', '--out', at('plan')),
+    {
+      code: EXIT.verificationFailed,
+      stderr: 'CONFIGURATION_INVALID',
+    },
+    'one approver is not enough',
+  );
+  const deaf = ['--freshness', at('eve.key.json'), '--remove', 'registry', '--out', at('deaf')];
+  await rotate('plan', ...deaf);
+  await rotate('sign', at('deaf'), '--key', at('root.key.json'), '--yes');
+  t.match(await rotate('publish', at('deaf'), ...apiKey.slice(0, -1)), {
+    code: EXIT.verificationFailed,
+    stderr: 'online key',
+  });
+  const planned = await rotate('plan', ...change, '--remove', 'Ann', '--threshold', '2', '--out', at('plan'));
+  t.match(planned, { code: EXIT.ok, json: { version: 2, removed: [/^approver Ann/] } });
+  t.equal((planned.json['added'] as string[]).length, 2);
+  const sign = (name: string, ...more: string[]) =>
+    rotate('sign', at('plan'), '--key', at(`${name}.key.json`), ...more);
+  t.match(await sign('root'), { code: EXIT.usage, stderr: '--yes' });
+  t.match(await sign('eve', '--yes'), { code: EXIT.verificationFailed, stderr: 'SIGNED_FILE_SIGNATURE_WRONG' });
+  t.match(await sign('root', '--yes', '--out', at('plan-1')), { code: EXIT.ok });
+  t.match(await sign('root2', '--yes', '--out', at('plan-2')), { code: EXIT.ok });
+  const publish = (...names: string[]) => rotate('publish', ...names.map(at), ...apiKey.slice(0, -1));
+  t.match(await publish('plan-1'), { code: EXIT.verificationFailed, stderr: 'CONFIGURATION_THRESHOLD' }, 'half-signed');
+  t.match(await publish('plan-1', 'plan-2'), { code: EXIT.ok, json: { version: 2 } });
+  t.match(await publish('plan-1', 'plan-2'), { code: EXIT.verificationFailed, stderr: 'CONFIGURATION_ROLLBACK' });
+  t.match(await accord('config', 'draft', ...apiKey), { code: EXIT.ok });
+  t.match(await approve('ann', '--yes'), { code: EXIT.verificationFailed }, 'a removed approver signs no more');
+  t.match(await approve('bob', '--yes'), { code: EXIT.ok, json: { state: 'open' } });
+  t.match(await approve('carol', '--yes'), { code: EXIT.ok, json: { state: 'published' } });
+  t.match(await verify(ready.configurationUrl), { code: EXIT.ok, json: { root: 2, distrust: 1 } });
+
+  // The owner of a key says so without anybody's permission; somebody with an API key hands it in.
+  const own = ['config', 'distrust', '--own', '--key', at('eve.key.json'), ...anchor, '--reason', 'lost', '--yes'];
+  t.match(await accord(...own, '--out', at('statement'), '--json'), { code: EXIT.ok });
+  t.match(await accord('config', 'distrust-send', at('statement'), ...apiKey), { code: EXIT.ok, json: { version: 2 } });
+  const listed = await accord('config', 'distrust-list', ...apiKey);
+  const items = JSON.parse(listed.stdout);
+  t.match(items, [{ by: 'approver' }, { by: 'owner', counts: 'yes' }]);
+  t.match(await accord('config', 'distrust-lift', items[0].hash, ...apiKey), { code: EXIT.ok });
+  await accord('config', 'draft', ...apiKey);
+  t.match(await approve('bob', '--dry-run'), {
+    json: {
+      changes: [
+        { change: 'added', kind: 'distrust' },
+        { change: 'removed', kind: 'distrust' },
+      ],
+    },
+  });
   started.kill('SIGTERM');
   t.same(await once(started, 'exit'), [0, null], 'SIGTERM drains');
   t.match(await accord('member', 'list', ...apiKey), { code: EXIT.peerUnavailable, stderr: 'PEER_UNREACHABLE' });
