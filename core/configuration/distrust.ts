@@ -83,7 +83,7 @@ export function verifyDistrust(file: Buffer, root: VerifiedRoot, previous?: Veri
 }
 
 /** One statement. @throws as `verifyDistrust` */
-export function verifyDistrustStatement(jws: string, root: VerifiedRoot): DistrustEntry {
+function verifyDistrustStatement(jws: string, root: VerifiedRoot): DistrustEntry {
   const policy = {
     typ: CONFIGURATION_TYP.distrust,
     headers: ['alg', 'typ', 'kid'],

@@ -31,7 +31,7 @@ export const HOUR = 60 * MINUTE;
 export const pair = () => generateKeys('P-256').privateKey;
 export const [rootKey, ann, bob, online] = [pair(), pair(), pair(), pair()] as const;
 
-export class TestClock implements Clock {
+class TestClock implements Clock {
   ms = 1_800_000_000_000;
   wallMs = 0;
   nowMs = () => this.ms + this.wallMs;
@@ -53,7 +53,7 @@ export function member(id: string, at: number): RegisteredMember {
 }
 
 /** A publisher of its own, so that it can publish what the registry never would. */
-export class Site {
+class Site {
   readonly folder = mkdtempSync(join(tmpdir(), 'accord-site-'));
   readonly clock: TestClock;
   root: VerifiedRoot;
