@@ -1,13 +1,13 @@
 // Batch signatures (DESIGN: what is signed): one compact JWS over the RFC 9162 root of 1…256 statements, and for each
 // statement its index and audit path, so that a statement leaves with a proof of its own. The peer controls all of it.
-import { hash, type KeyObject } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
 import { base64url, fromBase64url } from '#schemas/base64url.ts';
 import { parseJson } from '#schemas/json.ts';
-import { MAX_BATCH_PATH, MAX_BATCH_STATEMENTS, MAX_SIGNATURE_BYTES } from '#schemas/limits.ts';
+import { MAX_BATCH_PATH, MAX_BATCH_STATEMENTS, MAX_SIGNATURE_BYTES, MAX_STATEMENT_BYTES } from '#schemas/limits.ts';
 import { AccordError } from '#schemas/problems.ts';
 import type { SignatureAlgorithm } from './algorithms.ts';
 import { type ParsedJws, parseCompact, signCompact, verifyParsed } from './jws.ts';
-import { InclusionChecker, nodeHash, verifyInclusion } from './merkle.ts';
+import { InclusionChecker, nodeHash, sha256Of, verifyInclusion } from './merkle.ts';
 
 const BATCH_TYP = 'accord-batch+jws';
 const LEAF_LABEL = Buffer.concat([Buffer.from([0]), Buffer.from('accord-statement/1'), Buffer.from([0])]);
@@ -37,9 +37,16 @@ export interface BatchClaims {
   root: Buffer;
 }
 
+// Filled anew by every call; hashing is synchronous.
+const labelled = Buffer.alloc(LEAF_LABEL.length + MAX_STATEMENT_BYTES);
+LEAF_LABEL.copy(labelled);
+
 // One call without a stream object, as in merkle.ts.
 function leafHash(statement: Uint8Array): Buffer {
-  return Buffer.from(hash('sha256', Buffer.concat([LEAF_LABEL, statement]), 'binary'), 'latin1');
+  const length = LEAF_LABEL.length + statement.length;
+  if (length > labelled.length) return sha256Of(Buffer.concat([LEAF_LABEL, statement]));
+  labelled.set(statement, LEAF_LABEL.length);
+  return sha256Of(labelled.subarray(0, length));
 }
 
 /** All levels of the RFC 9162 tree, leaves first. A lone last node is promoted unchanged. */

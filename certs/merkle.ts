@@ -16,8 +16,8 @@ const NODE_PREFIX = Buffer.from([1]);
 /** The root of the tree without leaves: SHA-256 of nothing. */
 export const EMPTY_ROOT: Buffer = createHash('sha256').digest();
 
-// One call without a stream object, and a string of bytes back: three times as fast as a Hash for inputs this small.
-function sha256Of(input: Uint8Array | string): Buffer {
+/** SHA-256. One call without a stream object, and a string of bytes back: three times as fast for inputs this small. */
+export function sha256Of(input: Uint8Array | string): Buffer {
   return Buffer.from(hashOnce('sha256', input, 'binary'), 'latin1');
 }
 

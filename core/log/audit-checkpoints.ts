@@ -36,6 +36,11 @@ export class StoredCheckpoints {
     this.#next = this.#read();
   }
 
+  /** After the snapshot was renewed: there may be one more. @throws Finding */
+  lookAgain(): void {
+    this.#next ??= this.#read();
+  }
+
   /** @throws Finding */
   compare(progress: Progress): void {
     while (this.#next !== null && this.#next.size <= progress.frontier.size) {

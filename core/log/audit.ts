@@ -19,6 +19,8 @@ import type { LogAuditReader, StoredRow } from './store.ts';
 import { openLogAuditSqlite } from './store-sqlite.ts';
 
 const PAGE = 512;
+/** Entries read from one snapshot: about a second's. */
+const RENEWED_ENTRIES = 32 * PAGE;
 /** Statements of the entries just read, by exchange: an answer mostly stands close behind its request. */
 const MAX_RECENT_EXCHANGES = 8_192;
 
@@ -103,10 +105,17 @@ async function audit(
   if (isOther) throw new Finding('LOG_ORIGIN_WRONG', null, identity.origin);
   const chain = new KeyChain(first);
   const kept = keptCheckpoint(options.checkpointFile, log.size());
+  const sizeAtFirst = log.size();
   const checkpoints = new StoredCheckpoints(log, chain, kept);
   checkpoints.compare(progress);
   const verifyEntry = entryVerifier(log, progress, new OwnEntries(identity.origin, chain));
   for (let page = log.rows(0, PAGE); page.length > 0; page = log.rows(progress.frontier.size, PAGE)) {
+    // Never behind the size of the beginning, or a busy server would keep an audit running for ever.
+    const isLong = progress.frontier.size % RENEWED_ENTRIES < PAGE && progress.frontier.size < sizeAtFirst;
+    if (isLong) {
+      log.renew();
+      checkpoints.lookAgain();
+    }
     for (const row of page) {
       verifyEntry(row);
       if (options.verifyStatement !== undefined) await verifySigner(log, row.seq, options.verifyStatement);

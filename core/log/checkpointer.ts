@@ -2,6 +2,7 @@
 // start and at a clean close. A checkpoint is a promise never to show another history, so it is durable in the log and
 // in the file apart from it before anybody sees it; a crash between the two leaves the file one checkpoint behind.
 import type { KeyObject } from 'node:crypto';
+import { rmSync } from 'node:fs';
 import { signEd25519 } from '#certs/ed25519.ts';
 import type { Frontier } from '#certs/merkle.ts';
 import type { Clock } from '#core/clock.ts';
@@ -11,6 +12,7 @@ import { type LogStore, StoreError } from './store.ts';
 
 const CHECKPOINT_INTERVAL_MS = 10_000;
 const HEARTBEAT_INTERVAL_MS = 10 * 60_000;
+const PROBE_BYTES = 16 * 1024;
 
 /** The last published checkpoint: `root` in base64url, `note` the exact signed text. */
 export interface SignedCheckpoint {
@@ -58,18 +60,29 @@ export class Checkpointer {
     return ageMs >= (this.hasGrown(frontier) ? CHECKPOINT_INTERVAL_MS : HEARTBEAT_INTERVAL_MS);
   }
 
+  /** Writes and takes back where the checkpoint file lies, which may be another disk than the log's. @throws StoreError */
+  probe(): void {
+    const file = `${this.#file}.probe`;
+    storing(() => writeCheckpointFile(file, ' '.repeat(PROBE_BYTES)));
+    rmSync(file);
+  }
+
   /** Durable when it returns. @throws StoreError */
   publish(frontier: Frontier): void {
     const checkpoint = { origin: this.#verifier.name, size: frontier.size, root: frontier.root() };
     const note = signNote(checkpointText(checkpoint), this.#verifier, (bytes) => signEd25519(this.#key, bytes));
     this.#store.addCheckpoint({ size: checkpoint.size, atMs: this.#clock.nowMs(), note });
-    try {
-      writeCheckpointFile(this.#file, note);
-    } catch (cause) {
-      const code = (cause as NodeJS.ErrnoException).code;
-      throw new StoreError(code === 'ENOSPC' || code === 'EDQUOT' ? 'full' : 'failed', cause);
-    }
+    storing(() => writeCheckpointFile(this.#file, note));
     this.#published = { checkpoint, note };
     this.#publishedAtMs = this.#clock.monotonicMs();
+  }
+}
+
+function storing(write: () => void): void {
+  try {
+    write();
+  } catch (cause) {
+    const code = (cause as NodeJS.ErrnoException).code;
+    throw new StoreError(code === 'ENOSPC' || code === 'EDQUOT' ? 'full' : 'failed', cause);
   }
 }

@@ -9,7 +9,6 @@ import { consistencyProof, type Frontier, inclusionProof, TILE_HEIGHT } from '#c
 import type { Clock } from '#core/clock.ts';
 import { messageIdTimeMs } from '#core/message-id.ts';
 import { base64url } from '#schemas/base64url.ts';
-import { parseLogEntry } from '#schemas/log-entry.ts';
 import { AccordError, type ProblemCode } from '#schemas/problems.ts';
 import { Checkpointer, type SignedCheckpoint } from './checkpointer.ts';
 import { type DraftRecord, draftRecord, type NewRecord, type RecordView } from './record.ts';
@@ -19,6 +18,7 @@ import { openRecord, type SealedParts, sealRecord } from './sealed-record.ts';
 import { viewRecord } from './show.ts';
 import { formatVerifierKey, noteVerifier } from './signed-note.ts';
 import { recoverLog } from './start.ts';
+import { alarmOfLostKeys, openedAnewAtMs } from './start-history.ts';
 import { type LogStore, type StoredRecord, type StoredTile, StoreError } from './store.ts';
 import { openLogStoreSqlite } from './store-sqlite.ts';
 
@@ -126,6 +126,7 @@ export function startMessageLog(ports: MessageLogPorts): MessageLog {
     if (checkpointer.hasGrown(recovered.frontier)) checkpointer.publish(recovered.frontier);
     return { checkpointer, recovered };
   });
+  alarmOfLostKeys(ports.store, ports.keys, ports.onAlarm);
   return new Log(ports, checkpointer, recovered, formatVerifierKey(verifier));
 }
 
@@ -154,6 +155,7 @@ class Log implements MessageLog {
   readonly #store: LogStore;
   readonly #checkpointer: Checkpointer;
   readonly #maxWaiting: number;
+  readonly #began: { wallMs: number; monotonicMs: number };
   readonly #stopTicking: () => void;
   #frontier: Frontier;
   #lastMs: number;
@@ -173,6 +175,7 @@ class Log implements MessageLog {
     this.#ports = ports;
     this.#store = ports.store;
     this.#checkpointer = checkpointer;
+    this.#began = { wallMs: ports.clock.nowMs(), monotonicMs: ports.clock.monotonicMs() };
     this.#maxWaiting = ports.limits?.maxWaiting ?? DEFAULT_MAX_WAITING;
     this.#frontier = recovered.frontier;
     this.#lastMs = recovered.lastMs;
@@ -350,10 +353,16 @@ class Log implements MessageLog {
       if (!this.#state.ok && this.#state.code === 'LOG_DISK_FULL') this.#leaveFullDisk();
       if (!this.#state.ok) return;
       if (this.#checkpointer.isDue(this.#frontier)) this.#publish();
-      this.#store.purgeClaims(this.#ports.clock.nowMs(), MAX_PURGED_CLAIMS);
+      this.#store.purgeClaims(this.#claimsOverMs(), MAX_PURGED_CLAIMS);
     } catch (error) {
       this.#stop(error);
     }
+  }
+
+  /** A clock that jumps ahead and comes back must not make claims forgotten meanwhile: the time since the start counts. */
+  #claimsOverMs(): number {
+    const { clock } = this.#ports;
+    return Math.min(clock.nowMs(), this.#began.wallMs + clock.monotonicMs() - this.#began.monotonicMs);
   }
 
   #publish(): void {
@@ -369,6 +378,7 @@ class Log implements MessageLog {
     try {
       this.#store.probe();
       this.#ports.keys.probe();
+      this.#checkpointer.probe();
     } catch (error) {
       if (!(error instanceof StoreError) || error.kind === 'failed') this.#stop(error);
       return;
@@ -381,13 +391,6 @@ class Log implements MessageLog {
     }
     this.#state = { ok: true };
   }
-}
-
-/** When a log that follows another was opened; 0 for a server's first. */
-function openedAnewAtMs(store: LogStore): number {
-  const first = store.lines(0, 1)[0];
-  const entry = first === undefined ? undefined : parseLogEntry(first.line);
-  return entry?.kind === 'origin-opened' ? entry.t : 0;
 }
 
 function everyUnref(ms: number, run: () => void): () => void {

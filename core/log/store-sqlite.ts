@@ -87,6 +87,8 @@ export function configure(db: Connection): void {
   db.pragma('trusted_schema = OFF');
   db.pragma(`cache_size = -${CACHE_KIB}`);
   db.pragma(`wal_autocheckpoint = ${WAL_PAGES}`);
+  // A reader that stays long keeps pages in the write-ahead log; what it grew to meanwhile is given back.
+  db.pragma(`journal_size_limit = ${WAL_PAGES * 4096}`);
 }
 
 function holdLock(file: string): Connection {
@@ -226,6 +228,7 @@ function auditReader(db: Connection): LogAuditReader {
     ...reader(db),
     rows: (fromSeq, limit) => (rows.all(fromSeq, limit) as RawRow[]).map(rowOf),
     jws: (hash) => (jws.get(hash) as string | undefined) ?? '',
+    renew: () => void db.exec('COMMIT; BEGIN'),
     tile: (level, index) => (tile.get(level, index) as Buffer | undefined) ?? null,
     checkpointFrom: (number) => (from.get(number) as StoredCheckpoint | undefined) ?? null,
     straySeq: () => {
@@ -245,6 +248,7 @@ function store(db: Connection, lock: Connection): LogStore {
     'INSERT INTO checkpoints SELECT coalesce(max(number), -1) + 1, ?, ?, ? FROM checkpoints',
   );
   const claimedBy = db.prepare('SELECT seq FROM claims WHERE sender = ? AND id = ?').pluck();
+  const lastSealed = db.prepare('SELECT seq, key_id AS keyId FROM sealed ORDER BY seq DESC LIMIT 1');
   const purge = db.prepare(
     'DELETE FROM claims WHERE (sender, id) IN (SELECT sender, id FROM claims WHERE until_ms < ? LIMIT ?)',
   );
@@ -256,6 +260,7 @@ function store(db: Connection, lock: Connection): LogStore {
     claimedBy: (from, id) => (claimedBy.get(from, id) as number | undefined) ?? null,
     purgeClaims: (nowMs, limit) => durably(db, () => purge.run(nowMs, limit).changes),
     addCheckpoint: ({ size, atMs, note }) => durably(db, () => void addCheckpoint.run(size, atMs, note)),
+    lastSealed: () => (lastSealed.get() as { seq: number; keyId: Buffer } | undefined) ?? null,
     probe: () =>
       durably(db, () => {
         db.prepare('INSERT INTO probe VALUES (zeroblob(?))').run(PROBE_BYTES);

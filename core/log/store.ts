@@ -85,8 +85,13 @@ export interface StoredRow {
   evidence: Omit<StoredEvidence, 'jws'> | null;
 }
 
-/** What only an audit asks; everything is of one consistent snapshot. */
+/** What only an audit asks; everything is of one consistent snapshot, until it is renewed. */
 export interface LogAuditReader extends LogReader {
+  /**
+   * Goes over to a snapshot of now. A snapshot that is kept long makes the write-ahead log of a busy server grow; what was
+   * read before is the same in the new one, because nothing is ever changed.
+   */
+  renew(): void;
   /** Entries in order, with their evidence. */
   rows(fromSeq: number, limit: number): StoredRow[];
   /** The JWS stored under this hash; empty, whose hash is nobody's, when there is none. */
@@ -108,6 +113,8 @@ export interface LogStore extends LogReader {
   claimedBy(from: string, id: string): number | null;
   /** Forgets at most `limit` claims whose time was over at `nowMs`; returns how many. */
   purgeClaims(nowMs: number, limit: number): number;
+  /** The newest record with sealed parts, and the id of their key. */
+  lastSealed(): { seq: number; keyId: Buffer } | null;
   addCheckpoint(checkpoint: Omit<StoredCheckpoint, 'number'>): void;
   /** Writes durably and takes back about 64 KiB, so that a disk with room for one small row only is not called good. */
   probe(): void;
