@@ -63,6 +63,8 @@ export interface MessageLog {
   /** At most 1,000 records from `fromSeq` on. */
   read(fromSeq: number, limit: number): RecordView[];
   size(): number;
+  /** Time of the newest entry, 0 in an empty log: no time before it is the present, whatever the clock says. */
+  newestMs(): number;
   /** Root over all durable entries, base64url. */
   root(): string;
   /** The last published one. */
@@ -222,6 +224,10 @@ class Log implements MessageLog {
     if (sealed === null || leaf === undefined) return null;
     const key = this.#ports.keys.open(sealed.keyId);
     return key === null ? null : openRecord(sealed.bytes, key, this.origin, leaf);
+  }
+
+  newestMs(): number {
+    return this.#lastMs;
   }
 
   size(): number {

@@ -42,7 +42,9 @@ export async function answerMessage(
   const snapshot = server.configuration.current();
   if (server.configuration.freshness() === 'too-old') throw new AccordError('CONFIGURATION_TOO_OLD');
   const opened = await openMessage(bytes, 'request', peer, server.self, server.channels);
-  const message = server.verifier.verify(opened, snapshot, server.clock.nowMs());
+  // A clock that was set back must not bring back the time of a request whose claim was forgotten since.
+  const presentMs = Math.max(server.clock.nowMs(), server.log.newestMs());
+  const message = server.verifier.verify(opened, snapshot, presentMs);
   const { statement } = message;
   if (!(snapshot.server(server.self)?.subsystems.has(subsystemOfService(statement.service)) ?? false)) {
     throw new AccordError('SERVICE_NOT_ON_SERVER', statement.service);

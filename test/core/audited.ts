@@ -34,6 +34,7 @@ export function audited(t: Test, log: MessageLog, options: MessageLogOptions): M
     readSealed: (seq) => log.readSealed(seq),
     read: (fromSeq, limit) => log.read(fromSeq, limit),
     size: () => log.size(),
+    newestMs: () => log.newestMs(),
     root: () => log.root(),
     checkpoint: () => log.checkpoint(),
     inclusionProof: (seq, size) => log.inclusionProof(seq, size),

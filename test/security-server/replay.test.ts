@@ -9,6 +9,7 @@ import { genuineRequest } from '#scripts/campaign/flip-messages.ts';
 import { accessRight, CLIENT, openPair, type Pair, SERVICE } from '#scripts/campaign/pair.ts';
 import type { Delivery } from '#security-server/peer/link.ts';
 import { auditBoth, deliver, entries, kinds, post } from './asking.ts';
+import { MovingClock, Timers } from './moving-clock.ts';
 
 t.setTimeout(120_000);
 const ASK = { client: CLIENT, service: SERVICE, method: 'POST', path: '/do', body: { n: 1 } };
@@ -72,6 +73,23 @@ t.test('a captured message runs once: again, after a restart, and fifty at once'
   t.equal(entries(pair.provider, many.id)[0]?.code, 'MESSAGE_REPLAYED', 'a full service does not hide that it ran');
   for (const leave of places) leave();
   await auditBoth(t, pair);
+});
+
+t.test('a clock that was set back brings back no request whose claim was forgotten', async (t) => {
+  const clock = new MovingClock();
+  const timers = new Timers();
+  const pair = await openPair({ clock, provider: { every: timers.every } });
+  t.teardown(() => pair.close());
+  const first = await genuineRequest(pair);
+  t.equal(await deliver(pair, first.frame), 'answered');
+  // Twenty minutes of ordinary work: the claim is over and forgotten, the configuration's tickets are new ones.
+  clock.aheadMs = 20 * 60_000;
+  t.equal(await deliver(pair, (await genuineRequest(pair)).frame), 'answered');
+  await pair.provider.close();
+  await pair.reopen('provider');
+  clock.aheadMs = 0;
+  t.equal(await deliver(pair, first.frame), '400 CLOCK_OUT_OF_WINDOW', 'the time of the log counts');
+  t.equal(pair.backend.seen.length, 2, 'each ran once');
 });
 
 t.test('a replay uses up nothing of a quota, nor does a request that could not be logged', async (t) => {
