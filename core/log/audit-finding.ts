@@ -1,5 +1,5 @@
 // What an audit finds: thrown inside it, data outside (`LogAudit`).
-import type { ProblemCode } from '#schemas/problems.ts';
+import { AccordError, type ProblemCode } from '#schemas/problems.ts';
 
 export class Finding extends Error {
   readonly code: ProblemCode;
@@ -11,4 +11,12 @@ export class Finding extends Error {
     this.code = code;
     this.seq = seq;
   }
+}
+
+/** An error as a finding: what is not one already comes from the database, which could not be read. @throws TypeError, RangeError */
+export function findingOf(error: unknown): Finding {
+  if (error instanceof Finding) return error;
+  if (error instanceof AccordError) return new Finding(error.code, null, error.detail);
+  if (error instanceof TypeError || error instanceof RangeError) throw error;
+  return new Finding('LOG_DATABASE_DAMAGED', null, error instanceof Error ? error.message : '');
 }

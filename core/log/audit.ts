@@ -1,28 +1,28 @@
 // Verification of a whole message log, by anyone who has its folder: contiguity, the one spelling of every entry, every
-// leaf and tile hash, every stored checkpoint's signature and root, and all evidence. It reads one consistent snapshot,
-// also while the server goes on writing, and believes nothing it reads: whoever held the disk controls all of it.
+// leaf and tile hash, every stored checkpoint's signature and root, and all evidence; also while the server goes on
+// writing. It believes nothing it reads: whoever held the disk controls all of it. What can be said of an entry alone is
+// found in audit-entries.ts, in several threads for a long log; the tree is put together here, in order.
 //
 // What it cannot see: records appended after the last checkpoint that were cut off cleanly (nobody had signed for them
 // yet), and what became of sealed parts, which are erasable by design and guarded by their own authenticated encryption.
 
-import { Frontier, leafHash, TILE_HEIGHT } from '#certs/merkle.ts';
-import { parseLogEntry } from '#schemas/log-entry.ts';
-import { AccordError, isAccordError, type ProblemCode } from '#schemas/problems.ts';
+import { availableParallelism } from 'node:os';
+import { Frontier, HASH_BYTES, TILE_HEIGHT } from '#certs/merkle.ts';
+import { isAccordError, type ProblemCode } from '#schemas/problems.ts';
 import { keptCheckpoint, StoredCheckpoints } from './audit-checkpoints.ts';
-import { Batches, evidenceFault } from './audit-evidence.ts';
-import { Finding } from './audit-finding.ts';
+import { rangeVerifier, type VerifiedRange } from './audit-entries.ts';
+import { Finding, findingOf } from './audit-finding.ts';
 import { OwnEntries } from './audit-own-entries.ts';
+import { rangesInThreads } from './audit-threads.ts';
 import { KeyChain } from './key-chain.ts';
 import { type RecordEvidence, viewEvidence } from './record.ts';
 import { type NoteVerifier, parseVerifierKey } from './signed-note.ts';
-import type { LogAuditReader, StoredRow } from './store.ts';
+import type { LogAuditReader } from './store.ts';
 import { openLogAuditSqlite } from './store-sqlite.ts';
 
-const PAGE = 512;
-/** Entries read from one snapshot: about a second's. */
-const RENEWED_ENTRIES = 32 * PAGE;
-/** Statements of the entries just read, by exchange: an answer mostly stands close behind its request. */
-const MAX_RECENT_EXCHANGES = 8_192;
+/** Entries verified at a time, from one snapshot. */
+const RANGE = 8_192;
+const MAX_THREADS = 8;
 
 export interface LogAudit {
   ok: boolean;
@@ -44,6 +44,8 @@ export interface LogAuditOptions {
   checkpointFile?: string;
   /** C2SP verifier key; without it the key the log names for itself, which proves consistency, not authorship. */
   verifierKey?: string;
+  /** Threads that read and verify entries beside this one; by default one for each processor when the log is long. */
+  threads?: number;
   /** Signer, registration and revocation of one record: null, or the code of what is wrong. */
   verifyStatement?: (evidence: RecordEvidence, seq: number) => Promise<ProblemCode | null>;
 }
@@ -54,7 +56,6 @@ interface Progress {
   lastMs: number;
   /** A tile that disagrees with the leaves; reported only when every checkpoint agrees with the leaves. */
   wrongTile: string | null;
-  recent: Map<string, string[]>;
 }
 
 /** @throws LOG_MISSING, LOG_UNREADABLE, and NOTE_MALFORMED for a malformed `verifierKey`; everything else is in the result */
@@ -65,7 +66,6 @@ export async function verifyLog(options: LogAuditOptions): Promise<LogAudit> {
     checkpoints: 0,
     lastMs: 0,
     wrongTile: null,
-    recent: new Map(),
   };
   let log: LogAuditReader | undefined;
   try {
@@ -76,20 +76,12 @@ export async function verifyLog(options: LogAuditOptions): Promise<LogAudit> {
     return { ok: true, entries: frontier.size, firstBadSeq: null, code: null, detail: '', root, checkpoints };
   } catch (error) {
     if (isAccordError(error, 'LOG_MISSING') || isAccordError(error, 'LOG_UNREADABLE')) throw error;
-    const found = error instanceof Finding ? error : damage(error);
-    const { code, seq, message } = found;
+    const { code, seq, message } = findingOf(error);
     const { frontier, checkpoints } = progress;
     return { ok: false, entries: frontier.size, firstBadSeq: seq, code, detail: message, root: null, checkpoints };
   } finally {
     log?.close();
   }
-}
-
-/** The database itself could not be read. */
-function damage(error: unknown): Finding {
-  if (error instanceof AccordError) return new Finding(error.code, null, error.detail);
-  if (error instanceof TypeError || error instanceof RangeError) throw error;
-  return new Finding('LOG_DATABASE_DAMAGED', null, error instanceof Error ? error.message : '');
 }
 
 async function audit(
@@ -108,19 +100,14 @@ async function audit(
   const sizeAtFirst = log.size();
   const checkpoints = new StoredCheckpoints(log, chain, kept);
   checkpoints.compare(progress);
-  const verifyEntry = entryVerifier(log, progress, new OwnEntries(identity.origin, chain));
-  for (let page = log.rows(0, PAGE); page.length > 0; page = log.rows(progress.frontier.size, PAGE)) {
+  const own = new OwnEntries(identity.origin, chain);
+  for await (const range of verifiedRanges(log, options, sizeAtFirst)) {
     // Never behind the size of the beginning, or a busy server would keep an audit running for ever.
-    const isLong = progress.frontier.size % RENEWED_ENTRIES < PAGE && progress.frontier.size < sizeAtFirst;
-    if (isLong) {
+    if (range.from > 0 && range.from < sizeAtFirst) {
       log.renew();
       checkpoints.lookAgain();
     }
-    for (const row of page) {
-      verifyEntry(row);
-      if (options.verifyStatement !== undefined) await verifySigner(log, row.seq, options.verifyStatement);
-      checkpoints.compare(progress);
-    }
+    await follow(range, log, progress, own, checkpoints, options.verifyStatement);
   }
   checkpoints.finish(progress);
   // Every key of the chain vouches for the next and was held by whoever went over to it: knowing one of them is enough.
@@ -132,45 +119,59 @@ async function audit(
   if (damaged !== null) throw new Finding('LOG_DATABASE_DAMAGED', null, damaged);
 }
 
-function entryVerifier(log: LogAuditReader, progress: Progress, own: OwnEntries): (row: StoredRow) => void {
-  const { frontier, recent } = progress;
-  const batches = new Batches(log.jws);
-  const statementsOf = (id: string) => log.linesOf(id, PAGE).map((row) => parsed(row.line, row.seq).statement ?? '');
-  const answersTo = (id: string, hash: string) => recent.get(id)?.includes(hash) || statementsOf(id).includes(hash);
+/** The entries in ranges, in order, each verified in itself: the long part side by side, what came meanwhile behind it. */
+async function* verifiedRanges(
+  log: LogAuditReader,
+  { folder, threads }: LogAuditOptions,
+  size: number,
+): AsyncGenerator<VerifiedRange> {
+  let from = 0;
+  const many = threads ?? (size < 4 * RANGE ? 0 : Math.min(availableParallelism(), MAX_THREADS));
+  if (many > 0) {
+    for await (const range of rangesInThreads(folder, size, Math.min(RANGE, Math.ceil(size / many)), many)) {
+      yield range;
+      from = range.to;
+    }
+  }
+  const verify = rangeVerifier(log);
+  for (let range = verify(from, from + RANGE); range.to > range.from || range.finding !== null; ) {
+    yield range;
+    range = verify(range.to, range.to + RANGE);
+  }
+}
+
+/** Puts a range's entries on the tree, one by one. @throws Finding */
+async function follow(
+  range: VerifiedRange,
+  log: LogAuditReader,
+  progress: Progress,
+  own: OwnEntries,
+  checkpoints: StoredCheckpoints,
+  verifyStatement: LogAuditOptions['verifyStatement'],
+): Promise<void> {
+  const { frontier } = progress;
   const compareTile = (height: number, index: number, hash: Buffer): void => {
     const stored = log.tile(height / TILE_HEIGHT, index);
     if (stored === null || !stored.equals(hash)) progress.wrongTile ??= `tile ${height / TILE_HEIGHT}/${index}`;
   };
-  return ({ seq, line, leaf, exchangeId, evidence }) => {
-    const expected = frontier.size;
-    if (seq !== expected) throw new Finding('LOG_GAP', expected, `after ${expected - 1} comes ${seq}`);
-    if (!leafHash(line).equals(leaf)) throw new Finding('LOG_ENTRY_CHANGED', seq, 'the line does not hash to its leaf');
-    const entry = parsed(line, seq);
-    if (entry.seq !== seq || entry.id !== exchangeId) throw new Finding('LOG_ENTRY_CHANGED', seq, 'another seq or id');
-    if (entry.t < progress.lastMs) throw new Finding('LOG_ENTRY_CHANGED', seq, 'time runs backwards');
-    const fault = evidenceFault(entry, evidence, answersTo, batches);
-    if (fault !== null) throw new Finding('LOG_EVIDENCE_CHANGED', seq, fault);
-    own.judge(entry, evidence?.statement ?? null, frontier);
-    progress.lastMs = entry.t;
-    if (entry.statement !== null) remember(recent, entry.id, entry.statement);
-    frontier.push(leaf, compareTile);
-  };
-}
-
-function remember(recent: Map<string, string[]>, id: string, statement: string): void {
-  const known = recent.get(id);
-  if (known !== undefined && known.length < PAGE) known.push(statement);
-  if (known !== undefined) return;
-  if (recent.size >= MAX_RECENT_EXCHANGES) recent.clear();
-  recent.set(id, [statement]);
-}
-
-function parsed(line: string, seq: number) {
-  try {
-    return parseLogEntry(line);
-  } catch (error) {
-    throw new Finding('LOG_ENTRY_MALFORMED', seq, isAccordError(error) ? error.detail : '');
+  if (range.from !== frontier.size) throw new Finding('LOG_GAP', frontier.size, 'entries are missing');
+  if (range.to > range.from && range.firstMs < progress.lastMs) {
+    throw new Finding('LOG_ENTRY_CHANGED', range.from, 'time runs backwards');
   }
+  const leaves = Buffer.from(range.leaves.buffer, range.leaves.byteOffset, range.leaves.length);
+  const special = new Map(range.own.map((one) => [one.entry.seq, one]));
+  for (let seq = range.from; seq < range.to; seq++) {
+    const one = special.get(seq);
+    if (one !== undefined) own.judge(one.entry, one.note === null ? null : Buffer.from(one.note), frontier);
+    const at = (seq - range.from) * HASH_BYTES;
+    frontier.push(leaves.subarray(at, at + HASH_BYTES), compareTile);
+    if (verifyStatement !== undefined) await verifySigner(log, seq, verifyStatement);
+    checkpoints.compare(progress);
+  }
+  if (range.to > range.from) progress.lastMs = range.lastMs;
+  if (range.finding === null) return;
+  const { code, seq, detail } = range.finding;
+  throw new Finding(code, seq, detail);
 }
 
 async function verifySigner(

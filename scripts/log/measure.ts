@@ -1,10 +1,11 @@
 // `node scripts/log/measure.ts [--entries N] [--batch B] [--json]`: what a message log costs as it grows. Fills a log with
 // made exchanges up to N entries and says, at 10,000 and at N: appends and look-ups a second, time of a start, whole-log
 // audit, bytes of an exchange on the disk. The figures in docs/performance.md come from here.
-import { mkdtempSync, rmSync, statfsSync, statSync } from 'node:fs';
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { HASH_BYTES } from '#certs/merkle.ts';
 import { verifyLog } from '#core/log/audit.ts';
 import { type MessageLog, openMessageLog } from '#core/log/message-log.ts';
 import { madeAnswers, madeLogOptions, madeRequests } from './made-log.ts';
@@ -12,15 +13,16 @@ import { madeAnswers, madeLogOptions, madeRequests } from './made-log.ts';
 const EARLY = 10_000;
 const SAMPLE = 10_000;
 const LOOK_UPS = 2_000;
-const REST_BATCH = 256;
+/** While it is filled; the batches that are measured are `batch` large. */
+const REST_BATCH = 64;
 
 const { values } = parseArgs({
   options: { entries: { type: 'string' }, batch: { type: 'string' }, json: { type: 'boolean' } },
 });
 const entries = Number(values.entries ?? 1_000_000);
 const batch = Number(values.batch ?? 64);
-if (!(entries >= 2 * (EARLY + SAMPLE) && batch >= 1 && batch <= REST_BATCH)) {
-  console.error(`--entries at least ${2 * (EARLY + SAMPLE)}, --batch 1 to ${REST_BATCH}`);
+if (!(entries >= 2 * (EARLY + SAMPLE) && batch >= 1 && batch <= 256)) {
+  console.error(`--entries at least ${2 * (EARLY + SAMPLE)}, --batch 1 to 256`);
   process.exit(2);
 }
 
@@ -38,6 +40,7 @@ async function rateOf(count: number, work: () => Promise<unknown>): Promise<Rate
 }
 
 const ids: string[] = [];
+const stored = { entries: 0, evidenceBytes: 0 };
 
 /** Requests and answers in turn, `size` under each signature. Returns what appends them. */
 function exchanges(count: number, size: number, sealed: boolean): ((log: MessageLog) => Promise<void>)[] {
@@ -46,6 +49,11 @@ function exchanges(count: number, size: number, sealed: boolean): ((log: Message
     const requests = madeRequests({ size: Math.min(size, Math.ceil((count - made) / 2)), nowMs: Date.now(), sealed });
     ids.push(requests[0]?.id ?? '');
     for (const records of [requests, madeAnswers(requests, Date.now(), sealed)]) {
+      for (const { evidence } of records) {
+        const { jws = '', size = 1, path = [] } = evidence?.signature ?? {};
+        stored.entries++;
+        stored.evidenceBytes += (evidence?.statement.length ?? 0) + path.length * HASH_BYTES + jws.length / size;
+      }
       turns.push(async (log) => void (await Promise.all(records.map((record) => log.append(record)))));
     }
   }
@@ -82,8 +90,11 @@ try {
   await fill(entries - SAMPLE);
   const late = await at();
   say(`${log.size()} entries`);
+  const lines = log.read(entries - 1_000, 1_000).map(({ line }) => line.length);
+  const entryBytesPerExchange = Math.round((2 * lines.reduce((sum, length) => sum + length, 0)) / lines.length);
   await log.close();
   const bytesPerExchange = Math.round((2 * statSync(join(options.folder, 'messages.db')).size) / entries);
+  const evidenceBytesPerExchange = Math.round((2 * stored.evidenceBytes) / stored.entries);
 
   const startedMs = performance.now();
   log = await openMessageLog(options);
@@ -107,7 +118,8 @@ try {
     audit: { ok: audit.ok, ...audited },
     sealed,
     bytesPerExchange,
-    diskFreeBytes: statfsSync(place).bavail * statfsSync(place).bsize,
+    entryBytesPerExchange,
+    evidenceBytesPerExchange,
   };
   console.log(JSON.stringify(result, null, values.json ? 0 : 2));
 } finally {
