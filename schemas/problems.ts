@@ -191,6 +191,7 @@ export const PROBLEMS = {
   LOG_TILE_WRONG: row(409, 'A stored subtree hash of the message log is wrong; the entries are right', 'operator', 'Keep the folder as evidence; compare with a backup.'),
   LOG_DATABASE_DAMAGED: row(409, 'The database of the message log is damaged', 'operator', 'Restore it from a backup and let the start compare it with the last checkpoint.'),
   RECORD_KEYS_WRONG: row(409, 'The store of record keys cannot be opened with this storage key', 'operator', 'Hand in the storage key it was made with.'),
+  RECORD_KEYS_LOST: row(409, 'Keys of sealed records are missing, though nobody destroyed them', 'operator', 'Put the newest key store back; what was sealed since an older one cannot be opened any more.'),
   RECORD_UNREADABLE: row(500, 'A sealed record does not open with its key', 'operator', 'Run `accord log verify`; the record or its key was changed.'),
   NOTE_MALFORMED: row(400, 'A signed note is malformed', 'public', 'Compare it with c2sp.org/signed-note and c2sp.org/tlog-checkpoint.'),
   NOTE_SIGNATURE_WRONG: row(400, 'A signed note is not signed by the expected key', 'public', 'Check the verifier key.'),
