@@ -1,11 +1,15 @@
 // `accord log` as an operator runs it: another process, while the server writes, and after somebody changed a byte.
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, rmSync } from 'node:fs';
+import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import t from 'tap';
+import { openKey } from '#certs/key-file.ts';
+import { listKeyFiles, readKeyFile } from '#core/key-store.ts';
 import { openMessageLog } from '#core/log/message-log.ts';
-import { dataDir, logFixture, requestRecords, responseRecord } from '#test/core/log-fixture.ts';
+import { initServerFolder } from '#security-server/data-folder.ts';
+import { currentLogOrigin } from '#security-server/log-origin.ts';
+import { dataDir, logFixture, OWN, requestRecords, responseRecord } from '#test/core/log-fixture.ts';
 
 const PROGRAM =
   "const { logCommand } = await import('#cli/log.ts'); await logCommand().parseAsync(process.argv.slice(1), { from: 'user' });";
@@ -62,4 +66,54 @@ t.test('verify, show and accept-checkpoint', async (t) => {
   const bad = accordLog('verify', '--dir', dir, '--json');
   t.match(bad, { status: 7, stderr: /LOG_ENTRY_CHANGED.* at entry 1 .*\nNext: /s });
   t.match(JSON.parse(bad.stdout), { ok: false, entries: 1, firstBadSeq: 1, code: 'LOG_ENTRY_CHANGED' });
+});
+
+t.test('rotate-key and new-origin, on the folder of a server that does not run', async (t) => {
+  const { options, dir, clock } = logFixture(t);
+  const passphrase = 'correct horse battery staple';
+  await initServerFolder({
+    folder: dir,
+    settings: { id: OWN, address: 'https://127.0.0.1:5500' },
+    anchorText: '{}',
+    passphrase,
+    nowMs: clock.wallMs,
+    dnsNames: [],
+    ipAddresses: ['127.0.0.1'],
+    keyFileCost: { memoryKib: 8 * 1024, passes: 1, lanes: 1 },
+  });
+  const keys = join(dir, 'keys');
+  const checkpointKey = async () => (await openKey(await readKeyFile(keys, 'checkpoint'), passphrase)).privateKey;
+  const server = async (origin: string) => ({ ...options, origin, checkpointKey: await checkpointKey() });
+  const first = await openMessageLog(await server(currentLogOrigin(OWN, dir)));
+  await first.append(requestRecords()[0]!);
+  await first.close();
+  writeFileSync(join(dir, 'passphrase'), passphrase, { mode: 0o600 });
+  const secret = ['--dir', dir, '--passphrase-file', join(dir, 'passphrase')];
+
+  t.match(accordLog('rotate-key', ...secret), { status: 5, stderr: /--yes/ });
+  const rotated = accordLog('rotate-key', ...secret, '--yes', '--json');
+  t.equal(rotated.status, 0, rotated.stderr);
+  const { origin, verifierKey, size, register } = JSON.parse(rotated.stdout);
+  t.match({ origin, size, register }, { origin: `accord/${OWN}`, size: 2, register: /^accord server renew / });
+  t.match(await listKeyFiles(keys), ['authentication', 'checkpoint', 'encryption-1', 'signing', 'storage']);
+  t.equal(accordLog('verify', '--dir', dir, '--key', verifierKey).status, 0);
+  t.equal(accordLog('verify', '--dir', dir, '--key', first.verifierKey).status, 0, 'who knows the old key can follow');
+  const second = await openMessageLog(await server(origin));
+  t.equal(second.verifierKey, verifierKey);
+  t.match(accordLog('new-origin', ...secret, '--yes'), { status: 5, stderr: /LOG_IN_USE/ });
+  await second.close();
+
+  t.match(accordLog('new-origin', ...secret), { status: 5, stderr: /--yes/ });
+  const opened = accordLog('new-origin', ...secret, '--yes', '--json');
+  t.match(JSON.parse(opened.stdout), { origin: `accord/${OWN}/2`, closed: { origin }, cites: { size: 2 } });
+  t.equal(currentLogOrigin(OWN, dir), `accord/${OWN}/2`);
+  const third = await openMessageLog(await server(currentLogOrigin(OWN, dir)));
+  await third.append(requestRecords()[0]!);
+  await third.close();
+  const entriesOf = (...args: string[]) =>
+    JSON.parse(accordLog('verify', '--dir', dir, '--json', ...args).stdout).entries;
+  t.same([entriesOf(), entriesOf('--origin', origin), entriesOf('--origin', '1')], [2, 2, 2]);
+  t.match(accordLog('show', '--dir', dir, '--origin', '1').stdout, /key-rotated/);
+  t.match(accordLog('show', '--dir', dir).stdout, /origin-opened/);
+  t.match(accordLog('verify', '--dir', dir, '--origin', '7'), { status: 3, stderr: /LOG_MISSING/ });
 });
