@@ -24,7 +24,7 @@ import {
 import type { LogReader } from './store.ts';
 
 /** The `id` of such entries: they belong to no exchange. */
-export const ROTATION_ID = 'key-rotated';
+const ROTATION_ID = 'key-rotated';
 const EXTENSION = 'accord-next-key ';
 const MAX_ROTATIONS = 1_000;
 

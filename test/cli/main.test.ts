@@ -13,12 +13,12 @@ const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { versio
 
 /** `accord NOUN VERB` of everything that can be run. */
 async function leaves(): Promise<string[]> {
+  const below = (command: Command, path: string): string[] => {
+    const verbs = command.commands.filter((verb) => verb.name() !== 'help');
+    return verbs.length === 0 ? [path] : verbs.flatMap((verb) => below(verb, `${path} ${verb.name()}`));
+  };
   const found: string[] = [];
-  for (const { name } of NOUNS) {
-    const noun = (await buildProgram([name])).commands.find((command) => command.name() === name)!;
-    const verbs = noun.commands.map((verb) => `${name} ${verb.name()}`);
-    found.push(...(verbs.length === 0 ? [name] : verbs));
-  }
+  for (const { name, load } of NOUNS) found.push(...below(await load(), name));
   return found;
 }
 
