@@ -13,6 +13,8 @@ const PAGE = 512;
 /** Statements of the entries just read, by exchange: an answer mostly stands close behind its request. */
 const MAX_RECENT_EXCHANGES = 8_192;
 
+const NO_LEAVES = new Uint8Array();
+
 /** The entries [from, to), good in themselves; a finding is about what comes next. Plain data, for threads. */
 export interface VerifiedRange {
   from: number;
@@ -31,8 +33,8 @@ export interface VerifiedRange {
 export function rangeVerifier(log: LogAuditReader): (from: number, to: number) => VerifiedRange {
   const judge = entryJudge(log);
   return (from, to) => {
-    const leaves = Buffer.alloc((to - from) * HASH_BYTES);
-    const range: VerifiedRange = { from, to: from, leaves, firstMs: 0, lastMs: 0, own: [], finding: null };
+    const leaves: Buffer[] = [];
+    const range: VerifiedRange = { from, to: from, leaves: NO_LEAVES, firstMs: 0, lastMs: 0, own: [], finding: null };
     try {
       while (range.to < to) {
         const rows = log.rows(range.to, Math.min(PAGE, to - range.to));
@@ -43,7 +45,7 @@ export function rangeVerifier(log: LogAuditReader): (from: number, to: number) =
           if (entry.seq === 0 || NOTE_KINDS.includes(entry.kind)) {
             range.own.push({ entry, note: row.evidence?.statement ?? null });
           }
-          row.leaf.copy(leaves, (range.to - from) * HASH_BYTES);
+          leaves.push(row.leaf);
           range.lastMs = entry.t;
           range.to++;
         }
@@ -52,6 +54,9 @@ export function rangeVerifier(log: LogAuditReader): (from: number, to: number) =
       const { code, seq, message } = findingOf(error);
       range.finding = { code, seq, detail: message };
     }
+    // Memory of its own, not of a pool: it is handed from thread to thread.
+    range.leaves = new Uint8Array(leaves.length * HASH_BYTES);
+    for (const [i, leaf] of leaves.entries()) range.leaves.set(leaf, i * HASH_BYTES);
     return range;
   };
 }
