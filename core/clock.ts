@@ -12,3 +12,10 @@ export const systemClock: Clock = {
   nowMs: () => Date.now(),
   monotonicMs: () => performance.now(),
 };
+
+/** Runs `run` every `ms` milliseconds without keeping the process alive; returns how to stop. */
+export function everyUnref(ms: number, run: () => void): () => void {
+  const timer = setInterval(run, ms);
+  timer.unref();
+  return () => clearInterval(timer);
+}

@@ -1,7 +1,7 @@
 // What a security server does beside exchanges: the summary entry of each minute, live connections of peers whose
 // registration or certificate ended, certificates that come into use, private encryption keys whose time is over.
-import { setInterval } from 'node:timers';
 import type { FastifyInstance } from 'fastify';
+import { everyUnref } from '#core/clock.ts';
 import type { TlsIdentity } from '#core/http/mtls.ts';
 import { AccordError } from '#schemas/problems.ts';
 import type { KeySource } from './key-source.ts';
@@ -78,12 +78,6 @@ export function startTasks(parts: ServerParts, tls: readonly FastifyInstance[], 
       await writeSummary(parts).catch((error: unknown) => logger.error({ err: error }, 'the last summary is lost'));
     },
   };
-}
-
-function everyUnref(ms: number, run: () => void): () => void {
-  const timer = setInterval(run, ms);
-  timer.unref();
-  return () => clearInterval(timer);
 }
 
 /** A registration or a certificate that ended ends live connections too. */

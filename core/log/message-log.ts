@@ -6,7 +6,7 @@
 import type { KeyObject } from 'node:crypto';
 import { rawEd25519PublicKey } from '#certs/ed25519.ts';
 import { consistencyProof, type Frontier, inclusionProof, TILE_HEIGHT } from '#certs/merkle.ts';
-import type { Clock } from '#core/clock.ts';
+import { type Clock, everyUnref } from '#core/clock.ts';
 import { messageIdTimeMs } from '#core/message-id.ts';
 import { base64url } from '#schemas/base64url.ts';
 import { AccordError, type ProblemCode } from '#schemas/problems.ts';
@@ -397,10 +397,4 @@ class Log implements MessageLog {
     }
     this.#state = { ok: true };
   }
-}
-
-function everyUnref(ms: number, run: () => void): () => void {
-  const timer = setInterval(run, ms);
-  timer.unref();
-  return () => clearInterval(timer);
 }
