@@ -51,6 +51,8 @@ const ServerRenewal = Type.Object(
     authenticationCertificates: Type.Optional(serverFacts.authenticationCertificates),
     signingCertificates: Type.Optional(serverFacts.signingCertificates),
     encryptionKeys: Type.Optional(serverFacts.encryptionKeys),
+    /** After a new origin or another checkpoint key of the message log. */
+    log: Type.Optional(serverFacts.log),
     /** Hashes of certificates and kids of encryption keys that end. */
     remove: Type.Optional(Type.Array(Type.String({ maxLength: 43 }), { maxItems: 16 })),
   },
@@ -229,8 +231,7 @@ function addServerRoutes(frame: AdminFrame, context: RegistryContext): void {
       if (!store.member(memberOf(id))) throw new AccordError('REGISTRATION_UNKNOWN', memberOf(id));
       if (store.hasServer(id)) throw new AccordError('REGISTRATION_EXISTS', id);
       requireRoom(store.member(memberOf(id))?.servers, RegisteredMember.properties.servers.maxItems);
-      const owner = store.logOwner(body.log.origin, body.log.key);
-      if (owner !== undefined) throw new AccordError('REGISTRATION_KEY_REFUSED', `the message log is that of ${owner}`);
+      requireOwnLog(store, id, body.log);
       const keys = judgedKeys(context, id, body);
       store.addServer(id, memberOf(id), { code: codeOf(id), address: body.address, log: body.log });
       registerKeys(store, keys);
@@ -247,12 +248,16 @@ function addServerRoutes(frame: AdminFrame, context: RegistryContext): void {
     body: ServerRenewal,
     change(request) {
       const { id } = requireServer(idFrom(request));
-      const { address, subsystems, remove = [] } = request.body;
+      const { address, subsystems, log, remove = [] } = request.body;
       for (const hash of remove) {
         if (!store.removeKey(id, hash)) throw new AccordError('REGISTRATION_UNKNOWN', hash);
       }
       registerKeys(store, judgedKeys(context, id, request.body));
       if (address !== undefined) store.setServerAddress(id, address);
+      if (log) {
+        requireOwnLog(store, id, log);
+        store.setServerLog(id, log.origin, log.key);
+      }
       if (subsystems) speakFor(id, subsystems);
       return { status: 200, body: store.server(id), target: id };
     },
@@ -275,6 +280,12 @@ function addServerRoutes(frame: AdminFrame, context: RegistryContext): void {
     if (!server) throw new AccordError('REGISTRATION_UNKNOWN', id);
     return server;
   }
+}
+
+/** Two servers never share a log: its checkpoints would say that one of them forked. @throws REGISTRATION_KEY_REFUSED */
+function requireOwnLog(store: RegistryStore, id: ServerId, log: { origin: string; key: string }): void {
+  const owner = store.logOwner(log.origin, log.key, id);
+  if (owner !== undefined) throw new AccordError('REGISTRATION_KEY_REFUSED', `the message log is that of ${owner}`);
 }
 
 function addServiceRoutes(frame: AdminFrame, { store }: RegistryContext): void {

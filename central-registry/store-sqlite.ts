@@ -131,8 +131,13 @@ export class RegistryStore {
     this.#run('DELETE FROM server_subsystems WHERE server = ?', id);
     this.#run('DELETE FROM servers WHERE id = ?', id);
   }
-  logOwner(origin: string, key: string): ServerId | undefined {
-    return this.#get<{ id: string }>('SELECT id FROM servers WHERE log_origin = ? OR log_key = ?', origin, key)?.id;
+  /** The server other than `than` that has a log of this origin or key. */
+  logOwner(origin: string, key: string, than = ''): ServerId | undefined {
+    const sql = 'SELECT id FROM servers WHERE (log_origin = ? OR log_key = ?) AND id <> ?';
+    return this.#get<{ id: string }>(sql, origin, key, than)?.id;
+  }
+  setServerLog(id: ServerId, origin: string, key: string): void {
+    this.#run('UPDATE servers SET log_origin = ?, log_key = ? WHERE id = ?', origin, key, id);
   }
   addKey(key: RegisteredKey): void {
     const { hash, server, use, keyHash, der, jwk, notAfterMs } = key;

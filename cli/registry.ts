@@ -99,7 +99,7 @@ export function serverCommand(): Command {
     .action(
       runAction(async (id: string, options: ServerOptions) => {
         const given = await givenFacts(options);
-        const { id: _, log: __, ...facts } = options.dir === undefined ? given : await newFacts(id, given, options);
+        const { id: _, ...facts } = options.dir === undefined ? given : await newFacts(id, given, options);
         const body = {
           ...facts,
           ...changedFacts(options),
@@ -185,7 +185,10 @@ async function newFacts(id: string, given: JsonObject, options: ServerOptions): 
     Array.isArray(value) ? [[name, value.filter(isNew)]] : [],
   );
   const changed = lists.filter(([, value]) => (value as JsonValue[]).length > 0);
-  return { address: given['address'] ?? '', ...Object.fromEntries(changed) };
+  const { log } = given;
+  const isMoved =
+    log !== undefined && JSON.stringify(log) !== JSON.stringify(isJsonObject(registered) ? registered['log'] : null);
+  return { address: given['address'] ?? '', ...(isMoved && { log }), ...Object.fromEntries(changed) };
 }
 
 async function givenFacts({ dir, from }: ServerOptions): Promise<JsonObject> {

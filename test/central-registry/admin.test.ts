@@ -209,6 +209,14 @@ t.test('registrations: order, uniqueness, proofs', async (t) => {
     remove: [one.encryptionKeys[0]?.kid],
   };
   t.match(await ask('POST', '/servers/TEST/GOV/1/ss1/renewals', renewal), { status: 200 });
+  const log = { origin: `${one.log.origin}/2`, key: 'A'.repeat(43) };
+  t.match(
+    await ask('POST', '/servers/TEST/GOV/1/ss1/renewals', { log }),
+    { status: 200, body: { log } },
+    'a new origin',
+  );
+  const shared = await ask('POST', '/servers/TEST/GOV/2/ss1/renewals', { log });
+  t.match(shared, { body: { code: 'REGISTRATION_KEY_REFUSED' } }, 'two servers never share a log');
 
   const certificate = certificateOf(one.authenticationCertificates[0]);
   const spki = certificate.publicKey.export({ format: 'der', type: 'spki' });
