@@ -70,3 +70,10 @@ export const CONFIGURATION_LATE_MS = 150_000;
 export const PEER_NEWS_INTERVAL_MS = 5_000;
 /** Files of the configuration that one peer is sent at once; a client asks for 8 parts at once. */
 export const MAX_CONFIGURATION_FILES_AT_ONCE = 16;
+/** Fields one lookup may name (paths or elements), as the Dutch BRP has it. */
+export const MAX_FIELDS = 130;
+/** Places in an answer that one lookup's fields may lead to. */
+export const MAX_RELEASED_PATHS = 250;
+/** Different predicates over one input that one consumer may ask of one person within the window. */
+export const PREDICATE_BUDGET = 4;
+export const PREDICATE_WINDOW_DAYS = 30;
