@@ -21,6 +21,7 @@ import { recordOf } from '#security-server/records.ts';
 import type { ServerParts } from '#security-server/server-parts.ts';
 import { callBackend } from './backend.ts';
 import { type LoggedRequest, problemAnswer, type Reply } from './reply.ts';
+import { answerReserved, isReserved } from './reserved.ts';
 import { settle } from './settlement.ts';
 
 const DAY_MS = 86_400_000;
@@ -104,6 +105,7 @@ function claimAndLog(
 async function work(server: ServerParts, snapshot: ConfigurationSnapshot, logged: LoggedRequest): Promise<Reply> {
   const { message, context } = logged;
   const { statement } = message;
+  if (isReserved(context.path)) return workReserved(server, logged);
   const pathProblem = pathRefusal(context);
   const { inputs, decision } = judge(server, snapshot, statement, context);
   const archived = archiveDecision(inputs, decision);
@@ -153,6 +155,17 @@ async function work(server: ServerParts, snapshot: ConfigurationSnapshot, logged
   } finally {
     leave?.();
   }
+}
+
+/** What is asked of this server itself: done only when the record is durable, and never forwarded. */
+async function workReserved(server: ServerParts, { message, context, appended }: LoggedRequest): Promise<Reply> {
+  const { statement, peer, body } = message;
+  const answer =
+    (await appended).outcome === 'replay'
+      ? problemAnswer('MESSAGE_REPLAYED', '', statement.id)
+      : answerReserved(server, peer, statement, context, body);
+  const kind = answer.context.code === 'OK' ? 'response' : 'refusal';
+  return { kind, answer, decision: null, retention: 'standard' };
 }
 
 /** Counts one use of the access right that decided, durably, if it has a quota; returns how to take it back. */
