@@ -123,6 +123,20 @@ export const PROBLEMS = {
   ACCESS_DENIED: row(403, 'No access right covers this request', 'caller', 'Ask the provider for `accord access grant`.'),
   SERVICE_DISABLED: row(503, 'The provider has disabled the service', 'caller', "Read the provider's notice in the detail; try later."),
   BASIS_NOT_ALLOWED: row(403, 'The access right does not allow this legal basis', 'caller', 'Use a basis that the access right names.'),
+  BINDING_REQUIRED: row(403, 'The service holds personal data and is not bound to the dictionary', 'peer', 'Ask the provider to publish the service with x-accord-element at every leaf: accord service publish.'),
+  OPERATION_UNKNOWN: row(404, 'The service has no such operation', 'peer', 'Compare method and path with the service\'s OpenAPI document, or search the catalogue.'),
+  FIELDS_REQUIRED: row(400, 'A bound service is asked without fields', 'peer', 'Name what you need in `fields`: paths of the answer, elements or predicates.'),
+  FIELDS_UNKNOWN: row(400, 'A field is not known to the service', 'peer', 'Correct the fields named in the detail; accord catalogue shows what the service gives.'),
+  FIELDS_TOO_MANY: row(400, 'The fields lead to more places than one lookup may name', 'peer', 'Ask for fewer fields, or in two lookups.'),
+  FIELDS_NOT_PERMITTED: row(403, 'The access right does not cover every field', 'peer', 'Ask for less, say `partial` to get the rest, or ask the provider for an access right that names the elements.'),
+  SUBJECT_MISSING: row(400, 'The request does not say once whom it is about', 'peer', 'Put the identifier at the one place that the service declares.'),
+  SUBJECT_MISMATCH: row(400, 'The subject and the path name different persons', 'caller', 'Send the subject or the path, or the same identifier in both.'),
+  PREDICATE_BUDGET_SPENT: row(403, 'Too many different questions were asked about one value of this person', 'peer', 'Wait until 30 days have passed since the first of them, or ask for the value itself on a basis that allows it.'),
+  ELEMENTS_NOT_OFFERED: row(404, 'No service of the authority gives all these elements for such a subject', 'caller', 'Ask for the elements in separate lookups, or search the catalogue.'),
+  AS_OF_NOT_SUPPORTED: row(400, 'The service answers for the present only', 'caller', 'Leave `asOf` out.'),
+  ANSWER_NOT_BOUND: row(502, 'The backend\'s answer is not one that the service declares', 'peer', 'Tell the provider: status or media type of its answer are not in the OpenAPI document it published.'),
+  OVER_DELIVERED: row(502, 'The answer held more than was asked for', 'caller', 'Nothing of it was kept; the provider was told. Ask again when it has answered.'),
+  DICTIONARY_RELEASE_FAULTY: row(503, 'The newest release of the dictionary does not pass its own tests', 'operator', 'The release before stays in force; tell the registry and compare with accord dictionary check.'),
   PURPOSE_NOT_ALLOWED: row(403, 'The access right does not allow this purpose', 'caller', 'Use a purpose that the access right names.'),
   ACCESS_RIGHT_REFUSED: row(409, 'The basis `open` is for services that are declared free of personal data', 'caller', 'Grant it on the basis of law, or declare the service with `accord service add --no-personal-data`.'),
   CASE_NUMBER_REQUIRED: row(403, 'A request on the basis of law needs a case number of the agreed form', 'caller', 'Send `issue` in the form the access right shows.'),
@@ -212,6 +226,15 @@ export const PROBLEMS = {
   DRAFT_UNKNOWN: row(404, 'There is no such draft', 'caller', 'List the state with `accord config show`.'),
   DRAFT_SUPERSEDED: row(409, 'Another content was published after this draft was made', 'caller', 'Make a new draft with `accord config draft`.'),
 
+  // --- binding a service to the dictionary (policy/binding)
+  BIND_UNBOUND_LEAF: row(422, 'A value in an answer is bound to no element of the dictionary', 'caller', 'Give the leaf either x-accord-element: id@major, or x-accord-role: technical or structural; find elements with `accord dictionary search`.'),
+  BIND_UNKNOWN_ELEMENT: row(422, 'An entry that a description names is not in the dictionary, or not in use', 'caller', 'Find its id and major with `accord dictionary search`; drafts and retired entries cannot be bound.'),
+  BIND_TYPE_CONFLICT: row(422, "A value's schema does not fit the element it is bound to", 'caller', "Give the leaf the type, format and values of the element's domain, or name the mapping to it in x-accord-map."),
+  BIND_NOT_AUTHORITY: row(422, 'The member is not the authority for an element it would publish', 'caller', 'Leave the element to its authority, or have the dictionary name this member for its jurisdiction and period.'),
+  BIND_OPEN_SCHEMA: row(422, 'A schema leaves open what an answer may hold', 'caller', 'Close it: additionalProperties: false (unevaluatedProperties: false beside allOf), items for arrays, one type for values, a closed domain for technical values.'),
+  BIND_LEVEL_RAISED: row(422, 'The service would release more sensitive elements than before', 'caller', 'Confirm it with info.x-accord-level, or leave out the elements named in the detail.'),
+  BIND_AMBIGUOUS_BRANCH: row(422, 'One place of a service can be read in two ways', 'caller', 'Bind the place alike in every branch, name one subject, and let no two path templates cover one path.'),
+
   // --- the central registry's admin API (central-registry/)
   API_KEY_REFUSED: row(401, 'The API key is missing, unknown or revoked', 'public', 'Send `Authorization: Bearer <key>`; a registry-admin makes keys.'),
   ROLE_FORBIDDEN: row(403, 'The role of this API key lacks the permission', 'caller', 'Ask for a key with the role named.'),
@@ -227,6 +250,7 @@ export const PROBLEMS = {
   CONFIGURATION_MISSING: row(503, 'This server never verified a global configuration', 'caller', 'Check the configuration anchor and that the registry can be reached; see the health page.'),
   CONFIGURATION_TOO_OLD: row(503, 'The global configuration is too old for new exchanges', 'caller', 'Check the way to the registry, and that its freshness signer runs.'),
   CONFIGURATION_CACHE_CORRUPT: row(500, 'The stored configuration was damaged and is not used', 'caller', 'Nothing to do while the registry can be reached; check the disk.'),
+  MAP_NO_PATH: row(422, 'No lossless mapping leads from the form held to the form asked for', 'caller', 'Ask for the element that the service is bound to, or propose a mapping for the dictionary.'),
 } as const satisfies Record<string, ProblemRow>;
 
 export type ProblemCode = keyof typeof PROBLEMS;
