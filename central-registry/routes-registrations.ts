@@ -58,7 +58,7 @@ const ServerRenewal = Type.Object(
   },
   closed,
 );
-const { descriptionHash: __, ...serviceFacts } = RegisteredService.properties;
+const { descriptionHash: __, bindingHash: ____, ...serviceFacts } = RegisteredService.properties;
 const NewService = Type.Object(
   {
     ...serviceFacts,
@@ -336,7 +336,7 @@ function addServiceRoutes(frame: AdminFrame, { store }: RegistryContext): void {
       const description = prepared as ServiceDescription | null;
       if (description) store.putDescription(description.hash, description.bytes);
       const { description: ___, ...facts } = body;
-      store.putService({ ...facts, descriptionHash: description?.hash ?? null }, subsystem);
+      store.putService({ ...facts, descriptionHash: description?.hash ?? null, bindingHash: null }, subsystem);
       return { status: 201, body: store.service(id), target: id };
     },
   });

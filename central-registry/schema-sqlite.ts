@@ -1,5 +1,8 @@
 // Tables of the central registry. STRICT, so that a column holds what it says; the audit trail can only grow, also against
 // REPLACE, which goes round UPDATE and DELETE triggers.
+/** For a registry made before services could be bound. */
+export const ADD_BINDING_HASH = 'ALTER TABLE services ADD COLUMN binding_hash TEXT';
+
 export const SCHEMA = `
 CREATE TABLE IF NOT EXISTS classes (code TEXT PRIMARY KEY, title TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS members (
@@ -21,7 +24,7 @@ CREATE INDEX IF NOT EXISTS keys_server ON keys(server);
 CREATE INDEX IF NOT EXISTS keys_key ON keys(key_hash);
 CREATE TABLE IF NOT EXISTS services (
   id TEXT PRIMARY KEY, subsystem TEXT NOT NULL REFERENCES subsystems(id), title TEXT NOT NULL, type TEXT NOT NULL,
-  description_hash TEXT, personal_data INTEGER NOT NULL, safe INTEGER NOT NULL) STRICT;
+  description_hash TEXT, personal_data INTEGER NOT NULL, safe INTEGER NOT NULL, binding_hash TEXT) STRICT;
 CREATE INDEX IF NOT EXISTS services_subsystem ON services(subsystem);
 CREATE TABLE IF NOT EXISTS descriptions (hash TEXT PRIMARY KEY, bytes BLOB NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS trust (hash TEXT PRIMARY KEY, kind TEXT NOT NULL, der TEXT NOT NULL) STRICT;

@@ -6,7 +6,7 @@ import type { DetachedSignature } from '#certs/multi-signature.ts';
 import type { RegistryState } from '#core/configuration/parts.ts';
 import type { MemberId, ServerId, ServiceId, SubsystemId } from '#schemas/identifiers.ts';
 import type { EncryptionKey, RegisteredMember, RegisteredServer, RegisteredService } from '#schemas/registrations.ts';
-import { SCHEMA } from './schema-sqlite.ts';
+import { ADD_BINDING_HASH, SCHEMA } from './schema-sqlite.ts';
 
 export type Role = 'registry-admin' | 'registration-officer' | 'publisher' | 'auditor';
 export type KeyUse = 'authentication' | 'signing' | 'encryption';
@@ -59,6 +59,8 @@ export class RegistryStore {
     this.#db.pragma('synchronous = FULL');
     this.#db.pragma('foreign_keys = ON');
     this.#db.exec(SCHEMA);
+    const services = this.#db.pragma('table_info(services)') as { name: string }[];
+    if (!services.some(({ name }) => name === 'binding_hash')) this.#db.exec(ADD_BINDING_HASH);
   }
 
   close(): void {
@@ -155,11 +157,11 @@ export class RegistryStore {
 
   // --- services
   putService(service: RegisteredService, subsystem: SubsystemId): void {
-    const { id, title, type, descriptionHash, personalData, safe } = service;
+    const { id, title, type, descriptionHash, personalData, safe, bindingHash } = service;
     this.#run('DELETE FROM services WHERE id = ?', id);
     this.#run(
-      'INSERT INTO services VALUES (?, ?, ?, ?, ?, ?, ?)',
-      ...[id, subsystem, title, type, descriptionHash, Number(personalData), Number(safe)],
+      'INSERT INTO services VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
+      ...[id, subsystem, title, type, descriptionHash, Number(personalData), Number(safe), bindingHash],
     );
   }
   service(id: ServiceId): RegisteredService | undefined {
@@ -339,7 +341,7 @@ export class RegistryStore {
   #services(where: string, ...values: unknown[]): RegisteredService[] {
     type Row = Omit<RegisteredService, 'personalData' | 'safe'> & { personalData: number; safe: number };
     const columns =
-      'id, title, type, description_hash AS descriptionHash, personal_data AS personalData, safe FROM services';
+      'id, title, type, description_hash AS descriptionHash, personal_data AS personalData, safe, binding_hash AS bindingHash FROM services';
     return this.#all<Row>(`SELECT ${columns} ${where}`, ...values).map((row) => ({
       ...row,
       personalData: row.personalData === 1,

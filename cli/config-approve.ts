@@ -6,6 +6,7 @@ import { Command } from 'commander';
 import { systemClock } from '#core/clock.ts';
 import { readAnchor } from '#core/configuration/anchor.ts';
 import { type ConfigurationChange, changesBetween } from '#core/configuration/changes.ts';
+import { requireWholeDictionary } from '#core/configuration/dictionary-parts.ts';
 import { requireConfirmed } from '#core/configuration/distrust.ts';
 import { type Part, type PublishedSet, verifyPublished } from '#core/configuration/gather.ts';
 import { type PartIndex, readPart, requirePart } from '#core/configuration/parts.ts';
@@ -134,6 +135,7 @@ async function partsOfDraft(
     requirePart(name, bytes, hash);
     parts.push(readPart(name, bytes, content.instance));
   }
+  requireWholeDictionary(parts);
   return parts;
 }
 

@@ -5,6 +5,7 @@
 // A path is a JSON Pointer (RFC 6901) into the answer's JSON without array indices: arrays are transparent. A segment
 // `{pattern}` stands for every name that `patternProperties` allows; `~2` is a literal `{` at the start of a name.
 import { type Static, Type } from '@sinclair/typebox';
+import { BindingPath } from './binding-path.ts';
 import { canonicalJson } from './canonical-json.ts';
 import { Method } from './context.ts';
 import { EntryRef, Level, ValueDomain } from './dictionary-entry.ts';
@@ -13,7 +14,6 @@ import type { JsonValue } from './json.ts';
 import { PURPOSE_PATTERN } from './statement.ts';
 
 const closed = { additionalProperties: false };
-export const BindingPath = Type.String({ pattern: '^(?:/[^\\u0000-\\u001f/]{1,256}){0,16}$', maxLength: 512 });
 
 /** A place that holds one value of an element. */
 const DataLeaf = Type.Object(

@@ -2,6 +2,8 @@
 // anchor and the parts. Made by the central registry and by approvers offline, read by every security server. Payloads
 // are canonical JSON (canonical-json.ts); hashes are base64url SHA-256 of a file's exact bytes.
 import { type Static, Type } from '@sinclair/typebox';
+import { BindingTable } from './binding-table.ts';
+import type { DictionaryEntry } from './dictionary-entry.ts';
 import { SEGMENT_PATTERN } from './identifiers.ts';
 import { MAX_DISTRUST_ENTRIES, MAX_DISTRUST_STATEMENT_BYTES } from './limits.ts';
 import { RegisteredMember, RegisteredService, Sha256 } from './registrations.ts';
@@ -53,10 +55,13 @@ export const RootConfiguration = Type.Object(
   closed,
 );
 
-/** `members/XX` and `services/XX` by the first byte of SHA-256 of the member's id, `trust`, `limits`. */
-const PART_NAME_PATTERN = '^(?:members/[0-9a-f]{2}|services/[0-9a-f]{2}|[a-z][a-z-]{0,31})$';
-/** 2 × 256 shards and the single parts of this and later releases. */
-const MAX_PARTS = 600;
+/**
+ * `members/XX`, `services/XX` and `bindings/XX` by the first byte of SHA-256 of the member's id; `dictionary` and
+ * `dictionary/X` by the first four bits of SHA-256 of the entry's id; `trust`, `limits`.
+ */
+const PART_NAME_PATTERN = '^(?:(?:members|services|bindings)/[0-9a-f]{2}|dictionary/[0-9a-f]|[a-z][a-z-]{0,31})$';
+/** 3 × 256 + 16 shards and the single parts of this and later releases. */
+const MAX_PARTS = 900;
 
 export const ContentConfiguration = Type.Object(
   {
@@ -142,6 +147,18 @@ export const TrustPart = Type.Object(
     anchors: Type.Array(Der, { maxItems: 256 }),
     intermediates: Type.Array(Der, { maxItems: 256 }),
     crls: Type.Array(Type.String({ pattern: '^[A-Za-z0-9_-]{4,}$', maxLength: 6_000_000 }), { maxItems: 256 }),
+  },
+  closed,
+);
+/** Tables ascending by service; each counts only where its hash is the registered one. */
+export const BindingsPart = Type.Object({ tables: Type.Array(BindingTable, { maxItems: 50_000 }) }, closed);
+/** Entries ascending by `id@major`; each is judged by the schema of its own kind (dictionary-entry.ts). */
+export const DictionaryShardPart = Type.Object(
+  {
+    entries: Type.Array(Type.Unsafe<DictionaryEntry>(Type.Object({ kind: Type.String({ maxLength: 16 }) })), {
+      minItems: 1,
+      maxItems: 200_000,
+    }),
   },
   closed,
 );

@@ -64,6 +64,8 @@ export const RegisteredService = Type.Object(
     type: Type.Union([Type.Literal('REST'), Type.Literal('OPENAPI')]),
     /** SHA-256 of the service's OpenAPI document, or null when it has none. */
     descriptionHash: Type.Union([Sha256, Type.Null()]),
+    /** SHA-256 of its binding table's one spelling (binding-table.ts), or null while it is not bound to the dictionary. */
+    bindingHash: Type.Union([Sha256, Type.Null()]),
     /** False only when the provider declares that no answer ever holds personal data. */
     personalData: Type.Boolean(),
     /** True when every operation only reads, so that a repeated call after a crash does no harm. */

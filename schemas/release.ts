@@ -2,7 +2,7 @@
 // released, what each value is worth, and what is missing on purpose. It travels in the answer's committed context, so it
 // is signed with the answer; the consumer's server checks it again.
 import { type Static, Type } from '@sinclair/typebox';
-import { BindingPath } from './binding-table.ts';
+import { BindingPath } from './binding-path.ts';
 import { EntryRef } from './dictionary-entry.ts';
 import { MAX_RELEASED_PATHS } from './limits.ts';
 import { Sha256 } from './registrations.ts';

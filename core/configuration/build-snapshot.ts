@@ -4,9 +4,11 @@
 // Ambiguity is refused, never resolved: a certificate registered to two servers belongs to neither.
 import { X509Certificate } from 'node:crypto';
 import { fromBase64url } from '#schemas/base64url.ts';
+import type { BindingTable } from '#schemas/binding-table.ts';
 import type { TrustPart } from '#schemas/configuration.ts';
 import { type ServerId, type ServiceId, type SubsystemId, subsystemOfService } from '#schemas/identifiers.ts';
 import type { RegisteredService } from '#schemas/registrations.ts';
+import { bindingHashOf, releaseOf } from './dictionary-parts.ts';
 import type { VerifiedDistrust } from './distrust.ts';
 import { type DistrustFacts, type DistrustState, distrustStates } from './distrust-in-force.ts';
 import type { PartIndex } from './parts.ts';
@@ -19,6 +21,8 @@ interface Indexes {
   bySubsystem: Map<SubsystemId, ServerEntry[]>;
   subsystems: Set<SubsystemId>;
   services: Map<ServiceId, RegisteredService>;
+  serviceList: RegisteredService[];
+  tables: Map<ServiceId, BindingTable>;
   /** Hashes of certificates whose public key, not the certificate itself, is on the list. */
   distrustedByKey: Set<string>;
 }
@@ -46,6 +50,13 @@ export function buildSnapshot(
     serversOf: (subsystem) => indexes().bySubsystem.get(subsystem) ?? [],
     hasSubsystem: (id) => indexes().subsystems.has(id),
     service: (id) => indexes().services.get(id),
+    services: () => indexes().serviceList,
+    dictionary: () => releaseOf(parts),
+    binding(id) {
+      const { services, tables } = indexes();
+      const [table, hash] = [tables.get(id), services.get(id)?.bindingHash];
+      return table && typeof hash === 'string' && bindingHashOf(table) === hash ? table : undefined;
+    },
     trust: trustOf(parts.find(({ trust }) => trust)?.trust),
     isDistrusted: (value) => listed.has(value) || (listed.size > 0 && indexes().distrustedByKey.has(value)),
   };
@@ -95,6 +106,8 @@ function indexParts(parts: readonly PartIndex[], listed: ReadonlySet<string>): I
     bySubsystem: new Map(),
     subsystems: new Set(),
     services: new Map(),
+    serviceList: [],
+    tables: new Map(),
     distrustedByKey: new Set(),
   };
   for (const part of parts) {
@@ -102,6 +115,7 @@ function indexParts(parts: readonly PartIndex[], listed: ReadonlySet<string>): I
       for (const { code } of subsystems) made.subsystems.add(`${id}/${code}`);
     }
     for (const service of part.services) made.services.set(service.id, service);
+    for (const table of part.tables) made.tables.set(table.service, table);
   }
   const ambiguous = new Set<string>();
   for (const entry of parts.flatMap(({ servers }) => servers)) {
@@ -123,6 +137,7 @@ function indexParts(parts: readonly PartIndex[], listed: ReadonlySet<string>): I
   for (const id of made.services.keys()) {
     if (!made.subsystems.has(subsystemOfService(id))) made.services.delete(id);
   }
+  made.serviceList = [...made.services.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
   return made;
 }
 

@@ -25,6 +25,7 @@ import { parseJson } from '#schemas/json.ts';
 import { AccordError } from '#schemas/problems.ts';
 import { Sha256 } from '#schemas/registrations.ts';
 import { compile } from '#schemas/validate.ts';
+import { requireWholeDictionary } from './dictionary-parts.ts';
 import { requireConfirmed, type VerifiedDistrust, verifyDistrust } from './distrust.ts';
 import type { Part } from './gather.ts';
 import { readPart, requirePart } from './parts.ts';
@@ -123,6 +124,7 @@ export class ConfigurationCache {
       requirePart(name, part, hash);
       parts.set(hash, { bytes: part, index: readPart(name, part, content.document.instance) });
     }
+    requireWholeDictionary([...parts.values()].map(({ index }) => index));
     held.content = content;
     held.parts = parts;
     held.floor.content ??= { version: content.document.version, hash: content.hash };

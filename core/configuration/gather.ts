@@ -4,6 +4,7 @@
 import type { ConfigurationAnchor } from '#schemas/configuration.ts';
 import { MAX_FRESHNESS_BYTES, MAX_PART_BYTES, MAX_SIGNED_FILE_BYTES } from '#schemas/configuration.ts';
 import { AccordError } from '#schemas/problems.ts';
+import { requireWholeDictionary } from './dictionary-parts.ts';
 import { requireConfirmed, type VerifiedDistrust, verifyDistrust } from './distrust.ts';
 import type { ConfigurationFetch } from './fetch.ts';
 import { type PartIndex, readPart, requirePart } from './parts.ts';
@@ -123,7 +124,9 @@ export async function gatherContent(
   const content = verifyContent(bytes, root, nowMs, floor);
   if (content.document.version !== named.version) throw new AccordError('CONFIGURATION_INVALID', 'content version');
   requireConfirmed(content.document, distrust);
-  return { content, parts: await gatherParts(fetch, content, known, onPart) };
+  const parts = await gatherParts(fetch, content, known, onPart);
+  requireWholeDictionary([...parts.values()].map(({ index }) => index));
+  return { content, parts };
 }
 
 /** All parts of a verified content, by hash; those in `known` are not fetched. */

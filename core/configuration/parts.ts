@@ -6,8 +6,10 @@
 // that nobody can check by eye: form, order, shard and ownership are checked here again.
 import { createHash } from 'node:crypto';
 import { fromBase64url } from '#schemas/base64url.ts';
+import type { BindingTable } from '#schemas/binding-table.ts';
 import { canonicalJson } from '#schemas/canonical-json.ts';
 import { LimitsPart, MAX_PART_BYTES, MembersPart, ServicesPart, TrustPart } from '#schemas/configuration.ts';
+import type { DictionaryEntry, DictionaryPart } from '#schemas/dictionary-entry.ts';
 import {
   type MemberId,
   memberId,
@@ -22,6 +24,7 @@ import { type JsonValue, parseJson } from '#schemas/json.ts';
 import { AccordError } from '#schemas/problems.ts';
 import type { RegisteredMember, RegisteredServer, RegisteredService } from '#schemas/registrations.ts';
 import { compile } from '#schemas/validate.ts';
+import { bindingsFile, readDictionaryPart } from './dictionary-parts.ts';
 import type { RegisteredCertificate, ServerEntry } from './snapshot.ts';
 import { fileHash } from './verify.ts';
 
@@ -30,6 +33,10 @@ export interface RegistryState {
   services: readonly RegisteredService[];
   trust: TrustPart;
   limits: LimitsPart;
+  /** The files of the release as `dictionaryFiles` made them; absent while none was released. */
+  dictionary?: ReadonlyMap<string, Buffer>;
+  /** Binding tables in their one spelling. */
+  bindings?: readonly { service: ServiceId; text: string }[];
 }
 
 /** One part, read and indexed. Parts of later releases have only their name. */
@@ -38,6 +45,10 @@ export interface PartIndex {
   members: readonly RegisteredMember[];
   servers: readonly ServerEntry[];
   services: readonly RegisteredService[];
+  /** The release's name and number of entries; the entries lie in the shards. */
+  dictionary?: DictionaryPart;
+  entries: readonly DictionaryEntry[];
+  tables: readonly BindingTable[];
   trust?: TrustPart;
   limits?: LimitsPart;
 }
@@ -62,6 +73,12 @@ export function partsOf(state: RegistryState): Map<string, Buffer> {
   const files = new Map<string, Buffer>();
   for (const [name, list] of members) files.set(name, encode({ members: list.map(sorted) }));
   for (const [name, list] of services) files.set(name, encode({ services: list }));
+  const bindings = Map.groupBy(
+    (state.bindings ?? []).toSorted((a, b) => (a.service < b.service ? -1 : 1)),
+    ({ service }) => `bindings/${shardOf(memberOf(subsystemOfService(service)))}`,
+  );
+  for (const [name, list] of bindings) files.set(name, bindingsFile(list.map(({ text }) => text)));
+  for (const [name, bytes] of state.dictionary ?? []) files.set(name, bytes);
   files.set('trust', encode(state.trust));
   files.set('limits', encode(state.limits));
   return files;
@@ -80,11 +97,15 @@ export function requirePart(name: string, bytes: Uint8Array, hash: string): void
 /** Reads one part whose hash was verified. @throws CONFIGURATION_INVALID, IDENTIFIER_INVALID, JSON_* */
 export function readPart(name: string, bytes: Uint8Array, instance: string): PartIndex {
   const [kind = '', shard = ''] = name.split('/');
-  const empty: PartIndex = { name, members: [], servers: [], services: [] };
-  if (!['members', 'services', 'trust', 'limits'].includes(kind)) return empty;
+  const empty: PartIndex = { name, members: [], servers: [], services: [], entries: [], tables: [] };
+  if (!['members', 'services', 'trust', 'limits', 'dictionary', 'bindings'].includes(kind)) return empty;
   const value = parseJson(bytes, { maxBytes: MAX_PART_BYTES, maxValues: 2_000_000 });
   if (kind === 'trust') return { ...empty, trust: readTrust(value) };
   if (kind === 'limits') return { ...empty, limits: readLimits(value) };
+  if (kind === 'dictionary' || kind === 'bindings') {
+    const requireMember = (member: MemberId) => requireShard(memberId(member), shard, instance);
+    return { ...empty, ...readDictionaryPart(name, value, requireMember) };
+  }
   if (kind === 'services') {
     const { services } = readServices(value);
     for (const { id } of services) requireShard(memberOf(subsystemOfService(serviceId(id))), shard, instance);

@@ -1,5 +1,7 @@
 // One verified version of the global configuration as the servers use it: immutable, indexed, never fetched on the
 // request path. Who controls it: two approvers; by the time a snapshot exists their signatures were verified.
+import type { BindingTable } from '#schemas/binding-table.ts';
+import type { DictionaryEntry } from '#schemas/dictionary-entry.ts';
 import type { ServerId, ServiceId, SubsystemId } from '#schemas/identifiers.ts';
 import type { EncryptionKey, RegisteredService } from '#schemas/registrations.ts';
 
@@ -20,6 +22,14 @@ export interface ServerEntry {
   log: { origin: string; key: string };
 }
 
+/** The release in force. Two snapshots that hold the same one give the same object, so that it may be a cache's key. */
+export interface DictionaryRelease {
+  /** Semantic version of the release as a whole. */
+  release: string;
+  /** In no particular order. */
+  entries: readonly DictionaryEntry[];
+}
+
 export interface ConfigurationSnapshot {
   instance: string;
   /** Content version M and the base64url SHA-256 of its exact file. */
@@ -31,6 +41,12 @@ export interface ConfigurationSnapshot {
   serversOf(subsystem: SubsystemId): readonly ServerEntry[];
   hasSubsystem(id: SubsystemId): boolean;
   service(id: ServiceId): RegisteredService | undefined;
+  /** All of them, ascending by id. */
+  services(): readonly RegisteredService[];
+  /** Null while none was released. */
+  dictionary(): DictionaryRelease | null;
+  /** The service's table, only when its hash is the registered `bindingHash`. The same table is the same object. */
+  binding(service: ServiceId): BindingTable | undefined;
   /** Certification authorities whose certificates the members use (DER): anchors, intermediates, their CRLs. */
   trust: { anchors: readonly Buffer[]; intermediates: readonly Buffer[]; crls?: readonly Buffer[] };
   /** True for a key hash or server id on the distrust list. */

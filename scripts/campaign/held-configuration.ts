@@ -2,13 +2,16 @@
 // client of the registry has tests of its own.
 import { createHash, X509Certificate } from 'node:crypto';
 import type { ServerIdentity } from '#cli/dev/throw-away-authority.ts';
+import { bindingHashOf } from '#core/configuration/dictionary-parts.ts';
 import type {
   ConfigurationSnapshot,
   ConfigurationSource,
+  DictionaryRelease,
   Freshness,
   ServerEntry,
 } from '#core/configuration/snapshot.ts';
 import { fromBase64url } from '#schemas/base64url.ts';
+import type { BindingTable } from '#schemas/binding-table.ts';
 import type { RegisteredService } from '#schemas/registrations.ts';
 
 /** The configuration both servers see; change it and call `changed`. */
@@ -18,12 +21,15 @@ export class HeldConfiguration implements ConfigurationSource {
   state: Freshness = 'fresh';
   entries = new Map<string, ServerEntry>();
   services = new Map<string, RegisteredService>();
+  dictionary: DictionaryRelease | null = null;
+  /** By service; `bind` sets the registered hash too. */
+  tables = new Map<string, BindingTable>();
   trust: ConfigurationSnapshot['trust'] = { anchors: [], intermediates: [] };
   distrusted = new Set<string>();
   #listeners = new Set<() => void>();
 
   current(): ConfigurationSnapshot {
-    const { version, hash, entries, services, trust, distrusted } = this;
+    const { version, hash, entries, services, trust, distrusted, dictionary, tables } = this;
     const live = () => [...entries.values()].filter((one) => !distrusted.has(one.id));
     return {
       instance: 'DEV',
@@ -35,6 +41,12 @@ export class HeldConfiguration implements ConfigurationSource {
       serversOf: (subsystem) => live().filter((one) => one.subsystems.has(subsystem)),
       hasSubsystem: (id) => live().some((one) => one.subsystems.has(id)),
       service: (id) => services.get(id),
+      services: () => [...services.values()].toSorted((a, b) => (a.id < b.id ? -1 : 1)),
+      dictionary: () => dictionary,
+      binding: (id) => {
+        const table = tables.get(id);
+        return table && bindingHashOf(table) === services.get(id)?.bindingHash ? table : undefined;
+      },
       trust,
       isDistrusted: (what) => distrusted.has(what),
     };
@@ -51,6 +63,14 @@ export class HeldConfiguration implements ConfigurationSource {
 
   changed(): void {
     for (const listener of this.#listeners) listener();
+  }
+
+  /** Registers the table and its hash for the service, which is registered already. */
+  bind(table: BindingTable): void {
+    const service = this.services.get(table.service);
+    if (!service) throw new TypeError(`${table.service} is not registered`);
+    this.tables.set(table.service, table);
+    this.services.set(table.service, { ...service, bindingHash: bindingHashOf(table) });
   }
 
   register(id: string, address: string, subsystems: string[], { registration }: Pick<ServerIdentity, 'registration'>) {

@@ -105,7 +105,7 @@ export async function openKillSetting(port: () => number, earlyAnswersMs: number
       keys: keysOf(identities[which]),
       trust: { anchors: trust.anchors.map(base64url), intermediates: trust.intermediates.map(base64url) },
       servers,
-      services: [{ ...facts, type: 'REST', descriptionHash: null }],
+      services: [{ ...facts, type: 'REST', descriptionHash: null, bindingHash: null }],
       local: which === 'provider' ? local : null,
       earlyAnswersMs: which === 'provider' ? earlyAnswersMs : 0,
     };

@@ -67,6 +67,7 @@ export function accessRight(over: Partial<AccessRight> = {}): AccessRight {
     endpoints: [{ method: '*', path: '/**' }],
     bases: ['open'],
     purposes: [],
+    elements: null,
     statute: null,
     casePattern: null,
     notBeforeMs: 0,
@@ -155,6 +156,7 @@ export async function openPair(options: PairOptions = {}): Promise<Pair> {
     title: 'Echo',
     type: 'REST',
     descriptionHash: null,
+    bindingHash: null,
     personalData: false,
     safe,
   });
