@@ -10,3 +10,8 @@ export function storageKeyOf(privateKey: KeyObject): Buffer {
   const { d } = privateKey.export({ format: 'jwk' });
   return Buffer.from(hkdfSync('sha256', Buffer.from(d ?? '', 'base64url'), Buffer.alloc(0), INFO, 32));
 }
+
+/** A key for another use at rest, 32 bytes: no two uses share one, and none tells anything about the others. */
+export function storageSubkeyOf(storageKey: Buffer, use: string): Buffer {
+  return Buffer.from(hkdfSync('sha256', storageKey, Buffer.alloc(0), `${INFO} ${use}`, 32));
+}

@@ -77,3 +77,10 @@ export const MAX_RELEASED_PATHS = 250;
 /** Different predicates over one input that one consumer may ask of one person within the window. */
 export const PREDICATE_BUDGET = 4;
 export const PREDICATE_WINDOW_DAYS = 30;
+/** Reports of doubt of one client that wait for an answer; and how long a closed one is kept. */
+export const MAX_WAITING_DOUBTS_PER_CLIENT = 1_000;
+export const DOUBT_KEPT_MS = 365 * 86_400_000;
+/** A report of doubt with its values and its note. */
+export const MAX_DOUBT_BYTES = 16 * 1024;
+/** Entries of the catalogue that one search shows. */
+export const MAX_CATALOGUE_ITEMS = 100;

@@ -144,6 +144,12 @@ export const PROBLEMS = {
   CONSENT_NOT_SUPPORTED: row(403, 'This server does not judge consent', 'caller', 'Use the basis `law` or `open` where the access right names it.'),
   QUOTA_EXCEEDED: row(429, 'The quota of the access right is used up', 'caller', 'Wait for the next period, or ask the provider for more.'),
 
+  // --- reports of doubt (security-server/doubts.ts)
+  DOUBT_WITHOUT_EXCHANGE: row(404, 'The value was not received in that exchange', 'caller', 'Name the id of the answered lookup that brought this element about this subject; if its record was erased, ask again and report on the new answer.'),
+  DOUBT_UNKNOWN: row(404, 'There is no such report of doubt', 'caller', 'Check the id, and that the same client asks at the service that it reported to.'),
+  DOUBT_CLOSED: row(409, 'The report of doubt was answered for good', 'caller', 'Leave it; whoever still doubts the value reports it again on a new answer.'),
+  DOUBT_LIMIT: row(429, 'Too many reports of doubt of this client wait for an answer', 'caller', 'Wait until the provider has answered some of them, or telephone.'),
+
   // --- outcomes at the consumer's server
   CALLER_UNKNOWN: row(401, 'The calling system is not known', 'public', 'Call with a registered client certificate, or over loopback.'),
   CALLER_NOT_ALLOWED: row(403, 'This system may not speak for this client', 'caller', 'Register its certificate with `accord subsystem system-add`.'),

@@ -33,6 +33,7 @@ export interface Gauges {
   inFlight: () => number;
   logSize: () => number;
   ready: () => number;
+  openDoubts: () => number;
 }
 
 export function openMetrics(gauges: Gauges, logger: FastifyBaseLogger): Metrics {
@@ -69,6 +70,7 @@ export function openMetrics(gauges: Gauges, logger: FastifyBaseLogger): Metrics 
     ['accord_exchanges_in_flight', 'Exchanges under way', gauges.inFlight],
     ['accord_log_entries', 'Entries in the message log', gauges.logSize],
     ['accord_ready', '1 when the server takes exchanges', gauges.ready],
+    ['accord_doubts_open', 'Reports of doubt that wait for an answer', gauges.openDoubts],
   ] as const) {
     new Gauge({
       name,

@@ -7,6 +7,7 @@ import type { BoundedClient } from '#core/http/client.ts';
 import type { MessageLog } from '#core/log/message-log.ts';
 import type { ServerId } from '#schemas/identifiers.ts';
 import type { Admission } from './admission.ts';
+import type { Doubts } from './doubts.ts';
 import type { Channels } from './envelope/channels.ts';
 import type { StatementSigner } from './envelope/signer.ts';
 import type { Verifier } from './envelope/verify.ts';
@@ -23,6 +24,8 @@ export interface ServerParts {
   configuration: SharedConfiguration;
   log: MessageLog;
   state: ServerState;
+  /** What others doubt of this server's own services. */
+  doubts: Doubts;
   keys: KeyRing;
   channels: Channels;
   signer: StatementSigner;

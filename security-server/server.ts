@@ -15,6 +15,8 @@ import { openAdminPort } from './admin/admin.ts';
 import { type Admission, openAdmission } from './admission.ts';
 import { openCertificateTrust } from './certificate-trust.ts';
 import { openLoopbackPort, openSystemPort } from './consumer/lookups.ts';
+import { openDoubts } from './doubts.ts';
+import { openDoubtStoreSqlite } from './doubts-sqlite.ts';
 import { openChannels } from './envelope/channels.ts';
 import { openSigner } from './envelope/signer.ts';
 import { openVerifier } from './envelope/verify.ts';
@@ -82,6 +84,7 @@ export function foldersOf(folder: string) {
     recordKeys: join(folder, LOG_PLACES.recordKeys),
     checkpointFile: join(folder, LOG_PLACES.checkpointFile),
     state: join(folder, 'state.db'),
+    doubts: join(folder, 'doubts.db'),
     configuration: join(folder, 'configuration'),
   };
 }
@@ -110,6 +113,7 @@ export async function openSecurityServer(options: SecurityServerOptions): Promis
     await Promise.all([parts.link.close(), parts.backends.close()]);
     await log.close();
     parts.state.close();
+    parts.doubts.close();
   }
   try {
     const { ports } = options;
@@ -160,13 +164,16 @@ function assemble(from: SecurityServerOptions, messageLog: MessageLog, gate: Adm
   const news = openPeerNews(configuration, clock, logger, (peer) => link.files(peer));
   const link = openHttp1Link(peers, keys.authentication, isRegistered, news);
   const ready = () => (probe(assembled).ok ? 1 : 0);
-  const metrics = openMetrics({ inFlight: () => gate.inFlight, logSize: () => messageLog.size(), ready }, logger);
+  const doubts = openDoubts(openDoubtStoreSqlite(foldersOf(from.folder).doubts), from.keys.storageKey, clock);
+  const gauges = { inFlight: () => gate.inFlight, logSize: () => messageLog.size(), ready, openDoubts: doubts.open };
+  const metrics = openMetrics(gauges, logger);
   const assembled: ServerParts = {
     self: id,
     clock,
     configuration,
     log: messageLog,
     state: openStateSqlite(foldersOf(from.folder).state),
+    doubts,
     keys,
     channels: openChannels(id, keys.encryptionKey, clock),
     signer: openSigner(keys.signing, clock),
