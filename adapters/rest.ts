@@ -1,6 +1,7 @@
 // The REST adapter: stands between the department's security server and a backend that exists already. It lets through
-// the methods and paths of its file, and only the headers named there; bodies pass as bytes, redirects are never
-// followed, nothing is decoded. Who asked through the exchange controls path, query and body; the backend its answer.
+// the methods and paths of its file, and only the headers named there and those of the exchange itself; bodies pass as
+// bytes, redirects are never followed, nothing is decoded. Who asked through the exchange controls path, query and body;
+// the backend its answer.
 //
 //   adapter: rest
 //   service: {code: people, title: People}
@@ -75,6 +76,9 @@ type RestConfig = Static<typeof RestConfigSchema>;
 
 /** Without these a body cannot be read; they always pass. */
 const BODY_HEADERS = ['content-type', 'content-encoding'];
+/** What the exchange asks a backend to keep to, and what the backend says of its values; they always pass. */
+const EXCHANGE_REQUEST_HEADERS = ['accord-fields', 'accord-as-of'];
+const EXCHANGE_RESPONSE_HEADERS = ['accord-states'];
 /** The connection's own (RFC 9110 7.6.1), never passed on, whatever the file says. */
 const NEVER = new Set(
   'host connection keep-alive proxy-connection transfer-encoding te trailer upgrade expect content-length'
@@ -145,8 +149,8 @@ function passThrough(
 ): void {
   const { origin, pathname } = new URL(config.backend.url);
   const base = pathname === '/' ? '' : pathname;
-  const forward = new Set([...(config.requestHeaders ?? []), ...BODY_HEADERS]);
-  const back = new Set([...(config.responseHeaders ?? []), ...BODY_HEADERS]);
+  const forward = new Set([...(config.requestHeaders ?? []), ...BODY_HEADERS, ...EXCHANGE_REQUEST_HEADERS]);
+  const back = new Set([...(config.responseHeaders ?? []), ...BODY_HEADERS, ...EXCHANGE_RESPONSE_HEADERS]);
   const allowed = config.allow.map(({ method, path }) => ({ method, segments: path.split('/') }));
 
   server.route({

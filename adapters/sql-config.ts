@@ -8,13 +8,15 @@
 //     - path: /residents/{id}
 //       table: residents
 //       answer: one                                             # none: 404; two: a fault of the mapping
-//       parameters: {id: {in: path, column: resident_id, type: string, pattern: '^[0-9]{17}[0-9X]$'}}
-//       properties: {name: {column: full_name, type: string, element: person.name@1}}
+//       parameters: {id: {in: path, column: resident_id, type: string, subject: gx.person.resident_id@1}}
+//       properties: {name: {column: full_name, type: string, element: gx.person.full_name@1}}
 //       joins: {home: {table: households, on: {household_id: id}}}      # then column: home.address
 //       children: {members: {table: residents, on: {household_id: household_id}, properties: {…}}}
 
 import { type Static, Type } from '@sinclair/typebox';
+import { ENTRY_REF_PATTERN, Level } from '#schemas/dictionary-entry.ts';
 import type { AccordError } from '#schemas/problems.ts';
+import { PURPOSE_PATTERN } from '#schemas/statement.ts';
 import { ListenSchema, ServiceSchema } from './listen.ts';
 import { readYaml, type YamlFile } from './yaml-file.ts';
 
@@ -25,6 +27,10 @@ const ColumnReference = Type.String({ pattern: '^[^\\u0000-\\u001f]{1,127}$' });
 const Name = Type.String({ pattern: '^[A-Za-z][A-Za-z0-9_]{0,63}$' });
 const named = <T extends Parameters<typeof Type.Record>[1]>(value: T, most: number) =>
   Type.Record(Name, value, { ...closed, minProperties: 1, maxProperties: most });
+
+/** An entry of the shared dictionary, `id@major`. */
+const Ref = Type.String({ pattern: ENTRY_REF_PATTERN });
+const Purposes = Type.Array(Type.String({ pattern: PURPOSE_PATTERN }), { maxItems: 100, uniqueItems: true });
 
 const valueRules = {
   type: Type.Union([Type.Literal('string'), Type.Literal('integer'), Type.Literal('number'), Type.Literal('boolean')]),
@@ -43,6 +49,11 @@ const ParameterSchema = Type.Object(
     column: ColumnReference,
     /** Query parameters only; one that is left out does not narrow the search. */
     required: Type.Optional(Type.Boolean()),
+    /** This is the person (or company) the answer is about; the element names the scheme of the identifier. */
+    subject: Type.Optional(Ref),
+    /** Takes the day for which the caller asks: rows with `column` ≤ day < `until`. Without one, today's. */
+    role: Type.Optional(Type.Literal('as-of')),
+    until: Type.Optional(ColumnReference),
   },
   closed,
 );
@@ -53,8 +64,14 @@ const PropertySchema = Type.Object(
     column: ColumnReference,
     format: Type.Optional(Type.Union([Type.Literal('date'), Type.Literal('date-time')])),
     nullable: Type.Optional(Type.Boolean()),
-    /** The dictionary's element, `id@major`. */
-    element: Type.Optional(Type.String({ pattern: '^[a-z][a-z0-9_.-]{0,126}@[1-9][0-9]{0,3}$' })),
+    /** The dictionary's element that stands here. */
+    element: Type.Optional(Ref),
+    /** The mapping that brings the department's own form into the element's. */
+    map: Type.Optional(Ref),
+    /** The property beside it that holds the day for which it is true. */
+    asOf: Type.Optional(Name),
+    /** Instead of an element, for what says nothing about anybody. */
+    role: Type.Optional(Type.Union([Type.Literal('structural'), Type.Literal('technical')])),
   },
   closed,
 );
@@ -79,6 +96,8 @@ const ResourceSchema = Type.Object(
   {
     path: Type.String({ pattern: '^(?:/(?:[A-Za-z0-9._~-]+|\\{[A-Za-z][A-Za-z0-9_]{0,63}\\})){1,12}$' }),
     summary: Type.Optional(Type.String({ maxLength: 200 })),
+    /** For what it is offered; without it, for what the service says, or whatever an access right names. */
+    purposes: Type.Optional(Purposes),
     table: Identifier,
     answer: Type.Union([Type.Literal('one'), Type.Literal('many')]),
     limit: Type.Optional(Limit),
@@ -122,10 +141,23 @@ const LimitsSchema = Type.Object(
   closed,
 );
 
+/** With the words that a binding to the dictionary needs. */
+const BoundServiceSchema = Type.Object(
+  {
+    ...ServiceSchema.properties,
+    /** Whose authorities are meant: the instance's code, or a part of it. */
+    jurisdiction: Type.Optional(Type.String({ pattern: '^[A-Za-z0-9-]{1,32}$' })),
+    /** The highest sensitivity that the service may hold. */
+    level: Type.Optional(Level),
+    purposes: Type.Optional(Purposes),
+  },
+  closed,
+);
+
 const SqlConfigSchema = Type.Object(
   {
     adapter: Type.Literal('sql'),
-    service: ServiceSchema,
+    service: BoundServiceSchema,
     database: DatabaseSchema,
     listen: Type.Optional(ListenSchema),
     limits: Type.Optional(LimitsSchema),
@@ -163,9 +195,10 @@ export function readSqlConfig(text: string, name: string): SqlFile {
       throw yaml.complain(['resources', at, ...problem.at], problem.what);
     }
     checkValues(yaml, ['resources', at, 'parameters'], resource.parameters);
-    checkValues(yaml, ['resources', at, 'properties'], resource.properties);
+    checkParameterWords(yaml, ['resources', at, 'parameters'], resource.parameters);
+    checkProperties(yaml, ['resources', at, 'properties'], resource.properties);
     for (const [name, child] of Object.entries(resource.children ?? {})) {
-      checkValues(yaml, ['resources', at, 'children', name, 'properties'], child.properties);
+      checkProperties(yaml, ['resources', at, 'children', name, 'properties'], child.properties);
     }
   }
   return yaml;
@@ -225,6 +258,41 @@ function checkValues(yaml: SqlFile, at: (string | number)[], all: Record<string,
     }
     if (rules.enum?.some((value) => (typeof value === 'string') !== (rules.type === 'string'))) {
       throw yaml.complain([...at, name, 'enum'], `the values of enum are not of type ${rules.type}`);
+    }
+  }
+}
+
+function checkProperties(yaml: SqlFile, at: (string | number)[], properties: Record<string, Property>): void {
+  checkValues(yaml, at, properties);
+  for (const [name, { element, map, asOf, role }] of Object.entries(properties)) {
+    if (role !== undefined && element !== undefined) {
+      throw yaml.complain([...at, name, 'role'], 'a property holds an element or has a role, not both');
+    }
+    const loose = map !== undefined ? 'map' : asOf !== undefined ? 'asOf' : undefined;
+    if (loose !== undefined && element === undefined) {
+      throw yaml.complain([...at, name, loose], `${loose} needs an element`);
+    }
+    if (asOf !== undefined && (asOf === name || !Object.hasOwn(properties, asOf))) {
+      throw yaml.complain([...at, name, 'asOf'], `there is no other property ${asOf} beside it`);
+    }
+  }
+}
+
+/** One person and one day at most are asked for; the day is a date. */
+function checkParameterWords(yaml: SqlFile, at: (string | number)[], parameters: Record<string, Parameter>): void {
+  const seen = new Set<string>();
+  for (const [name, { subject, role, until, type, ...rest }] of Object.entries(parameters)) {
+    for (const word of [subject && 'subject', role && 'role'].filter((one) => one !== undefined)) {
+      if (seen.has(word)) {
+        throw yaml.complain([...at, name, word], `another parameter has ${word} already`);
+      }
+      seen.add(word);
+    }
+    if (until !== undefined && role === undefined) {
+      throw yaml.complain([...at, name, 'until'], 'until needs role: as-of');
+    }
+    if (role !== undefined && (rest.in !== 'query' || rest.required || type !== 'string' || subject !== undefined)) {
+      throw yaml.complain([...at, name, 'role'], 'role: as-of needs in: query, type: string, no required, no subject');
     }
   }
 }

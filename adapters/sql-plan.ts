@@ -13,13 +13,14 @@ import {
   type SqlLimits,
 } from './sql-config.ts';
 import { type Cell, type Column, type Query, quoted, type ReadOnlyDatabase, type Row } from './sql-database.ts';
+import { type JsonRecord, recordOf } from './sql-record.ts';
 
-type Scalar = string | number | boolean | null;
-type JsonRecord = { [name: string]: Scalar | JsonRecord[] };
 export type Values = Readonly<Record<string, string | number | boolean | undefined>>;
 
 export interface ResourcePlan {
   resource: Resource;
+  /** The same for the named paths only (`/name`, `/items/name`, `/child/name`): nothing else is read from the database. */
+  narrowed(asked: ReadonlySet<string>): ResourcePlan;
   /** The query for these parameter values; undefined ones do not narrow. */
   main(values: Values): Query;
   /** What to read for the children once the one row is known. */
@@ -62,35 +63,71 @@ export async function planResource(
     sources.set(name, source);
   }
   const parameters = Object.entries(resource.parameters).map(([name, parameter]) => {
-    const place = [...at, 'parameters', name, 'column'];
-    const found = resolve(yaml, own, sources, parameter.column, place);
-    checkType(yaml, database, found.column, parameter, place);
-    return { name, sql: found.sql };
+    const place = [...at, 'parameters', name];
+    const columnOf = (key: 'column' | 'until', reference: string) => {
+      const found = resolve(yaml, own, sources, reference, [...place, key]);
+      checkType(yaml, database, found.column, parameter, [...place, key]);
+      return found.sql;
+    };
+    const until = parameter.until === undefined ? undefined : columnOf('until', parameter.until);
+    return { name, sql: columnOf('column', parameter.column), until, role: parameter.role };
   });
   const properties = selected(yaml, database, own, sources, resource.properties, [...at, 'properties'], dialect);
   const children: ChildPlan[] = [];
-  const keys: string[] = [];
   for (const [name, child] of Object.entries(resource.children ?? {})) {
     const place = [...at, 'children', name];
-    const plan = await planChild(database, yaml, place, child, dialect, properties.length + keys.length);
-    children.push({ ...plan, name });
-    keys.push(...Object.keys(child.on).map((column) => columnIn(yaml, own, column, [...place, 'on'])));
+    const keys = Object.keys(child.on).map((column) => columnIn(yaml, own, column, [...place, 'on']));
+    children.push((await planChild(database, yaml, place, child, dialect))(name, keys));
   }
-  const limit = resource.answer === 'one' ? 1 : (resource.limit ?? 100);
-  const select = [...properties.map(({ sql }) => sql), ...keys].join(', ');
   const order = orderOf(yaml, own, resource.orderBy, [...at, 'orderBy']);
   const guard = dialect.guard(`"_".${quoted(own.columns[0]?.name ?? '')}`);
+  return planOf({ resource, dialect, limits, from, parameters, properties, children, order, guard });
+}
+
+/** Everything that was found in the database for one resource. */
+interface Parts {
+  resource: Resource;
+  dialect: Dialect;
+  limits: SqlLimits;
+  from: string;
+  parameters: readonly { name: string; sql: string; until: string | undefined; role: Parameter['role'] }[];
+  properties: readonly Selected[];
+  children: readonly ChildPlan[];
+  order: string;
+  guard: readonly string[];
+}
+
+function planOf(parts: Parts): ResourcePlan {
+  const { resource, dialect, limits, from, parameters, properties, children, order, guard } = parts;
+  const limit = resource.answer === 'one' ? 1 : (resource.limit ?? 100);
+  const columns = [...properties.map(({ sql }) => sql), ...children.flatMap(({ keys }) => keys)];
+  // Whether there is such a row is asked even when nothing in it is.
+  const select = columns.length === 0 ? '1' : columns.join(', ');
   return {
     resource,
+    narrowed: (asked) => planOf(narrowed(parts, asked)),
     main(values) {
+      const bound: Query['values'][number][] = [];
+      const place = (name: string) => dialect.place(bound.push(dialect.bound(values[name])));
       const given = parameters.filter(({ name }) => values[name] !== undefined);
-      const where = [...guard, ...given.map(({ sql }, place) => `${sql} = ${dialect.place(place + 1)}`)].join(' AND ');
+      const where = given.map(({ name, sql, until, role }) => {
+        if (role === undefined) return `${sql} = ${place(name)}`;
+        const began = `${sql} <= ${place(name)}`;
+        return until === undefined ? began : `${began} AND (${until} IS NULL OR ${until} > ${place(name)})`;
+      });
       return {
-        sql: `SELECT ${select} FROM ${from} WHERE ${where}${order} LIMIT ${limit + 1}`,
-        values: given.map(({ name }) => dialect.bound(values[name])),
+        sql: `SELECT ${select} FROM ${from} WHERE ${[...guard, ...where].join(' AND ')}${order} LIMIT ${limit + 1}`,
+        values: bound,
       };
     },
-    follow: ([row, second]) => (row && !second ? children.map((child) => child.query(row)) : []),
+    follow([row, second]) {
+      if (!row || second) return [];
+      let at = properties.length;
+      return children.map(({ keys, query }) => {
+        at += keys.length;
+        return query(row.slice(at - keys.length, at));
+      });
+    },
     answer([rows = [], ...lists]) {
       const records = rows.map((row) => recordOf(properties, row, limits));
       if (resource.answer === 'many') {
@@ -109,10 +146,25 @@ export async function planResource(
   };
 }
 
+/** Joins and order stay: they decide which rows there are, and name no column in the answer. */
+function narrowed(parts: Parts, asked: ReadonlySet<string>): Parts {
+  const prefix = parts.resource.answer === 'many' ? '/items/' : '/';
+  const children = parts.children.map((child) => child.narrowed((name) => asked.has(`/${child.name}/${name}`)));
+  return {
+    ...parts,
+    properties: parts.properties.filter(({ name }) => asked.has(prefix + name)),
+    children: children.filter((child) => child !== null),
+  };
+}
+
 interface ChildPlan {
   name: string;
-  query(parent: Row): Query;
+  /** Columns of the parent, in the order in which `query` takes them. */
+  keys: readonly string[];
+  query(keys: Row): Query;
   records(rows: readonly Row[], limits: SqlLimits): JsonRecord[];
+  /** With only the properties that are asked for; null when there are none. */
+  narrowed(asked: (property: string) => boolean): ChildPlan | null;
 }
 
 async function planChild(
@@ -121,26 +173,34 @@ async function planChild(
   at: Place,
   child: Child,
   dialect: Dialect,
-  firstKey: number,
-): Promise<Omit<ChildPlan, 'name'>> {
+): Promise<(name: string, keys: readonly string[]) => ChildPlan> {
   const source = await sourceOf(database, yaml, [...at, 'table'], child.table, '_');
-  const properties = selected(yaml, database, source, new Map(), child.properties, [...at, 'properties'], dialect);
+  const all = selected(yaml, database, source, new Map(), child.properties, [...at, 'properties'], dialect);
   const on = Object.values(child.on).map(
     (column, place) => `${columnIn(yaml, source, column, [...at, 'on'])} = ${dialect.place(place + 1)}`,
   );
   const limit = child.limit ?? 100;
   const guard = dialect.guard(`"_".${quoted(source.columns[0]?.name ?? '')}`);
-  const sql =
-    `SELECT ${properties.map((one) => one.sql).join(', ')} FROM ${database.qualified(child.table)} AS "_"` +
-    ` WHERE ${[...guard, ...on].join(' AND ')}${orderOf(yaml, source, child.orderBy, [...at, 'orderBy'])} LIMIT ${limit + 1}`;
-  return {
-    query: (parent) => ({ sql, values: on.map((_, place) => keyOf(parent[firstKey + place])) }),
+  const order = orderOf(yaml, source, child.orderBy, [...at, 'orderBy']);
+  const rest = `FROM ${database.qualified(child.table)} AS "_" WHERE ${[...guard, ...on].join(' AND ')}${order} LIMIT ${limit + 1}`;
+  const planOf = (name: string, keys: readonly string[], properties: readonly Selected[]): ChildPlan => ({
+    name,
+    keys,
+    query: (cells) => ({
+      sql: `SELECT ${properties.map((one) => one.sql).join(', ')} ${rest}`,
+      values: cells.map(keyOf),
+    }),
     records: (rows, limits) =>
       withinLimit(
         rows.map((row) => recordOf(properties, row, limits)),
         limit,
       ),
-  };
+    narrowed(asked) {
+      const left = properties.filter((one) => asked(one.name));
+      return left.length === 0 ? null : planOf(name, keys, left);
+    },
+  });
+  return (name, keys) => planOf(name, keys, all);
 }
 
 function keyOf(cell: Cell | undefined): Query['values'][number] {
@@ -298,42 +358,4 @@ function orderOf(yaml: SqlFile, source: Source, orderBy: readonly string[] | und
     name.startsWith('-') ? `${columnIn(yaml, source, name.slice(1), at)} DESC` : columnIn(yaml, source, name, at),
   );
   return terms.length === 0 ? '' : ` ORDER BY ${terms.join(', ')}`;
-}
-
-function recordOf(properties: readonly Selected[], row: Row, limits: SqlLimits): JsonRecord {
-  return Object.fromEntries(
-    properties.map(({ name, property }, place) => [name, scalarOf(name, property, row[place] ?? null, limits)]),
-  );
-}
-
-/** The cell as the property's JSON type; a value that does not fit is a fault of the department, never passed on. */
-function scalarOf(name: string, property: Property, cell: Cell, { maxFieldLength }: SqlLimits): Scalar {
-  const wrong = (what: string) => new AccordError('DATABASE_VALUE_MISMATCH', `property ${name} ${what}`);
-  if (cell === null) {
-    return null; // whether the property may be null, the response schema says
-  }
-  if (property.type === 'string') {
-    const text = String(cell);
-    if ([...text.slice(0, 2 * maxFieldLength + 2)].length > maxFieldLength) {
-      throw wrong(`is longer than ${maxFieldLength} characters`);
-    }
-    return property.format === 'date-time' ? rfc3339(text) : text;
-  }
-  if (property.type === 'boolean') {
-    const read = { t: true, f: false, '1': true, '0': false }[String(cell)];
-    if (read === undefined) {
-      throw wrong('is not true or false');
-    }
-    return read;
-  }
-  const number = cell instanceof Buffer || cell === '' ? Number.NaN : Number(cell);
-  if (!Number.isFinite(number) || (property.type === 'integer' && !Number.isSafeInteger(number))) {
-    throw wrong(`is not of type ${property.type}`);
-  }
-  return number;
-}
-
-/** PostgreSQL's ISO style `2026-01-31 08:00:00+00` in RFC 3339's. */
-function rfc3339(text: string): string {
-  return text.replace(/^(\d{4}-\d\d-\d\d) /, '$1T').replace(/[+]00(?::?00)?$/, 'Z');
 }

@@ -11,7 +11,15 @@ import { AccordError } from '#schemas/problems.ts';
 import { type Adapter, type AdapterContext, besideFile, capInFlight, tlsOptions } from './listen.ts';
 import { connectionOf, limitsOf, type Parameter, readSqlConfig, type SqlFile, type SqlLimits } from './sql-config.ts';
 import type { ReadOnlyDatabase } from './sql-database.ts';
-import { openApiOf, parameterSchema, responseSchema } from './sql-openapi.ts';
+import { fieldsOf, withDay } from './sql-fields.ts';
+import {
+  ACCORD_WORDS,
+  type JsonSchema,
+  narrowedSchema,
+  openApiOf,
+  parameterSchema,
+  responseSchema,
+} from './sql-openapi.ts';
 import { planResource, type ResourcePlan, type Values } from './sql-plan.ts';
 import { openPostgres } from './sql-postgres.ts';
 import { openSqlite } from './sql-sqlite.ts';
@@ -44,7 +52,7 @@ export async function openSqlAdapter(text: string, context: AdapterContext, cloc
       return JSON.stringify(openApiOf(yaml.value, limits));
     });
     for (const plan of plans) {
-      addRoute(server, database, plan, limits);
+      addRoute(server, database, plan, limits, clock);
     }
     return { server, listen: yaml.value.listen ?? {}, warnings };
   } catch (error) {
@@ -78,14 +86,23 @@ async function scansIn(database: ReadOnlyDatabase, plans: readonly ResourcePlan[
 
 const OTHER_METHODS = ['POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];
 
-function addRoute(server: FastifyInstance, database: ReadOnlyDatabase, plan: ResourcePlan, limits: SqlLimits): void {
+function addRoute(
+  server: FastifyInstance,
+  database: ReadOnlyDatabase,
+  plan: ResourcePlan,
+  limits: SqlLimits,
+  clock: Clock,
+): void {
   const url = plan.resource.path.replaceAll(/\{([^}]*)\}/g, ':$1');
-  const read = parameterReader(plan.resource.parameters);
-  const check = answerCheck(plan, limits);
+  const read = parameterReader(plan.resource.parameters, clock);
+  const checkWhole = answerCheck(responseSchema(plan.resource, limits));
+  const checkNarrowed = answerCheck(narrowedSchema(plan.resource, limits));
   server.get(url, async (request, reply) => {
-    const main = plan.main(read(request));
-    const answer = plan.answer(await database.read(main, plan.follow));
-    check(answer);
+    const values = read(request);
+    const asked = fieldsOf(request.raw.rawHeaders);
+    const { main, follow, answer: answerOf } = asked === null ? plan : plan.narrowed(asked);
+    const answer = answerOf(await database.read(main(values), follow));
+    (asked === null ? checkWhole : checkNarrowed)(answer);
     const body = JSON.stringify(answer);
     if (Buffer.byteLength(body) > limits.maxResponseBytes) {
       throw new AccordError('RESPONSE_TOO_LARGE', `more than ${limits.maxResponseBytes} bytes`);
@@ -105,8 +122,12 @@ function addRoute(server: FastifyInstance, database: ReadOnlyDatabase, plan: Res
 }
 
 /** Reads path and query strictly: no unknown name, none twice, each of its declared form. @throws PARAMETER_INVALID */
-function parameterReader(parameters: Readonly<Record<string, Parameter>>): (request: FastifyRequest) => Values {
+function parameterReader(
+  parameters: Readonly<Record<string, Parameter>>,
+  clock: Clock,
+): (request: FastifyRequest) => Values {
   const ajv = new Ajv2020({ strict: true, allErrors: false });
+  formats.default(ajv, ['date']);
   const validate = ajv.compile({
     type: 'object',
     additionalProperties: false,
@@ -128,6 +149,7 @@ function parameterReader(parameters: Readonly<Record<string, Parameter>>): (requ
       }
       values[name] = typed(parameter.type, text);
     }
+    withDay(values, parameters, request.raw.rawHeaders, clock);
     if (!validate(values)) {
       const error = validate.errors?.[0];
       throw new AccordError(
@@ -166,10 +188,10 @@ function typed(type: Parameter['type'], text: string): string | number | boolean
 }
 
 /** What leaves is what the description promises: a null or a code outside the list is the department's fault, not news. */
-function answerCheck(plan: ResourcePlan, limits: SqlLimits): (answer: unknown) => void {
-  const ajv = new Ajv2020({ strict: true, allErrors: false, allowUnionTypes: true, keywords: ['x-accord-element'] });
+function answerCheck(schema: JsonSchema): (answer: unknown) => void {
+  const ajv = new Ajv2020({ strict: true, allErrors: false, allowUnionTypes: true, keywords: ACCORD_WORDS });
   formats.default(ajv, ['date', 'date-time']);
-  const validate = ajv.compile(responseSchema(plan.resource, limits));
+  const validate = ajv.compile(schema);
   return (answer) => {
     if (!validate(answer)) {
       const error = validate.errors?.[0];

@@ -49,6 +49,7 @@ const backend = http.createServer(async (request, response) => {
   response.setHeader('content-type', 'text/x-own; charset=gb18030');
   response.setHeader('etag', '"1"');
   response.setHeader('set-cookie', ['a=1', 'b=2']);
+  response.setHeader('accord-states', '{}');
   response.setHeader('x-secret', 'inside');
   response.end(size === undefined ? Buffer.from([0xc4, 0xfa, 0x00, 0xff]) : Buffer.alloc(size));
 });
@@ -95,6 +96,8 @@ t.test('what is allowed passes as it is', async (t) => {
   const answer = await ask(path, 'GET', [
     ['Accept', 'text/x-own'],
     ['x-accord-client', 'A/B/C/D'],
+    ['accord-fields', '/name,/items/year'],
+    ['accord-as-of', '2026-01-31'],
     ['x-other', '1'],
     ['authorization', 'x'],
     ['cookie', 'c=1'],
@@ -102,11 +105,22 @@ t.test('what is allowed passes as it is', async (t) => {
   t.equal(answer.status, 200);
   t.same(answer.body, Buffer.from([0xc4, 0xfa, 0x00, 0xff]));
   const names = answer.headers.map(([name]) => name.toLowerCase());
-  t.ok(names.includes('etag') && !names.includes('set-cookie') && !names.includes('x-secret'));
+  t.ok(
+    names.includes('etag') &&
+      names.includes('accord-states') &&
+      !names.includes('set-cookie') &&
+      !names.includes('x-secret'),
+  );
   t.match(answer.headers.find(([name]) => name === 'content-type')?.[1], 'text/x-own; charset=gb18030');
   t.equal(seen[0]?.url, `/api${path}`);
   const { host: _, connection: _c, ...headers } = seen[0]?.headers ?? {};
-  t.strictSame(headers, { accept: 'text/x-own', 'x-accord-client': 'A/B/C/D', 'accept-encoding': 'identity' });
+  t.strictSame(headers, {
+    accept: 'text/x-own',
+    'x-accord-client': 'A/B/C/D',
+    'accord-fields': '/name,/items/year',
+    'accord-as-of': '2026-01-31',
+    'accept-encoding': 'identity',
+  });
 
   const bytes = Buffer.from([0, 1, 2, 0xff]);
   t.equal((await ask('/people', 'POST', [['content-type', 'application/json']], bytes)).status, 200);

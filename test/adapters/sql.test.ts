@@ -4,8 +4,6 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import Database from 'better-sqlite3';
-import pg from 'pg';
 import t from 'tap';
 import { type Adapter, listen } from '#adapters/listen.ts';
 import { describeSql, openSqlAdapter } from '#adapters/sql.ts';
@@ -13,8 +11,7 @@ import { openPostgres } from '#adapters/sql-postgres.ts';
 import { openSqlite } from '#adapters/sql-sqlite.ts';
 import { systemClock } from '#core/clock.ts';
 import { openClient } from '#core/http/client.ts';
-import { startPostgres } from '#scripts/postgres.ts';
-import { SCHEMA } from './sql-schema.ts';
+import { type Engine, engines } from './sql-engines.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'accord-sql-'));
 t.teardown(() => rmSync(folder, { recursive: true, force: true }));
@@ -67,55 +64,6 @@ resources:
 const yamlFor = (database: string, limits = '{maxFieldLength: 600, maxResponseBytes: 2000}', rest = resources) =>
   `adapter: sql\nservice: {code: residents, title: Residents}\ndatabase: ${database}\nlimits: ${limits}\n${rest}`;
 
-interface Engine {
-  name: string;
-  database: string;
-  environment: Record<string, string>;
-  /** Runs as the owner, who may write. */
-  owner(sql: string): Promise<unknown[][]>;
-}
-
-async function engines(test: typeof t): Promise<Engine[]> {
-  const file = join(folder, 'residents.sqlite');
-  const sqlite = new Database(file);
-  sqlite.exec(SCHEMA);
-  test.teardown(() => sqlite.close());
-  const all: Engine[] = [
-    {
-      name: 'sqlite',
-      database: '{engine: sqlite, file: residents.sqlite}',
-      environment: {},
-      async owner(sql) {
-        const statement = sqlite.prepare(sql);
-        if (statement.reader) {
-          return statement.raw().all() as unknown[][];
-        }
-        statement.run();
-        return [];
-      },
-    },
-  ];
-  const postgres = await startPostgres();
-  if ('skipped' in postgres) {
-    test.comment(`PostgreSQL half skipped: ${postgres.skipped}`);
-    return all;
-  }
-  const owner = new pg.Client(postgres.url);
-  await owner.connect();
-  await owner.query(SCHEMA);
-  test.teardown(async () => {
-    await owner.end();
-    await postgres.stop();
-  });
-  all.push({
-    name: 'postgres',
-    database: '{engine: postgres, connectionEnv: RESIDENTS_URL}',
-    environment: { RESIDENTS_URL: postgres.url },
-    owner: async (sql) => (await owner.query({ text: sql, rowMode: 'array' })).rows,
-  });
-  return all;
-}
-
 const http = openClient({ timeoutMs: 5_000 });
 t.teardown(() => http.close());
 
@@ -125,7 +73,7 @@ async function get(origin: string, path: string, method = 'GET') {
   return { status, type, json: body.length === 0 ? undefined : JSON.parse(body.toString()) };
 }
 
-const all = await engines(t);
+const all = await engines(t as never, folder);
 
 function open(engine: Engine, yaml: string): Promise<Adapter> {
   return openSqlAdapter(yaml, { file: join(folder, 'adapter.yaml'), environment: engine.environment }, systemClock);
