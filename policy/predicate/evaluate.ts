@@ -25,7 +25,8 @@ const UNKNOWN = new UnknownValue();
 export function evaluate(entry: PredicateEntry, inputs: Record<string, PredicateInput>, today: string): Verdict {
   const expression = expressionOf(entry);
   if (expression === null) return 'unknown';
-  const values: Record<string, unknown> = { thresholds: entry.thresholds, today };
+  // Without a prototype: an input may be named `constructor`, and where it is missing nothing may stand.
+  const values: Record<string, unknown> = Object.assign(Object.create(null), { thresholds: entry.thresholds, today });
   for (const name of Object.keys(entry.inputs)) {
     const given = Object.hasOwn(inputs, name) ? (inputs[name] ?? null) : null;
     if (Array.isArray(given)) {

@@ -44,10 +44,10 @@ const RESERVED: ReadonlySet<string> = new Set(['thresholds', 'today', 'cel', 'op
 const environment = new Environment({ unlistedVariablesAreDyn: false, limits: LIMITS })
   .registerVariable('thresholds', 'map<string, dyn>')
   .registerVariable('today', 'string')
-  .registerFunction('ageInYears(string, string): double', (birthDate: string, day: string) =>
+  .registerFunction('ageInYears(string, string): dyn', (birthDate: string, day: string) =>
     answered(ageInYears(birthDate, day)),
   )
-  .registerFunction('daysBetween(string, string): double', (from: string, until: string) =>
+  .registerFunction('daysBetween(string, string): dyn', (from: string, until: string) =>
     answered(daysBetween(from, until)),
   )
   .registerFunction('first(dyn): dyn', (value: unknown) => answered(Array.isArray(value) ? value[0] : value))
