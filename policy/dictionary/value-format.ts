@@ -1,6 +1,7 @@
 // The formats a value domain may name (JSON Schema 2020-12, validation 7.3): date and date-time after RFC 3339, uuid after
 // RFC 9562, email after RFC 5321 as written in practice, uri after RFC 3986. They are assertions here. Backends control the
 // texts; every expression below is linear, or bounded by one label, because it stands anchored and without overlaps.
+import { dayOf } from '#policy/calendar.ts';
 import type { ValueDomain } from '#schemas/dictionary-entry.ts';
 
 type Format = NonNullable<ValueDomain['format']>;
@@ -10,30 +11,19 @@ export function fitsFormat(text: string, format: Format): boolean {
 }
 
 const FORMATS: Record<Format, (text: string) => boolean> = {
-  date: isCalendarDate,
+  date: (text) => dayOf(text) !== null,
   'date-time': isDateTime,
   uuid: (text) => /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i.test(text),
   email: (text) => EMAIL.test(text),
   uri: (text) => URI.test(text),
 };
 
-const DAYS = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-
-/** A day that exists in the Gregorian calendar, YYYY-MM-DD (RFC 3339 full-date). */
-export function isCalendarDate(text: string): boolean {
-  const [, year, month, day] = /^(\d{4})-(\d{2})-(\d{2})$/.exec(text) ?? [];
-  if (year === undefined) return false;
-  const isLeap = Number(year) % 4 === 0 && (Number(year) % 100 !== 0 || Number(year) % 400 === 0);
-  const days = isLeap && month === '02' ? 29 : (DAYS[Number(month) - 1] ?? 0);
-  return Number(day) >= 1 && Number(day) <= days;
-}
-
 const DATE_TIME = /^(\d{4}-\d{2}-\d{2})t(\d{2}):(\d{2}):(\d{2})(?:\.\d+)?(?:z|([+-])(\d{2}):(\d{2}))$/i;
 
 /** RFC 3339 5.6; a 60th second only where 5.7 allows a leap second, in the last minute of a day in UTC. */
 function isDateTime(text: string): boolean {
   const [, date = '', hour, minute, second, sign, offsetHours = '0', offsetMinutes = '0'] = DATE_TIME.exec(text) ?? [];
-  if (!isCalendarDate(date) || Number(hour) > 23 || Number(minute) > 59) return false;
+  if (dayOf(date) === null || Number(hour) > 23 || Number(minute) > 59) return false;
   if (Number(offsetHours) > 23 || Number(offsetMinutes) > 59) return false;
   if (Number(second) < 60) return true;
   const offset = (Number(offsetHours) * 60 + Number(offsetMinutes)) * (sign === '-' ? -1 : 1);
