@@ -9,6 +9,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Clock } from '#core/clock.ts';
 import { AccordError } from '#schemas/problems.ts';
 import type { Publisher } from './publisher.ts';
+import type { ReleasedDictionary } from './released-dictionary.ts';
 import type { RegistryStore, Role } from './store-sqlite.ts';
 
 export interface RegistryContext {
@@ -16,6 +17,7 @@ export interface RegistryContext {
   store: RegistryStore;
   clock: Clock;
   publisher: Publisher;
+  dictionary: ReleasedDictionary;
 }
 
 /** What a role may do. `auditor` changes nothing. */
@@ -39,6 +41,8 @@ interface RouteFacts {
   params?: TSchema;
   query?: TSchema;
   body?: TSchema;
+  /** Larger than the frame's own limit. */
+  maxBodyBytes?: number;
 }
 interface ReadRoute extends RouteFacts {
   method: 'GET';
@@ -51,6 +55,11 @@ interface ChangeRoute<Body extends TSchema> extends RouteFacts {
   prepare?(body: Static<Body>): Promise<unknown>;
   /** Runs inside the transaction; throws to undo everything. */
   change(request: FastifyRequest<{ Body: Static<Body> }>, prepared: unknown): ChangeResult;
+}
+interface JudgeRoute<Body extends TSchema> extends RouteFacts {
+  method: 'POST';
+  body: Body;
+  judge(body: Static<Body>): Promise<unknown>;
 }
 export interface ChangeResult {
   status: number;
@@ -116,12 +125,24 @@ export class AdminFrame {
     });
   }
 
+  /** A question with a body: nothing is written, so there is no line in the audit trail. */
+  judge<Body extends TSchema>(route: JudgeRoute<Body>): void {
+    this.#facts.push(route);
+    this.#app.post<{ Body: Static<Body> }>(route.url, {
+      schema: schemasOf(route, undefined),
+      onRequest: async (request) => void this.#caller(request, route.permission),
+      handler: async (request, reply) =>
+        reply.header('cache-control', 'no-store').send(await route.judge(request.body)),
+    });
+  }
+
   change<Body extends TSchema>(route: ChangeRoute<Body>): void {
     this.#facts.push({ ...route, query: DryRunQuery });
     this.#app.route<{ Body: Static<Body> }>({
       method: route.method,
       url: route.url,
       schema: schemasOf(route, DryRunQuery),
+      ...sizesOf(route),
       // Before the body is judged: a stranger learns nothing of the schemas' refusals.
       onRequest: async (request) => void this.#caller(request, route.permission),
       handler: async (request, reply) => {
@@ -202,6 +223,13 @@ function idempotencyKey(request: FastifyRequest): string | undefined {
     throw new AccordError('SCHEMA_MISMATCH', 'Idempotency-Key: 8 to 128 letters, digits, _ and -');
   }
   return key;
+}
+
+/** A tenth of a document's bytes may be values: entries are mostly text. */
+function sizesOf({ maxBodyBytes }: RouteFacts) {
+  if (maxBodyBytes === undefined) return {};
+  const jsonLimits = { maxBytes: maxBodyBytes, maxValues: Math.ceil(maxBodyBytes / 10) };
+  return { bodyLimit: maxBodyBytes, config: { jsonLimits } };
 }
 
 function schemasOf(route: RouteFacts, query: TSchema | undefined) {

@@ -48,6 +48,8 @@ export interface DraftState {
 /** A statement that lay about for longer is signed anew: what was kept back may be stolen. */
 const MAX_STATEMENT_AGE_MS = 86_400_000;
 
+const DISTRUST_DEPENDS_ON = /^(?:members\/|trust$|limits$)/;
+
 export class Publisher {
   readonly #options: PublisherOptions;
   #root: VerifiedRoot;
@@ -83,8 +85,11 @@ export class Publisher {
     const version = Math.max(previous?.version ?? 0, store.newestDraft()) + 1;
     const files = partsOf(store.state());
     for (const [name, bytes] of files) {
+      const hash = fileHash(bytes);
+      // What an earlier draft held was read then: most of the dictionary and of the tables, each time.
+      if (store.part(hash)) continue;
       readPart(name, bytes, instance);
-      store.putPart(fileHash(bytes), bytes);
+      store.putPart(hash, bytes);
     }
     const issuedAtMs = clock.nowMs();
     const content: ContentConfiguration = {
@@ -194,7 +199,7 @@ export class Publisher {
     const { store, instance } = this.#options;
     const content = this.#publishedContent();
     const parts = Object.entries(content?.parts ?? {}).flatMap(([name, hash]) => {
-      const bytes = store.part(hash);
+      const bytes = DISTRUST_DEPENDS_ON.test(name) ? store.part(hash) : undefined;
       return bytes ? [readPart(name, bytes, instance)] : [];
     });
     return judgeDistrust(list, content ?? { distrust: null, distrustLifted: [] }, this.#root, parts);

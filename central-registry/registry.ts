@@ -13,6 +13,7 @@ import type { ConfigurationAnchor } from '#schemas/configuration.ts';
 import { AdminFrame, newApiKey, type RegistryContext } from './admin-frame.ts';
 import { openConfigurationFace } from './configuration-face.ts';
 import { Publisher } from './publisher.ts';
+import { openReleasedDictionary } from './released-dictionary.ts';
 import {
   addApiKeyRoutes,
   addDistrustRoutes,
@@ -20,7 +21,9 @@ import {
   addPublishingRoutes,
   addTrustRoutes,
 } from './routes-configuration.ts';
+import { addDictionaryRoutes } from './routes-dictionary.ts';
 import { addRegistrationRoutes } from './routes-registrations.ts';
+import { addServiceRoutes } from './routes-services.ts';
 import { RegistryStore, type Role } from './store-sqlite.ts';
 
 export interface RegistryOptions {
@@ -76,8 +79,9 @@ export async function openRegistry(options: RegistryOptions): Promise<Registry> 
     );
   }
   const publisher = new Publisher({ instance, store, clock, folder: publishedFolder, freshnessKey, firstRoot });
+  const dictionary = openReleasedDictionary(store, instance);
   const face = openConfigurationFace(publishedFolder, logger);
-  const admin = openAdmin({ instance, store, clock, publisher }, options);
+  const admin = openAdmin({ instance, store, clock, publisher, dictionary }, options);
   await face.listen({ host: options.configuration?.host ?? '0.0.0.0', port: options.configuration?.port ?? 4400 });
   await admin.listen({ host: options.admin?.host ?? '127.0.0.1', port: options.admin?.port ?? 4401 });
   const timer = setInterval(() => {
@@ -129,6 +133,8 @@ function openAdmin(context: RegistryContext, { admin, logger }: RegistryOptions)
   });
   const frame = new AdminFrame(app, context);
   addRegistrationRoutes(frame, context);
+  addServiceRoutes(frame, context);
+  addDictionaryRoutes(frame, context);
   addTrustRoutes(frame, context);
   addApiKeyRoutes(frame, context);
   addDraftRoutes(frame, context);

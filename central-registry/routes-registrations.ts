@@ -1,4 +1,4 @@
-// Admin API: members, subsystems, security servers and services. The rules stand in registration-rules.ts; here stands
+// Admin API: members, subsystems and security servers. The rules stand in registration-rules.ts; here stands
 // the order of things: what must exist before, what must be gone before.
 import { type Static, Type } from '@sinclair/typebox';
 import {
@@ -7,20 +7,15 @@ import {
   memberId,
   memberOf,
   SEGMENT_PATTERN,
-  SERVICE_ID_PATTERN,
   type ServerId,
   SUBSYSTEM_ID_PATTERN,
   serverId,
-  serviceId,
   subsystemId,
-  subsystemOfService,
 } from '#schemas/identifiers.ts';
-import type { JsonObject } from '#schemas/json.ts';
 import { AccordError } from '#schemas/problems.ts';
-import { RegisteredMember, RegisteredServer, RegisteredService } from '#schemas/registrations.ts';
+import { RegisteredMember, RegisteredServer } from '#schemas/registrations.ts';
 import { type AdminFrame, idFrom, PageQuery, pageOf, type RegistryContext } from './admin-frame.ts';
 import { judgeCertificate, judgeEncryptionKey, registerKeys } from './registration-rules.ts';
-import { readDescription, type ServiceDescription } from './service-description.ts';
 import type { RegisteredKey, RegistryStore } from './store-sqlite.ts';
 
 const closed = { additionalProperties: false };
@@ -29,10 +24,8 @@ const path = <Names extends string>(...names: Names[]) =>
   Type.Object(Object.fromEntries(names.map((name) => [name, segment])), closed);
 const MemberPath = path('instance', 'class', 'member');
 const CodePath = path('instance', 'class', 'member', 'code');
-const ServicePath = path('instance', 'class', 'member', 'subsystem', 'service');
 const MEMBER_URL = '/members/:instance/:class/:member';
 const SERVER_URL = '/servers/:instance/:class/:member/:code';
-const SERVICE_URL = '/services/:instance/:class/:member/:subsystem/:service';
 
 const NewMember = Type.Object(
   { id: Type.String({ pattern: MEMBER_ID_PATTERN }), name: RegisteredMember.properties.name },
@@ -58,23 +51,12 @@ const ServerRenewal = Type.Object(
   },
   closed,
 );
-const { descriptionHash: __, bindingHash: ____, ...serviceFacts } = RegisteredService.properties;
-const NewService = Type.Object(
-  {
-    ...serviceFacts,
-    id: Type.String({ pattern: SERVICE_ID_PATTERN }),
-    /** The OpenAPI document itself, or null. */
-    description: Type.Union([Type.Object({}), Type.Null()]),
-  },
-  closed,
-);
 const NewClass = Type.Object({ code: segment, title: RegisteredMember.properties.name }, closed);
 
 export function addRegistrationRoutes(frame: AdminFrame, context: RegistryContext): void {
   addMemberRoutes(frame, context);
   addSubsystemRoutes(frame, context);
   addServerRoutes(frame, context);
-  addServiceRoutes(frame, context);
 }
 
 function addMemberRoutes(frame: AdminFrame, { store, instance }: RegistryContext): void {
@@ -286,78 +268,6 @@ function addServerRoutes(frame: AdminFrame, context: RegistryContext): void {
 function requireOwnLog(store: RegistryStore, id: ServerId, log: { origin: string; key: string }): void {
   const owner = store.logOwner(log.origin, log.key, id);
   if (owner !== undefined) throw new AccordError('REGISTRATION_KEY_REFUSED', `the message log is that of ${owner}`);
-}
-
-function addServiceRoutes(frame: AdminFrame, { store }: RegistryContext): void {
-  frame.read({
-    method: 'GET',
-    url: '/services',
-    summary: 'Services, ascending by id',
-    permission: 'read',
-    query: PageQuery,
-    read(request) {
-      const { after, limit } = pageOf(request);
-      const items = store.services(after, limit);
-      return { items, next: items.length === limit ? (items.at(-1)?.id ?? null) : null };
-    },
-  });
-  frame.read({
-    method: 'GET',
-    url: SERVICE_URL,
-    summary: 'One service',
-    permission: 'read',
-    params: ServicePath,
-    read: (request) => requireService(idFrom(request)),
-  });
-  frame.read({
-    method: 'GET',
-    url: `${SERVICE_URL}/description`,
-    summary: 'The OpenAPI document of a service',
-    permission: 'read',
-    params: ServicePath,
-    read(request) {
-      const { descriptionHash, id } = requireService(idFrom(request));
-      const bytes = descriptionHash === null ? undefined : store.description(descriptionHash);
-      if (!bytes) throw new AccordError('REGISTRATION_UNKNOWN', `description of ${id}`);
-      return JSON.parse(bytes.toString());
-    },
-  });
-  frame.change({
-    method: 'POST',
-    url: '/services',
-    summary: 'Register a service, or replace its registration',
-    permission: 'register',
-    body: NewService,
-    prepare: async ({ description }) => (description === null ? null : readDescription(description as JsonObject)),
-    change({ body }, prepared) {
-      const id = serviceId(body.id);
-      const subsystem = subsystemOfService(id);
-      if (!store.hasSubsystem(subsystem)) throw new AccordError('REGISTRATION_UNKNOWN', subsystem);
-      const description = prepared as ServiceDescription | null;
-      if (description) store.putDescription(description.hash, description.bytes);
-      const { description: ___, ...facts } = body;
-      store.putService({ ...facts, descriptionHash: description?.hash ?? null, bindingHash: null }, subsystem);
-      return { status: 201, body: store.service(id), target: id };
-    },
-  });
-  frame.change({
-    method: 'DELETE',
-    url: SERVICE_URL,
-    summary: 'Remove a service',
-    permission: 'register',
-    params: ServicePath,
-    change(request) {
-      const { id } = requireService(idFrom(request));
-      store.removeService(id);
-      return { status: 200, body: { removed: id }, target: id };
-    },
-  });
-
-  function requireService(id: string) {
-    const service = store.service(serviceId(id));
-    if (!service) throw new AccordError('REGISTRATION_UNKNOWN', id);
-    return service;
-  }
 }
 
 /** One more than the part's schema allows would make the next draft impossible for everybody. @throws REGISTRATION_LIMIT */

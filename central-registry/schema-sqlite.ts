@@ -1,5 +1,6 @@
 // Tables of the central registry. STRICT, so that a column holds what it says; the audit trail can only grow, also against
 // REPLACE, which goes round UPDATE and DELETE triggers.
+
 /** For a registry made before services could be bound. */
 export const ADD_BINDING_HASH = 'ALTER TABLE services ADD COLUMN binding_hash TEXT';
 

@@ -6,6 +6,7 @@ import type { DetachedSignature } from '#certs/multi-signature.ts';
 import type { RegistryState } from '#core/configuration/parts.ts';
 import type { MemberId, ServerId, ServiceId, SubsystemId } from '#schemas/identifiers.ts';
 import type { EncryptionKey, RegisteredMember, RegisteredServer, RegisteredService } from '#schemas/registrations.ts';
+import { DICTIONARY_SCHEMA, DictionaryStore } from './dictionary-store-sqlite.ts';
 import { ADD_BINDING_HASH, SCHEMA } from './schema-sqlite.ts';
 
 export type Role = 'registry-admin' | 'registration-officer' | 'publisher' | 'auditor';
@@ -50,6 +51,8 @@ interface StoredAnswer {
 }
 
 export class RegistryStore {
+  /** On the same connection, so in the same transactions. */
+  readonly dictionary: DictionaryStore;
   readonly #db: InstanceType<typeof Database>;
   readonly #statements = new Map<string, Database.Statement>();
 
@@ -58,7 +61,8 @@ export class RegistryStore {
     this.#db.pragma('journal_mode = WAL');
     this.#db.pragma('synchronous = FULL');
     this.#db.pragma('foreign_keys = ON');
-    this.#db.exec(SCHEMA);
+    this.#db.exec(SCHEMA + DICTIONARY_SCHEMA);
+    this.dictionary = new DictionaryStore(this.#db);
     const services = this.#db.pragma('table_info(services)') as { name: string }[];
     if (!services.some(({ name }) => name === 'binding_hash')) this.#db.exec(ADD_BINDING_HASH);
   }
@@ -167,6 +171,9 @@ export class RegistryStore {
   service(id: ServiceId): RegisteredService | undefined {
     return this.#services('WHERE id = ?', id)[0];
   }
+  setBindingHash(id: ServiceId, hash: string): void {
+    this.#run('UPDATE services SET binding_hash = ? WHERE id = ?', hash, id);
+  }
   services(after: string, limit: number): RegisteredService[] {
     return this.#services('WHERE id > ? ORDER BY id LIMIT ?', after, limit);
   }
@@ -220,6 +227,8 @@ export class RegistryStore {
       services: this.services('', -1),
       trust: this.trust(),
       limits: Object.fromEntries(limits.map(({ name, value }) => [name, value])),
+      dictionary: this.dictionary.files(),
+      bindings: this.dictionary.bindings(),
     };
   }
 

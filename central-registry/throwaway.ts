@@ -9,6 +9,7 @@ import { fileHash } from '#core/configuration/verify.ts';
 import { type BoundedClient, openClient } from '#core/http/client.ts';
 import type { ConfigurationAnchor } from '#schemas/configuration.ts';
 import { parseJson } from '#schemas/json.ts';
+import { MAX_DICTIONARY_BYTES } from '#schemas/limits.ts';
 import { openRegistry, type Registry, type RegistryOptions } from './registry.ts';
 
 export interface ThrowawayOptions extends Omit<RegistryOptions, 'rootFile' | 'anchor' | 'freshnessKey' | 'clock'> {
@@ -101,8 +102,10 @@ async function ask(
       ...(body ? ([['content-type', 'application/json']] as const) : []),
     ],
     ...(body && { body: Buffer.from(JSON.stringify(body)) }),
+    maxResponseBytes: 2 * MAX_DICTIONARY_BYTES,
   });
-  const parsed = parseJson(answer.body) as { code?: string; detail?: string };
+  const limits = { maxBytes: 2 * MAX_DICTIONARY_BYTES, maxValues: MAX_DICTIONARY_BYTES / 8 };
+  const parsed = parseJson(answer.body, limits) as { code?: string; detail?: string };
   if (answer.status >= 400) throw new Error(`${method} ${path}: ${parsed.code} ${parsed.detail ?? ''}`);
   return { status: answer.status, body: parsed };
 }

@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { openClient } from '#core/http/client.ts';
 import { isJsonObject, type JsonValue, parseJson } from '#schemas/json.ts';
+import { MAX_DICTIONARY_BYTES } from '#schemas/limits.ts';
 import { AccordError } from '#schemas/problems.ts';
 import { CommandEnd, EXIT, type OutputOptions, RemoteProblem, withOutput } from './output.ts';
 
@@ -14,6 +15,8 @@ export interface RegistryCallOptions extends OutputOptions {
   dryRun?: true;
 }
 
+/** A whole dictionary, or one part of the configuration in base64url. */
+const MAX_ANSWER_BYTES = 2 * MAX_DICTIONARY_BYTES;
 const DEFAULT_REGISTRY = 'http://127.0.0.1:4401';
 
 /** Adds where the registry is and how to print. */
@@ -50,8 +53,9 @@ export async function callRegistry(
         ...(body ? ([['content-type', 'application/json']] as const) : []),
       ],
       ...(body && { body: Buffer.from(JSON.stringify(body)) }),
+      maxResponseBytes: MAX_ANSWER_BYTES,
     });
-    const parsed = parseJson(answer.body, { maxBytes: 16 * 1024 * 1024, maxValues: 1_000_000 });
+    const parsed = parseJson(answer.body, { maxBytes: MAX_ANSWER_BYTES, maxValues: MAX_ANSWER_BYTES / 8 });
     if (answer.status >= 400) throw remoteProblem(answer.status, parsed);
     return parsed;
   } finally {

@@ -70,6 +70,8 @@ export const CONFIGURATION_LATE_MS = 150_000;
 export const PEER_NEWS_INTERVAL_MS = 5_000;
 /** Files of the configuration that one peer is sent at once; a client asks for 8 parts at once. */
 export const MAX_CONFIGURATION_FILES_AT_ONCE = 16;
+/** A release of the dictionary as it is handed to the registry: 20,000 elements in two languages are about 20 MB. */
+export const MAX_DICTIONARY_BYTES = 48 * 1024 * 1024;
 /** Fields one lookup may name (paths or elements), as the Dutch BRP has it. */
 export const MAX_FIELDS = 130;
 /** Places in an answer that one lookup's fields may lead to. */

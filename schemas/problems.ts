@@ -253,6 +253,8 @@ export const PROBLEMS = {
   REGISTRATION_LIMIT: row(422, 'No more of these can be registered here', 'caller', 'Remove one that is not needed any more.'),
   CRL_REFUSED: row(422, 'The revocation list is not acceptable', 'caller', 'Send the newest list of an authority that the registry trusts, made with `accord ca crl` or as RFC 5280 section 5 defines it.'),
   DESCRIPTION_REFUSED: row(422, 'The OpenAPI description is not acceptable', 'caller', 'Send a valid OpenAPI 3 document whose every $ref starts with #/.'),
+  DICTIONARY_REFUSED: row(422, 'The release of the dictionary is not acceptable', 'caller', 'Correct the entries named in the detail, run `accord dictionary check` and `accord dictionary diff`, and release again.'),
+  DICTIONARY_MISSING: row(409, 'No dictionary was released yet, so nothing can be bound to it', 'caller', 'Release one with `accord dictionary release`, then register the service.'),
   CONFIGURATION_MISSING: row(503, 'This server never verified a global configuration', 'caller', 'Check the configuration anchor and that the registry can be reached; see the health page.'),
   CONFIGURATION_TOO_OLD: row(503, 'The global configuration is too old for new exchanges', 'caller', 'Check the way to the registry, and that its freshness signer runs.'),
   CONFIGURATION_CACHE_CORRUPT: row(500, 'The stored configuration was damaged and is not used', 'caller', 'Nothing to do while the registry can be reached; check the disk.'),

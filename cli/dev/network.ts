@@ -11,6 +11,7 @@ import { openThrowawayRegistry, type ThrowawayRegistry } from '#central-registry
 import type { Clock } from '#core/clock.ts';
 import { type BoundedClient, openClient } from '#core/http/client.ts';
 import { base64url } from '#schemas/base64url.ts';
+import type { DictionaryEntry } from '#schemas/dictionary-entry.ts';
 import { parseJson } from '#schemas/json.ts';
 import { AccordError } from '#schemas/problems.ts';
 import { FILES, initServerFolder } from '#security-server/data-folder.ts';
@@ -63,6 +64,8 @@ export interface DevNetwork {
   authority: ThrowAwayAuthority;
   servers: DevServer[];
   passphraseFile: string;
+  /** Releases the whole dictionary; services that are bound to it are added afterwards. In force with `publish`. */
+  releaseDictionary(release: string, entries: readonly DictionaryEntry[]): Promise<void>;
   /** Registers a service, gives it a backend and publishes; `right` names who may use it. */
   addService(server: DevServer, service: DevService): Promise<void>;
   /** Draft, both approvals, publication, and every server fetches it. */
@@ -110,6 +113,10 @@ export async function openDevNetwork(options: DevNetworkOptions): Promise<DevNet
     authority,
     servers,
     passphraseFile,
+    async releaseDictionary(release, entries) {
+      const releasedOn = new Date(clock.nowMs()).toISOString().slice(0, 10);
+      await registry.call('POST', '/dictionary', { release, releasedOn, entries });
+    },
     addService: (server, service) => addService(registry, server, service),
     publish: () => publish(registry, servers),
     close,

@@ -1,6 +1,7 @@
 // What a new content changes against the one before, in words that an approver can judge: the approver's own program
 // works it out from the parts, because the registry that asks for the signature is the one that is being checked.
 import { canonicalJson } from '#schemas/canonical-json.ts';
+import { refOf } from '#schemas/dictionary-entry.ts';
 import type { JsonValue } from '#schemas/json.ts';
 import type { PartIndex } from './parts.ts';
 
@@ -10,9 +11,14 @@ export interface ConfigurationChange {
   id: string;
 }
 
-/** Members, subsystems, servers, their certificates and keys, services, trust and limits; sorted by kind and id. */
+/**
+ * Members, subsystems, servers, their certificates and keys, services and their binding tables, the dictionary's release
+ * and entries, trust and limits; sorted by kind and id. Parts that are in both (the same object) are not looked into.
+ */
 export function changesBetween(before: readonly PartIndex[], after: readonly PartIndex[]): ConfigurationChange[] {
-  const [old, next] = [facts(before), facts(after)];
+  const [kept, wanted] = [new Set(before), new Set(after)];
+  const old = facts(before.filter((part) => !wanted.has(part)));
+  const next = facts(after.filter((part) => !kept.has(part)));
   const changes: ConfigurationChange[] = [];
   for (const [name, value] of next) {
     const was = old.get(name);
@@ -29,7 +35,9 @@ function change(what: ConfigurationChange['change'], name: string): Configuratio
 
 function facts(parts: readonly PartIndex[]): Map<string, string> {
   const found = new Map<string, string>();
-  for (const { members, servers, services, trust, limits } of parts) {
+  for (const part of parts) {
+    const { members, servers, services, trust, limits } = part;
+    addDictionary(found, part);
     for (const { id, name, subsystems } of members) {
       found.set(`member ${id}`, name);
       for (const each of subsystems) found.set(`subsystem ${id}/${each.code}`, each.name);
@@ -53,4 +61,14 @@ function facts(parts: readonly PartIndex[]): Map<string, string> {
     for (const [name, value] of Object.entries(limits ?? {})) found.set(`limit ${name}`, String(value));
   }
   return found;
+}
+
+/**
+ * Every entry by its kind and ref: an approver sees which words of the dictionary change meaning, not that a release
+ * does. What was read from canonical JSON has its names in order, so that equal entries are equal texts.
+ */
+function addDictionary(found: Map<string, string>, { dictionary, entries, tables }: PartIndex): void {
+  if (dictionary) found.set(`dictionary-release ${dictionary.release}`, JSON.stringify(dictionary));
+  for (const entry of entries) found.set(`${entry.kind} ${refOf(entry)}`, JSON.stringify(entry));
+  for (const table of tables) found.set(`binding ${table.service}`, JSON.stringify(table));
 }

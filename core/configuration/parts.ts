@@ -58,24 +58,24 @@ const readServices = compile(ServicesPart, 'CONFIGURATION_INVALID');
 const readTrust = compile(TrustPart, 'CONFIGURATION_INVALID');
 const readLimits = compile(LimitsPart, 'CONFIGURATION_INVALID');
 
-/** Two hexadecimal digits. */
-function shardOf(member: MemberId): string {
+/** Two hexadecimal digits: the shard of the parts in which a member, its services and their tables lie. */
+export function partShardOf(member: MemberId): string {
   return createHash('sha256').update(member).digest('hex').slice(0, 2);
 }
 
 /** The files of a state by part name; shards without an entry do not exist. */
 export function partsOf(state: RegistryState): Map<string, Buffer> {
-  const members = Map.groupBy(state.members.toSorted(byId), ({ id }) => `members/${shardOf(id)}`);
+  const members = Map.groupBy(state.members.toSorted(byId), ({ id }) => `members/${partShardOf(id)}`);
   const services = Map.groupBy(
     state.services.toSorted(byId),
-    ({ id }) => `services/${shardOf(memberOf(subsystemOfService(id)))}`,
+    ({ id }) => `services/${partShardOf(memberOf(subsystemOfService(id)))}`,
   );
   const files = new Map<string, Buffer>();
   for (const [name, list] of members) files.set(name, encode({ members: list.map(sorted) }));
   for (const [name, list] of services) files.set(name, encode({ services: list }));
   const bindings = Map.groupBy(
     (state.bindings ?? []).toSorted((a, b) => (a.service < b.service ? -1 : 1)),
-    ({ service }) => `bindings/${shardOf(memberOf(subsystemOfService(service)))}`,
+    ({ service }) => `bindings/${partShardOf(memberOf(subsystemOfService(service)))}`,
   );
   for (const [name, list] of bindings) files.set(name, bindingsFile(list.map(({ text }) => text)));
   for (const [name, bytes] of state.dictionary ?? []) files.set(name, bytes);
@@ -137,7 +137,7 @@ function certificate(text: string): RegisteredCertificate {
 
 function requireShard(member: MemberId, shard: string, instance: string): void {
   if (!member.startsWith(`${instance}/`)) throw new AccordError('CONFIGURATION_INSTANCE', member);
-  if (shardOf(member) !== shard) throw new AccordError('CONFIGURATION_INVALID', `${member} lies in another shard`);
+  if (partShardOf(member) !== shard) throw new AccordError('CONFIGURATION_INVALID', `${member} lies in another shard`);
 }
 
 function requireAscending(list: readonly { id: MemberId | ServiceId }[]): void {

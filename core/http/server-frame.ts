@@ -17,7 +17,7 @@ import fastify, {
   type FastifyReply,
   type FastifyRequest,
 } from 'fastify';
-import { parseJson } from '#schemas/json.ts';
+import { type JsonLimits, parseJson } from '#schemas/json.ts';
 import {
   MAX_CONNECTIONS,
   MAX_HEADER_VALUE_BYTES,
@@ -27,6 +27,13 @@ import {
 } from '#schemas/limits.ts';
 import { AccordError, isAccordError, type ProblemCode } from '#schemas/problems.ts';
 import { PROBLEM_TYPE, type ProblemDocument, problemOf } from './problem-reply.ts';
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Of a route that takes larger documents than others; goes with the route's `bodyLimit`. */
+    jsonLimits?: JsonLimits;
+  }
+}
 
 export interface ServerOptions {
   /** Who speaks: stands in log lines, never in answers. */
@@ -143,9 +150,9 @@ function listenerFor(options: ServerOptions, handler: http.RequestListener): htt
 
 function acceptStrictJson(app: FastifyInstance): void {
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) => {
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
     try {
-      done(null, parseJson(body as Buffer));
+      done(null, parseJson(body as Buffer, request.routeOptions.config.jsonLimits));
     } catch (error) {
       done(error as Error);
     }
