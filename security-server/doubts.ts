@@ -3,20 +3,17 @@
 //
 // What was reported is sealed under a key derived from the storage key; the person it is about is found by a keyed tag
 // only, so that the file alone tells neither values nor persons. A closed doubt is forgotten after a year.
-import { createHmac, type KeyObject } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
 import { cipherKey, decipher, encipher } from '#certs/record-cipher.ts';
 import { storageSubkeyOf } from '#certs/storage-key.ts';
 import type { Clock } from '#core/clock.ts';
 import { newMessageId } from '#core/message-id.ts';
+import type { Subject } from '#policy/binding/binding.ts';
 import type { DoubtReport, DoubtState } from '#schemas/doubt.ts';
 import { parseJsonObject } from '#schemas/json.ts';
 import { DOUBT_KEPT_MS, MAX_WAITING_DOUBTS_PER_CLIENT } from '#schemas/limits.ts';
 import { AccordError } from '#schemas/problems.ts';
-
-export interface Subject {
-  scheme: string;
-  value: string;
-}
+import { openSubjectTag } from './subject-tag.ts';
 
 /** Who said what and when: the report, the provider's answers, and what was added to the report. */
 interface Word {
@@ -95,15 +92,10 @@ const isWaiting = (state: DoubtState) => state === 'open' || state === 'needs-in
 
 /** @param storageKey the server's, 32 bytes */
 export function openDoubts(store: DoubtStore, storageKey: Buffer, clock: Clock): Doubts {
-  const tags = storageSubkeyOf(storageKey, 'doubt subjects');
+  const tagOf = openSubjectTag(storageKey, 'doubt subjects');
   const seals = cipherKey(storageSubkeyOf(storageKey, 'doubts'));
   const index = openIndex(store);
   let forgottenMs = 0;
-
-  const tagOf = ({ scheme, value }: Subject) =>
-    createHmac('sha256', tags)
-      .update(JSON.stringify([scheme, value]))
-      .digest('base64url');
 
   function forgetOld(nowMs: number): void {
     if (Math.abs(nowMs - forgottenMs) < FORGET_EVERY_MS) return;
@@ -188,7 +180,8 @@ function openIndex(store: DoubtStore) {
   const subjects = new Map<string, Map<string, number>>();
   const clients = new Map<string, number>();
   let open = 0;
-  const place = (service: string, element: string) => `${service} ${element}`;
+  // Without the major: what is doubted is the same in every form of the element.
+  const place = (service: string, element: string) => `${service} ${element.split('@', 1)[0]}`;
   const count = (counts: Map<string, number>, name: string, by: 1 | -1) => {
     const now = (counts.get(name) ?? 0) + by;
     if (now > 0) counts.set(name, now);
