@@ -3,24 +3,14 @@
 // everything about it to standard error, so that it can be piped. What comes back is the other department's.
 import { readFileSync } from 'node:fs';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { type Accord, AccordClientError, type Lookup, type LookupAnswer, openAccord } from '#adapters/client.ts';
+import type { Accord, Lookup, LookupAnswer } from '#adapters/client.ts';
 import { type JsonValue, parseJson } from '#schemas/json.ts';
 import { isProblemCode, PROBLEMS } from '#schemas/problems.ts';
 import { readSecretFile } from './argument-secrets.ts';
-import {
-  CommandEnd,
-  EXIT,
-  type OutputOptions,
-  outputFormat,
-  print,
-  RemoteProblem,
-  runAction,
-  withOutput,
-} from './output.ts';
+import { CommandEnd, EXIT, outputFormat, print, runAction } from './output.ts';
+import { asSystem, exitOf, type SystemOptions, withSystem } from './system-client.ts';
 
-interface CallOptions extends OutputOptions {
-  server: string;
-  client?: string;
+interface CallOptions extends SystemOptions {
   method?: string;
   query?: [string, string][];
   header?: [string, string][];
@@ -32,13 +22,9 @@ interface CallOptions extends OutputOptions {
   issue?: string;
   settle?: string;
   evidence?: true;
-  cert?: string;
-  key?: string;
-  ca?: string;
   dryRun?: true;
 }
 
-const DEFAULT_SERVER = 'http://127.0.0.1:8080';
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE'];
 
 export function callCommand(): Command {
@@ -58,16 +44,8 @@ export function callCommand(): Command {
     .option('--issue <case>', 'case number')
     .option('--settle <id>', 'find out what became of the lookup with this id, instead of asking')
     .option('--evidence', 'also print what proves the exchange')
-    .option('--dry-run', 'print what would be asked, and stop')
-    .addOption(
-      new Option('--server <url>', "security server's address for systems")
-        .env('ACCORD_SERVER')
-        .default(DEFAULT_SERVER),
-    )
-    .option('--cert <file>', 'own client certificate, PEM, for an https address')
-    .option('--key <file>', 'its private key, PEM, mode 0600')
-    .option('--ca <file>', "authority of the security server's certificate, PEM");
-  return withOutput(command).action(runAction(call));
+    .option('--dry-run', 'print what would be asked, and stop');
+  return withSystem(command).action(runAction(call));
 }
 
 async function call(service: string | undefined, path: string, options: CallOptions): Promise<void> {
@@ -82,16 +60,10 @@ async function call(service: string | undefined, path: string, options: CallOpti
     );
     return;
   }
-  const accord = open(options);
-  try {
+  await asSystem(options, async (accord) => {
     if (lookup !== undefined) show(await accord.lookup(lookup), options);
     else await settle(accord, options.settle ?? '', options);
-  } catch (error) {
-    if (error instanceof AccordClientError) throw told(error, options);
-    throw error;
-  } finally {
-    await accord.close();
-  }
+  });
 }
 
 function readLookup(service: string | undefined, path: string, options: CallOptions): Lookup {
@@ -128,29 +100,6 @@ function readData(data: string): JsonValue | Uint8Array {
   if (!data.startsWith('@')) return parseJson(Buffer.from(data));
   const bytes = readFileSync(data === '@-' ? 0 : data.slice(1));
   return data.endsWith('.json') ? parseJson(bytes) : bytes;
-}
-
-function open({ server, client, cert, key, ca }: CallOptions): Accord {
-  if (!/^https?:$/.test(URL.parse(server)?.protocol ?? '')) {
-    throw usage(`--server ${server} is no http or https address`, `Write it like ${DEFAULT_SERVER}.`);
-  }
-  if ((cert === undefined) !== (key === undefined)) {
-    throw usage('A client certificate and its key go together', 'Give both --cert and --key, or none.');
-  }
-  const tls =
-    cert === undefined && ca === undefined
-      ? undefined
-      : {
-          ...(cert !== undefined && { cert: readFileSync(cert) }),
-          ...(key !== undefined && { key: readKey(key) }),
-          ...(ca !== undefined && { ca: readFileSync(ca) }),
-        };
-  return openAccord({ url: server, client: client ?? '', ...(tls && { tls }) });
-}
-
-function readKey(file: string): Buffer {
-  readSecretFile(file); // for its mode
-  return readFileSync(file);
 }
 
 /** Prints an answer. */
@@ -202,33 +151,6 @@ async function settle(accord: Accord, id: string, options: CallOptions): Promise
     EXIT.peerUnavailable,
     `${code}: the other department could not be asked.\nNext: Settle again later.`,
   );
-}
-
-/** How a script is told: the outcome decides where there was an exchange, the problem's own row where there was none. */
-function told(error: AccordClientError, options: CallOptions): Error {
-  const { code, outcome, status, next, problem } = error;
-  if (problem !== undefined && outputFormat(options) !== 'table') print(problem, options);
-  const detail = error.message.slice(code.length + 2);
-  const title = typeof problem?.['title'] === 'string' ? problem['title'] : '';
-  if (outcome === 'refused' && problem?.['outcome'] === undefined) {
-    return new RemoteProblem({
-      code,
-      title,
-      status: status ?? 500,
-      next,
-      ...(detail !== title && detail !== '' && { detail }),
-    });
-  }
-  const what = [title || detail, ...(title && detail && detail !== title ? [`(${detail})`] : [])].join(' ');
-  const known = problem?.['id'] ?? problem?.['instance'];
-  const id = typeof known === 'string' ? `\nId: ${known.replace('urn:uuid:', '')}` : '';
-  return new CommandEnd(exitOf(outcome), `${code}: ${what || outcome}${id}\nNext: ${next}`);
-}
-
-function exitOf(outcome: LookupAnswer['outcome']): number {
-  if (outcome === 'ok') return EXIT.ok;
-  if (outcome === 'refused') return EXIT.exchangeRefused;
-  return outcome === 'not-sent' ? EXIT.peerUnavailable : EXIT.failed;
 }
 
 function explained(code: string): string {
