@@ -17,6 +17,7 @@ interface GrantOptions extends AdminOptions {
   endpoint?: EndpointRule[];
   basis: AccessRight['bases'];
   purpose?: string[];
+  element?: string[];
   statute?: string;
   casePattern?: string;
   from?: number;
@@ -42,7 +43,12 @@ function grantCommand(): Command {
       collectEndpoint,
     )
     .requiredOption('--basis <list>', `legal bases, comma-separated: ${BASES.join(', ')}`, bases)
-    .option('--purpose <list>', 'purposes one of which must be named, comma-separated; repeatable', collectPurposes)
+    .option('--purpose <list>', 'purposes one of which must be named, comma-separated; repeatable', collectWords)
+    .option(
+      '--element <list>',
+      'elements and predicates (id@major) that may be released, comma-separated; repeatable; needed for a bound service',
+      collectWords,
+    )
     .option('--statute <text>', 'for the basis law: the statute that allows it')
     .option('--case-pattern <form>', 'for the basis law: form of the case number; # is a digit, A a letter')
     .option('--from <date>', 'first moment, ISO 8601; a day begins at 00:00 UTC', (text) => moment(text, 'start'))
@@ -79,6 +85,7 @@ function rightOf(options: GrantOptions): Omit<AccessRight, 'id'> {
     endpoints: options.endpoint ?? [{ method: '*', path: '/**' }],
     bases: basis,
     purposes: options.purpose ?? [],
+    elements: options.element ?? null,
     statute: statute ?? null,
     casePattern: casePattern ?? null,
     notBeforeMs,
@@ -106,7 +113,7 @@ async function list(options: AdminOptions & { client?: string; service?: string 
   print(outputFormat(options) === 'table' ? rights.map(brief) : rights, options);
 }
 
-function brief({ id, client, service, endpoints, bases, purposes, notAfterMs, quotaPerDay }: AccessRight) {
+function brief({ id, client, service, endpoints, bases, purposes, elements, notAfterMs, quotaPerDay }: AccessRight) {
   return {
     id,
     client,
@@ -114,6 +121,7 @@ function brief({ id, client, service, endpoints, bases, purposes, notAfterMs, qu
     endpoints: endpoints.map(({ method, path }) => `${method} ${path}`).join('\n'),
     bases: bases.join(', '),
     purposes: purposes.join(', '),
+    elements: elements?.join('\n') ?? 'whole answer',
     until: dateOf(notAfterMs),
     quota: quotaPerDay,
   };
@@ -161,8 +169,8 @@ function bases(text: string): AccessRight['bases'] {
   });
 }
 
-function collectPurposes(text: string, before: string[] = []): string[] {
-  return [...new Set([...before, ...text.split(',').map((purpose) => purpose.trim())])];
+function collectWords(text: string, before: string[] = []): string[] {
+  return [...new Set([...before, ...text.split(',').map((word) => word.trim())])];
 }
 
 function moment(text: string, day: 'start' | 'end'): number {

@@ -39,3 +39,8 @@ export function ageInYears(birthDate: string, today: string): number | null {
 function epochDay(text: string): number | null {
   return dayOf(text) === null ? null : Date.parse(`${text}T00:00:00Z`) / DAY_MS;
 }
+
+/** The day (UTC) of a time in milliseconds since the epoch. */
+export function dayAt(nowMs: number): string {
+  return new Date(nowMs).toISOString().slice(0, 10);
+}

@@ -3,9 +3,36 @@
 // so that an auditor can replay the decision and must get the same hash. The consumer controls the request part.
 import { sha256 } from '#certs/commitment.ts';
 import type { AccessRight } from '#schemas/access-right.ts';
+import type { Level } from '#schemas/dictionary-entry.ts';
 import type { ProblemCode } from '#schemas/problems.ts';
 import type { Basis } from '#schemas/statement.ts';
 import { endpointAllowed } from './endpoint-glob.ts';
+
+/** One element or predicate that the request's fields lead to, by the service's binding table. */
+export interface AskedElement {
+  /** Null for a predicate. */
+  path: string | null;
+  element: string;
+  level: Level;
+  /** Of a predicate: the elements it looks at. */
+  inputs: readonly string[];
+  /** Atomic group at its place in the answer: what shares it is released together or not at all. */
+  group: string | null;
+}
+
+/** What the binding table makes of a request for a bound service. */
+export interface AskedOfBinding {
+  /** SHA-256 of the table, and `METHOD /path/{template}`; null when the table has no such operation. */
+  table: string;
+  operation: string | null;
+  needsSubject: boolean;
+  /** Purposes the provider offers the operation for; empty: any. */
+  purposes: readonly string[];
+  asked: readonly AskedElement[];
+  /** Fields that the table does not know, as the request wrote them. */
+  unknown: readonly string[];
+  tooMany: boolean;
+}
 
 export interface DecisionInputs {
   v: 1;
@@ -19,12 +46,27 @@ export interface DecisionInputs {
     basis: Basis;
     userId: string | null;
     issue: string | null;
+    /** Whom it is about, as the bound operation's one place for it says. */
+    subject: { scheme: string; value: string } | null;
+    fields: readonly string[] | null;
+    /** Whether what is not permitted may be left out. */
+    partial: boolean;
   };
   clientRegistered: boolean;
   /** What the provider's server knows of the service; null when it has none of that name. */
   service: { enabled: boolean; notice: string | null; personalData: boolean } | null;
+  /** Null for a service that is not bound. */
+  binding: AskedOfBinding | null;
   /** The access rights of this client at this service, with what each has used today. */
   rights: { right: AccessRight; usedToday: number }[];
+  /** Predicates over each input that this client has asked of this subject within the window, and how many it may. */
+  predicateUse: { input: string; used: readonly string[]; budget: number }[];
+}
+
+/** What may leave: the elements and predicates asked for and permitted, and those left out because `partial` was said. */
+export interface Permitted {
+  asked: { path: string | null; element: string }[];
+  omitted: { path: string | null; element: string }[];
 }
 
 export interface Decision {
@@ -35,6 +77,8 @@ export interface Decision {
   /** The access right that decided; null when none covered the request. */
   rightId: string | null;
   retention: string;
+  /** Null for refusals and for services that are not bound. */
+  release: Permitted | null;
 }
 
 const DEFAULT_RETENTION = 'standard';
@@ -56,22 +100,88 @@ export function decide(inputs: DecisionInputs): Decision {
     return refused('ACCESS_DENIED', `${request.client} at ${request.method} ${request.service}${request.path}`);
   }
   if (!service.enabled) return refused('SERVICE_DISABLED', service.notice ?? '');
-  // The first right that allows everything wins; otherwise the refusal of the right that came furthest is told.
+  const malformed = checkFields(inputs);
+  if (malformed !== null) return malformed;
+  // The first right that allows everything wins, then the one that omits least; otherwise the refusal of the right that
+  // came furthest is told.
   let furthest: { step: number; decision: Decision } | undefined;
+  let best: Decision | undefined;
   for (const candidate of covering) {
-    const failure = checkRight(inputs, candidate);
-    if (failure === null) {
-      const { id, retention } = candidate.right;
-      return { allowed: true, code: 'OK', detail: '', rightId: id, retention };
+    const failure = checkRight(inputs, candidate) ?? checkCeiling(inputs, candidate);
+    if ('step' in failure) {
+      if (furthest === undefined || failure.step > furthest.step) furthest = failure;
+      continue;
     }
-    if (furthest === undefined || failure.step > furthest.step) furthest = failure;
+    if (best === undefined || omittedBy(failure) < omittedBy(best)) best = failure;
+    if (omittedBy(best) === 0) return best;
   }
-  return furthest?.decision ?? refused('ACCESS_DENIED', '');
+  return best ?? furthest?.decision ?? refused('ACCESS_DENIED', '');
+}
+
+function omittedBy({ release }: Decision): number {
+  return release?.omitted.length ?? 0;
+}
+
+/** Whether the request says what it wants of a bound service, in words the table knows; null when it does. */
+function checkFields({ request, service, binding }: DecisionInputs): Decision | null {
+  if (binding === null) {
+    // Nothing could be filtered, so an answer about people must not leave at all.
+    if (service?.personalData !== false) return refused('BINDING_REQUIRED', request.service);
+    return request.fields === null ? null : refused('FIELDS_UNKNOWN', 'the service is not bound to the dictionary');
+  }
+  if (binding.operation === null) return refused('OPERATION_UNKNOWN', `${request.method} ${request.path}`);
+  if (request.fields === null) return refused('FIELDS_REQUIRED', binding.operation);
+  if (binding.tooMany) return refused('FIELDS_TOO_MANY', '');
+  if (binding.unknown.length > 0) return refused('FIELDS_UNKNOWN', listed(binding.unknown));
+  const isMissing =
+    (binding.needsSubject || binding.asked.some(({ path }) => path === null)) && request.subject === null;
+  return isMissing ? refused('SUBJECT_MISSING', binding.operation) : null;
+}
+
+/** Names as a detail can hold them. */
+function listed(names: readonly string[]): string {
+  const [shown, rest] = [names.slice(0, 20), names.length - 20];
+  return `${shown.join(', ')}${rest > 0 ? ` and ${rest} more` : ''}`;
+}
+
+/** The last checks: what of the asked lies under the right's ceiling, and the budget of predicates. */
+function checkCeiling({ request, binding, predicateUse }: DecisionInputs, { right }: { right: AccessRight }) {
+  const { id, retention, elements } = right;
+  const allow = (release: Permitted | null): Decision => {
+    return { allowed: true, code: 'OK', detail: '', rightId: id, retention, release };
+  };
+  const fail = (step: number, code: ProblemCode, detail: string) => ({
+    step,
+    decision: { ...refused(code, detail), rightId: id, retention },
+  });
+  if (binding === null) {
+    return elements === null ? allow(null) : fail(7, 'FIELDS_NOT_PERMITTED', 'the whole answer of the service');
+  }
+  const ceiling = new Set(elements ?? []);
+  const outside = ({ element }: AskedElement) => !ceiling.has(element);
+  const broken = new Set(binding.asked.filter(outside).map(({ group }) => group));
+  const asked: Permitted['asked'] = [];
+  const omitted: Permitted['omitted'] = [];
+  for (const each of binding.asked) {
+    const isOmitted = outside(each) || (each.group !== null && broken.has(each.group));
+    (isOmitted ? omitted : asked).push({ path: each.path, element: each.element });
+  }
+  if (omitted.length > 0 && (!request.partial || asked.length === 0)) {
+    const names = omitted.map(({ path, element }) => (path === null ? element : `${path} (${element})`));
+    return fail(7, 'FIELDS_NOT_PERMITTED', listed(names));
+  }
+  const permitted = new Set(asked.map(({ element }) => element));
+  for (const { input, used, budget } of predicateUse) {
+    const now = binding.asked.filter(({ element, inputs }) => permitted.has(element) && inputs.includes(input));
+    const distinct = new Set([...used, ...now.map(({ element }) => element)]);
+    if (now.length > 0 && distinct.size > budget) return fail(8, 'PREDICATE_BUDGET_SPENT', `${budget} over ${input}`);
+  }
+  return allow({ asked, omitted });
 }
 
 /** The checks within one access right, in order; null when all pass. */
 function checkRight(
-  { request, service }: DecisionInputs,
+  { request, service, binding }: DecisionInputs,
   { right, usedToday }: DecisionInputs['rights'][number],
 ): { step: number; decision: Decision } | null {
   const fail = (step: number, code: ProblemCode, detail: string) => ({
@@ -79,7 +189,9 @@ function checkRight(
     decision: { ...refused(code, detail), rightId: right.id, retention: right.retention },
   });
   const purposeFits = request.purpose === null ? right.purposes.length === 0 : right.purposes.includes(request.purpose);
-  if (!purposeFits) return fail(1, 'PURPOSE_NOT_ALLOWED', request.purpose ?? 'a purpose is needed');
+  const offered = binding?.purposes ?? [];
+  const isOffered = offered.length === 0 || (request.purpose !== null && offered.includes(request.purpose));
+  if (!purposeFits || !isOffered) return fail(1, 'PURPOSE_NOT_ALLOWED', request.purpose ?? 'a purpose is needed');
   if (!right.bases.includes(request.basis)) return fail(2, 'BASIS_NOT_ALLOWED', request.basis);
   // An access right cannot open what holds personal data, whatever its author meant.
   if (request.basis === 'open' && service?.personalData !== false) {
@@ -115,7 +227,7 @@ function caseNumberFits(pattern: string, caseNumber: string): boolean {
 }
 
 function refused(code: ProblemCode, detail: string): Decision {
-  return { allowed: false, code, detail, rightId: null, retention: DEFAULT_RETENTION };
+  return { allowed: false, code, detail, rightId: null, retention: DEFAULT_RETENTION, release: null };
 }
 
 /** The exact bytes that are archived, and their hash (base64url) as both logs carry it. */

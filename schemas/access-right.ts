@@ -2,6 +2,7 @@
 // Written by the provider's own administrator, read by `decide`.
 import { type Static, Type } from '@sinclair/typebox';
 import { METHODS } from './context.ts';
+import { EntryRef } from './dictionary-entry.ts';
 import { SERVICE_ID_PATTERN, SUBSYSTEM_ID_PATTERN } from './identifiers.ts';
 import { Basis, PURPOSE_PATTERN } from './statement.ts';
 
@@ -25,6 +26,11 @@ export const AccessRight = Type.Object(
     bases: Type.Array(Basis, { minItems: 1, maxItems: 3, uniqueItems: true }),
     /** Purposes that may be named; an empty list means that none has to be, and none may. */
     purposes: Type.Array(Type.String({ pattern: PURPOSE_PATTERN }), { maxItems: 100, uniqueItems: true }),
+    /**
+     * The ceiling: elements and predicates of the dictionary that may ever be released under it. Null stands for the
+     * whole answer of a service that is not bound, because it holds no personal data; it opens nothing of a bound one.
+     */
+    elements: Type.Union([Type.Array(EntryRef, { minItems: 1, maxItems: 500, uniqueItems: true }), Type.Null()]),
     /** For the basis `law`: the statute, and the form of the case number (# digit, A letter, others literal). */
     statute: Type.Union([Type.String({ minLength: 1, maxLength: 300 }), Type.Null()]),
     casePattern: Type.Union([Type.String({ minLength: 1, maxLength: 64 }), Type.Null()]),

@@ -6,13 +6,16 @@ import { parseJson } from './json.ts';
 import {
   MAX_CONTEXT_BYTES,
   MAX_DEADLINE_MS,
+  MAX_FIELDS,
   MAX_HEADER_VALUE_BYTES,
   MAX_HEADERS,
   MAX_MESSAGE_BODY_BYTES,
   MAX_PATH_BYTES,
   MAX_QUERY_BYTES,
+  MAX_RELEASED_PATHS,
 } from './limits.ts';
 import { AccordError } from './problems.ts';
+import { Release } from './release.ts';
 import { MESSAGE_ID_PATTERN } from './statement.ts';
 import { compile } from './validate.ts';
 
@@ -58,6 +61,22 @@ export const RequestContext = Type.Object(
     /** How the information system proved itself to its own security server. */
     caller: Type.Union([Type.Literal('certificate'), Type.Literal('loopback')]),
     deadlineMs: Type.Integer({ minimum: 1, maximum: MAX_DEADLINE_MS }),
+    /** What is asked of a bound service: paths, elements or predicates; null where the service is not bound. */
+    fields: Type.Union([
+      Type.Array(Type.String({ minLength: 1, maxLength: 512 }), {
+        minItems: 1,
+        maxItems: MAX_FIELDS,
+        uniqueItems: true,
+      }),
+      Type.Null(),
+    ]),
+    /** True: what is not permitted may be left out, and is named; false: then the whole is refused. */
+    partial: Type.Boolean(),
+    /** The day for which it is asked, YYYY-MM-DD; null for the present. */
+    asOf: Type.Union([
+      Type.String({ pattern: '^[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])$' }),
+      Type.Null(),
+    ]),
     body: BodyFacts,
     /** Settlements: the message id that is asked about. */
     settles: Type.Union([Type.String({ pattern: MESSAGE_ID_PATTERN }), Type.Null()]),
@@ -73,6 +92,8 @@ export const AnswerContext = Type.Object(
     code: Type.String({ pattern: '^[A-Z][A-Z0-9_]{1,63}$' }),
     headers: Headers,
     body: BodyFacts,
+    /** Answers of a bound service: what was released. */
+    release: Type.Union([Release, Type.Null()]),
   },
   closed,
 );
@@ -86,15 +107,34 @@ const checkAnswer = compile(AnswerContext, 'CONTEXT_MALFORMED');
 
 /** The one spelling of a request's context, UTF-8. */
 export function encodeRequestContext(c: RequestContext): Buffer {
-  const { v, method, path, query, headers, userId, issue, caller, deadlineMs, body, settles } = c;
-  const facts = { length: body.length, type: body.type };
-  return spell({ v, method, path, query, headers, userId, issue, caller, deadlineMs, body: facts, settles });
+  const { v, method, path, query, headers, userId, issue, caller, deadlineMs, fields, partial, asOf, settles } = c;
+  const body = { length: c.body.length, type: c.body.type };
+  const who = { userId, issue, caller, deadlineMs };
+  return spell({ v, method, path, query, headers, ...who, fields, partial, asOf, body, settles });
 }
 
 /** The one spelling of an answer's context, UTF-8. */
 export function encodeAnswerContext(c: AnswerContext): Buffer {
-  const { v, status, code, headers, body } = c;
-  return spell({ v, status, code, headers, body: { length: body.length, type: body.type } });
+  const { v, status, code, headers, body, release } = c;
+  const facts = { length: body.length, type: body.type };
+  return spell({ v, status, code, headers, body: facts, release: release === null ? null : orderedRelease(release) });
+}
+
+function orderedRelease({ table, dictionary, elements, predicates, omitted }: Release): object {
+  return {
+    table,
+    dictionary,
+    elements: elements.map(({ path, element, source, asOf, state, stale }) => ({
+      path,
+      element,
+      source,
+      asOf,
+      state,
+      stale,
+    })),
+    predicates: predicates.map(({ predicate, result }) => ({ predicate, result })),
+    omitted: omitted.map(({ path, element }) => ({ path, element })),
+  };
 }
 
 function spell(ordered: object): Buffer {
@@ -111,8 +151,11 @@ export function parseAnswerContext(bytes: Uint8Array): AnswerContext {
   return once(bytes, checkAnswer, encodeAnswerContext);
 }
 
+// Headers are pairs; a released element has six members, an omitted one and a predicate two.
+const MAX_CONTEXT_VALUES = 4 * MAX_HEADERS + 12 * MAX_RELEASED_PATHS;
+
 function once<T>(bytes: Uint8Array, check: (value: unknown) => T, encode: (value: T) => Buffer): T {
-  const context = check(parseJson(bytes, { maxBytes: MAX_CONTEXT_BYTES, maxDepth: 4, maxValues: 4 * MAX_HEADERS }));
+  const context = check(parseJson(bytes, { maxBytes: MAX_CONTEXT_BYTES, maxDepth: 5, maxValues: MAX_CONTEXT_VALUES }));
   if (!encode(context).equals(bytes)) throw new AccordError('CONTEXT_MALFORMED', 'not its one spelling');
   return context;
 }

@@ -40,3 +40,10 @@ export function serviceQuery(query: string): string {
   if (!QUERY.test(query)) throw new AccordError('PATH_REFUSED', 'query has characters outside RFC 3986');
   return query;
 }
+
+const RESERVED = /^\/\.accord(?:\/|$)/;
+
+/** True for the paths of any service that its provider's own server answers; no backend ever sees one. */
+export function isReserved(path: string): boolean {
+  return RESERVED.test(path);
+}

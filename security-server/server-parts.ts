@@ -7,6 +7,7 @@ import type { BoundedClient } from '#core/http/client.ts';
 import type { MessageLog } from '#core/log/message-log.ts';
 import type { ServerId } from '#schemas/identifiers.ts';
 import type { Admission } from './admission.ts';
+import type { DictionaryInForce } from './dictionary-in-force.ts';
 import type { Doubts } from './doubts.ts';
 import type { Channels } from './envelope/channels.ts';
 import type { StatementSigner } from './envelope/signer.ts';
@@ -17,6 +18,7 @@ import type { PeerLink } from './peer/link.ts';
 import type { PeerNews, SharedConfiguration } from './peer/news.ts';
 import type { PeerByCertificate } from './peer/registered-peer.ts';
 import type { ServerState } from './state.ts';
+import type { SubjectTag } from './subject-tag.ts';
 
 export interface ServerParts {
   self: ServerId;
@@ -24,6 +26,9 @@ export interface ServerParts {
   configuration: SharedConfiguration;
   log: MessageLog;
   state: ServerState;
+  dictionary: DictionaryInForce;
+  /** Under which the use of predicates is counted. */
+  subjectTag: SubjectTag;
   /** What others doubt of this server's own services. */
   doubts: Doubts;
   keys: KeyRing;

@@ -15,6 +15,7 @@ import { openAdminPort } from './admin/admin.ts';
 import { type Admission, openAdmission } from './admission.ts';
 import { openCertificateTrust } from './certificate-trust.ts';
 import { openLoopbackPort, openSystemPort } from './consumer/lookups.ts';
+import { openDictionaryInForce } from './dictionary-in-force.ts';
 import { openDoubts } from './doubts.ts';
 import { openDoubtStoreSqlite } from './doubts-sqlite.ts';
 import { openChannels } from './envelope/channels.ts';
@@ -31,6 +32,7 @@ import { openPeerNews, type SharedConfiguration } from './peer/news.ts';
 import { openRegisteredPeers } from './peer/registered-peer.ts';
 import type { ServerParts } from './server-parts.ts';
 import { openStateSqlite } from './state-sqlite.ts';
+import { openSubjectTag } from './subject-tag.ts';
 import { startTasks } from './tasks.ts';
 
 interface ServerPorts {
@@ -173,6 +175,8 @@ function assemble(from: SecurityServerOptions, messageLog: MessageLog, gate: Adm
     configuration,
     log: messageLog,
     state: openStateSqlite(foldersOf(from.folder).state),
+    dictionary: openDictionaryInForce(logger),
+    subjectTag: openSubjectTag(from.keys.storageKey, 'predicate subjects'),
     doubts,
     keys,
     channels: openChannels(id, keys.encryptionKey, clock),

@@ -13,6 +13,10 @@ CREATE TABLE IF NOT EXISTS information_system (
 CREATE TABLE IF NOT EXISTS quota_use (
   right_id TEXT NOT NULL, day INTEGER NOT NULL, used INTEGER NOT NULL,
   PRIMARY KEY (right_id, day)) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS predicate_use (
+  client TEXT NOT NULL, subject_tag TEXT NOT NULL, input TEXT NOT NULL, predicate TEXT NOT NULL, day INTEGER NOT NULL,
+  PRIMARY KEY (client, subject_tag, input, predicate)) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS predicate_use_day ON predicate_use (day);
 `;
 
 /** Opens or creates the file. */
@@ -84,6 +88,30 @@ export function openStateSqlite(file: string): ServerState {
     takeBackUse(rightId, day) {
       takeBack.run(rightId, day);
     },
+    ...predicateUse(db),
     close: () => db.close(),
+  };
+}
+
+type PredicateUse = Pick<ServerState, 'predicatesUsed' | 'countPredicate' | 'forgetPredicates'>;
+
+function predicateUse(db: Database.Database): PredicateUse {
+  const predicatesOf = db
+    .prepare(
+      'SELECT predicate FROM predicate_use WHERE client = ? AND subject_tag = ? AND input = ? AND day >= ? ORDER BY 1',
+    )
+    .pluck();
+  const count = db.prepare(
+    'INSERT INTO predicate_use VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET day = max(day, excluded.day)',
+  );
+  const forget = db.prepare('DELETE FROM predicate_use WHERE day < ?');
+  return {
+    predicatesUsed: (client, tag, input, sinceDay) => predicatesOf.all(client, tag, input, sinceDay) as string[],
+    countPredicate(client, tag, input, predicate, day) {
+      count.run(client, tag, input, predicate, day);
+    },
+    forgetPredicates(beforeDay) {
+      forget.run(beforeDay);
+    },
   };
 }

@@ -45,5 +45,10 @@ export interface ServerState {
   countUse(rightId: string, day: number): void;
   /** Takes one counted use back: the request turned out to be a replay, or was never worked on. */
   takeBackUse(rightId: string, day: number): void;
+  /** Predicates over an input that a client asked of a subject (its tag) on this day or later, ascending. */
+  predicatesUsed(client: string, subjectTag: string, input: string, sinceDay: number): string[];
+  countPredicate(client: string, subjectTag: string, input: string, predicate: string, day: number): void;
+  /** Forgets what was asked before that day. */
+  forgetPredicates(beforeDay: number): void;
   close(): void;
 }

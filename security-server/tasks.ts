@@ -3,6 +3,7 @@
 import type { FastifyInstance } from 'fastify';
 import { everyUnref } from '#core/clock.ts';
 import type { TlsIdentity } from '#core/http/mtls.ts';
+import { PREDICATE_WINDOW_DAYS } from '#schemas/limits.ts';
 import { AccordError } from '#schemas/problems.ts';
 import type { KeySource } from './key-source.ts';
 import type { ServerParts } from './server-parts.ts';
@@ -10,6 +11,7 @@ import { writeSummary } from './summary.ts';
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
 
 export interface Tasks {
   /** Looks at everything that hangs on registration. */
@@ -43,6 +45,12 @@ export function startTasks(parts: ServerParts, tls: readonly FastifyInstance[], 
   function configurationChanged(): void {
     showIdentity();
     closeEnded(tls[0], parts);
+    // A new release is judged now, not when the first request that needs it waits for it.
+    parts.dictionary.dictionary(parts.configuration.current());
+  }
+
+  function forgetPredicates(): void {
+    parts.state.forgetPredicates(Math.floor(clock.nowMs() / DAY_MS) - PREDICATE_WINDOW_DAYS);
   }
 
   async function reloadKeys(): Promise<unknown> {
@@ -69,6 +77,7 @@ export function startTasks(parts: ServerParts, tls: readonly FastifyInstance[], 
     ),
     every(MINUTE_MS, guarded(configurationChanged)),
     every(HOUR_MS, guarded(destroyEnded)),
+    every(HOUR_MS, guarded(forgetPredicates)),
   ];
   return {
     configurationChanged: guarded(configurationChanged),

@@ -50,6 +50,9 @@ export async function genuineRequest(pair: Pair, plan: RequestPlan = {}): Promis
     issue: 'case-1',
     caller: 'loopback',
     deadlineMs: 5_000,
+    fields: null,
+    partial: false,
+    asOf: null,
     body: { length: body.length, type: body.length === 0 ? null : 'application/json' },
     settles: null,
   });

@@ -59,6 +59,7 @@ function grant(consumer: Department, provider: Department, path: string, over: P
     endpoints: [{ method: 'GET', path }],
     bases: ['law'],
     purposes: [],
+    elements: null,
     statute: null,
     casePattern: null,
     notBeforeMs: 0,

@@ -1,12 +1,21 @@
 // What a department's information system asks for, after its form was checked and before anything is signed. The
 // information system controls every member but `caller`.
 import { type Static, Type } from '@sinclair/typebox';
-import { encodeRequestContext, type HeaderList, Method, parseRequestContext } from '#schemas/context.ts';
+import { type Subject, subjectOf } from '#policy/binding/binding.ts';
+import {
+  encodeRequestContext,
+  type HeaderList,
+  Method,
+  parseRequestContext,
+  type RequestContext,
+} from '#schemas/context.ts';
+import { ENTRY_REF_PATTERN } from '#schemas/dictionary-entry.ts';
 import { SERVICE_ID_PATTERN, SUBSYSTEM_ID_PATTERN } from '#schemas/identifiers.ts';
 import {
   DEFAULT_DEADLINE_MS,
   MAX_BODY_BYTES,
   MAX_DEADLINE_MS,
+  MAX_FIELDS,
   MAX_HEADERS,
   MAX_PATH_BYTES,
   MAX_QUERY_BYTES,
@@ -14,12 +23,18 @@ import {
 import { AccordError } from '#schemas/problems.ts';
 import { servicePath, serviceQuery } from '#schemas/service-path.ts';
 import { Basis, PURPOSE_PATTERN } from '#schemas/statement.ts';
+import { type Asking, findOperation } from './find-operation.ts';
 
-/** The JSON of `POST /lookups`. `body` is any JSON value, or base64 text with `bodyEncoding: "base64"`. */
+const Field = Type.String({ minLength: 1, maxLength: 512 });
+const closed = { additionalProperties: false };
+
+/**
+ * The JSON of `POST /lookups`. A bound service is asked for `fields` (paths, elements or predicates); `elements` alone,
+ * with a `subject`, find service and path in the configuration. `body` is any JSON value, or base64 text with `bodyEncoding: "base64"`. */
 export const LookupRequest = Type.Object(
   {
     client: Type.String({ pattern: SUBSYSTEM_ID_PATTERN }),
-    service: Type.String({ pattern: SERVICE_ID_PATTERN }),
+    service: Type.Optional(Type.String({ pattern: SERVICE_ID_PATTERN })),
     method: Type.Optional(Method),
     path: Type.Optional(Type.String({ maxLength: MAX_PATH_BYTES })),
     query: Type.Optional(
@@ -32,13 +47,26 @@ export const LookupRequest = Type.Object(
     body: Type.Optional(Type.Unknown()),
     bodyEncoding: Type.Optional(Type.Literal('base64')),
     contentType: Type.Optional(Type.String({ minLength: 1, maxLength: 256 })),
+    fields: Type.Optional(Type.Array(Field, { minItems: 1, maxItems: MAX_FIELDS, uniqueItems: true })),
+    elements: Type.Optional(Type.Array(Field, { minItems: 1, maxItems: MAX_FIELDS, uniqueItems: true })),
+    /** Whom it is about: an identifier, and the element of the dictionary that says which kind it is. */
+    subject: Type.Optional(
+      Type.Object(
+        { scheme: Type.String({ pattern: ENTRY_REF_PATTERN }), value: Type.String({ minLength: 1, maxLength: 256 }) },
+        closed,
+      ),
+    ),
+    /** What is not permitted may be left out; the same as the header `Prefer: accord-partial`. */
+    partial: Type.Optional(Type.Boolean()),
+    /** The day for which it is asked, YYYY-MM-DD. */
+    asOf: Type.Optional(Type.String({ pattern: '^[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])$' })),
     purpose: Type.Optional(Type.String({ pattern: PURPOSE_PATTERN })),
     basis: Type.Optional(Basis),
     userId: Type.Optional(Type.String({ minLength: 1, maxLength: 256 })),
     issue: Type.Optional(Type.String({ minLength: 1, maxLength: 256 })),
     deadlineMs: Type.Optional(Type.Integer({ minimum: 100, maximum: MAX_DEADLINE_MS })),
   },
-  { additionalProperties: false, $id: 'LookupRequest' },
+  { ...closed, $id: 'LookupRequest' },
 );
 export type LookupRequest = Static<typeof LookupRequest>;
 
@@ -59,24 +87,31 @@ export interface Call {
   body: Buffer;
 }
 
-/** @throws CALLER_NOT_ALLOWED, PATH_REFUSED, BODY_TOO_LARGE, SCHEMA_MISMATCH, HEADER_DUPLICATE, CONTEXT_MALFORMED */
-export function readCall(request: LookupRequest, caller: Caller): Call {
+/**
+ * @throws CALLER_NOT_ALLOWED, PATH_REFUSED, BODY_TOO_LARGE, SCHEMA_MISMATCH, HEADER_DUPLICATE, CONTEXT_MALFORMED, and of
+ *   bound services SERVICE_UNKNOWN, ELEMENTS_NOT_OFFERED, SUBJECT_MISMATCH, AS_OF_NOT_SUPPORTED
+ */
+export function readCall(request: LookupRequest, caller: Caller, server: Asking): Call {
   if (!caller.mayUse(request.client)) throw new AccordError('CALLER_NOT_ALLOWED', request.client);
   const { body, type } = readBody(request);
   const headers: HeaderList = Object.entries(request.headers ?? {}).map(([name, value]) => [name.toLowerCase(), value]);
   if (new Set(headers.map(([name]) => name)).size !== headers.length) {
     throw new AccordError('HEADER_DUPLICATE', 'headers that differ in case only');
   }
+  const target = readTarget(request, server, body);
   const context = encodeRequestContext({
     v: 1,
-    method: request.method ?? (body.length > 0 ? 'POST' : 'GET'),
-    path: servicePath(request.path ?? ''),
-    query: readQuery(request.query),
+    method: target.method,
+    path: servicePath(target.path),
+    query: target.query,
     headers,
     userId: request.userId ?? null,
     issue: request.issue ?? null,
     caller: caller.how,
     deadlineMs: request.deadlineMs ?? DEFAULT_DEADLINE_MS,
+    fields: request.fields ?? request.elements ?? null,
+    partial: request.partial ?? false,
+    asOf: request.asOf ?? null,
     body: { length: body.length, type },
     settles: null,
   });
@@ -84,13 +119,59 @@ export function readCall(request: LookupRequest, caller: Caller): Call {
   parseRequestContext(context);
   return {
     client: request.client,
-    service: request.service,
+    service: target.service,
     purpose: request.purpose ?? null,
     basis: request.basis ?? 'open',
     deadlineMs: request.deadlineMs ?? DEFAULT_DEADLINE_MS,
     context,
     body,
   };
+}
+
+interface Target {
+  service: string;
+  method: RequestContext['method'];
+  path: string;
+  query: string | null;
+}
+
+/** Where the request goes: as the caller wrote it, or as the binding tables say for a subject and elements. */
+function readTarget(request: LookupRequest, server: Asking, body: Buffer): Target {
+  const { service, path, subject, elements, fields } = request;
+  if (elements !== undefined && fields !== undefined) throw new AccordError('SCHEMA_MISMATCH', 'fields and elements');
+  const asked = elements ?? fields;
+  const isWritten = path !== undefined || request.method !== undefined || subject === undefined;
+  if (service === undefined && (subject === undefined || asked === undefined || isWritten)) {
+    throw new AccordError('SCHEMA_MISMATCH', 'without a service: subject and elements, neither path nor method');
+  }
+  const query = readQuery(request.query);
+  if (subject !== undefined && asked !== undefined && !isWritten) {
+    const found = findOperation(server, { service: service ?? null, subject, elements: asked });
+    const whole = [found.query, query].filter((part) => part !== null && part !== '').join('&');
+    return withDay({ ...found, query: whole === '' ? null : whole }, request.asOf, server);
+  }
+  const method = request.method ?? (body.length > 0 ? 'POST' : 'GET');
+  const target = { service: service ?? '', method, path: path ?? '', query };
+  if (subject !== undefined) requireSubject(target, subject, server, body);
+  return withDay(target, request.asOf, server);
+}
+
+/** A subject beside a path says the same person twice: both must agree. @throws SUBJECT_MISMATCH */
+function requireSubject(target: Target, subject: Subject, server: Asking, body: Buffer): void {
+  const bound = server.dictionary.bound(server.configuration.current(), target.service);
+  const operation = bound?.binding.operation(target.method, target.path) ?? null;
+  const named = operation && subjectOf(operation, target.query, body);
+  if (named?.scheme !== subject.scheme || named.value !== subject.value) throw new AccordError('SUBJECT_MISMATCH');
+}
+
+/** Puts the day into the parameter that the operation has for it. @throws AS_OF_NOT_SUPPORTED */
+function withDay(target: Target, asOf: string | undefined, server: Asking): Target {
+  if (asOf === undefined) return target;
+  const bound = server.dictionary.bound(server.configuration.current(), target.service);
+  const name = bound?.binding.operation(target.method, target.path)?.operation.asOf ?? null;
+  if (name === null) throw new AccordError('AS_OF_NOT_SUPPORTED', `${target.method} ${target.path}`);
+  const query = `${target.query === null ? '' : `${target.query}&`}${escaped(name)}=${asOf}`;
+  return { ...target, query: serviceQuery(query) };
 }
 
 function readQuery(query: LookupRequest['query']): string | null {

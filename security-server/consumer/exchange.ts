@@ -7,7 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Ticket } from '#certs/ticket.ts';
 import type { ConfigurationSnapshot, ServerEntry } from '#core/configuration/snapshot.ts';
 import { newMessageId } from '#core/message-id.ts';
-import { type AnswerContext, parseAnswerContext } from '#schemas/context.ts';
+import { type AnswerContext, parseAnswerContext, parseRequestContext } from '#schemas/context.ts';
 import { subsystemOfService } from '#schemas/identifiers.ts';
 import { AccordError, isAccordError, type ProblemCode } from '#schemas/problems.ts';
 import type { Statement } from '#schemas/statement.ts';
@@ -18,6 +18,7 @@ import type { Delivery } from '#security-server/peer/link.ts';
 import { recordOf } from '#security-server/records.ts';
 import type { ServerParts } from '#security-server/server-parts.ts';
 import type { Call } from './call.ts';
+import { alarmCall, overDelivery } from './over-delivery.ts';
 
 const MAX_ATTEMPTS = 3;
 const RETRY_DELAY_MS = 100;
@@ -237,11 +238,15 @@ export async function accept(
   if (context.body.length !== message.body.length) throw new AccordError('CONTEXT_MALFORMED', 'body length');
   const { statement, head, body } = message;
   const isRefusal = statement.kind === 'refusal';
+  const asked = request.signed.context.length === 0 ? null : parseRequestContext(request.signed.context);
+  const snapshot = server.configuration.current();
+  const tooMuch = isRefusal ? [] : overDelivery(server, snapshot, statement, asked, context, body);
+  const code = tooMuch.length === 0 ? context.code : 'OVER_DELIVERED';
   const facts = {
     kind: isRefusal ? ('refusal-received' as const) : ('response-received' as const),
     id: request.signed.statement.id,
     peer: peer.id,
-    code: context.code,
+    code,
     retention: 'standard',
   };
   const { seq } = await server.log.append(
@@ -256,10 +261,23 @@ export async function accept(
       decisionHash: statement.decisionHash ?? null,
     },
   };
-  const outcome = outcomeOf(isRefusal, context.code);
-  const answer = { context, body };
+  const outcome = outcomeOf(isRefusal, code);
   const { id } = request.signed.statement;
-  return { id, outcome, code: context.code, detail: '', answer, evidence, retryAfterMs: null };
+  if (tooMuch.length > 0) tellOverDelivery(server, request.signed.statement, tooMuch);
+  const answer = tooMuch.length === 0 ? { context, body } : null;
+  return { id, outcome, code, detail: '', answer, evidence, retryAfterMs: null };
+}
+
+/** The operator here is told at once; the provider's server with an exchange that nobody waits for. */
+function tellOverDelivery(server: ServerParts, request: Statement, paths: readonly string[]): void {
+  const { id, service, to } = request;
+  server.logger.error(
+    { alarm: 'OVER_DELIVERED', id, service, peer: to, paths },
+    'an answer held more than was asked for',
+  );
+  exchange(server, alarmCall(request, paths)).catch((error: unknown) => {
+    server.logger.warn({ err: error, id, peer: to }, 'the provider could not be told of its over-delivery');
+  });
 }
 
 function outcomeOf(isRefusal: boolean, code: string): Outcome {

@@ -8,10 +8,13 @@ import { openServer } from '#core/http/server-frame.ts';
 import { parseJson } from '#schemas/json.ts';
 import { MAX_BODY_BYTES } from '#schemas/limits.ts';
 import { AccordError, isProblemCode, PROBLEMS } from '#schemas/problems.ts';
+import { isReserved } from '#schemas/service-path.ts';
 import { MESSAGE_ID_PATTERN } from '#schemas/statement.ts';
 import { compile } from '#schemas/validate.ts';
 import type { ServerParts } from '#security-server/server-parts.ts';
 import { type Caller, LookupRequest, readCall } from './call.ts';
+import { addCatalogueRoutes } from './catalogue.ts';
+import { addDoubtRoutes } from './doubts.ts';
 import { exchange, type LookupResult } from './exchange.ts';
 import { settleRequest } from './settlement.ts';
 
@@ -80,14 +83,23 @@ function addRoutes(app: FastifyInstance, server: ServerParts, callerOf: (request
   app.addHook('onRequestAbort', async (request) => {
     if (!working.has(request)) await leave(request);
   });
-  app.post('/lookups', async (request, reply) => {
-    const call = readCall(checkLookup(request.body), callerOf(request));
+  const held = async <T>(request: FastifyRequest, work: () => Promise<T>): Promise<T> => {
     working.add(request);
     try {
-      return sendResult(reply, await exchange(server, call));
+      return await work();
     } finally {
       await leave(request);
     }
+  };
+  addCatalogueRoutes(app, server, callerOf);
+  addDoubtRoutes(app, server, { callerOf, held, sendResult });
+  app.post('/lookups', async (request, reply) => {
+    const asked = checkLookup(request.body);
+    // What servers say to each other has routes of its own, whose answers are read and not just passed on.
+    if (asked.path !== undefined && isReserved(asked.path)) throw new AccordError('PATH_REFUSED', 'reserved');
+    const partial = asked.partial ?? prefersPartial(request.headers['prefer']);
+    const call = readCall({ ...asked, partial }, callerOf(request), server);
+    return held(request, async () => sendResult(reply, await exchange(server, call)));
   });
   app.post<{ Params: { id: string } }>('/lookups/:id/settle', async (request, reply) => {
     const { id } = request.params;
@@ -96,6 +108,12 @@ function addRoutes(app: FastifyInstance, server: ServerParts, callerOf: (request
     const { state, code, result } = settled;
     return reply.send({ id, state, code, ...(result === null ? {} : { answer: resultBody(result) }) });
   });
+}
+
+/** RFC 7240: preferences are a list; those that nobody knows are ignored. */
+function prefersPartial(prefer: string | string[] | undefined): boolean {
+  const preferences = [prefer ?? []].flat().join(',').split(',');
+  return preferences.some((each) => each.split(';')[0]?.trim().toLowerCase() === 'accord-partial');
 }
 
 /** `ok` and `provider-error` with an answer are 200; everything else is a problem document with the outcome in it. */
@@ -134,6 +152,7 @@ function resultBody({ id, outcome, code, answer, evidence }: LookupResult): Reco
     status: answer?.context.status ?? 0,
     headers: answer === null ? {} : joined(answer.context.headers, answer.context.body.type),
     ...(answer === null ? {} : shownBody(answer.body, answer.context.body.type)),
+    ...(answer === null || answer.context.release === null ? {} : { release: answer.context.release }),
     evidence: { requestHash, log: { origin: log.origin, index: log.request, answer: log.answer }, provider },
   };
 }

@@ -35,7 +35,7 @@ export async function settleRequest(server: ServerParts, id: string, caller: Cal
   if (sent?.evidence == null) throw new AccordError('NOTHING_TO_SETTLE', id);
   const request = parseStatement(sent.evidence.statement);
   if (!caller.mayUse(request.client)) throw new AccordError('CALLER_NOT_ALLOWED', request.client);
-  const original = loggedRequest(sent, request);
+  const original = loggedRequest(server, sent, request);
   const logged = records.find(({ entry }) => /^(?:response|refusal)-received$/.test(entry.kind));
   if (logged !== undefined && logged.entry.code !== 'MESSAGE_REPLAYED') {
     return { id, state: 'answered', code: 'OK', result: fromLog(server, original, logged) };
@@ -75,11 +75,12 @@ async function readReply(
   return { id, state: 'answered', code: 'OK', result: await accept(server, original, answer, peer) };
 }
 
-/** The request as it was signed, from the log; its parts are not needed any more. */
-function loggedRequest({ entry, evidence }: RecordView, statement: Statement): LoggedRequest {
+/** The request as it was signed, from the log: its context, while it is kept, judges the answer; its body is not needed. */
+function loggedRequest(server: ServerParts, { entry, evidence }: RecordView, statement: Statement): LoggedRequest {
   const nothing = Buffer.alloc(0);
   const bytes = evidence?.statement ?? nothing;
-  const parts = { context: nothing, contextSalt: nothing, body: nothing, bodySalt: nothing };
+  const context = server.log.readSealed(entry.seq)?.context ?? nothing;
+  const parts = { context, contextSalt: nothing, body: nothing, bodySalt: nothing };
   const signature = { jws: '', index: 0, size: 1, path: [] };
   const signed = { ...parts, statement, statementBytes: bytes, statementHash: sha256(bytes), signature };
   return { signed, seq: entry.seq };
@@ -100,6 +101,9 @@ async function ask(server: ServerParts, request: Statement, requestHash: string)
     issue: null,
     caller: 'loopback',
     deadlineMs: DEFAULT_DEADLINE_MS,
+    fields: null,
+    partial: false,
+    asOf: null,
     body: { length: 0, type: null },
     settles: request.id,
   });
@@ -156,12 +160,15 @@ function fromLog(server: ServerParts, request: LoggedRequest, record: RecordView
   const statement = parseStatement(record.evidence.statement);
   const context = parseAnswerContext(parts.context);
   const isRefusal = statement.kind === 'refusal';
+  // What this server would not show then, it does not show now.
+  const code = record.entry.code ?? context.code;
+  const isWithheld = code === 'OVER_DELIVERED';
   return {
     id: request.signed.statement.id,
-    outcome: isRefusal ? 'refused' : context.code === 'OK' ? 'ok' : 'provider-error',
-    code: context.code,
+    outcome: isRefusal ? 'refused' : code === 'OK' ? 'ok' : 'provider-error',
+    code,
     detail: '',
-    answer: { context, body: parts.body },
+    answer: isWithheld ? null : { context, body: parts.body },
     evidence: {
       requestHash: request.signed.statementHash,
       log: { origin: server.log.origin, request: request.seq, answer: record.entry.seq },

@@ -22,6 +22,13 @@ const HOP_BY_HOP =
   );
 const NOT_FORWARDED = new Set([...HOP_BY_HOP, 'user-agent', 'accept-encoding', 'cookie', 'authorization']);
 const NOT_RETURNED = new Set([...HOP_BY_HOP, 'set-cookie', 'content-type']);
+/** A backend of a bound service may say here what a value is worth; read by this server, never forwarded. */
+const STATES_HEADER = 'accord-states';
+
+/** A backend's answer, and what it said about single values. */
+export interface CalledBackend extends BackendAnswer {
+  states: string | null;
+}
 const NAME = /^[a-z0-9!#$%&'*+.^`|~-]{1,128}$/;
 
 /** Headers a request may carry on to the backend. */
@@ -38,6 +45,7 @@ function namedByConnection(headers: HeaderList): Set<string> {
 
 /**
  * Calls the backend; whatever goes wrong is an answer with a code, never an exception.
+ * @param minimising headers that tell the backend of a bound service what will be kept
  * @param remainingMs how long the sender still waits; more than 0
  */
 export async function callBackend(
@@ -46,8 +54,9 @@ export async function callBackend(
   statement: Statement,
   context: RequestContext,
   body: Buffer,
+  minimising: HeaderList,
   remainingMs: number,
-): Promise<BackendAnswer> {
+): Promise<CalledBackend> {
   const base = new URL(service.url);
   const path = `${base.pathname.replace(/\/$/, '')}${context.path}` || '/';
   const identity: HeaderList = [
@@ -66,19 +75,22 @@ export async function callBackend(
       origin: base.origin,
       method: context.method,
       path: context.query === null ? path : `${path}?${context.query}`,
-      headers: [...sent, ...identity, ...type, ['accept-encoding', 'identity']],
+      headers: [...sent, ...identity, ...minimising, ...type, ['accept-encoding', 'identity']],
       ...(body.length > 0 || context.body.type !== null ? { body } : {}),
       timeoutMs: Math.min(service.timeoutMs, Math.ceil(remainingMs)),
       maxResponseBytes: MAX_BODY_BYTES,
     });
     return deliverable(answer.status, answer.headers, answer.body, statement.id);
   } catch (error) {
-    return failure(error, statement.id);
+    return { ...failure(error, statement.id), states: null };
   }
 }
 
-function deliverable(status: number, raw: [string, string][], body: Buffer, id: string): BackendAnswer {
-  const malformed = (detail: string) => problemAnswer('BACKEND_ANSWER_MALFORMED', detail, id);
+function deliverable(status: number, raw: [string, string][], body: Buffer, id: string): CalledBackend {
+  const malformed = (detail: string) => ({
+    ...problemAnswer('BACKEND_ANSWER_MALFORMED', detail, id),
+    states: null,
+  });
   const lower: HeaderList = raw.map(([name, value]) => [name.toLowerCase(), value]);
   const encodings = lower.filter(([name]) => name === 'content-encoding');
   if (encodings.some(([, value]) => value.toLowerCase() !== 'identity')) return malformed('content-encoding');
@@ -90,14 +102,22 @@ function deliverable(status: number, raw: [string, string][], body: Buffer, id: 
   const types = lower.filter(([name]) => name === 'content-type').map(([, value]) => value);
   if (types.length > 1) return malformed('content-type');
   const type = types[0] === undefined || types[0] === '' ? null : types[0];
-  const context: AnswerContext = { v: 1, status, code: 'OK', headers, body: { length: body.length, type } };
+  const context: AnswerContext = {
+    v: 1,
+    status,
+    code: 'OK',
+    headers,
+    body: { length: body.length, type },
+    release: null,
+  };
   try {
     // Whatever the peer would not be able to read must not be signed.
     parseAnswerContext(encodeAnswerContext(context));
   } catch (error) {
     return malformed(isAccordError(error) ? error.detail : 'headers');
   }
-  return { context, body };
+  const states = lower.filter(([name]) => name === STATES_HEADER).map(([, value]) => value);
+  return { context, body, states: states.length === 1 ? (states[0] ?? null) : null };
 }
 
 function failure(error: unknown, id: string): BackendAnswer {

@@ -8,23 +8,23 @@
 import type { Ticket } from '#certs/ticket.ts';
 import type { ConfigurationSnapshot, ServerEntry } from '#core/configuration/snapshot.ts';
 import { newMessageId } from '#core/message-id.ts';
-import { archiveDecision, type Decision, type DecisionInputs, decide } from '#policy/decide.ts';
+import { archiveDecision, type Decision, type DecisionInputs } from '#policy/decide.ts';
 import { encodeAnswerContext, parseRequestContext, type RequestContext } from '#schemas/context.ts';
 import { subsystemOfService } from '#schemas/identifiers.ts';
 import { REPLAY_WINDOW_MS } from '#schemas/limits.ts';
 import { AccordError } from '#schemas/problems.ts';
-import { servicePath, serviceQuery } from '#schemas/service-path.ts';
+import { isReserved, servicePath, serviceQuery } from '#schemas/service-path.ts';
 import { openMessage } from '#security-server/envelope/incoming.ts';
 import { draft, sealMessage, sign } from '#security-server/envelope/outgoing.ts';
 import type { VerifiedMessage } from '#security-server/envelope/verify.ts';
 import { recordOf } from '#security-server/records.ts';
 import type { ServerParts } from '#security-server/server-parts.ts';
 import { callBackend } from './backend.ts';
+import { countPredicates, DAY_MS, judge } from './judge.ts';
+import { minimisingHeaders, released } from './release.ts';
 import { type LoggedRequest, problemAnswer, type Reply } from './reply.ts';
-import { answerReserved, isReserved } from './reserved.ts';
+import { answerReserved } from './reserved.ts';
 import { settle } from './settlement.ts';
-
-const DAY_MS = 86_400_000;
 
 /**
  * Answers one peer message.
@@ -107,7 +107,8 @@ async function work(server: ServerParts, snapshot: ConfigurationSnapshot, logged
   const { statement } = message;
   if (isReserved(context.path)) return workReserved(server, logged);
   const pathProblem = pathRefusal(context);
-  const { inputs, decision } = judge(server, snapshot, statement, context);
+  const judgement = judge(server, snapshot, statement, context, message.body);
+  const { inputs, decision, bound } = judgement;
   const archived = archiveDecision(inputs, decision);
   const refuse = (code: AccordError['code'], detail: string): Reply => ({
     kind: 'refusal',
@@ -124,6 +125,8 @@ async function work(server: ServerParts, snapshot: ConfigurationSnapshot, logged
   }
   // Counted in the turn that decided, so that requests that run side by side cannot pass the same last place.
   const giveBack = countUse(server, inputs, decision);
+  countPredicates(server, judgement);
+  const permitted = decision.release;
   const leave = enterService(server, service.id);
   try {
     if (leave === null) {
@@ -143,12 +146,16 @@ async function work(server: ServerParts, snapshot: ConfigurationSnapshot, logged
       giveBack();
       return refuse(code, '');
     }
-    const called = callBackend(server.backends, service, statement, context, message.body, remainingMs);
+    const minimising = bound && permitted ? minimisingHeaders(bound, permitted, context) : [];
+    const called = callBackend(server.backends, service, statement, context, message.body, minimising, remainingMs);
     if ((await logged.appended).outcome === 'replay') {
       giveBack();
       return refuse('MESSAGE_REPLAYED', '');
     }
-    return { kind: 'response', answer: await called, decision: archived, retention: decision.retention };
+    const { states, ...whole } = await called;
+    const about = { service: service.id, id: statement.id, asOf: context.asOf };
+    const answer = bound && permitted ? released(server, bound, permitted, { ...whole, states }, about) : whole;
+    return { kind: 'response', answer, decision: archived, retention: decision.retention };
   } catch (error) {
     giveBack(); // the request could not be logged, so it is not answered either
     throw error;
@@ -195,30 +202,6 @@ function pathRefusal(context: RequestContext): string | null {
     if (error instanceof AccordError) return error.detail;
     throw error;
   }
-}
-
-function judge(
-  server: ServerParts,
-  snapshot: ConfigurationSnapshot,
-  statement: VerifiedMessage['statement'],
-  context: RequestContext,
-): { inputs: DecisionInputs; decision: Decision } {
-  const nowMs = server.clock.nowMs();
-  const local = server.state.service(statement.service);
-  const day = Math.floor(nowMs / DAY_MS);
-  const { client, service, purpose, basis } = statement;
-  const { method, path, userId, issue } = context;
-  const inputs: DecisionInputs = {
-    v: 1,
-    nowMs,
-    request: { client, service, method, path, purpose, basis, userId, issue },
-    clientRegistered: snapshot.hasSubsystem(client),
-    service: local === null ? null : { enabled: local.enabled, notice: local.notice, personalData: local.personalData },
-    rights: server.state
-      .rightsFor(client, service)
-      .map((right) => ({ right, usedToday: right.quotaPerDay === null ? 0 : server.state.used(right.id, day) })),
-  };
-  return { inputs, decision: decide(inputs) };
 }
 
 /** Signs the reply, logs it durably and seals it; only then does it leave. @throws ANSWER_NOT_LOGGED */

@@ -33,5 +33,8 @@ export function problemAnswer(code: ProblemCode, detail: string, id: string): Ba
   const document = problemOf(new AccordError(code, detail), id);
   const body = Buffer.from(JSON.stringify(document), 'utf8');
   const type = 'application/problem+json';
-  return { context: { v: 1, status: document.status, code, headers: [], body: { length: body.length, type } }, body };
+  return {
+    context: { v: 1, status: document.status, code, headers: [], body: { length: body.length, type }, release: null },
+    body,
+  };
 }

@@ -57,7 +57,10 @@ function wasReceived(server: ServerParts, from: string, id: string): boolean {
 
 function settled(code: 'ANSWERED' | 'RECEIVED' | 'VOID', body: Buffer): BackendAnswer {
   const type = body.length === 0 ? null : SETTLEMENT_MEDIA_TYPE;
-  return { context: { v: 1, status: 200, code, headers: [], body: { length: body.length, type } }, body };
+  return {
+    context: { v: 1, status: 200, code, headers: [], body: { length: body.length, type }, release: null },
+    body,
+  };
 }
 
 /** The original answer as it was signed: head, then body. Null when its keys were destroyed since. */

@@ -207,6 +207,9 @@ const context = (over: Partial<RequestContext>): RequestContext => ({
   issue: null,
   caller: 'loopback',
   deadlineMs: 1,
+  fields: null,
+  partial: false,
+  asOf: null,
   body: { length: 0, type: null },
   settles: null,
   ...over,
@@ -226,7 +229,11 @@ const seats = (kind: 'sender' | 'service', count: number, name: (at: number) => 
   for (let at = 0; at < count; at += 1) admission.enter(kind, name(at));
 };
 const call = (over: object) =>
-  readCall({ client: CLIENT, service: SERVICE, ...over } as never, { how: 'loopback', mayUse: () => true });
+  readCall(
+    { client: CLIENT, service: SERVICE, ...over } as never,
+    { how: 'loopback', mayUse: () => true },
+    {} as never,
+  );
 
 // Each runs at its limit and fails one above it.
 const edges: [name: string, limit: number, run: (size: number) => unknown][] = [
