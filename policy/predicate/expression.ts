@@ -35,7 +35,18 @@ export const MAX_INPUT_LIST = 200;
 
 const LOOPS: ReadonlySet<string> = new Set(['all', 'exists', 'exists_one', 'filter']);
 const FUNCTIONS: ReadonlySet<string> = new Set([
-  ...['ageInYears', 'daysBetween', 'first', 'latest', 'size', 'contains', 'startsWith', 'endsWith'],
+  ...[
+    'ageInYears',
+    'daysBetween',
+    'first',
+    'latest',
+    'values',
+    'unknown',
+    'size',
+    'contains',
+    'startsWith',
+    'endsWith',
+  ],
   ...LOOPS,
 ]);
 const RESERVED: ReadonlySet<string> = new Set(['thresholds', 'today', 'cel', 'optional', 'dyn', 'type', ...FUNCTIONS]);
@@ -51,7 +62,9 @@ const environment = new Environment({ unlistedVariablesAreDyn: false, limits: LI
     answered(daysBetween(from, until)),
   )
   .registerFunction('first(dyn): dyn', (value: unknown) => answered(Array.isArray(value) ? value[0] : value))
-  .registerFunction('latest(dyn, dyn): dyn', latest);
+  .registerFunction('values(dyn): list<dyn>', (value: unknown) => (Array.isArray(value) ? value : [answered(value)]))
+  .registerFunction('latest(dyn, dyn): dyn', latest)
+  .registerFunction('unknown(): dyn', () => answered(null));
 
 /** The expression ready to run, with everything that is wrong with it; it runs only when nothing is. */
 export function compileExpression(entry: Pick<PredicateEntry, 'inputs' | 'thresholds' | 'expression'>): {
