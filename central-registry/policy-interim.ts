@@ -11,10 +11,6 @@ interface Failure {
   detail: string;
 }
 
-export function checkDictionary(_dictionary: Dictionary): Failure[] {
-  return [];
-}
-
 export function diffDictionaries(_before: Dictionary, _after: Dictionary): { faults: Failure[] } {
   return { faults: [] };
 }

@@ -3,6 +3,7 @@
 // before, and leaves every bound service bound; published it is with the next content, when two approvers have signed.
 import { Type } from '@sinclair/typebox';
 import { dictionaryFiles, entryReader } from '#core/configuration/dictionary-parts.ts';
+import { checkDictionary } from '#policy/dictionary/check.ts';
 import { type Dictionary, openDictionary } from '#policy/dictionary/dictionary.ts';
 import type { BindingTable } from '#schemas/binding-table.ts';
 import { MAX_PART_BYTES } from '#schemas/configuration.ts';
@@ -10,7 +11,7 @@ import { DictionaryPart } from '#schemas/dictionary-entry.ts';
 import { MAX_DICTIONARY_BYTES } from '#schemas/limits.ts';
 import { AccordError } from '#schemas/problems.ts';
 import { type AdminFrame, PageQuery, pageOf, type RegistryContext } from './admin-frame.ts';
-import { checkDictionary, diffDictionaries } from './policy-interim.ts';
+import { diffDictionaries } from './policy-interim.ts';
 import { putBinding, rebindAll, summary } from './service-binding.ts';
 
 const NewRelease = Type.Object(
@@ -54,14 +55,13 @@ export function addDictionaryRoutes(frame: AdminFrame, context: RegistryContext)
     permission: 'govern',
     body: NewRelease,
     maxBodyBytes: MAX_DICTIONARY_BYTES,
-    prepare: async ({ release, entries }) => readDictionary(release, entries),
+    prepare: async ({ release, releasedOn, entries }) => {
+      const next = readDictionary(release, entries);
+      return { next, files: filesOf(next, releasedOn) };
+    },
     change({ body: { release, releasedOn } }, prepared) {
-      const next = prepared as Dictionary;
+      const { next, files } = prepared as { next: Dictionary; files: Map<string, Buffer> };
       requireSuccessor(dictionary.current(), next);
-      const files = dictionaryFiles(release, releasedOn, next.entries);
-      for (const [name, { length }] of files) {
-        if (length > MAX_PART_BYTES) throw new AccordError('DICTIONARY_REFUSED', `${name} has ${length} bytes`);
-      }
       const bound = rebindAll(context, next);
       const facts = { release, releasedOn, entries: next.entries.length };
       store.dictionary.putRelease(facts, files, clock.nowMs());
@@ -103,6 +103,20 @@ function readDictionary(release: string, entries: readonly object[]): Dictionary
     throw new AccordError('DICTIONARY_REFUSED', summary(lines));
   }
   return next;
+}
+
+/** The parts it will be. @throws DICTIONARY_REFUSED when no server would read them */
+function filesOf({ release, entries }: Dictionary, releasedOn: string): Map<string, Buffer> {
+  let files: Map<string, Buffer>;
+  try {
+    files = dictionaryFiles(release, releasedOn, entries);
+  } catch (error) {
+    throw new AccordError('DICTIONARY_REFUSED', 'a number of more than 2^53', { cause: error });
+  }
+  for (const [name, { length }] of files) {
+    if (length > MAX_PART_BYTES) throw new AccordError('DICTIONARY_REFUSED', `${name} has ${length} bytes`);
+  }
+  return files;
 }
 
 /** @throws DICTIONARY_REFUSED */

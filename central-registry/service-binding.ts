@@ -22,7 +22,7 @@ const SHARD_FRAME_BYTES = 64;
 /**
  * @param description null where there is none. A service with personal data is then registered, and every request for it
  *   is refused (BINDING_REQUIRED) until it has one
- * @throws DICTIONARY_MISSING when it is meant to be bound and there is nothing to bind to
+ * @throws DESCRIPTION_REFUSED, DICTIONARY_MISSING when it is meant to be bound and there is nothing to bind to
  */
 export function judgeBinding(
   { store, dictionary, instance, clock }: RegistryContext,
@@ -35,7 +35,11 @@ export function judgeBinding(
   const before = store.dictionary.binding(service);
   const previousLevel = before === undefined ? null : (JSON.parse(before) as BindingTable).level;
   const day = dayOf(clock.nowMs());
-  return compileBinding(description, { service, instance, dictionary: released, day, previousLevel });
+  const judged = compileBinding(description, { service, instance, dictionary: released, day, previousLevel });
+  if (judged.table && bindingHashOf(judged.table) === '') {
+    throw new AccordError('DESCRIPTION_REFUSED', 'a bound place has a limit of more than 2^53');
+  }
+  return judged;
 }
 
 /** @throws the first fault's code, with its place in the description */

@@ -50,11 +50,21 @@ function dictionaryShardOf(id: string): string {
   return createHash('sha256').update(id).digest('hex').slice(0, 1);
 }
 
-/** SHA-256 of the table's one spelling, in base64url: what a service's registration carries. */
+/**
+ * SHA-256 of the table's one spelling, in base64url: what a service's registration carries. A table with a number that
+ * has none (1e300) has the empty hash, which no registration carries.
+ */
 export function bindingHashOf(table: BindingTable): string {
-  const known = hashes.get(table) ?? createHash('sha256').update(bindingTableText(table)).digest('base64url');
-  hashes.set(table, known);
-  return known;
+  const known = hashes.get(table);
+  if (known !== undefined) return known;
+  let hash = '';
+  try {
+    hash = createHash('sha256').update(bindingTableText(table)).digest('base64url');
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+  }
+  hashes.set(table, hash);
+  return hash;
 }
 const hashes = new WeakMap<BindingTable, string>();
 

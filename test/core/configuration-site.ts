@@ -98,12 +98,18 @@ class Site {
     writeFileSync(join(this.folder, name), bytes);
   }
 
-  publish(version: number, members: RegisteredMember[], approvers = [ann, bob]): string {
+  publish(
+    version: number,
+    members: RegisteredMember[],
+    approvers = [ann, bob],
+    more: Partial<RegistryState> = {},
+  ): string {
     const state: RegistryState = {
       members,
       services: [],
       trust: { anchors: [], intermediates: [], crls: [] },
       limits: {},
+      ...more,
     };
     const files = partsOf(state);
     for (const bytes of files.values()) this.write(`parts/${fileHash(bytes)}`, bytes);
