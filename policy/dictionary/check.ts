@@ -3,7 +3,9 @@
 // and every server that loads a release ask the same question. Entries passed the schema of their kind before.
 import { mappingFailures } from '#policy/mapping/check.ts';
 import { predicateFailures } from '#policy/predicate/evaluate.ts';
+import { canonicalJson } from '#schemas/canonical-json.ts';
 import { type DictionaryEntry, type EntryKind, type GroupEntry, refOf } from '#schemas/dictionary-entry.ts';
+import type { JsonValue } from '#schemas/json.ts';
 import { codelistFailures } from './check-codelist.ts';
 import { type EntryFailure, elementFailures } from './check-element.ts';
 import { bindingGroups, type Dictionary } from './dictionary.ts';
@@ -50,6 +52,8 @@ function commonFailures(entry: DictionaryEntry, dictionary: Dictionary): EntryFa
   const failures: EntryFailure[] = [];
   if (/\b0[0-9]/.test(entry.version))
     failures.push({ code: 'DICT_VERSION', detail: `${entry.version} has a zero too many` });
+  if (!hasOneSpelling(entry))
+    failures.push({ code: 'DICT_NUMBER', detail: 'a number is too large to be written exactly' });
   failures.push(...languageFailures(entry), ...referenceFailures(entry, dictionary));
   const isLeaving = entry.state === 'deprecated' || entry.state === 'retired';
   const isExplained = EXPLAINS.zh.test(entry.definition.zh) && EXPLAINS.en.test(entry.definition.en);
@@ -58,6 +62,16 @@ function commonFailures(entry: DictionaryEntry, dictionary: Dictionary): EntryFa
     failures.push({ code: 'DICT_REPLACEMENT', detail });
   }
   return failures;
+}
+
+/** What has none could not be released: parts of the configuration are written in canonical JSON. */
+function hasOneSpelling(entry: DictionaryEntry): boolean {
+  try {
+    canonicalJson(entry as unknown as JsonValue);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** How a definition says that its entry is given up without a successor. */
