@@ -33,6 +33,8 @@ export interface CatalogueItem {
   /** Compares only within one answer; 0 where nothing was searched for. */
   score: number;
   services: readonly CatalogueService[];
+  /** How many further ones there are. */
+  moreServices: number;
 }
 
 export interface CatalogueQuery {
@@ -50,12 +52,17 @@ export interface Catalogue {
 
 type Shown = ElementEntry | PredicateEntry;
 
+/** An identifier may stand in every service there is. */
+const MAX_SERVICES_IN_LIST = 20;
+const MAX_SERVICES_OF_ITEM = 1_000;
+
 /** Pure; the search index is built with the first text that is searched for. */
 export function openCatalogue(dictionary: Dictionary, tables: readonly BindingTable[]): Catalogue {
   const places = placesOf(dictionary, tables);
   const all = dictionary.entries.filter(isShown).sort((a, b) => (refOf(a) < refOf(b) ? -1 : 1));
   let index: ReturnType<typeof openSearch> | undefined;
-  const itemOf = (entry: Shown, score: number) => describe(entry, score, places.get(refOf(entry)) ?? []);
+  const itemOf = (entry: Shown, score: number, maxServices = MAX_SERVICES_IN_LIST) =>
+    describe(entry, score, places.get(refOf(entry)) ?? [], maxServices);
 
   return {
     search(text, { limit, level, kind }) {
@@ -80,7 +87,7 @@ export function openCatalogue(dictionary: Dictionary, tables: readonly BindingTa
     },
     item(ref) {
       const entry = dictionary.get(ref);
-      return entry !== undefined && isShown(entry) ? itemOf(entry, 0) : undefined;
+      return entry !== undefined && isShown(entry) ? itemOf(entry, 0, MAX_SERVICES_OF_ITEM) : undefined;
     },
   };
 }
@@ -89,11 +96,30 @@ function isShown(entry: { kind: string }): entry is Shown {
   return entry.kind === 'element' || entry.kind === 'predicate';
 }
 
-function describe(entry: Shown, score: number, services: readonly CatalogueService[]): CatalogueItem {
+function describe(
+  entry: Shown,
+  score: number,
+  places: readonly CatalogueService[],
+  maxServices: number,
+): CatalogueItem {
   const { kind, labels, definition, level, state } = entry;
   const unit = entry.kind === 'element' ? (entry.unit ?? null) : null;
   const codelist = entry.kind === 'element' ? (entry.codelist ?? null) : null;
-  return { element: refOf(entry), kind, labels, definition, level, state, unit, codelist, score, services };
+  const services = places.slice(0, maxServices);
+  const moreServices = places.length - services.length;
+  return {
+    element: refOf(entry),
+    kind,
+    labels,
+    definition,
+    level,
+    state,
+    unit,
+    codelist,
+    score,
+    services,
+    moreServices,
+  };
 }
 
 /** By ref, where it can be asked for: services ascending, their operations as the table has them. */
