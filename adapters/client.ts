@@ -11,15 +11,26 @@ import { type BoundedResponse, openClient } from '#core/http/client.ts';
 import type { ClientTls } from '#core/http/connect.ts';
 import { isJsonObject, type JsonObject, type JsonValue, parseJsonObject } from '#schemas/json.ts';
 import { AccordError, isAccordError, PROBLEMS } from '#schemas/problems.ts';
+import { Release } from '#schemas/release.ts';
 import { compile } from '#schemas/validate.ts';
+import {
+  type Catalogue,
+  type CatalogueEntry,
+  type CatalogueSearch,
+  checkCatalogue,
+  checkCatalogueEntry,
+  checkDoubt,
+  type Doubt,
+  type DoubtedValue,
+} from './client-dictionary.ts';
 
 export interface Lookup {
-  /** INSTANCE/CLASS/MEMBER/SUBSYSTEM/SERVICE */
-  service: string;
-  /** Default GET. */
+  /** INSTANCE/CLASS/MEMBER/SUBSYSTEM/SERVICE. Left out, `elements` and `subject` find the authority's service. */
+  service?: string;
+  /** Default GET, with a body POST. */
   method?: string;
-  /** Behind the service, as it will reach the other department's backend, percent-encoded. */
-  path: string;
+  /** Behind the service, as it will reach the other department's backend, percent-encoded; or give a `subject`. */
+  path?: string;
   /** Without the question mark, percent-encoded; or names and values, which are encoded here. */
   query?: string | Readonly<Record<string, string | number | boolean>>;
   headers?: Readonly<Record<string, string>>;
@@ -27,6 +38,16 @@ export interface Lookup {
   body?: JsonValue | Uint8Array;
   /** Media type of the body; default application/json, or application/octet-stream for bytes. */
   contentType?: string;
+  /** What is asked of a bound service: paths of the answer, elements (`id@major`) or predicates. */
+  fields?: readonly string[];
+  /** The same by elements and predicates alone, where the service is to be found. */
+  elements?: readonly string[];
+  /** Whom it is about, and the element that says which kind of identifier it is. */
+  subject?: { scheme: string; value: string };
+  /** What is not permitted may be left out; the answer's `release.omitted` names it. */
+  partial?: boolean;
+  /** The day for which it is asked, YYYY-MM-DD; services that answer for the present only refuse it. */
+  asOf?: string;
   purpose?: string;
   basis?: 'open' | 'law' | 'consent';
   /** The official who asks. */
@@ -54,6 +75,8 @@ const LookupAnswerSchema = Type.Object({
   headers: Type.Record(Type.String(), Type.Union([Type.String(), Type.Array(Type.String())])),
   body: Type.Unsafe<JsonValue>(Type.Unknown()),
   bodyEncoding: Type.Optional(Type.Literal('base64')),
+  /** Answers of a bound service: what was released, what each value is worth, results of predicates. */
+  release: Type.Optional(Release),
   evidence: Type.Object({
     requestHash: Type.Optional(Text),
     log: Type.Optional(Type.Object({ origin: Text, index: Type.Integer({ minimum: 0 }) })),
@@ -129,6 +152,14 @@ export interface Accord {
   lookup(lookup: Lookup): Promise<LookupAnswer>;
   /** Settles a lookup by its id. @throws AccordClientError */
   settle(id: string): Promise<Settlement>;
+  /** Says that a received value may be wrong; the same report again finds the first. @throws AccordClientError */
+  reportDoubt(value: DoubtedValue): Promise<Doubt>;
+  /** What became of an own report. @throws AccordClientError */
+  doubt(id: string, service: string): Promise<Doubt>;
+  /** Which elements and predicates there are, and who gives them; an empty text lists all. @throws AccordClientError */
+  catalogue(text: string, search?: CatalogueSearch): Promise<Catalogue>;
+  /** @param ref `id@major` @throws AccordClientError */
+  catalogueEntry(ref: string): Promise<CatalogueEntry>;
   /** Lets running lookups end. */
   close(): Promise<void>;
 }
@@ -139,30 +170,38 @@ export function openAccord(options: AccordOptions): Accord {
   if (url.protocol !== 'https:' && url.protocol !== 'http:') {
     throw new TypeError('url is an http or https address');
   }
-  const lookups = `${url.pathname.replace(/\/$/, '')}/lookups`;
+  const base = url.pathname.replace(/\/$/, '');
+  const lookups = `${base}/lookups`;
   const http = openClient({
     timeoutMs: options.timeoutMs ?? 60_000,
     maxResponseBytes: options.maxResponseBytes ?? 2 * 1024 * 1024,
   });
 
-  async function post<T>(path: string, body: Buffer | undefined, check: (answer: unknown) => T): Promise<T> {
+  async function send<T>(
+    method: 'GET' | 'POST',
+    path: string,
+    check: (answer: unknown) => T,
+    value?: object,
+  ): Promise<T> {
     const headers: [string, string][] = [['accept', 'application/json, application/problem+json']];
+    const body = value === undefined ? undefined : Buffer.from(JSON.stringify(value));
     if (body !== undefined) headers.push(['content-type', 'application/json']);
     const { tls } = options;
-    const request = { origin: url.origin, path, method: 'POST', headers, ...(body && { body }), ...(tls && { tls }) };
+    const request = { origin: url.origin, path, method, headers, ...(body && { body }), ...(tls && { tls }) };
     try {
       return answerOf(await http.request(request), check);
     } catch (error) {
       throw isAccordError(error) ? ownSide(error) : error;
     }
   }
+  const { client } = options;
 
   return {
     async lookup(lookup) {
-      const body = Buffer.from(JSON.stringify({ client: options.client, ...wireForm(lookup) }));
+      const value = { client, ...wireForm(lookup) };
       for (let left = options.retryNotSent?.times ?? 0; ; left -= 1) {
         try {
-          return await post(lookups, body, checkAnswer);
+          return await send('POST', lookups, checkAnswer, value);
         } catch (error) {
           if (left <= 0 || !(error instanceof AccordClientError) || error.outcome !== 'not-sent') {
             throw error;
@@ -171,16 +210,21 @@ export function openAccord(options: AccordOptions): Accord {
         }
       }
     },
-    settle: (id) => post(`${lookups}/${encodeURIComponent(id)}/settle`, undefined, checkSettlement),
+    settle: (id) => send('POST', `${lookups}/${encodeURIComponent(id)}/settle`, checkSettlement),
+    reportDoubt: (value) => send('POST', `${base}/doubts`, checkDoubt, { client, ...value }),
+    doubt: (id, service) =>
+      send('GET', `${base}/doubts/${encodeURIComponent(id)}?${encodeQuery({ client, service })}`, checkDoubt),
+    catalogue: (text, search = {}) =>
+      send('GET', `${base}/catalogue?${encodeQuery({ q: text, ...search })}`, checkCatalogue),
+    catalogueEntry: (ref) => send('GET', `${base}/catalogue/${encodeURIComponent(ref)}`, checkCatalogueEntry),
     close: () => http.close(),
   };
 }
 
-function wireForm({ query, body, method, ...rest }: Lookup): object {
+function wireForm({ query, body, ...rest }: Lookup): object {
   const encoded = typeof query === 'string' || query === undefined ? query : encodeQuery(query);
   return {
     ...rest,
-    method: method ?? 'GET',
     ...(encoded === undefined ? {} : { query: encoded }),
     ...(body instanceof Uint8Array ? { body: Buffer.from(body).toString('base64'), bodyEncoding: 'base64' } : { body }),
   };

@@ -5,6 +5,7 @@ import { systemClock } from '#core/clock.ts';
 import type { AccessRight, EndpointRule } from '#schemas/access-right.ts';
 import { METHODS } from '#schemas/context.ts';
 import { type AdminOptions, callAdmin, listAdmin, withAdmin } from './admin-client.ts';
+import { collectWords } from './option-values.ts';
 import { CommandEnd, EXIT, outputFormat, print, runAction } from './output.ts';
 
 /** What a right without an end says; far behind every date a person writes. */
@@ -167,10 +168,6 @@ function bases(text: string): AccessRight['bases'] {
     if (known === undefined) throw new InvalidArgumentError(`One or more of ${BASES.join(', ')}.`);
     return known;
   });
-}
-
-function collectWords(text: string, before: string[] = []): string[] {
-  return [...new Set([...before, ...text.split(',').map((word) => word.trim())])];
 }
 
 function moment(text: string, day: 'start' | 'end'): number {

@@ -7,6 +7,7 @@ import type { Accord, Lookup, LookupAnswer } from '#adapters/client.ts';
 import { type JsonValue, parseJson } from '#schemas/json.ts';
 import { isProblemCode, PROBLEMS } from '#schemas/problems.ts';
 import { readSecretFile } from './argument-secrets.ts';
+import { collectWords } from './option-values.ts';
 import { CommandEnd, EXIT, outputFormat, print, runAction } from './output.ts';
 import { asSystem, exitOf, type SystemOptions, withSystem } from './system-client.ts';
 
@@ -16,6 +17,11 @@ interface CallOptions extends SystemOptions {
   header?: [string, string][];
   data?: string;
   contentType?: string;
+  field?: string[];
+  element?: string[];
+  subject?: { scheme: string; value: string };
+  partial?: true;
+  asOf?: string;
   purpose?: string;
   basis: 'open' | 'law';
   userId?: string;
@@ -31,13 +37,26 @@ export function callCommand(): Command {
   const command = new Command('call')
     .description('ask a service of another department through the own security server')
     .argument('[service]', 'INSTANCE/CLASS/MEMBER/SUBSYSTEM/SERVICE')
-    .argument('[path]', 'path behind the service, percent-encoded', '')
+    .argument('[path]', 'path behind the service, percent-encoded')
     .option('--client <id>', 'the own subsystem that asks, INSTANCE/CLASS/MEMBER/SUBSYSTEM')
     .addOption(new Option('--method <method>', 'default GET, with --data POST').choices(METHODS))
     .option('--query <name=value>', 'query parameter, not yet encoded; repeatable', collectQuery)
     .option('--header <name:value>', 'header; NAME:@FILE takes the value from a file; repeatable', collectHeader)
     .option('--data <json>', 'body: JSON, or @FILE for the bytes of a file, @- for standard input')
     .option('--content-type <type>', 'media type of the body; for a file whose name does not end in .json')
+    .option(
+      '--field <list>',
+      'paths, elements or predicates of a bound service, comma-separated; repeatable',
+      collectWords,
+    )
+    .option(
+      '--element <list>',
+      'elements or predicates; without SERVICE the authority is found; repeatable',
+      collectWords,
+    )
+    .option('--subject <scheme=value>', 'whom it is about; SCHEME=@FILE takes the value from a file', readSubject)
+    .option('--partial', 'leave out what is not permitted, and name it')
+    .option('--as-of <day>', 'the day for which it is asked, YYYY-MM-DD')
     .option('--purpose <purpose>', 'purpose that the access right names')
     .addOption(new Option('--basis <basis>', 'legal basis').choices(['open', 'law']).default('open'))
     .option('--user-id <id>', 'the official who asks')
@@ -48,7 +67,7 @@ export function callCommand(): Command {
   return withSystem(command).action(runAction(call));
 }
 
-async function call(service: string | undefined, path: string, options: CallOptions): Promise<void> {
+async function call(service: string | undefined, path: string | undefined, options: CallOptions): Promise<void> {
   const lookup = options.settle === undefined ? readLookup(service, path, options) : undefined;
   if (service !== undefined && options.settle !== undefined) {
     throw usage('--settle takes no service', 'Settle with `accord call --settle ID`.');
@@ -66,9 +85,10 @@ async function call(service: string | undefined, path: string, options: CallOpti
   });
 }
 
-function readLookup(service: string | undefined, path: string, options: CallOptions): Lookup {
-  const { client, purpose, basis, userId, issue, query = [], header = [] } = options;
-  if (service === undefined) throw usage('Which service?', 'Write `accord call SERVICE [PATH] --client ID`.');
+function readLookup(service: string | undefined, path: string | undefined, options: CallOptions): Lookup {
+  const { client, purpose, basis, userId, issue, query = [], header = [], field, element, subject, asOf } = options;
+  if (service === undefined && (element === undefined || subject === undefined))
+    throw usage('Which service?', 'Write `accord call SERVICE [PATH] --client ID`, or give --element and --subject.');
   if (client === undefined) throw usage('Who asks?', 'Name the own subsystem with --client.');
   const body = options.data === undefined ? undefined : readData(options.data);
   const contentType = options.contentType;
@@ -76,9 +96,14 @@ function readLookup(service: string | undefined, path: string, options: CallOpti
   const names = header.map(([name]) => name.toLowerCase());
   if (new Set(names).size !== names.length) throw usage('A header stands twice', 'Give each --header once.');
   return {
-    service,
-    path,
-    method: options.method ?? (body === undefined ? 'GET' : 'POST'),
+    ...(service !== undefined && { service }),
+    ...(path !== undefined && { path }),
+    ...(options.method !== undefined && { method: options.method }),
+    ...(field !== undefined && { fields: field }),
+    ...(element !== undefined && { elements: element }),
+    ...(subject !== undefined && { subject }),
+    ...(options.partial && { partial: true }),
+    ...(asOf !== undefined && { asOf }),
     basis,
     ...(pairs.length > 0 && { query: pairs.join('&') }),
     ...(header.length > 0 && { headers: Object.fromEntries(header.map(([name, value]) => [name, readValue(value)])) }),
@@ -88,6 +113,13 @@ function readLookup(service: string | undefined, path: string, options: CallOpti
     ...(userId !== undefined && { userId }),
     ...(issue !== undefined && { issue }),
   };
+}
+
+/** SCHEME=VALUE; a value that other people on this machine should not see stands in a file. */
+function readSubject(text: string): { scheme: string; value: string } {
+  const at = text.indexOf('=');
+  if (at < 1) throw new InvalidArgumentError('Write it like gx.person.resident_id@1=IDENTIFIER.');
+  return { scheme: text.slice(0, at), value: readValue(text.slice(at + 1)) };
 }
 
 /** A header's value, or with @FILE the first line of a file that nobody else may read. */
@@ -108,9 +140,20 @@ function show(answer: LookupAnswer, options: CallOptions): void {
     print(answer, options);
   } else {
     writeBody(answer);
+    if (answer.release !== undefined) writeRelease(answer.release);
     if (options.evidence) print({ id: answer.id, status: answer.status, ...answer.evidence }, options);
   }
   if (answer.status >= 400) process.stderr.write(`The other department answered with status ${answer.status}.\n`);
+}
+
+/** What the provider's server says about the answer: predicates, what is doubted or stale, what was left out. */
+function writeRelease({ predicates, elements, omitted }: NonNullable<LookupAnswer['release']>): void {
+  for (const { predicate, result } of predicates) process.stderr.write(`${predicate}: ${result}\n`);
+  for (const { path, element, state, stale, asOf } of elements) {
+    if (state !== 'present') process.stderr.write(`${path} (${element}): ${state}\n`);
+    else if (stale) process.stderr.write(`${path} (${element}): stale, as of ${asOf}\n`);
+  }
+  for (const { path, element } of omitted) process.stderr.write(`${path ?? element}: not permitted, left out\n`);
 }
 
 /** JSON for people to read; anything else as the bytes it is. */

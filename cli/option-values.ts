@@ -1,4 +1,4 @@
-// Values of options that several commands of `accord config` share: PERSON=FILE, whole numbers, repeatable options.
+// Values of options that several commands share: PERSON=FILE, whole numbers, lists, repeatable options.
 import { CommandEnd, EXIT } from './output.ts';
 
 export function personAndFile(text: string): { person: string; file: string } {
@@ -14,4 +14,9 @@ export function wholeNumber(text: string, option: string): number {
 
 export function collect(value: string, before: string[] | undefined): string[] {
   return [...(before ?? []), value];
+}
+
+/** Comma-separated and repeatable, each word once. */
+export function collectWords(text: string, before: string[] = []): string[] {
+  return [...new Set([...before, ...text.split(',').map((word) => word.trim())])];
 }

@@ -57,7 +57,6 @@ t.test('a lookup and its answer', async (t) => {
   t.strictSame(asked.at(-1), {
     client: 'GX/GOV/1001/benefits',
     service,
-    method: 'GET',
     path: '/residents/1',
     query: 'year=2025&a%20b=c%26d',
     headers: { accept: 'application/json' },
