@@ -6,6 +6,7 @@ import { type HashedKey, keyOfBearer } from '#core/http/bearer.ts';
 import { openServer } from '#core/http/server-frame.ts';
 import { AccordError } from '#schemas/problems.ts';
 import type { ServerParts } from '#security-server/server-parts.ts';
+import { addDoubtRoutes } from './doubts.ts';
 import { openApiDocument } from './openapi.ts';
 import { type AdminActions, addRoutes } from './routes.ts';
 
@@ -30,5 +31,6 @@ export function openAdminPort(
   });
   app.get('/openapi.json', async () => openApiDocument());
   addRoutes(app, server, actions);
+  addDoubtRoutes(app, server, ({ headers }) => keyOfBearer(headers.authorization, keys));
   return app;
 }

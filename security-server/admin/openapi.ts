@@ -1,6 +1,7 @@
 // The OpenAPI 3.1 description of the admin API, from the schemas that its routes check with.
 import type { OpenAPIV3_1 } from 'openapi-types';
 import { AccessRight } from '#schemas/access-right.ts';
+import { DoubtAnswer, ReportedDoubt } from './doubts.ts';
 import { AccessRightInput, InformationSystemInput, ServiceInput } from './routes.ts';
 
 type Operation = Pick<OpenAPIV3_1.OperationObject, 'summary' | 'requestBody' | 'responses'>;
@@ -21,6 +22,7 @@ const list = (item: unknown) => ({
   required: ['items'],
   properties: { items: { type: 'array', items: item } },
 });
+const query = (name: string): OpenAPIV3_1.ParameterObject => ({ name, in: 'query', schema: { type: 'string' } });
 const parameter = (name: string): OpenAPIV3_1.ParameterObject => ({
   name,
   in: 'path',
@@ -61,6 +63,14 @@ export function openApiDocument(): OpenAPIV3_1.Document {
       '/information-systems/{hash}/{subsystem}': {
         parameters: [parameter('hash'), parameter('subsystem')],
         delete: operation('Remove the certificate of a system', null, null, '204'),
+      },
+      '/doubts': {
+        parameters: [query('state'), query('after'), query('limit')],
+        get: operation('Reports of doubt about values that this server gave', null, list(ReportedDoubt)),
+      },
+      '/doubts/{id}/answer': {
+        parameters: [parameter('id')],
+        post: operation('Answer a report of doubt', DoubtAnswer, ReportedDoubt),
       },
       '/status': { get: operation('State of log, configuration and admission', null, object) },
       '/keys/reload': { post: operation('Read keys and certificates of the data folder again', null, object) },
