@@ -5,16 +5,6 @@ import type { Level } from '#schemas/dictionary-entry.ts';
 import type { JsonObject } from '#schemas/json.ts';
 import type { ProblemCode } from '#schemas/problems.ts';
 
-interface Failure {
-  entry: string;
-  code: string;
-  detail: string;
-}
-
-export function diffDictionaries(_before: Dictionary, _after: Dictionary): { faults: Failure[] } {
-  return { faults: [] };
-}
-
 export function compileBinding(
   _document: JsonObject,
   _options: { service: string; instance: string; dictionary: Dictionary; day: string; previousLevel: Level | null },

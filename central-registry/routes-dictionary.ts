@@ -3,15 +3,16 @@
 // before, and leaves every bound service bound; published it is with the next content, when two approvers have signed.
 import { Type } from '@sinclair/typebox';
 import { dictionaryFiles, entryReader } from '#core/configuration/dictionary-parts.ts';
+import { dayOf } from '#policy/calendar.ts';
 import { checkDictionary } from '#policy/dictionary/check.ts';
 import { type Dictionary, openDictionary } from '#policy/dictionary/dictionary.ts';
+import { diffDictionaries } from '#policy/dictionary/diff.ts';
 import type { BindingTable } from '#schemas/binding-table.ts';
 import { MAX_PART_BYTES } from '#schemas/configuration.ts';
 import { DictionaryPart } from '#schemas/dictionary-entry.ts';
 import { MAX_DICTIONARY_BYTES } from '#schemas/limits.ts';
 import { AccordError } from '#schemas/problems.ts';
 import { type AdminFrame, PageQuery, pageOf, type RegistryContext } from './admin-frame.ts';
-import { diffDictionaries } from './policy-interim.ts';
 import { putBinding, rebindAll, summary } from './service-binding.ts';
 
 const NewRelease = Type.Object(
@@ -56,6 +57,7 @@ export function addDictionaryRoutes(frame: AdminFrame, context: RegistryContext)
     body: NewRelease,
     maxBodyBytes: MAX_DICTIONARY_BYTES,
     prepare: async ({ release, releasedOn, entries }) => {
+      if (!dayOf(releasedOn)) throw new AccordError('DICTIONARY_REFUSED', `${releasedOn} is no day`);
       const next = readDictionary(release, entries);
       return { next, files: filesOf(next, releasedOn) };
     },
@@ -107,12 +109,7 @@ function readDictionary(release: string, entries: readonly object[]): Dictionary
 
 /** The parts it will be. @throws DICTIONARY_REFUSED when no server would read them */
 function filesOf({ release, entries }: Dictionary, releasedOn: string): Map<string, Buffer> {
-  let files: Map<string, Buffer>;
-  try {
-    files = dictionaryFiles(release, releasedOn, entries);
-  } catch (error) {
-    throw new AccordError('DICTIONARY_REFUSED', 'a number of more than 2^53', { cause: error });
-  }
+  const files = dictionaryFiles(release, releasedOn, entries);
   for (const [name, { length }] of files) {
     if (length > MAX_PART_BYTES) throw new AccordError('DICTIONARY_REFUSED', `${name} has ${length} bytes`);
   }

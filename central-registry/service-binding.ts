@@ -34,7 +34,7 @@ export function judgeBinding(
   if (!released) throw new AccordError('DICTIONARY_MISSING', service);
   const before = store.dictionary.binding(service);
   const previousLevel = before === undefined ? null : (JSON.parse(before) as BindingTable).level;
-  const day = dayOf(clock.nowMs());
+  const day = utcDay(clock.nowMs());
   const judged = compileBinding(description, { service, instance, dictionary: released, day, previousLevel });
   if (judged.table && bindingHashOf(judged.table) === '') {
     throw new AccordError('DESCRIPTION_REFUSED', 'a bound place has a limit of more than 2^53');
@@ -70,7 +70,7 @@ export function rebindAll(
   next: Dictionary,
 ): { service: ServiceId; table: BindingTable; hash: string }[] {
   const [bound, refused]: [ReturnType<typeof rebindAll>, string[]] = [[], []];
-  const day = dayOf(clock.nowMs());
+  const day = utcDay(clock.nowMs());
   for (const { service } of store.dictionary.bindings()) {
     const { descriptionHash } = store.service(service) ?? { descriptionHash: null };
     const bytes = descriptionHash === null ? undefined : store.description(descriptionHash);
@@ -97,7 +97,7 @@ export function summary(lines: readonly string[]): string {
 }
 
 /** YYYY-MM-DD in UTC. */
-export function dayOf(ms: number): string {
+function utcDay(ms: number): string {
   return new Date(ms).toISOString().slice(0, 10);
 }
 
