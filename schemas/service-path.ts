@@ -47,3 +47,6 @@ const RESERVED = /^\/\.accord(?:\/|$)/;
 export function isReserved(path: string): boolean {
   return RESERVED.test(path);
 }
+
+/** Where a consumer's server tells the provider's that an answer held too much. */
+export const OVER_DELIVERY_PATH = '/.accord/over-delivery';

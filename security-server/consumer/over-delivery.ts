@@ -8,13 +8,10 @@ import { type AnswerContext, encodeRequestContext, type RequestContext } from '#
 import { parseJson } from '#schemas/json.ts';
 import { DEFAULT_DEADLINE_MS } from '#schemas/limits.ts';
 import { isAccordError } from '#schemas/problems.ts';
-import { isReserved } from '#schemas/service-path.ts';
+import { isReserved, OVER_DELIVERY_PATH } from '#schemas/service-path.ts';
 import type { Statement } from '#schemas/statement.ts';
 import type { ServerParts } from '#security-server/server-parts.ts';
 import type { Call } from './call.ts';
-
-/** Where doubts and over-delivery are told to a provider's server. */
-export const OVER_DELIVERY_PATH = '/.accord/over-delivery';
 
 /**
  * Paths of an answer that were not asked for; empty when all is well.

@@ -1,16 +1,18 @@
 // Paths that belong to the exchange itself: `/.accord/…` behind any service is answered by the provider's own server and
-// never reaches a backend. So far these are reports of doubt (schemas/doubt.ts): POST /.accord/doubts and
-// GET /.accord/doubts/{id}. The consumer controls method, path and body; that it is this client is verified by then.
+// never reaches a backend. These are reports of doubt (schemas/doubt.ts): POST /.accord/doubts and
+// GET /.accord/doubts/{id}, and reports of over-delivery: POST /.accord/over-delivery. The consumer controls method, path and body; that it is this client is verified by then.
 import type { ServerEntry } from '#core/configuration/snapshot.ts';
 import type { RequestContext } from '#schemas/context.ts';
 import { checkDoubtReport, DOUBTS_PATH, type DoubtStatus } from '#schemas/doubt.ts';
 import { parseJson } from '#schemas/json.ts';
 import { MAX_DOUBT_BYTES } from '#schemas/limits.ts';
 import { AccordError, isAccordError } from '#schemas/problems.ts';
+import { OVER_DELIVERY_PATH } from '#schemas/service-path.ts';
 import type { Statement } from '#schemas/statement.ts';
 import type { Doubt } from '#security-server/doubts.ts';
 import type { ServerParts } from '#security-server/server-parts.ts';
 import { mustHaveReceived } from './doubted-exchange.ts';
+import { noteOverDelivery } from './over-delivery.ts';
 import { type BackendAnswer, problemAnswer } from './reply.ts';
 
 const ONE_DOUBT = `${DOUBTS_PATH}/`;
@@ -33,6 +35,10 @@ export function answerReserved(
     }
     if (query === null && method === 'GET' && path.startsWith(ONE_DOUBT)) {
       return json(200, statusOf(ownDoubt(server, statement, path.slice(ONE_DOUBT.length))));
+    }
+    if (query === null && method === 'POST' && path === OVER_DELIVERY_PATH) {
+      noteOverDelivery(server, peer, statement, body);
+      return json(200, {});
     }
     throw new AccordError('NOT_FOUND', `${method} ${path.slice(0, 200)}`);
   } catch (error) {
