@@ -138,7 +138,7 @@ export const PROBLEMS = {
   OVER_DELIVERED: row(502, 'The answer held more than was asked for', 'caller', 'Nothing of it was kept; the provider was told. Ask again when it has answered.'),
   DICTIONARY_RELEASE_FAULTY: row(503, 'The newest release of the dictionary does not pass its own tests', 'operator', 'The release before stays in force; tell the registry and compare with accord dictionary check.'),
   PURPOSE_NOT_ALLOWED: row(403, 'The access right does not allow this purpose', 'caller', 'Use a purpose that the access right names.'),
-  ACCESS_RIGHT_REFUSED: row(409, 'The basis `open` is for services that are declared free of personal data', 'caller', 'Grant it on the basis of law, or declare the service with `accord service add --no-personal-data`.'),
+  ACCESS_RIGHT_REFUSED: row(409, 'The access right does not fit the service', 'caller', 'Name elements for a bound service and none for another; `open` is for services declared free of personal data.'),
   CASE_NUMBER_REQUIRED: row(403, 'A request on the basis of law needs a case number of the agreed form', 'caller', 'Send `issue` in the form the access right shows.'),
   OFFICIAL_REQUIRED: row(403, 'A request on the basis of law names the official who asks', 'caller', 'Send `userId`.'),
   CONSENT_NOT_SUPPORTED: row(403, 'This server does not judge consent', 'caller', 'Use the basis `law` or `open` where the access right names it.'),

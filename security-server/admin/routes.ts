@@ -76,6 +76,7 @@ export function addRoutes(app: FastifyInstance, server: ServerParts, actions: Ad
     const service = state.service(input.service);
     if (service === null) throw new AccordError('SERVICE_UNKNOWN', input.service);
     if (input.bases.includes('open') && service.personalData) throw new AccordError('ACCESS_RIGHT_REFUSED', service.id);
+    requireCeiling(server, input);
     if (input.notAfterMs < input.notBeforeMs)
       throw new AccordError('SCHEMA_MISMATCH', 'notAfterMs is before notBeforeMs');
     const right = { id: randomUUID(), ...input };
@@ -106,6 +107,34 @@ export function addRoutes(app: FastifyInstance, server: ServerParts, actions: Ad
   app.post('/keys/reload', async (_request, reply) => {
     return reply.send(await actions.reloadKeys());
   });
+}
+
+/**
+ * A right at a bound service names elements and predicates that the service gives; at one that is not bound, none. What
+ * would never let anything through is a mistake that its author should hear of now. @throws ACCESS_RIGHT_REFUSED
+ */
+function requireCeiling(server: ServerParts, { service, elements }: Static<typeof AccessRightInput>): void {
+  const bound = server.dictionary.bound(server.configuration.current(), service);
+  if ((bound === null) !== (elements === null)) {
+    const missing =
+      bound === null ? 'the service is not bound to the dictionary' : 'the service is bound: name elements';
+    throw new AccordError('ACCESS_RIGHT_REFUSED', missing);
+  }
+  if (bound === null || elements === null) return;
+  const { operations } = bound.binding.table;
+  const leaves = operations.flatMap(({ responses }) => responses.flatMap((response) => response.leaves));
+  const given = new Set(leaves.flatMap((leaf) => (leaf.role === 'data' ? [idOf(leaf.element)] : [])));
+  const unknown = elements.filter((ref) => {
+    const inputs = Object.values(bound.dictionary.predicate(ref)?.inputs ?? { ref });
+    return !inputs.every((input) => given.has(idOf(input)));
+  });
+  if (unknown.length > 0)
+    throw new AccordError('ACCESS_RIGHT_REFUSED', `not given: ${unknown.slice(0, 10).join(', ')}`);
+}
+
+/** Another major of a bound element may be asked for too, where a mapping leads to it. */
+function idOf(ref: string): string {
+  return ref.slice(0, ref.indexOf('@'));
 }
 
 /** A base URL is joined with paths as bytes, so it must be in its normal form. @throws SCHEMA_MISMATCH */
