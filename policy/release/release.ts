@@ -2,7 +2,13 @@
 // be read strictly; what was decided is mapped into the dictionary's form, and must fit it; the rest is cut away;
 // predicates are answered from what was there before; and each decided place is explained. The backend controls status,
 // media type, body and the states header; the operation's table, the dictionary and the decision were verified before.
-import { type AskedField, type BoundOperation, bareMediaType, responseFor } from '#policy/binding/binding.ts';
+import {
+  type AskedField,
+  type BoundOperation,
+  bareMediaType,
+  isJsonType,
+  responseFor,
+} from '#policy/binding/binding.ts';
 import type { BindingLeaf, DataLeaf } from '#schemas/binding-table.ts';
 import { type JsonValue, parseJson } from '#schemas/json.ts';
 import { MAX_RELEASED_PATHS } from '#schemas/limits.ts';
@@ -35,7 +41,7 @@ export function releaseAnswer(answer: BackendAnswer): Released {
   const essence = bareMediaType(mediaType ?? '');
   const leaves = responseFor(bound, status, essence);
   if (leaves === null) return { ok: false, detail: `status ${status} with ${quotable(essence)} is not bound` };
-  if (!isJsonInUtf8(mediaType ?? '')) return { ok: false, detail: `${essence} is not JSON in UTF-8` };
+  if (!isJsonType(essence) || !isUtf8(mediaType ?? '')) return { ok: false, detail: `${essence} is not JSON in UTF-8` };
   let value: JsonValue;
   try {
     value = parseJson(body);
@@ -61,10 +67,9 @@ function mustHaveContent({ operation }: BoundOperation, status: number): boolean
   return operation.responses.some((response) => own.includes(response.status));
 }
 
-/** RFC 8259, or a structured syntax suffix +json (RFC 6839); a charset, where one is named, has to be UTF-8. */
-function isJsonInUtf8(mediaType: string): boolean {
-  const [type = '', ...parameters] = mediaType.toLowerCase().split(';');
-  if (!/^[^/\s]+\/(?:[^/\s]+\+)?json$/.test(type.trim())) return false;
+/** A charset, where one is named, has to be UTF-8 (RFC 8259 8.1). */
+function isUtf8(mediaType: string): boolean {
+  const [, ...parameters] = mediaType.toLowerCase().split(';');
   return parameters.every((parameter) => {
     const [name = '', value = ''] = parameter.split('=').map((part) => part.trim());
     return name !== 'charset' || value === 'utf-8' || value === '"utf-8"';
