@@ -141,8 +141,14 @@ export function responseFor(bound: BoundOperation, status: number, mediaType: st
   return null;
 }
 
+/** A media type as the table spells it: lower case, without parameters. */
 export function bareMediaType(mediaType: string): string {
   return (mediaType.split(';', 1)[0] ?? '').trim().toLowerCase();
+}
+
+/** application/json, or a type with the suffix +json (RFC 6839). */
+export function isJsonType(bare: string): boolean {
+  return bare.length <= 128 && /^(?:application\/json|[a-z0-9.+_-]+\/[a-z0-9.+_-]+\+json)$/.test(bare);
 }
 
 /** What stands where in one operation; made once for its leaves. */
