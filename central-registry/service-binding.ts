@@ -3,6 +3,7 @@
 // controls the document.
 
 import { bindingHashOf } from '#core/configuration/dictionary-parts.ts';
+import { type Compiled, compileBinding } from '#policy/binding/compile.ts';
 import type { Dictionary } from '#policy/dictionary/dictionary.ts';
 import { type BindingTable, bindingTableText } from '#schemas/binding-table.ts';
 import { MAX_PART_BYTES } from '#schemas/configuration.ts';
@@ -10,12 +11,9 @@ import type { ServiceId } from '#schemas/identifiers.ts';
 import type { JsonObject, JsonValue } from '#schemas/json.ts';
 import { AccordError } from '#schemas/problems.ts';
 import type { RegistryContext } from './admin-frame.ts';
-import { compileBinding } from './policy-interim.ts';
-
-export type BindingJudgement = ReturnType<typeof compileBinding>;
 
 /** Nothing to bind. */
-const UNBOUND: BindingJudgement = { table: null, faults: [] };
+const UNBOUND: Compiled = { table: null, faults: [] };
 /** Names and brackets of the part around its tables. */
 const SHARD_FRAME_BYTES = 64;
 
@@ -28,7 +26,7 @@ export function judgeBinding(
   { store, dictionary, instance, clock }: RegistryContext,
   service: ServiceId,
   description: JsonObject | null,
-): BindingJudgement {
+): Compiled {
   if (description === null || !hasAccordWord(description)) return UNBOUND;
   const released = dictionary.current();
   if (!released) throw new AccordError('DICTIONARY_MISSING', service);
@@ -43,7 +41,7 @@ export function judgeBinding(
 }
 
 /** @throws the first fault's code, with its place in the description */
-export function requireFaultless({ faults, table }: BindingJudgement): BindingTable | null {
+export function requireFaultless({ faults, table }: Compiled): BindingTable | null {
   const [first] = faults;
   if (!first) return table;
   const more = faults.length > 1 ? ` (and ${faults.length - 1} more)` : '';
