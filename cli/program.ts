@@ -50,6 +50,11 @@ export const NOUNS: readonly Noun[] = [
     load: async () => (await import('./access.ts')).accessCommand(),
   },
   {
+    name: 'dictionary',
+    description: 'the shared data dictionary: check, compare, release, search',
+    load: async () => (await import('./dictionary.ts')).dictionaryCommand(),
+  },
+  {
     name: 'config',
     description: 'the signed global configuration: draft, approve, publish, verify',
     load: async () => (await import('./config.ts')).configCommand(),
@@ -63,6 +68,16 @@ export const NOUNS: readonly Noun[] = [
     name: 'call',
     description: 'ask a service of another department through the own security server',
     load: async () => (await import('./call.ts')).callCommand(),
+  },
+  {
+    name: 'catalogue',
+    description: 'which elements and predicates there are, and which service gives them',
+    load: async () => (await import('./catalogue.ts')).catalogueCommand(),
+  },
+  {
+    name: 'doubt',
+    description: 'reports that a received value may be wrong, and their answers',
+    load: async () => (await import('./doubt.ts')).doubtCommand(),
   },
   {
     name: 'log',

@@ -57,6 +57,12 @@ t.test('README: a whole exchange on this machine', async (t) => {
   await runAll(t, blocks, 'dev');
 });
 
+t.test('the dictionary needs no server', async (t) => {
+  const blocks = runnableBlocks('docs/dictionary.md');
+  t.ok(blocks.length > 0, 'there is something to run');
+  await runAll(t, blocks, 'dictionary');
+});
+
 t.test('a registry, a server from nothing, its operation', async (t) => {
   const registry = runnableBlocks('docs/registry.md');
   const server = readme.filter((block) => !isDev(block));

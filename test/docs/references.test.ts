@@ -14,7 +14,7 @@ import { fences } from './runner.ts';
 const PAGES = [
   'README.md',
   'CHANGELOG.md',
-  ...['operations', 'registry', 'threat-model', 'errors'].map((name) => `docs/${name}.md`),
+  ...['operations', 'registry', 'dictionary', 'threat-model', 'errors'].map((name) => `docs/${name}.md`),
 ];
 const FOLDERS =
   /^(?:schemas|certs|policy|core|security-server|central-registry|adapters|cli|scripts|test|docs|bin)\/[\w./*-]*$/;
@@ -102,7 +102,7 @@ t.test('commands and options', async (t) => {
 });
 
 t.test('codes, limits and variables', async (t) => {
-  const sources = [...globSync('{cli,security-server,central-registry}/**/*.ts'), 'certs/path-codes.ts']
+  const sources = [...globSync('{cli,policy,security-server,central-registry}/**/*.ts'), 'certs/path-codes.ts']
     .map(text)
     .join('\n');
   const environment = new Set(
