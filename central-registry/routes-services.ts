@@ -101,9 +101,10 @@ function addPublishingRoutes(frame: AdminFrame, context: RegistryContext): void 
     summary: 'What a description would bind, and every fault that keeps it from being registered',
     permission: 'read',
     body: NewService,
-    async judge({ id, description }) {
-      if (description !== null) await readDescription(description as JsonObject);
-      const { faults, table } = judgeBinding(context, serviceId(id), description as JsonObject | null);
+    async judge({ id, personalData, description: document }) {
+      const description = document as JsonObject | null;
+      if (description) await readDescription(description);
+      const { faults, table } = judgeBinding(context, { id: serviceId(id), personalData, description });
       return { faults, table, bindingHash: table && bindingHashOf(table) };
     },
   });
@@ -119,7 +120,9 @@ function addPublishingRoutes(frame: AdminFrame, context: RegistryContext): void 
       const subsystem = subsystemOfService(id);
       if (!store.hasSubsystem(subsystem)) throw new AccordError('REGISTRATION_UNKNOWN', subsystem);
       const description = prepared as ServiceDescription | null;
-      const table = requireFaultless(judgeBinding(context, id, document as JsonObject | null));
+      const table = requireFaultless(
+        judgeBinding(context, { id, personalData: facts.personalData, description: document as JsonObject | null }),
+      );
       if (description) store.putDescription(description.hash, description.bytes);
       const hashes = { descriptionHash: description?.hash ?? null, bindingHash: table && bindingHashOf(table) };
       store.putService({ ...facts, ...hashes }, subsystem);

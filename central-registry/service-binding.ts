@@ -1,6 +1,6 @@
-// Whether a service's description binds it to the dictionary, and to which table. A description with a word of ours in
-// it is meant to be bound and must bind without a fault; one without stays unbound. The provider's administrator
-// controls the document.
+// Whether a service's description binds it to the dictionary, and to which table. The description of a service with
+// personal data, and one with a word of ours in it, must bind without a fault; others stay unbound. The provider's
+// administrator controls the document.
 
 import { bindingHashOf } from '#core/configuration/dictionary-parts.ts';
 import { type Compiled, compileBinding } from '#policy/binding/compile.ts';
@@ -18,16 +18,15 @@ const UNBOUND: Compiled = { table: null, faults: [] };
 const SHARD_FRAME_BYTES = 64;
 
 /**
- * @param description null where there is none. A service with personal data is then registered, and every request for it
- *   is refused (BINDING_REQUIRED) until it has one
+ * Without a description a service with personal data is registered too, and every request for it is refused
+ * (BINDING_REQUIRED) until it has one.
  * @throws DESCRIPTION_REFUSED, DICTIONARY_MISSING when it is meant to be bound and there is nothing to bind to
  */
 export function judgeBinding(
   { store, dictionary, instance, clock }: RegistryContext,
-  service: ServiceId,
-  description: JsonObject | null,
+  { id: service, personalData, description }: { id: ServiceId; personalData: boolean; description: JsonObject | null },
 ): Compiled {
-  if (description === null || !hasAccordWord(description)) return UNBOUND;
+  if (description === null || !(personalData || hasAccordWord(description))) return UNBOUND;
   const released = dictionary.current();
   if (!released) throw new AccordError('DICTIONARY_MISSING', service);
   const before = store.dictionary.binding(service);

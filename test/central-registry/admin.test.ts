@@ -87,7 +87,7 @@ t.test('registrations: order, uniqueness, proofs', async (t) => {
     id: 'TEST/GOV/1/a/s',
     title: 'S',
     type: 'OPENAPI',
-    personalData: true,
+    personalData: false,
     safe: true,
     description: openapi,
   };

@@ -215,6 +215,8 @@ t.test('a service that names the dictionary is registered with its table, or not
   const stranger = await ask('POST', '/services', service(NAME, { id: 'GX/GOV/2/a/person' }));
   t.match(stranger, { code: 'BIND_NOT_AUTHORITY' });
   t.match(await ask('POST', '/services/judge', service({ openapi: '3.1.0' })), { code: 'DESCRIPTION_REFUSED' });
+  const unbound = await ask('POST', '/services', service(PLAIN));
+  t.match(unbound, { code: 'BIND_UNBOUND_LEAF' }, 'personal data under no word of the dictionary');
   t.match(await ask('GET', '/services'), { body: { items: [] } }, 'judging writes nothing');
 
   const good = (await ask('POST', '/services/judge', service(NAME))).body;
