@@ -52,7 +52,11 @@ const FUNCTIONS: ReadonlySet<string> = new Set([
 const RESERVED: ReadonlySet<string> = new Set(['thresholds', 'today', 'cel', 'optional', 'dyn', 'type', ...FUNCTIONS]);
 
 // Our functions throw for what they cannot answer: the library makes that an error, and the verdict `unknown`.
-const environment = new Environment({ unlistedVariablesAreDyn: false, limits: LIMITS })
+const environment = new Environment({
+  unlistedVariablesAreDyn: false,
+  homogeneousAggregateLiterals: false,
+  limits: LIMITS,
+})
   .registerVariable('thresholds', 'map<string, dyn>')
   .registerVariable('today', 'string')
   .registerFunction('ageInYears(string, string): dyn', (birthDate: string, day: string) =>

@@ -238,6 +238,8 @@ t.test('units are exact', async () => {
         const size = a < 0n ? -a : a;
         const rounded = size / b + (2n * (size % b) >= b ? 1n : 0n);
         const wanted = Number(`${a < 0n ? -rounded : rounded}e-${digits}`);
+        // Over 15 digits, a JSON number may not say it: then it is refused, never rounded.
+        if (got === 'MAP_INPUT') return rounded > 10n ** 15n;
         return got === (wanted === 0 ? 0 : wanted);
       },
     ),
