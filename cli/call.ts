@@ -6,10 +6,9 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import type { Accord, Lookup, LookupAnswer } from '#adapters/client.ts';
 import { type JsonValue, parseJson } from '#schemas/json.ts';
 import { isProblemCode, PROBLEMS } from '#schemas/problems.ts';
-import { readSecretFile } from './argument-secrets.ts';
 import { collectWords } from './option-values.ts';
 import { CommandEnd, EXIT, outputFormat, print, runAction } from './output.ts';
-import { asSystem, exitOf, type SystemOptions, withSystem } from './system-client.ts';
+import { asSystem, exitOf, readSubject, readValue, type SystemOptions, withSystem } from './system-client.ts';
 
 interface CallOptions extends SystemOptions {
   method?: string;
@@ -116,16 +115,6 @@ function readLookup(service: string | undefined, path: string | undefined, optio
 }
 
 /** SCHEME=VALUE; a value that other people on this machine should not see stands in a file. */
-function readSubject(text: string): { scheme: string; value: string } {
-  const at = text.indexOf('=');
-  if (at < 1) throw new InvalidArgumentError('Write it like gx.person.resident_id@1=IDENTIFIER.');
-  return { scheme: text.slice(0, at), value: readValue(text.slice(at + 1)) };
-}
-
-/** A header's value, or with @FILE the first line of a file that nobody else may read. */
-function readValue(value: string): string {
-  return value.startsWith('@') ? readSecretFile(value.slice(1)) : value;
-}
 
 /** JSON in the argument or in a file NAME.json; the bytes of any other file. @throws JSON_INVALID and the like */
 function readData(data: string): JsonValue | Uint8Array {

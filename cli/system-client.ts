@@ -2,7 +2,7 @@
 // certificate where it is https, and what a script is told when there is no answer. What comes back is that server's word
 // and the other department's.
 import { readFileSync } from 'node:fs';
-import { type Command, Option } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type Accord, AccordClientError, type LookupAnswer, openAccord } from '#adapters/client.ts';
 import { readSecretFile } from './argument-secrets.ts';
 import { CommandEnd, EXIT, type OutputOptions, outputFormat, print, RemoteProblem, withOutput } from './output.ts';
@@ -94,6 +94,18 @@ export function exitOf(outcome: LookupAnswer['outcome']): number {
   if (outcome === 'ok') return EXIT.ok;
   if (outcome === 'refused') return EXIT.exchangeRefused;
   return outcome === 'not-sent' ? EXIT.peerUnavailable : EXIT.failed;
+}
+
+/** SCHEME=VALUE or SCHEME=@FILE: whom something is about. */
+export function readSubject(text: string): { scheme: string; value: string } {
+  const at = text.indexOf('=');
+  if (at < 1) throw new InvalidArgumentError('Write it like gx.person.resident_id@1=IDENTIFIER.');
+  return { scheme: text.slice(0, at), value: readValue(text.slice(at + 1)) };
+}
+
+/** A value, or with @FILE the first line of a file that nobody else may read. */
+export function readValue(value: string): string {
+  return value.startsWith('@') ? readSecretFile(value.slice(1)) : value;
 }
 
 function usage(what: string, next: string): CommandEnd {
