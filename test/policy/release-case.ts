@@ -89,11 +89,20 @@ const DICTIONARY = openDictionary('3.1.4', [
 ]);
 
 const PERSON: BindingLeaf[] = [
-  ...[data('/name'), data('/sex', 'gx.sex@1', { map: 'gx.map.sex_local@1' }), data('/birth', 'gx.birth@1')],
+  ...[
+    data('/name'),
+    data('/sex', 'gx.sex@1', { map: 'gx.map.sex_local@1' }),
+    data('/birth', 'gx.birth@1', { asOf: '/at' }),
+  ],
   ...[data('/years/income', 'gx.income@1', { asOf: '/years/on' }), data('/years/year', 'gx.year@1')],
   ...[data('/years/on', 'gx.day@1', { map: 'gx.map.day@1' }), structural('/type')],
 ];
-const PROBLEM: BindingLeaf[] = [technical('/status'), data('/name', 'gx.birth@1'), data('/sex', 'gx.sex@1')];
+const PROBLEM: BindingLeaf[] = [
+  technical('/status'),
+  data('/name', 'gx.birth@1'),
+  data('/sex', 'gx.sex@1'),
+  data('/birth', 'gx.birth@1'),
+];
 const json = 'application/json';
 const TABLE = {
   v: 1,

@@ -75,6 +75,9 @@ t.test('values leave in the form of the dictionary, or not at all', async (t) =>
   );
   const code = passed({ fields, body: { sex: 'X' } });
   t.strictSame([code.json, code.faults.length], [{}, 1], 'mapped to what is no code');
+  const asked = { field: '/name', path: '/name', element: 'gx.text@1', level: 2, maps: ['gx.map.gone@1'] } as const;
+  const gone = passed({ body: { name: 'Li' }, decided: { asked: [{ ...asked, maps: [...asked.maps] }], omitted: [] } });
+  t.strictSame([gone.json, gone.faults.length], [{}, 1], 'a mapping that the dictionary lacks');
   const all = passed({ fields, body: { name: null, sex: null } });
   t.strictSame([all.json, all.faults], [{ name: null, sex: null }, []], 'null means not known');
   const error = passed({
@@ -181,6 +184,9 @@ t.test('as of, and stale', async (t) => {
   for (const [name, over, asOf, stale] of rows) {
     t.match(passed({ fields, ...over }).element('/years/income'), { asOf, stale }, name);
   }
+  const born = passed({ fields: ['/birth'], body: { birth: '2000-01-01', at: '2026-11-02' } });
+  t.match(born.element('/birth'), { asOf: '2026-11-02' }, 'a day that is bound to nothing');
+  t.strictSame(born.json, { birth: '2000-01-01' });
   t.equal(passed({ fields, body: days('20261101') }).json.years[0].on, undefined, 'the day itself was not decided');
 });
 

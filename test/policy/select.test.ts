@@ -22,7 +22,7 @@ const LEAVES: BindingLeaf[] = [
   ...[structural('/type'), structural('/deep/type'), structural('/items/type'), structural('/kinds')],
   ...[technical('/status'), technical('/deep/status')],
   ...[data('/m/{^x-}/v'), data('/m/{^y[0-9]$}/v'), data('/m/x-own/w'), data('/m/{y}/v')],
-  ...[data('/a~1b'), data('/m~0n'), data('/~2x}'), data('/constructor'), data('/both'), data('/both/x')],
+  ...[data('/a~1b'), data('/m~0n'), data('/~2x}'), data('/~01'), data('/constructor'), data('/both'), data('/both/x')],
 ];
 
 t.test('select', async (t) => {
@@ -72,7 +72,12 @@ t.test('select', async (t) => {
       '{"m":{"x-own":{"w":2}}}',
     ],
     ['a name that two patterns allow', '{"m":{"y1":{"v":1}}}', ['/m/{^y[0-9]$}/v', '/m/{y}/v'], undefined],
-    ['escaped names', '{"a/b":1,"m~n":2,"{x}":3,"a~1b":4}', ['/a~1b', '/m~0n', '/~2x}'], '{"a/b":1,"m~n":2,"{x}":3}'],
+    [
+      'escaped names',
+      '{"a/b":1,"m~n":2,"{x}":3,"a~1b":4,"~1":5,"/":6}',
+      ['/a~1b', '/m~0n', '/~2x}', '/~01'],
+      '{"a/b":1,"m~n":2,"{x}":3,"~1":5}',
+    ],
     [
       'names of Object.prototype',
       '{"constructor":1,"toString":2,"__proto__":{"name":3}}',
