@@ -144,7 +144,7 @@ function words(text: string, singles: boolean): string[] {
 /** A query's pairs say enough; its single characters would only bring noise, unless there is nothing else. */
 function queryTerms(text: string): string[] {
   const terms = words(text, false);
-  return terms.length > 0 ? terms : runsOf(text);
+  return terms.length > 0 ? terms : words(text, true);
 }
 
 function runsOf(text: string): string[] {
