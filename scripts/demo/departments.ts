@@ -70,22 +70,57 @@ function grant(consumer: Department, provider: Department, path: string, over: P
   };
 }
 
-/** By provider. Housing is given nothing at Civil Affairs; that is the point of one step. */
+const SOCIAL_ASSISTANCE = '社会救助暂行办法 (Interim Measures for Social Assistance)';
+const MEDICAL = { purposes: ['medical-assistance'], casePattern: 'YB-####-######' };
+const REVIEW = { purposes: ['low-income-review'], casePattern: 'MZ-####-######' };
+
+/**
+ * By provider; `elements` is the most that may ever leave. Medical Insurance is given two predicates and none of what they
+ * look at; Housing is given nothing at Civil Affairs. That is the point of some steps.
+ */
 export const GRANTS: { provider: Department; right: Grant }[] = [
   {
     provider: 'civil-affairs',
     right: grant('medical-insurance', 'civil-affairs', '/residents/*/low-income-support', {
-      purposes: ['medical-assistance'],
-      statute: '社会救助暂行办法 (Interim Measures for Social Assistance), art. 28',
-      casePattern: 'YB-####-######',
+      ...MEDICAL,
+      elements: [
+        'gx.assistance.receiving_low_income_support@1',
+        'gx.assistance.monthly_amount@1',
+        'gx.assistance.since@1',
+      ],
+      statute: `${SOCIAL_ASSISTANCE}, art. 28`,
+    }),
+  },
+  {
+    provider: 'civil-affairs',
+    right: grant('medical-insurance', 'civil-affairs', '/residents/*', {
+      ...MEDICAL,
+      elements: ['gx.pred.age_ge_18@1'],
+      statute: `${SOCIAL_ASSISTANCE}, art. 28`,
+    }),
+  },
+  {
+    provider: 'tax',
+    right: grant('medical-insurance', 'tax', '/residents/*/annual-income', {
+      ...MEDICAL,
+      elements: ['gx.pred.is_low_income@1'],
+      statute: `${SOCIAL_ASSISTANCE}, art. 28`,
     }),
   },
   {
     provider: 'tax',
     right: grant('civil-affairs', 'tax', '/residents/*/annual-income', {
-      purposes: ['low-income-review'],
-      statute: '社会救助暂行办法 (Interim Measures for Social Assistance), art. 58',
-      casePattern: 'MZ-####-######',
+      ...REVIEW,
+      elements: ['gx.tax.assessment_year@1', 'gx.tax.gross_income@1', 'gx.tax.currency@1'],
+      statute: `${SOCIAL_ASSISTANCE}, art. 58`,
+    }),
+  },
+  {
+    provider: 'medical-insurance',
+    right: grant('civil-affairs', 'medical-insurance', '/residents/*/enrolment', {
+      ...REVIEW,
+      elements: ['gx.medical.status@1', 'gx.medical.scheme@1'],
+      statute: `${SOCIAL_ASSISTANCE}, art. 58`,
     }),
   },
 ];

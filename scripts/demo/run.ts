@@ -74,6 +74,11 @@ function tellWorld(tell: Transcript, world: World, residents: number, tookMs: nu
   ]);
   const { registry, servers } = world.network;
   const ids = servers.map((server) => server.id);
+  const { release, entries } = world.dictionary;
+  tell.step('dictionary', (entries['element'] ?? 0) > 0, { release, entries }, [
+    `One dictionary for all, release ${release}: ${entries['element']} elements, ${entries['codelist']} codelists, ${entries['mapping']} mappings, ${entries['predicate']} predicates.`,
+    'Each of the four services is bound to it: what stands at which place of an answer was compiled when it was published.',
+  ]);
   tell.step('servers', servers.length === DEPARTMENTS.length, { servers: ids, registry: registry.configurationUrl }, [
     `${servers.length} security servers, each a process of its own, know each other from the registry’s signed configuration.`,
     'For the demonstration this process holds both approvers’ keys; in a real instance two persons do.',

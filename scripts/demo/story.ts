@@ -1,11 +1,11 @@
 // The demonstration's story, in the order it is told. Each step does what a department would do, through the typed
 // client that a department would use, and says whether it did.
 import { join } from 'node:path';
-import { AccordClientError, type LookupAnswer, openAccord } from '#adapters/client.ts';
 import { verifyLog } from '#core/log/audit.ts';
-import { serviceOf, subsystemOf } from './departments.ts';
+import { ask } from './ask.ts';
+import { MEMBERS, serviceOf } from './departments.ts';
 import type { Population, Resident } from './residents.ts';
-import { DEPARTMENTS, type Department } from './tables.ts';
+import { DEPARTMENTS } from './tables.ts';
 import { tamperWithCopy } from './tamper-sqlite.ts';
 import type { Transcript } from './transcript.ts';
 import type { World } from './world.ts';
@@ -22,42 +22,42 @@ const REVIEW = {
   purpose: 'low-income-review',
   basis: 'law',
 } as const;
+const SUPPORT = ['gx.assistance.receiving_low_income_support', 'gx.assistance.monthly_amount', 'gx.assistance.since'];
 
-/** Asks as one department's own system, over its own security server. */
-async function ask(
-  world: World,
-  from: Department,
-  to: Department,
-  path: string,
-  why: { userId: string; issue: string; purpose: string; basis: 'law' },
-): Promise<{ answer: LookupAnswer } | { refusal: AccordClientError }> {
-  const accord = openAccord({ url: world.servers[from].urls.loopback ?? '', client: subsystemOf(from) });
-  try {
-    return { answer: await accord.lookup({ service: serviceOf(to), path, ...why }) };
-  } catch (error) {
-    if (error instanceof AccordClientError) return { refusal: error };
-    throw error;
-  } finally {
-    // The client's connections end with it; the servers answer others meanwhile.
-    await accord.close();
-  }
-}
-
-/** Somebody who receives support, or, where nobody does (a file of personas), the first resident. */
+/** An adult with an income who receives support; where nobody does (a file of personas), the nearest to it. */
 function chooseResident(population: Population): { resident: Resident; receiving: boolean } {
-  const supported = population.support.find((one) => one.receiving);
-  const id = supported?.residentId ?? population.residents[0]?.id;
-  const resident = population.residents.find((one) => one.id === id);
-  if (resident === undefined) throw new Error('there are no residents');
-  return { resident, receiving: supported !== undefined };
+  const supported = new Set(population.support.filter((one) => one.receiving).map((one) => one.residentId));
+  const earning = new Set(population.incomes.map((one) => one.residentId));
+  const wanted = (one: Resident) => Number(supported.has(one.id)) * 2 + Number(earning.has(one.id));
+  const [first, ...others] = population.residents;
+  if (first === undefined) throw new Error('there are no residents');
+  const resident = others.reduce((best, one) => (wanted(one) > wanted(best) ? one : best), first);
+  return { resident, receiving: supported.has(resident.id) };
 }
 
 export async function tellStory(world: World, population: Population, tell: Transcript, folder: string): Promise<void> {
   const { resident, receiving } = chooseResident(population);
-  const path = `/residents/${resident.id}/low-income-support`;
   tell.heading('A lookup');
-  const first = await ask(world, 'medical-insurance', 'civil-affairs', path, CASE);
-  const answer = 'answer' in first ? first.answer : null;
+  const answer = await tellSupport(world, tell, resident, receiving);
+  await tellLaw(world, tell, resident);
+  tell.heading('Yes or no, and nothing else');
+  await tellPredicates(world, tell, resident);
+  await tellElements(world, tell, resident);
+  tell.heading('Refusals');
+  await tellForbiddenField(world, tell, resident);
+  await tellNoRight(world, tell, resident);
+  tell.heading('The logs');
+  await tellLogs(world, tell);
+  await tellTampering(world, tell, folder, answer?.id ?? '');
+}
+
+async function tellSupport(world: World, tell: Transcript, resident: Resident, receiving: boolean) {
+  const { answer } = await ask(world, 'medical-insurance', {
+    service: serviceOf('civil-affairs'),
+    path: `/residents/${resident.id}/low-income-support`,
+    fields: SUPPORT,
+    ...CASE,
+  });
   const body = answer?.body as
     | { receiving?: boolean; monthlyAmount?: number | null; since?: string | null }
     | undefined;
@@ -68,47 +68,132 @@ export async function tellStory(world: World, population: Population, tell: Tran
     [
       `Medical Insurance asks Civil Affairs: does ${resident.name} (${masked(resident.id)}) receive low-income support?`,
       `Case ${CASE.issue}, official ${CASE.userId}, on the basis of law, for ${CASE.purpose}.`,
+      `It names what it wants by the dictionary’s elements: ${SUPPORT.join(', ')}.`,
       body?.receiving === true
         ? `Answer: yes, ${body.monthlyAmount ?? '?'} yuan a month since ${body.since ?? '?'}. Nothing else was told.`
         : 'Answer: no.',
     ],
   );
-  await tellLaw(world, tell, resident);
-  tell.heading('A refusal');
-  const second = await ask(world, 'housing', 'civil-affairs', path, CASE);
-  const refusal = 'refusal' in second ? second.refusal : null;
-  tell.step(
-    'refused',
-    refusal?.outcome === 'refused' && refusal.code === 'ACCESS_DENIED',
-    { code: refusal?.code, outcome: refusal?.outcome, next: refusal?.next },
-    [
-      'Housing asks Civil Affairs the same. It has no access right.',
-      `Refused by Civil Affairs’ own server, signed and logged on both sides: ${refusal?.code}.`,
-      `What it is told to do: ${refusal?.next}`,
-    ],
-  );
-  tell.heading('The logs');
-  await tellLogs(world, tell);
-  await tellTampering(world, tell, folder, answer?.id ?? '');
+  return answer;
 }
 
 /** Civil Affairs asks the tax office, whose database is PostgreSQL when there is one. */
 async function tellLaw(world: World, tell: Transcript, resident: Resident): Promise<void> {
-  const path = `/residents/${resident.id}/annual-income`;
-  const asked = await ask(world, 'civil-affairs', 'tax', path, REVIEW);
-  const answer = 'answer' in asked ? asked.answer : null;
-  const years = (answer?.body as { items?: { year: number; grossIncome: number }[] } | unknown[] | undefined) ?? [];
-  const rows = (Array.isArray(years) ? years : (years.items ?? [])) as { year: number; grossIncome: number }[];
+  const { answer } = await ask(world, 'civil-affairs', {
+    service: serviceOf('tax'),
+    path: `/residents/${resident.id}/annual-income`,
+    fields: ['/items/year', '/items/grossIncome'],
+    ...REVIEW,
+  });
+  const { items: rows = [] } = (answer?.body ?? {}) as { items?: { year: number; grossIncome: number }[] };
   const database = world.withoutPostgres === null ? 'PostgreSQL' : 'SQLite';
   tell.step(
     'law',
     answer?.outcome === 'ok',
-    { outcome: answer?.outcome, id: answer?.id, database, rows: rows.length },
+    { outcome: answer?.outcome, id: answer?.id, database, rows: rows.length, first: rows[0] },
     [
       `Civil Affairs reviews the case (${REVIEW.issue}) and asks the Tax Office, whose database is ${database}.`,
       rows.length === 0
         ? 'Answer: no income was assessed.'
         : `Answer: ${rows.map((row) => `${row.year}: ${row.grossIncome}`).join(', ')} yuan a year.`,
+    ],
+  );
+}
+
+/** Two questions whose answer is a word: the threshold is the dictionary's, the values stay where they are. */
+async function tellPredicates(world: World, tell: Transcript, resident: Resident): Promise<void> {
+  const questions = [
+    {
+      step: 'low income',
+      to: 'tax',
+      path: '/annual-income',
+      predicate: 'gx.pred.is_low_income@1',
+      hidden: 'an income',
+    },
+    { step: 'adult', to: 'civil-affairs', path: '', predicate: 'gx.pred.age_ge_18@1', hidden: 'a birth date' },
+  ] as const;
+  for (const { step, to, path, predicate, hidden } of questions) {
+    const { answer } = await ask(world, 'medical-insurance', {
+      service: serviceOf(to),
+      path: `/residents/${resident.id}${path}`,
+      fields: [predicate],
+      ...CASE,
+    });
+    const predicates = answer?.release?.predicates ?? [];
+    const nothing = answer?.release?.elements.length === 0 && isEmpty(answer.body);
+    tell.step(
+      step,
+      predicates.length === 1 && predicates[0]?.predicate === predicate && nothing,
+      {
+        outcome: answer?.outcome,
+        id: answer?.id,
+        predicates,
+        elements: answer?.release?.elements,
+        answer: answer?.body,
+      },
+      [
+        `Medical Insurance asks ${MEMBERS[to].title} only ${predicate}: ${predicates[0]?.result}.`,
+        `The answer’s body is empty: ${JSON.stringify(answer?.body)}. It never sees ${hidden}.`,
+      ],
+    );
+  }
+}
+
+/** Whoever asks need not know who answers: the dictionary's authority is found in the configuration. */
+async function tellElements(world: World, tell: Transcript, resident: Resident): Promise<void> {
+  const elements = ['gx.medical.status@1', 'gx.medical.scheme@1'];
+  const { answer } = await ask(world, 'civil-affairs', {
+    elements,
+    subject: { scheme: 'gx.person.resident_id@1', value: resident.id },
+    ...REVIEW,
+  });
+  const released = answer?.release?.elements ?? [];
+  const [source] = new Set(released.map((one) => one.source));
+  tell.step(
+    'elements',
+    answer?.outcome === 'ok' && released.length === elements.length && source === MEMBERS['medical-insurance'].id,
+    { outcome: answer?.outcome, id: answer?.id, source, answer: answer?.body },
+    [
+      `Civil Affairs asks for ${elements.join(' and ')} of this resident, and names no service.`,
+      `Its server finds the authority, ${source}, and asks it: ${JSON.stringify(answer?.body)}.`,
+    ],
+  );
+}
+
+/** The same question as a minute ago, for the number itself. */
+async function tellForbiddenField(world: World, tell: Transcript, resident: Resident): Promise<void> {
+  const { refusal } = await ask(world, 'medical-insurance', {
+    service: serviceOf('tax'),
+    path: `/residents/${resident.id}/annual-income`,
+    fields: ['/items/grossIncome'],
+    ...CASE,
+  });
+  tell.step(
+    'not permitted',
+    refusal?.outcome === 'refused' && refusal.code === 'FIELDS_NOT_PERMITTED',
+    { code: refusal?.code, outcome: refusal?.outcome, detail: refusal?.message },
+    [
+      'Medical Insurance asks the Tax Office for the income itself.',
+      `Refused by the Tax Office’s own server: ${refusal?.message}.`,
+    ],
+  );
+}
+
+async function tellNoRight(world: World, tell: Transcript, resident: Resident): Promise<void> {
+  const { refusal } = await ask(world, 'housing', {
+    service: serviceOf('civil-affairs'),
+    path: `/residents/${resident.id}/low-income-support`,
+    fields: SUPPORT,
+    ...CASE,
+  });
+  tell.step(
+    'refused',
+    refusal?.outcome === 'refused' && refusal.code === 'ACCESS_DENIED',
+    { code: refusal?.code, outcome: refusal?.outcome, next: refusal?.next },
+    [
+      'Housing asks Civil Affairs what Medical Insurance asked first. It has no access right.',
+      `Refused by Civil Affairs’ own server, signed and logged on both sides: ${refusal?.code}.`,
+      `What it is told to do: ${refusal?.next}`,
     ],
   );
 }
@@ -152,4 +237,10 @@ async function tellTampering(world: World, tell: Transcript, folder: string, exc
 /** An identifier as it may be shown over somebody's shoulder. */
 function masked(id: string): string {
   return `${id.slice(0, 3)}${'*'.repeat(Math.max(0, id.length - 5))}${id.slice(-2)}`;
+}
+
+function isEmpty(body: unknown): boolean {
+  return (
+    body === undefined || body === null || body === '' || (typeof body === 'object' && Object.keys(body).length === 0)
+  );
 }

@@ -17,10 +17,15 @@ export function tamperWithCopy(logFolder: string, copyFolder: string, exchangeId
   db.pragma('wal_checkpoint(TRUNCATE)');
   db.close();
   const bytes = readFileSync(file);
-  const line = bytes.indexOf(`{"seq":${seq},`);
-  const at = bytes.indexOf(text, line);
-  if (line < 0 || at < 0 || typeof seq !== 'number') throw new Error('the copy holds no such entry');
-  bytes.writeUInt8(bytes.readUInt8(at) ^ 1, at);
+  // Rows move from page to page as the log grows, and what they leave behind is still in the file: every trace is hit.
+  let hits = 0;
+  for (let line = bytes.indexOf(`{"seq":${seq},`); line >= 0; line = bytes.indexOf(`{"seq":${seq},`, line + 1)) {
+    const at = bytes.indexOf(text, line);
+    if (at < 0 || at > bytes.indexOf('}', line)) continue;
+    bytes.writeUInt8(bytes.readUInt8(at) ^ 1, at);
+    hits += 1;
+  }
+  if (hits === 0 || typeof seq !== 'number') throw new Error('the copy holds no such entry');
   writeFileSync(file, bytes);
   return seq;
 }

@@ -13,6 +13,7 @@ import {
   openDevNetwork,
   stopProcess,
 } from '#cli/dev/network.ts';
+import { OWN_DICTIONARY, readDictionaryFolder } from '#cli/dictionary-folder.ts';
 import { systemClock } from '#core/clock.ts';
 import { parseJson } from '#schemas/json.ts';
 import { type RunningPostgres, startPostgres } from '#scripts/postgres.ts';
@@ -25,12 +26,16 @@ import { DEPARTMENTS, type Department } from './tables.ts';
 export interface World {
   network: DevNetwork;
   servers: Record<Department, DevServer>;
+  /** The release of the shared dictionary, and its entries by kind. */
+  dictionary: { release: string; entries: Record<string, number> };
   /** Why there is no PostgreSQL, or null when the tax office runs on it. */
   withoutPostgres: string | null;
   /** MiB by process, summed PSS; null where the kernel does not tell. */
   memory(): { name: string; mib: number | null }[];
   close(): Promise<void>;
 }
+
+const DICTIONARY_RELEASE = '1.0.0';
 
 interface Adapter {
   url: string;
@@ -51,10 +56,12 @@ export async function openWorld(folder: string, population: Population): Promise
     const adapters = await openAdapters(databases.adapterFiles, databases.environment);
     ending.push(() => Promise.all(Object.values(adapters).map(({ child }) => stopProcess(child))));
     const servers = Object.fromEntries(DEPARTMENTS.map((name, at) => [name, network.servers[at]])) as World['servers'];
+    const dictionary = await releaseDictionary(network);
     await publishServices(network, servers, adapters);
     return {
       network,
       servers,
+      dictionary,
       withoutPostgres: databases.withoutPostgres,
       memory: () => [
         { name: 'registry and this demonstration', mib: pssMiB(process.pid) },
@@ -118,6 +125,17 @@ async function openAdapters(
   return Object.fromEntries(opened) as unknown as Record<Department, Adapter>;
 }
 
+/** The dictionary that Accord comes with, whole; the registry runs every test in it before it takes it. */
+async function releaseDictionary(network: DevNetwork): Promise<World['dictionary']> {
+  const { entries, failures } = readDictionaryFolder(OWN_DICTIONARY);
+  const [broken] = failures;
+  if (broken !== undefined) throw new Error(`${broken.entry}: ${broken.code} ${broken.detail}`);
+  await network.releaseDictionary(DICTIONARY_RELEASE, entries);
+  const counts: Record<string, number> = {};
+  for (const { kind } of entries) counts[kind] = (counts[kind] ?? 0) + 1;
+  return { release: DICTIONARY_RELEASE, entries: counts };
+}
+
 async function publishServices(
   network: DevNetwork,
   servers: World['servers'],
@@ -125,6 +143,7 @@ async function publishServices(
 ): Promise<void> {
   for (const department of DEPARTMENTS) {
     const { url, description } = adapters[department];
+    // Its words x-accord-… bind it to the dictionary: the registry compiles them into the service's binding table.
     await network.addService(servers[department], {
       id: serviceOf(department),
       title: MEMBERS[department].title,
@@ -134,6 +153,7 @@ async function publishServices(
       description,
     });
   }
-  for (const { provider, right } of GRANTS) await servers[provider].call('POST', '/access-rights', right);
   await network.publish();
+  // A right names elements that its service gives, so the tables must have arrived.
+  for (const { provider, right } of GRANTS) await servers[provider].call('POST', '/access-rights', right);
 }
