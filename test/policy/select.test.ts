@@ -1,5 +1,6 @@
 // What may leave of an answer, and what should not have come: the walk that selects against a slow reading of the same
 // words, and the consumer's second look.
+import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import t from 'tap';
 import { overDelivered } from '#policy/release/over-delivery.ts';
@@ -130,19 +131,19 @@ t.test('laws of select', async (t) => {
       const left = select(answer, leaves, paths);
       const keep = (leaf: BindingLeaf, value: null | boolean | number | string) =>
         paths.has(leaf.path) ? value : undefined;
-      t.strictSame(left, expected(answer, leaves, keep));
+      assert.deepStrictEqual(left, expected(answer, leaves, keep));
       if (left === undefined) return;
-      t.strictSame(select(left, leaves, paths), left);
-      t.strictSame(overDelivered(left, leaves, paths), []);
-      t.ok(scalarsIn(left).length > 0, 'no empty container is left');
+      assert.deepStrictEqual(select(left, leaves, paths), left);
+      assert.deepStrictEqual(overDelivered(left, leaves, paths), []);
+      assert.ok(scalarsIn(left).length > 0, 'no empty container is left');
       // One path fewer: nothing new appears, and what was there under that path is now over-delivery.
       for (const path of paths) {
         const fewer = new Set([...paths].filter((other) => other !== path));
         const less = select(left, leaves, fewer) ?? {};
-        t.ok(scalarsIn(less).length <= scalarsIn(left).length);
+        assert.ok(scalarsIn(less).length <= scalarsIn(left).length);
         const over = overDelivered(left, leaves, fewer);
-        t.ok(over.length === 0 || over.join() === path);
-        if (scalarsIn(less).length === scalarsIn(left).length) t.strictSame(over, []);
+        assert.ok(over.length === 0 || over.join() === path);
+        if (scalarsIn(less).length === scalarsIn(left).length) assert.deepStrictEqual(over, []);
       }
     }),
     { numRuns: 300 },
