@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { openThrowawayRegistry } from '#central-registry/throwaway.ts';
 import { systemClock } from '#core/clock.ts';
+import { ADMIN_KEY, accessRight, openPair } from '#scripts/campaign/pair.ts';
 import { accord } from './run.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'accord-cli-dictionary-'));
@@ -174,5 +175,19 @@ t.test('diff and release', async (t) => {
   t.match(await dictionary('release', at('two'), '--release', '1.0', ...there), { code: 2 });
   t.match(await dictionary('diff', at('two'), '--registry', 'http://127.0.0.1:1', '--api-key-file', at('api.key')), {
     code: 8,
+  });
+});
+
+t.test('access rights that a change touches', async (t) => {
+  const right = accessRight({ elements: ['gx.a.name@1'] });
+  const pair = await openPair({ right });
+  t.teardown(() => pair.close());
+  writeFileSync(at('admin.key'), `${ADMIN_KEY}\n`, { mode: 0o600 });
+  const admin = pair.provider.urls.admin;
+  const server = ['--admin', admin, '--admin-key-file', at('admin.key')];
+  const diff = await accord('dictionary', 'diff', at('two'), '--against', at('one'), ...server, '--json');
+  t.match(JSON.parse(diff.stdout), {
+    impact: [{ entry: 'gx.a.name@1', services: { length: 0 }, rights: [right.id] }],
+    asked: { services: false, rights: true },
   });
 });
