@@ -191,6 +191,7 @@ function closedDomain(limits: ValueLimits, type: ValueDomain['type']): ValueDoma
   if (listed !== undefined && listed.length > MAX_LISTED) return `lists more than ${MAX_LISTED} values`;
   if (listed?.some((value) => typeof value === 'string' && value.length > 1000))
     return 'lists a value that is too long';
+  if (listed?.some((value) => typeof value === 'number' && !isExact(value))) return 'lists a number beyond 2^53';
   if (listed !== undefined && listed.length > 0) return { type, enum: listed };
   if (type === 'boolean') return { type };
   if (type !== 'string') return { type, ...range(limits) };
@@ -205,12 +206,17 @@ function closedDomain(limits: ValueLimits, type: ValueDomain['type']): ValueDoma
   return { type, pattern, maxLength, ...(isCount(minLength) && { minLength }) };
 }
 
+/** Numbers that every reader takes for the same one; a table has one spelling. */
 function range({ minimum, maximum, multipleOf }: ValueLimits): Partial<ValueDomain> {
   return {
-    ...(minimum !== undefined && { minimum }),
-    ...(maximum !== undefined && { maximum }),
-    ...(multipleOf !== undefined && multipleOf > 0 && { multipleOf }),
+    ...(isExact(minimum) && { minimum }),
+    ...(isExact(maximum) && { maximum }),
+    ...(isExact(multipleOf) && multipleOf > 0 && { multipleOf }),
   };
+}
+
+function isExact(value: number | undefined): value is number {
+  return value !== undefined && Math.abs(value) <= Number.MAX_SAFE_INTEGER;
 }
 
 function isCount(value: number | undefined): boolean {
