@@ -64,16 +64,12 @@ function authorityFailures({ authorities, state }: ElementEntry): EntryFailure[]
   const inOrder = authorities.toSorted(
     (a, b) => order(a.jurisdiction, b.jurisdiction) || order(a.from, b.from) || order(a.member, b.member),
   );
-  // Behind a long period several short ones may stand: the one that lasts longest is carried along.
-  let last = inOrder[0];
-  for (const next of inOrder.slice(1)) {
-    const together = last?.jurisdiction === next.jurisdiction && (last.until === null || next.from < last.until);
-    if (together) {
-      const detail = `${next.jurisdiction}: ${last?.member} and ${next.member} from ${next.from}`;
+  // In order of their beginnings: when any two share a day, two neighbours do.
+  for (const [at, next] of inOrder.entries()) {
+    const last = inOrder[at - 1];
+    if (last?.jurisdiction === next.jurisdiction && (last.until === null || next.from < last.until)) {
+      const detail = `${next.jurisdiction}: ${last.member} and ${next.member} from ${next.from}`;
       failures.push({ code: 'DICT_AUTHORITY_OVERLAP', detail });
-    }
-    if (!together || (last !== undefined && last.until !== null && (next.until === null || next.until > last.until))) {
-      last = next;
     }
   }
   return failures;

@@ -9,7 +9,7 @@ import { type ChangeSize, changeOf, compareSizes, type EntryChange } from './dif
 import { type Impact, impactOf, type Touched } from './impact.ts';
 import { lostMappings } from './lost-mappings.ts';
 
-export interface DictionaryChange {
+interface DictionaryChange {
   /** Ref. */
   entry: string;
   change: 'added' | 'removed' | 'changed';

@@ -186,6 +186,8 @@ t.test('what people look for is found', async (t) => {
     ['所得', ['gx.tax.income@2', 'gx.tax.income@1']],
     ['出生 date', ['gx.person.birth_date@1']],
     ['zzzz', []],
+    // Next to 日 in Unicode: a Chinese word has no misspelling.
+    ['生旧', []],
     ['gx', []],
     ['', []],
     ['*** ~', []],
