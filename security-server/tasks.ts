@@ -4,7 +4,7 @@ import type { FastifyInstance } from 'fastify';
 import { everyUnref } from '#core/clock.ts';
 import type { TlsIdentity } from '#core/http/mtls.ts';
 import { PREDICATE_WINDOW_DAYS } from '#schemas/limits.ts';
-import { AccordError } from '#schemas/problems.ts';
+import { AccordError, isAccordError } from '#schemas/problems.ts';
 import type { KeySource } from './key-source.ts';
 import type { ServerParts } from './server-parts.ts';
 import { writeSummary } from './summary.ts';
@@ -45,8 +45,7 @@ export function startTasks(parts: ServerParts, tls: readonly FastifyInstance[], 
   function configurationChanged(): void {
     showIdentity();
     closeEnded(tls[0], parts);
-    // A new release is judged now, not when the first request that needs it waits for it.
-    parts.dictionary.dictionary(parts.configuration.current());
+    judgeDictionary(parts);
   }
 
   function forgetPredicates(): void {
@@ -87,6 +86,16 @@ export function startTasks(parts: ServerParts, tls: readonly FastifyInstance[], 
       await writeSummary(parts).catch((error: unknown) => logger.error({ err: error }, 'the last summary is lost'));
     },
   };
+}
+
+/** A new release is judged now, not when the first request that needs it waits for it. */
+function judgeDictionary({ dictionary, configuration }: ServerParts): void {
+  try {
+    dictionary.dictionary(configuration.current());
+  } catch (error) {
+    // A new server has no configuration until its first registration was published.
+    if (!isAccordError(error, 'CONFIGURATION_MISSING')) throw error;
+  }
 }
 
 /** A registration or a certificate that ended ends live connections too. */
