@@ -65,6 +65,7 @@ async function addEcho(network: DevNetwork, url: string): Promise<void> {
     endpoints: [{ method: '*', path: '/**' }],
     bases: ['open'],
     purposes: [],
+    elements: null,
     statute: null,
     casePattern: null,
     notBeforeMs: 0,

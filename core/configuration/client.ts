@@ -326,6 +326,8 @@ class Client implements ConfigurationClient {
 
   #changed(): void {
     this.#rebuild();
+    // Roots and distrust come before the first content: there is nothing yet that a listener could look at.
+    if (!this.#snapshot) return;
     for (const listener of this.#listeners) listener();
   }
 
