@@ -277,6 +277,7 @@ t.test('a release leaves every bound service bound, or is refused', async (t) =>
   t.equal(client.current().dictionary()?.release, '1.3.0');
   t.same(client.current().binding('GX/GOV/1/a/person'), table);
 
+  t.match((await ask('GET', '/dictionary')).body, { release: '1.3.0', entries: { length: 4 } });
   const reopened = new RegistryStore(join(folder, 'registry.db'));
   t.teardown(() => reopened.close());
   const again = openReleasedDictionary(reopened, 'GX').current();

@@ -3,7 +3,7 @@
 import fc from 'fast-check';
 import t from 'tap';
 import { changesBetween } from '#core/configuration/changes.ts';
-import { bindingHashOf, dictionaryFiles } from '#core/configuration/dictionary-parts.ts';
+import { bindingHashOf, dictionaryFiles, releaseOf } from '#core/configuration/dictionary-parts.ts';
 import { partShardOf, readPart } from '#core/configuration/parts.ts';
 import { type BindingTable, bindingTableText } from '#schemas/binding-table.ts';
 import { canonicalJson } from '#schemas/canonical-json.ts';
@@ -213,6 +213,22 @@ t.test('an approver sees each word that changes', async (t) => {
     ],
   );
   t.same(changesBetween([...before, bound(table())], [...before, bound(table())]), []);
+});
+
+t.test('a release of the same name with other entries is another one', async (t) => {
+  const read = (entries: ElementEntry[]) =>
+    [...dictionaryFiles('1.0.0', '2026-11-01', entries)].map(([name, bytes]) => readPart(name, bytes, 'TEST'));
+  const [named, ...shards] = read([element('a'), element('b')]);
+  const [, ...others] = read([element('a', { level: 4 }), element('b')]);
+  if (!named) throw new Error('a release has a first part');
+  const first = releaseOf([named, ...shards]);
+  const second = releaseOf([named, ...others]);
+  t.equal(releaseOf([named, ...others]), second);
+  t.equal(first?.entries.length, 2);
+  t.match(
+    second?.entries.find(({ id }) => id === 'gx.a'),
+    { level: 4 },
+  );
 });
 
 t.test('every dictionary comes out of its parts as it went in', async (t) => {
