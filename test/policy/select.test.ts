@@ -97,11 +97,21 @@ t.test('select', async (t) => {
     if (made !== undefined) t.strictSame(overDelivered(made, LEAVES, new Set(paths)), [], `${name}: passes`);
   }
   t.equal(select('x', [data('')], new Set([''])), 'x', 'a bare value that is bound');
+  const twice = [data('/type'), structural('/type'), data('/name')];
+  t.strictSame(select({ type: 'page', name: 1 }, twice, new Set(['/name'])), { name: 1 }, 'data goes before structure');
+  const kinds = select({ type: ['page', 'q'], name: 1 }, twice, new Set(['/type']));
+  t.strictSame(kinds, { type: ['page', 'q'] }, 'and leaves as data');
+  const proto = [data('/__proto__'), data('/{.}')];
+  t.equal(
+    select(JSON.parse('{"__proto__":"x"}'), proto, new Set(['/__proto__', '/{.}'])),
+    undefined,
+    'never, even bound',
+  );
   t.equal(select('page', [structural('')], new Set()), undefined, 'a bare structural value');
   t.equal(Object.getPrototypeOf(select(JSON.parse('{"name":1}'), LEAVES, new Set(['/name']))), Object.prototype);
 });
 
-t.test('laws of select', async (t) => {
+t.test('laws of select', async () => {
   const names = [...new Set(LEAVES.flatMap(({ path }) => path.split('/')))].map((name) =>
     name.replace('~2', '{').replaceAll('~1', '/').replaceAll('~0', '~'),
   );
