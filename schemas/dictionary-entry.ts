@@ -199,7 +199,7 @@ export const MappingStep = Type.Union([
     separator: Type.String({ maxLength: 8 }),
     to: Name,
   }),
-  /** value × numerator / denominator + offset, rounded half up to `digits` decimals where given. */
+  /** value × numerator / denominator + offset, rounded half up (away from zero) to `digits` decimals where given. */
   step('unit', {
     ...At,
     numerator: Type.Integer({ minimum: 1 }),
