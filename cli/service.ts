@@ -1,5 +1,5 @@
 // `accord service`: services where they are offered (add, enable, disable, remove at a security server, which knows their
-// backends) and where all can see them (register, show, deregister in the registry). A service answers when both are done
+// backends) and where all can see them (publish, register, show, deregister in the registry). A service answers when both are done
 // and an access right covers the request.
 import { Command, InvalidArgumentError } from 'commander';
 import { isJsonObject, type JsonObject } from '#schemas/json.ts';
@@ -9,6 +9,7 @@ import { CommandEnd, EXIT, print, runAction } from './output.ts';
 import { confirm } from './passphrase.ts';
 import { serviceCommand } from './registry.ts';
 import { listRegistry, type RegistryCallOptions } from './registry-call.ts';
+import { publishCommand } from './service-publish.ts';
 
 const DEFAULT_TIMEOUT_MS = 30_000;
 
@@ -27,7 +28,14 @@ type ChangeOptions = AdminOptions & { dryRun?: true; yes?: true };
 /** Both sides under one noun: the registry's `list` becomes part of ours, its `remove` is `deregister`. */
 export function serviceNoun(): Command {
   const service = new Command('service');
-  for (const command of [addCommand(), enableCommand(), disableCommand(), removeCommand(), listCommand()]) {
+  for (const command of [
+    addCommand(),
+    enableCommand(),
+    disableCommand(),
+    removeCommand(),
+    listCommand(),
+    publishCommand(),
+  ]) {
     service.addCommand(command);
   }
   for (const command of serviceCommand().commands) {
