@@ -3,7 +3,7 @@
 // persons may come from files, because everyone on a machine can read the arguments of all its processes.
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Command, Option } from 'commander';
 import type { DoubtedValue } from '#adapters/client-dictionary.ts';
 import { DoubtState } from '#schemas/doubt.ts';
 import { isJsonObject, type JsonObject, type JsonValue, parseJson } from '#schemas/json.ts';
@@ -20,8 +20,8 @@ interface ReportOptions extends SystemOptions {
   element: string;
   path?: string;
   subject: { scheme: string; value: string };
-  doubted: Value;
-  proposed?: Value;
+  doubted: string;
+  proposed?: string;
   evidence?: string;
   note?: string;
   userId?: string;
@@ -60,8 +60,8 @@ function reportCommand(): Command {
     .requiredOption('--element <ref>', 'what is doubted: id@major')
     .option('--path <path>', 'where in the answer, if it stands there more than once')
     .requiredOption('--subject <scheme=value>', 'whom it is about; SCHEME=@FILE takes it from a file', readSubject)
-    .requiredOption('--doubted <value>', 'the value as received: JSON, else text; @FILE takes it from a file', scalar)
-    .option('--proposed <value>', 'what it should be, if that is known; in the same form', scalar)
+    .requiredOption('--doubted <value>', 'the value as received: JSON, else text; @FILE takes it from a file')
+    .option('--proposed <value>', 'what it should be, if that is known; in the same form')
     .option('--evidence <file>', 'document that shows it; only its hash is sent')
     .option('--note <text>', 'why')
     .option('--user-id <id>', 'the official who reports it')
@@ -76,9 +76,9 @@ async function report(service: string, options: ReportOptions): Promise<void> {
     exchange,
     element,
     subject,
-    doubted,
+    doubted: scalar(doubted, '--doubted'),
     ...(path !== undefined && { path }),
-    ...(proposed !== undefined && { proposed }),
+    ...(proposed !== undefined && { proposed: scalar(proposed, '--proposed') }),
     ...(evidence !== undefined && {
       evidenceHash: createHash('sha256').update(readFileSync(evidence)).digest('base64url'),
     }),
@@ -182,7 +182,7 @@ function dateOf(atMs: JsonValue | undefined): string {
 }
 
 /** A JSON scalar; what is no JSON is text, so that 1958-03-04 needs no quotes. */
-function scalar(given: string): Value {
+function scalar(given: string, option: string): Value {
   const text = readValue(given);
   let value: JsonValue;
   try {
@@ -191,6 +191,7 @@ function scalar(given: string): Value {
     if (isAccordError(error)) return text;
     throw error;
   }
-  if (value !== null && typeof value === 'object') throw new InvalidArgumentError('One value, no list and no object.');
+  if (value !== null && typeof value === 'object')
+    throw new CommandEnd(EXIT.usage, `${option} takes one value, no list and no object.\nNext: Correct it.`);
   return value;
 }

@@ -1,5 +1,5 @@
 // The administration of a security server: who may, what is refused, and that a change is effective when it is answered.
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { validate } from '@readme/openapi-parser';
 import t from 'tap';
 import { ADMIN_KEY, AUDITOR_KEY, accessRight, CLIENT, openPair, type Pair, SERVICE } from '#scripts/campaign/pair.ts';
@@ -37,7 +37,7 @@ async function admin(pair: Pair, method: string, path: string, body?: unknown, k
 t.test('roles', async (t) => {
   const pair = await openPair();
   t.teardown(() => pair.close());
-  const reads = ['/services', '/access-rights', '/information-systems', '/status'];
+  const reads = ['/services', '/access-rights', '/information-systems', '/doubts', '/status'];
   for (const path of reads) {
     t.match(await admin(pair, 'GET', path, undefined, null), { status: 401, code: /API_KEY/ }, path);
     t.match(await admin(pair, 'GET', path, undefined, 'wrong-key-0000000000000000000'), { status: 401 });
@@ -122,7 +122,10 @@ t.test('the description is valid and describes the routes, all of them and no ot
       .filter((name) => name !== 'parameters')
       .map((method) => `${method} ${path.replace(/\{[a-z]+\}/g, '*')}`),
   );
-  const source = readFileSync('security-server/admin/routes.ts', 'utf8');
+  const files = readdirSync('security-server/admin').map((name) =>
+    readFileSync(`security-server/admin/${name}`, 'utf8'),
+  );
+  const source = files.join('\n').replace("app.get('/openapi.json'", '');
   const routes = [...source.matchAll(/app\.(get|put|post|delete)(?:<[^(]*>)?\(\s*'([^']+)'/g)].map(
     ([, method, path]) => `${method} ${path?.replace(/:[a-z]+/g, '*')}`,
   );
