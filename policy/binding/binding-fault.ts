@@ -10,7 +10,7 @@ export interface BindingFault {
 }
 
 /** More would not help anybody. */
-export const MAX_FAULTS = 200;
+const MAX_FAULTS = 200;
 
 export class FaultList {
   readonly #found = new Map<string, BindingFault>();

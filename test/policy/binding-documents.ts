@@ -11,14 +11,14 @@ import { element, mapping, predicate } from './entries.ts';
 const text = { zh: '一', en: 'one' };
 const OWNER = 'GX/GOV/1001';
 export const SERVICE = `${OWNER}/civil/residents`;
-export const DAY = '2026-06-15';
+const DAY = '2026-06-15';
 
 /** An element of which the service's member is the authority in GX since 2020. */
-export function own(id: string, over: Record<string, unknown> = {}): DictionaryEntry {
+function own(id: string, over: Record<string, unknown> = {}): DictionaryEntry {
   return element(id, { authorities: [authority(OWNER)], ...over });
 }
 
-export function authority(member: string, over: Record<string, unknown> = {}) {
+function authority(member: string, over: Record<string, unknown> = {}) {
   return { jurisdiction: 'GX', member, from: '2020-01-01', until: null, ...over };
 }
 
@@ -30,7 +30,7 @@ function group(id: string, members: string[]): DictionaryEntry {
 const codes = ['1', '2', '9'].map((code) => ({ code, labels: { en: code } }));
 const date = { type: 'string', format: 'date' };
 
-export const ENTRIES: DictionaryEntry[] = [
+const ENTRIES: DictionaryEntry[] = [
   own('gx.id'),
   own('gx.name', { level: 2 }),
   own('gx.alias', { level: 2 }),
