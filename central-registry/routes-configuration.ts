@@ -26,7 +26,7 @@ const Trust = Type.Object(
 );
 const limitOf = <Name extends keyof LimitsPart>(name: Name) =>
   Type.Object({ name: Type.Literal(name), value: LimitsPart.properties[name] }, closed);
-const Limit = Type.Union([limitOf('maxStaleMs'), limitOf('distrustPerApprover')]);
+const Limit = Type.Union([limitOf('maxStaleMs'), limitOf('distrustPerApprover'), limitOf('utcOffsetMinutes')]);
 const NewApiKey = Type.Object(
   {
     name: Type.String({ minLength: 1, maxLength: 200 }),

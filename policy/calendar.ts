@@ -40,7 +40,7 @@ function epochDay(text: string): number | null {
   return dayOf(text) === null ? null : Date.parse(`${text}T00:00:00Z`) / DAY_MS;
 }
 
-/** The day (UTC) of a time in milliseconds since the epoch. */
-export function dayAt(nowMs: number): string {
-  return new Date(nowMs).toISOString().slice(0, 10);
+/** The day of a time in milliseconds since the epoch, where clocks are that many minutes ahead of UTC. */
+export function dayAt(nowMs: number, utcOffsetMinutes: number): string {
+  return new Date(nowMs + utcOffsetMinutes * 60_000).toISOString().slice(0, 10);
 }

@@ -5,9 +5,9 @@ import type { BindingOperation, BindingTable } from '#schemas/binding-table.ts';
 import type { ElementEntry, Level, PredicateEntry } from '#schemas/dictionary-entry.ts';
 import { refOf } from '#schemas/dictionary-entry.ts';
 import type { Dictionary } from './dictionary/dictionary.ts';
-import { openSearch } from './dictionary/search.ts';
+import { type DictionarySearch, openSearch } from './dictionary/search.ts';
 
-export interface CatalogueService {
+interface CatalogueService {
   service: string;
   method: string;
   /** OpenAPI path template. */
@@ -37,7 +37,7 @@ export interface CatalogueItem {
   moreServices: number;
 }
 
-export interface CatalogueQuery {
+interface CatalogueQuery {
   limit: number;
   /** Nothing more sensitive than this. */
   level?: Level;
@@ -56,11 +56,19 @@ type Shown = ElementEntry | PredicateEntry;
 const MAX_SERVICES_IN_LIST = 20;
 const MAX_SERVICES_OF_ITEM = 1_000;
 
+// Services change every day, releases seldom: the index of a release is made once (a second for 20,000 elements).
+const indexes = new WeakMap<Dictionary, DictionarySearch>();
+
+function indexOf(dictionary: Dictionary): DictionarySearch {
+  const index = indexes.get(dictionary) ?? openSearch(dictionary);
+  indexes.set(dictionary, index);
+  return index;
+}
+
 /** Pure; the search index is built with the first text that is searched for. */
 export function openCatalogue(dictionary: Dictionary, tables: readonly BindingTable[]): Catalogue {
   const places = placesOf(dictionary, tables);
   const all = dictionary.entries.filter(isShown).sort((a, b) => (refOf(a) < refOf(b) ? -1 : 1));
-  let index: ReturnType<typeof openSearch> | undefined;
   const itemOf = (entry: Shown, score: number, maxServices = MAX_SERVICES_IN_LIST) =>
     describe(entry, score, places.get(refOf(entry)) ?? [], maxServices);
 
@@ -74,7 +82,7 @@ export function openCatalogue(dictionary: Dictionary, tables: readonly BindingTa
           .slice(0, limit)
           .map((entry) => itemOf(entry, 0));
       }
-      index ??= openSearch(dictionary);
+      const index = indexOf(dictionary);
       // The search also finds what has no place here; a longer answer of its own makes up for that.
       for (let asked = limit; ; asked *= 4) {
         const found = index.search(text, asked);

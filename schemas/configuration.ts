@@ -168,6 +168,8 @@ export const LimitsPart = Type.Object(
     maxStaleMs: Type.Optional(Type.Integer({ minimum: 600_000, maximum: 7 * 86_400_000 })),
     /** Statements of distrust that one approver's word alone puts in force. */
     distrustPerApprover: Type.Optional(Type.Integer({ minimum: 1, maximum: 256 })),
+    /** Minutes its legal day is ahead of UTC, 480 in China: ages and periods of authorities are counted in that day. */
+    utcOffsetMinutes: Type.Optional(Type.Integer({ minimum: -720, maximum: 840 })),
   },
   closed,
 );

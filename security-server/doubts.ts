@@ -22,7 +22,7 @@ interface Word {
   note: string | null;
 }
 
-export interface DoubtFacts {
+interface DoubtFacts {
   /** UUIDv7 */
   id: string;
   peer: string;
@@ -40,7 +40,7 @@ export interface Doubt extends DoubtFacts {
   words: Word[];
 }
 
-export interface NewDoubt {
+interface NewDoubt {
   peer: string;
   client: string;
   service: string;

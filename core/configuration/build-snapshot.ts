@@ -57,6 +57,7 @@ export function buildSnapshot(
       const [table, hash] = [tables.get(id), services.get(id)?.bindingHash];
       return table && typeof hash === 'string' && bindingHashOf(table) === hash ? table : undefined;
     },
+    utcOffsetMinutes: parts.find(({ limits }) => limits)?.limits?.utcOffsetMinutes ?? 0,
     trust: trustOf(parts.find(({ trust }) => trust)?.trust),
     isDistrusted: (value) => listed.has(value) || (listed.size > 0 && indexes().distrustedByKey.has(value)),
   };

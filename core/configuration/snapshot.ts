@@ -47,6 +47,8 @@ export interface ConfigurationSnapshot {
   dictionary(): DictionaryRelease | null;
   /** The service's table, only when its hash is the registered `bindingHash`. The same table is the same object. */
   binding(service: ServiceId): BindingTable | undefined;
+  /** Minutes the instance's legal day is ahead of UTC; 0 unless the limits say otherwise. */
+  utcOffsetMinutes: number;
   /** Certification authorities whose certificates the members use (DER): anchors, intermediates, their CRLs. */
   trust: { anchors: readonly Buffer[]; intermediates: readonly Buffer[]; crls?: readonly Buffer[] };
   /** True for a key hash or server id on the distrust list. */

@@ -36,8 +36,7 @@ export function shapeOf(reader: SchemaReader, schema: JsonValue | undefined, poi
   if (!isJsonObject(schema)) return refused(reader, pointer, 'not a schema');
   if (depth > MAX_SCHEMA_DEPTH) return refused(reader, pointer, 'nested too deeply');
   const known = reader.known.get(pointer);
-  if (known === null) return refused(reader, pointer, 'recursive');
-  if (known !== undefined) return known;
+  if (known !== undefined && known !== null) return known;
   spend(reader.budget);
   reader.known.set(pointer, null);
   const parts = [...composed(reader, schema, pointer, depth), ...conditional(reader, schema, pointer, depth)];

@@ -55,7 +55,7 @@ export class Faults {
 }
 
 export function dayOf({ today, nowMs }: Pick<BackendAnswer, 'today' | 'nowMs'>): string {
-  return today ?? dayAt(nowMs);
+  return today ?? dayAt(nowMs, 0);
 }
 
 const indexes = new WeakMap<readonly BindingLeaf[], ReadonlyMap<string, DataLeaf>>();

@@ -104,9 +104,9 @@ export function fitsOthers(place: Place, value: Scalar): boolean {
   return place.others.some(({ domain }) => misfit(value, domain) === null);
 }
 
-/** Technical only where every leaf bound here is: the stricter role wins. */
+/** Technical only where every leaf bound here is: the stricter role wins. What left here as data is data beside itself. */
 function isStructural(place: Place): boolean {
-  return place.data === null && place.others.some(({ role }) => role === 'structural');
+  return place.others.some(({ role }) => role === 'structural');
 }
 
 /** Takes away the scalars that stand here, arrays being transparent; objects below were judged by themselves. */

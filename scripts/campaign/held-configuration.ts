@@ -25,6 +25,7 @@ export class HeldConfiguration implements ConfigurationSource {
   /** By service; `bind` sets the registered hash too. */
   tables = new Map<string, BindingTable>();
   trust: ConfigurationSnapshot['trust'] = { anchors: [], intermediates: [] };
+  utcOffsetMinutes = 0;
   distrusted = new Set<string>();
   #listeners = new Set<() => void>();
 
@@ -47,6 +48,7 @@ export class HeldConfiguration implements ConfigurationSource {
         const table = tables.get(id);
         return table && bindingHashOf(table) === services.get(id)?.bindingHash ? table : undefined;
       },
+      utcOffsetMinutes: this.utcOffsetMinutes,
       trust,
       isDistrusted: (what) => distrusted.has(what),
     };

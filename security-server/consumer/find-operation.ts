@@ -31,7 +31,7 @@ export function findOperation(
   wanted: { service: string | null; subject: Subject; elements: readonly string[] },
 ): FoundOperation {
   const snapshot = server.configuration.current();
-  const day = dayAt(server.clock.nowMs());
+  const day = dayAt(server.clock.nowMs(), snapshot.utcOffsetMinutes);
   if (wanted.service !== null && snapshot.service(wanted.service) === undefined) {
     throw new AccordError('SERVICE_UNKNOWN', wanted.service);
   }

@@ -8,6 +8,7 @@
 import type { Ticket } from '#certs/ticket.ts';
 import type { ConfigurationSnapshot, ServerEntry } from '#core/configuration/snapshot.ts';
 import { newMessageId } from '#core/message-id.ts';
+import { dayAt } from '#policy/calendar.ts';
 import { archiveDecision, type Decision, type DecisionInputs } from '#policy/decide.ts';
 import { encodeAnswerContext, parseRequestContext, type RequestContext } from '#schemas/context.ts';
 import { subsystemOfService } from '#schemas/identifiers.ts';
@@ -153,7 +154,8 @@ async function work(server: ServerParts, snapshot: ConfigurationSnapshot, logged
       return refuse('MESSAGE_REPLAYED', '');
     }
     const { states, ...whole } = await called;
-    const about = { service: service.id, id: statement.id, asOf: context.asOf };
+    const day = context.asOf ?? dayAt(server.clock.nowMs(), snapshot.utcOffsetMinutes);
+    const about = { service: service.id, id: statement.id, day };
     const answer = bound && permitted ? released(server, bound, permitted, { ...whole, states }, about) : whole;
     return { kind: 'response', answer, decision: archived, retention: decision.retention };
   } catch (error) {

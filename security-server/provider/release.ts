@@ -43,7 +43,7 @@ export function released(
   bound: BoundRequest,
   permitted: Permitted,
   called: CalledBackend,
-  about: { service: string; id: string; asOf: string | null },
+  about: { service: string; id: string; day: string },
 ): BackendAnswer {
   const { context, body, states } = called;
   // The server's own problem document (backend away, too slow ...) names nothing of the backend's.
@@ -61,7 +61,7 @@ export function released(
     states,
     source: memberOf(subsystemOfService(about.service)),
     nowMs: server.clock.nowMs(),
-    ...(about.asOf === null ? {} : { today: about.asOf }),
+    today: about.day,
     doubted: (element) => server.doubts.isDoubted(about.service, element, subject),
   });
   if (!made.ok) return unbound(server, about, context.status, made.detail);

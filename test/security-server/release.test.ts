@@ -5,6 +5,7 @@ import { HeldConfiguration } from '#scripts/campaign/held-configuration.ts';
 import { accessRight, CLIENT, openPair, type Pair, SERVICE } from '#scripts/campaign/pair.ts';
 import { auditBoth, entries, kinds, post } from './asking.ts';
 import { DOCUMENT, ENTRIES, tableOf } from './bound-service.ts';
+import { MovingClock } from './moving-clock.ts';
 
 const ALL = ['gx.name@1', 'gx.birth_date@1', 'gx.income@1', 'gx.currency@1', 'gx.pred.age_ge_18@1'];
 const RECORD = {
@@ -214,6 +215,30 @@ t.test('a budget of predicates over one input', async (t) => {
   await pair.provider.close(1_000);
   await pair.reopen('provider');
   t.equal((await ask(pair, { fields: [predicates[4]] })).json.code, 'PREDICATE_BUDGET_SPENT', 'kept over a restart');
+});
+
+t.test('ages are counted in the legal day of the instance', async (t) => {
+  const clock = new MovingClock();
+  const dayMs = 86_400_000;
+  // Eight in the evening UTC: four in the morning of the next day where clocks are eight hours ahead.
+  clock.aheadMs = (20 * 3_600_000 - (clock.nowMs() % dayMs) + dayMs) % dayMs;
+  const pair = await openPair({ right: accessRight({ elements: ALL }), clock });
+  t.teardown(() => pair.close());
+  bind(pair.configuration);
+  const tomorrow = new Date(clock.nowMs() + dayMs).toISOString();
+  const birthDate = `${Number(tomorrow.slice(0, 4)) - 18}${tomorrow.slice(4, 10)}`.replace('-02-29', '-03-01');
+  pair.backend.answer = (_request, _body, response) => {
+    response.setHeader('content-type', 'application/json');
+    response.end(JSON.stringify({ birthDate }));
+  };
+  for (const [minutes, result] of [
+    [0, 'false'],
+    [480, 'true'],
+  ] as const) {
+    pair.configuration.utcOffsetMinutes = minutes;
+    const { json } = await ask(pair, { fields: ['gx.pred.age_ge_18@1'] });
+    t.match(json['release'], { predicates: [{ result }] }, `${minutes} minutes ahead`);
+  }
 });
 
 t.test('a provider that sends more than it was asked for', async (t) => {
