@@ -29,7 +29,8 @@ export type Released =
  * `ok: false`: nothing of this answer may leave, a problem document goes instead; its detail quotes no value. An answer
  * without content is `mediaType: ''` and leaves unless the table binds content to its very status.
  */
-export function releaseAnswer(answer: BackendAnswer): Released {
+export function releaseAnswer(given: BackendAnswer): Released {
+  const answer = { ...given, today: dayOf(given) };
   if (answer.decided.asked.length > MAX_RELEASED_PATHS) throw new TypeError('more was decided than can be released');
   const { bound, status, mediaType, body } = answer;
   const faults = new Faults();
@@ -133,10 +134,11 @@ function explained(answer: BackendAnswer, present: ReadonlySet<string>, hidden: 
   const states = readStates(answer.states);
   if (states === null) faults.add('', 'the header accord-states cannot be used');
   const elements = new Map<string, ReleasedElement>();
+  const now = new Date(answer.nowMs).toISOString();
   for (const { path, element } of answer.decided.asked) {
     if (path === null || elements.has(path)) continue;
     const beside = oldestOf(hidden.asOfBeside(path));
-    elements.set(path, stateOf(answer, { path, element, beside }, present.has(path), states?.get(path)));
+    elements.set(path, stateOf(answer, { path, element, beside, now }, present.has(path), states?.get(path)));
   }
   return {
     table: answer.binding.hash,
@@ -149,14 +151,14 @@ function explained(answer: BackendAnswer, present: ReadonlySet<string>, hidden: 
 
 function stateOf(
   { dictionary, source, nowMs, doubted }: BackendAnswer,
-  { path, element, beside }: { path: string; element: string; beside: string | null },
+  { path, element, beside, now }: { path: string; element: string; beside: string | null; now: string },
   isPresent: boolean,
   said: SaidState | undefined,
 ): ReleasedElement {
-  const asOf = beside ?? said?.asOf ?? (isPresent ? new Date(nowMs).toISOString() : null);
+  const asOf = beside ?? said?.asOf ?? (isPresent ? now : null);
   let state: ElementState = said?.state === undefined || said.state === 'present' ? 'unknown' : said.state;
   // A value that is here is here, whatever else the backend says; only a doubt can stand beside it.
   if (isPresent && state !== 'underInvestigation') state = doubted(element) ? 'underInvestigation' : 'present';
-  const stale = isStale(asOf, dictionary.element(element)?.maxAgeDays, nowMs);
+  const stale = asOf !== now && isStale(asOf, dictionary.element(element)?.maxAgeDays, nowMs);
   return { path, element, source: said?.source ?? source, asOf, state, stale };
 }
