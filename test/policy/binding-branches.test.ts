@@ -132,6 +132,7 @@ t.test('what binds, place by place', async (t) => {
       { '/born': 'gx.born@1', '/name': 'gx.name@1' },
     ],
     ['null or a value', closed({ x: { anyOf: [name, { type: 'null' }] } }), { '/x': 'gx.name@1' }],
+    ['null or a day', closed({ x: { anyOf: [{ type: 'null' }, born] } }), { '/x': 'gx.born@1' }],
     [
       'branches alike',
       { oneOf: [closed({ x: name, born }), closed({ x: name, income })] },

@@ -170,6 +170,17 @@ t.test('subjects, days and templates', async (t) => {
   });
   t.equal(compiled(replaced).table?.operations[0]?.subject, null, "an operation's own parameter replaces its path's");
 
+  const only = (status: string) => {
+    const other = { content: { 'application/json': { schema: closed({ x: { type: 'string' } }) } } };
+    return around({}, { operation: { responses: { ...(status === 'both' && responses), default: other } } });
+  };
+  t.match(
+    compiled(only('default')).faults,
+    [{ code: 'BIND_UNBOUND_LEAF', pointer: /\/default\/.*\/x$/ }],
+    'default is mandatory where there is no 2xx',
+  );
+  t.same(codes(only('both')), []);
+
   const body = (schema: object) => ({
     operation: { responses, requestBody: { content: { 'application/json': { schema } } } },
   });

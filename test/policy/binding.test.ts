@@ -124,6 +124,12 @@ t.test('BIND_OPEN_SCHEMA', async (t) => {
       '/patternProperties/(a|a)*$',
     ],
     ['a pattern that is none', closed({ name }, { patternProperties: { '[': alias } }), '/patternProperties/['],
+    ['__proto__', closed({ name, ['__proto__']: alias }), '/properties/__proto__'],
+    [
+      'a technical list that is long',
+      closed({ name, x: technical({ enum: Array.from({ length: 501 }, (_, index) => index) }) }),
+      '/properties/x',
+    ],
     ['a name without characters', closed({ name, '': alias }), '/properties/'],
     ['a name with a line break', closed({ name, 'a\nb': alias }), '/properties/a\nb'],
   ];
