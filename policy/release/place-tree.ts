@@ -6,13 +6,19 @@ import type { BindingLeaf, DataLeaf, OtherLeaf } from '#schemas/binding-table.ts
 export interface Place {
   /** Path of the binding table that leads here. */
   path: string;
-  named: Map<string, Place>;
+  named: ReadonlyMap<string, Place>;
   /** What `patternProperties` allows here. */
-  patterns: { source: string; expression: RegExp | null; place: Place }[];
+  patterns: readonly PatternPlace[];
   /** The data leaf bound here. */
   data: DataLeaf | null;
   /** The leaves bound here that hold no data; several when branches of a schema close the same place differently. */
-  others: OtherLeaf[];
+  others: readonly OtherLeaf[];
+}
+
+interface PatternPlace {
+  source: string;
+  expression: RegExp | null;
+  place: Place;
 }
 
 /** Names longer than a segment of a path may be are bound nowhere, and never reach a pattern. */
@@ -28,7 +34,7 @@ export function placeTree(leaves: readonly BindingLeaf[]): Place {
   for (const leaf of leaves) {
     const place = placeAt(root, leaf.path);
     if (leaf.role !== 'data') {
-      place.others.push(leaf);
+      place.others = [...place.others, leaf];
       continue;
     }
     place.data ??= leaf;
@@ -77,13 +83,17 @@ function nextPlace(place: Place, segment: string): Place {
     let known = place.patterns.find((one) => one.source === source)?.place;
     if (known === undefined) {
       known = emptyPlace(path);
-      place.patterns.push({ source, expression: expressionOf(source), place: known });
+      place.patterns = [...place.patterns, { source, expression: expressionOf(source), place: known }];
     }
     return known;
   }
   const name = segment.startsWith('~2') ? `{${unescaped(segment.slice(2))}` : unescaped(segment);
-  const next = place.named.get(name) ?? emptyPlace(path);
-  place.named.set(name, next);
+  const known = place.named.get(name);
+  if (known !== undefined) return known;
+  const next = emptyPlace(path);
+  // Only the shared one must stay as it is.
+  if (place.named === NOTHING.named) place.named = new Map([[name, next]]);
+  else (place.named as Map<string, Place>).set(name, next);
   return next;
 }
 
@@ -100,6 +110,9 @@ function unescaped(token: string): string {
   return token.replaceAll('~1', '/').replaceAll('~0', '~');
 }
 
+/** Most places are leaves: a server with a thousand services keeps some hundred thousand, so they share what is empty. */
+const NOTHING: Pick<Place, 'named' | 'patterns' | 'others'> = { named: new Map(), patterns: [], others: [] };
+
 function emptyPlace(path: string): Place {
-  return { path, named: new Map(), patterns: [], data: null, others: [] };
+  return { path, ...NOTHING, data: null };
 }
