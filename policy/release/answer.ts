@@ -6,7 +6,7 @@ import type { Dictionary } from '#policy/dictionary/dictionary.ts';
 import type { BindingLeaf, DataLeaf } from '#schemas/binding-table.ts';
 import type { OmittedElement } from '#schemas/release.ts';
 
-export interface Decided {
+interface Decided {
   /** Only what was permitted. */
   asked: readonly AskedField[];
   omitted: readonly OmittedElement[];

@@ -7,7 +7,7 @@ import { type BackendAnswer, dataLeaves, dayOf, type Faults } from './answer.ts'
 import { valuesAt } from './bound-values.ts';
 import { formOf, inForm } from './value-form.ts';
 
-export interface Hidden {
+interface Hidden {
   /** Null for a place that holds no data. */
   element: string | null;
   /** Null where the value is missing, not known to its mapping, or outside its domain. */
