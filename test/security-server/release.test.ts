@@ -217,6 +217,24 @@ t.test('a budget of predicates over one input', async (t) => {
   t.equal((await ask(pair, { fields: [predicates[4]] })).json.code, 'PREDICATE_BUDGET_SPENT', 'kept over a restart');
 });
 
+t.test('a release that fails its own tests is not taken', async (t) => {
+  const pair = await openBound(t);
+  t.equal((await ask(pair, { fields: ['/name'] })).json.code, 'OK');
+  const alarms: object[] = [];
+  pair.provider.parts.logger.error = (about: object) => alarms.push(about);
+  const broken = ENTRIES.map((entry) =>
+    entry.id === 'gx.name' && entry.kind === 'element'
+      ? { ...entry, domain: { type: 'integer' as const }, version: '1.1.0' }
+      : entry,
+  );
+  pair.configuration.dictionary = { release: '1.1.0', entries: broken };
+  pair.configuration.changed();
+  t.match(alarms, [{ alarm: 'DICTIONARY_RELEASE_FAULTY', release: '1.1.0' }], 'told once');
+  const after = await ask(pair, { fields: ['/name'] });
+  t.match(after.json, { body: { name: '王芳' }, release: { dictionary: '1.0.0' } }, 'the one before stays in force');
+  t.equal(alarms.length, 1);
+});
+
 t.test('ages are counted in the legal day of the instance', async (t) => {
   const clock = new MovingClock();
   const dayMs = 86_400_000;
