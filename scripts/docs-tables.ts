@@ -144,7 +144,10 @@ function amount(name: string, value: number): string {
 /** The metrics that Accord adds to those of Node, from a registry made for the purpose. */
 export async function metricsTable(): Promise<string> {
   const zero = () => 0;
-  const metrics = openMetrics({ inFlight: zero, logSize: zero, ready: zero, openDoubts: zero }, pino({ level: 'silent' }));
+  const metrics = openMetrics(
+    { inFlight: zero, logSize: zero, ready: zero, openDoubts: zero },
+    pino({ level: 'silent' }),
+  );
   const all = await metrics.registry.getMetricsAsJSON();
   const rows = all
     .filter(({ name }) => name.startsWith('accord_'))

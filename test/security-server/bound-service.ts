@@ -8,7 +8,7 @@ import { SERVICE } from '#scripts/campaign/pair.ts';
 
 const text = (en: string) => ({ zh: `词条 ${en}`, en });
 
-export function element(id: string, domain: ElementEntry['domain'], over: Partial<ElementEntry> = {}): ElementEntry {
+function element(id: string, domain: ElementEntry['domain'], over: Partial<ElementEntry> = {}): ElementEntry {
   const string = domain.type === 'string';
   const [good, bad] = string
     ? [domain.format === 'date' ? '2000-02-29' : 'x', domain.format === 'date' ? '2001-02-29' : 7]
