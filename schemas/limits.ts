@@ -86,3 +86,5 @@ export const DOUBT_KEPT_MS = 365 * 86_400_000;
 export const MAX_DOUBT_BYTES = 16 * 1024;
 /** Entries of the catalogue that one search shows. */
 export const MAX_CATALOGUE_ITEMS = 100;
+/** A receipt: claims of up to 130 elements and four sealed subjects, signed. */
+export const MAX_RECEIPT_BYTES = 24 * 1024;

@@ -129,6 +129,7 @@ export const PROBLEMS = {
   FIELDS_UNKNOWN: row(400, 'A field is not known to the service', 'peer', 'Correct the fields named in the detail; accord catalogue shows what the service gives.'),
   FIELDS_TOO_MANY: row(400, 'The fields lead to more places than one lookup may name', 'peer', 'Ask for fewer fields, or in two lookups.'),
   FIELDS_NOT_PERMITTED: row(403, 'The access right does not cover every field', 'peer', 'Ask for less, say `partial` to get the rest, or ask the provider for an access right that names the elements.'),
+  RECEIPT_MALFORMED: row(400, 'The receipt cannot be read', 'peer', 'Send the receipt as the consent service gave it, unchanged.'),
   SUBJECT_MISSING: row(400, 'The request does not say once whom it is about', 'peer', 'Put the identifier at the one place that the service declares.'),
   SUBJECT_MISMATCH: row(400, 'The subject and the path name different persons', 'caller', 'Send the subject or the path, or the same identifier in both.'),
   PREDICATE_BUDGET_SPENT: row(403, 'Too many different questions were asked about one value of this person', 'peer', 'Wait until 30 days have passed since the first of them, or ask for the value itself on a basis that allows it.'),
