@@ -88,3 +88,35 @@ export const MAX_DOUBT_BYTES = 16 * 1024;
 export const MAX_CATALOGUE_ITEMS = 100;
 /** A receipt: claims of up to 130 elements and four sealed subjects, signed. */
 export const MAX_RECEIPT_BYTES = 24 * 1024;
+/** Entries of one status list, and the signed text of one: 2 bits an entry, encoded twice, if they do not compress. */
+export const MAX_STATUS_ENTRIES = 4_194_304;
+export const MAX_STATUS_LIST_BYTES = 2 * 1024 * 1024;
+/** A subject key lives as long as the longest receipt that is sealed to it may be used. */
+export const SUBJECT_KEY_LIFETIME_MS = 5 * 365 * 86_400_000;
+/** A status list may be this old, by the highest level asked for; a withdrawal counts at the latest this and 5 s later. */
+export const STATUS_MAX_AGE_MS = { 1: 120_000, 2: 120_000, 3: 60_000, 4: 20_000 } as const;
+/** A clock that is further from the newest signed time decides nothing about consent. */
+export const STATUS_MAX_DEVIATION_MS = 5_000;
+/** A consent lasts at most this long; a request for one waits for the citizen this long. */
+export const MAX_CONSENT_DAYS = 366;
+export const CONSENT_REQUEST_LIFETIME_MS = 14 * 86_400_000;
+/** Services that one request for consent may name. */
+export const MAX_CONSENT_SERVICES = 16;
+/** One line of the consent service's records: a request with the notices in two languages. */
+export const MAX_CONSENT_RECORD_BYTES = 2 * 1024 * 1024;
+/** After two refusals of one client's purpose a citizen is not asked for it again this long. */
+export const CONSENT_REFUSALS_BEFORE_PAUSE = 2;
+export const CONSENT_COOL_DOWN_MS = 30 * 86_400_000;
+/** Requests of one client that wait for an answer, of all citizens and of one. */
+export const MAX_WAITING_CONSENTS_PER_CLIENT = 10_000;
+export const MAX_WAITING_CONSENTS_PER_PERSON = 20;
+/** A link that its addressee has opened works this much longer. */
+export const CONSENT_LINK_AFTER_OPENING_MS = 15 * 60_000;
+/** A status list starts with so many places and doubles when half are taken; a receipt's index ends before the last. */
+export const STATUS_LIST_PLACES = 65_536;
+export const MAX_STATUS_LIST_PLACES = 4_194_304;
+/** A status list is signed anew this often, and this soon after a change. */
+export const STATUS_LIST_INTERVAL_MS = 5_000;
+export const STATUS_LIST_DELAY_MS = 100;
+/** Old status lists are kept for auditors this long. */
+export const STATUS_ARCHIVE_DAYS = 400;
