@@ -12,21 +12,25 @@ import type { ServerId } from '#schemas/identifiers.ts';
 import { MAX_REGISTERED_KEYS } from '#schemas/limits.ts';
 import { AccordError } from '#schemas/problems.ts';
 import type { EncryptionKey } from '#schemas/registrations.ts';
-import type { KeyUse, RegisteredKey, RegistryStore } from './store-sqlite.ts';
+import type { RegisteredKey, RegistryStore } from './store-sqlite.ts';
 import { revokedIn } from './trust-rules.ts';
 
+type CertifiedUse = 'authentication' | 'signing';
 /** A server's TLS certificate is used from both ends. */
-const PURPOSES: Record<Exclude<KeyUse, 'encryption'>, readonly PathPurpose[]> = {
+const PURPOSES: Record<CertifiedUse, readonly PathPurpose[]> = {
   authentication: ['client', 'server'],
   signing: ['sign'],
 };
-/** Encryption keys live at most 30 days, then their private parts are destroyed. */
-const ENCRYPTION_KEY_LIFETIME_MS = 31 * 86_400_000;
+/**
+ * Encryption keys live at most 30 days, then their private parts are destroyed. Subject keys live as long as the longest
+ * receipt whose subject is sealed to them. One day more for clocks that differ.
+ */
+const LONGEST_DAYS = { encryption: 31, subject: 3_654 } as const;
 
 /** @param text DER in base64url @throws REGISTRATION_CERTIFICATE_REFUSED, CERTIFICATE_MALFORMED, ENCODING_NOT_CANONICAL */
 export function judgeCertificate(
   text: string,
-  use: Exclude<KeyUse, 'encryption'>,
+  use: CertifiedUse,
   server: ServerId,
   trust: TrustPart,
   nowMs: number,
@@ -58,17 +62,23 @@ export function judgeCertificate(
   };
 }
 
-/** @throws KEY_MALFORMED, KEY_UNSUITABLE, REGISTRATION_KEY_REFUSED */
-export function judgeEncryptionKey(key: EncryptionKey, server: ServerId, nowMs: number): RegisteredKey {
+/** A key without a certificate. @throws KEY_MALFORMED, KEY_UNSUITABLE, REGISTRATION_KEY_REFUSED */
+export function judgeBareKey(
+  key: EncryptionKey,
+  use: keyof typeof LONGEST_DAYS,
+  server: ServerId,
+  nowMs: number,
+): RegisteredKey {
   const publicKey = importPublicJwk(key.jwk, 'enc');
   if (thumbprint(publicKey) !== key.kid) throw new AccordError('REGISTRATION_KEY_REFUSED', 'kid is not the thumbprint');
-  if (key.notAfterMs <= nowMs || key.notAfterMs > nowMs + ENCRYPTION_KEY_LIFETIME_MS) {
-    throw new AccordError('REGISTRATION_KEY_REFUSED', 'an encryption key lives at most 30 days');
+  if (key.notAfterMs <= nowMs || key.notAfterMs > nowMs + LONGEST_DAYS[use] * 86_400_000) {
+    const longest = use === 'encryption' ? '30 days' : '10 years';
+    throw new AccordError('REGISTRATION_KEY_REFUSED', `${use}: the key has ended, or lives longer than ${longest}`);
   }
   return {
     hash: key.kid,
     server,
-    use: 'encryption',
+    use,
     keyHash: createHash('sha256').update(exportSpki(publicKey)).digest('base64url'),
     der: null,
     jwk: JSON.stringify(key.jwk),
@@ -101,8 +111,8 @@ export function registerKeys(store: RegistryStore, keys: readonly RegisteredKey[
 function checkCount(store: RegistryStore, id: ServerId): void {
   const server = store.server(id);
   if (server === undefined) return;
-  const { authenticationCertificates, signingCertificates, encryptionKeys } = server;
-  for (const list of [authenticationCertificates, signingCertificates, encryptionKeys]) {
+  const { authenticationCertificates, signingCertificates, encryptionKeys, subjectKeys } = server;
+  for (const list of [authenticationCertificates, signingCertificates, encryptionKeys, subjectKeys]) {
     if (list.length > MAX_REGISTERED_KEYS) {
       throw new AccordError('REGISTRATION_KEY_REFUSED', `more than ${MAX_REGISTERED_KEYS} of one use; end an old one`);
     }

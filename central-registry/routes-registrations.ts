@@ -15,7 +15,7 @@ import {
 import { AccordError } from '#schemas/problems.ts';
 import { RegisteredMember, RegisteredServer } from '#schemas/registrations.ts';
 import { type AdminFrame, idFrom, PageQuery, pageOf, type RegistryContext } from './admin-frame.ts';
-import { judgeCertificate, judgeEncryptionKey, registerKeys } from './registration-rules.ts';
+import { judgeBareKey, judgeCertificate, registerKeys } from './registration-rules.ts';
 import type { RegisteredKey, RegistryStore } from './store-sqlite.ts';
 
 const closed = { additionalProperties: false };
@@ -44,9 +44,10 @@ const ServerRenewal = Type.Object(
     authenticationCertificates: Type.Optional(serverFacts.authenticationCertificates),
     signingCertificates: Type.Optional(serverFacts.signingCertificates),
     encryptionKeys: Type.Optional(serverFacts.encryptionKeys),
+    subjectKeys: Type.Optional(serverFacts.subjectKeys),
     /** After a new origin or another checkpoint key of the message log. */
     log: Type.Optional(serverFacts.log),
-    /** Hashes of certificates and kids of encryption keys that end. */
+    /** Hashes of certificates and kids of encryption and subject keys that end. */
     remove: Type.Optional(Type.Array(Type.String({ maxLength: 43 }), { maxItems: 16 })),
   },
   closed,
@@ -179,7 +180,8 @@ function judgedKeys(
   const found = [
     ...(keys.authenticationCertificates ?? []).map((der) => judgeCertificate(der, 'authentication', id, trust, nowMs)),
     ...(keys.signingCertificates ?? []).map((der) => judgeCertificate(der, 'signing', id, trust, nowMs)),
-    ...(keys.encryptionKeys ?? []).map((key) => judgeEncryptionKey(key, id, nowMs)),
+    ...(keys.encryptionKeys ?? []).map((key) => judgeBareKey(key, 'encryption', id, nowMs)),
+    ...(keys.subjectKeys ?? []).map((key) => judgeBareKey(key, 'subject', id, nowMs)),
   ];
   const listed = found.find(({ hash, keyHash }) => publisher.isListed(hash) || publisher.isListed(keyHash));
   if (listed) throw new AccordError('REGISTRATION_KEY_REFUSED', `${listed.use}: the key is on the distrust list`);

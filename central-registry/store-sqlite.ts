@@ -10,7 +10,7 @@ import { DICTIONARY_SCHEMA, DictionaryStore } from './dictionary-store-sqlite.ts
 import { ADD_BINDING_HASH, SCHEMA } from './schema-sqlite.ts';
 
 export type Role = 'registry-admin' | 'registration-officer' | 'publisher' | 'auditor';
-export type KeyUse = 'authentication' | 'signing' | 'encryption';
+export type KeyUse = 'authentication' | 'signing' | 'encryption' | 'subject';
 export type PublishedKind = 'root' | 'content';
 
 export interface ApiKeyRow {
@@ -23,7 +23,7 @@ export interface ApiKeyRow {
 }
 
 export interface RegisteredKey {
-  /** x5t#S256 of a certificate, thumbprint of an encryption key. */
+  /** x5t#S256 of a certificate, thumbprint of an encryption or subject key. */
   hash: string;
   server: ServerId;
   use: KeyUse;
@@ -332,16 +332,20 @@ export class RegistryStore {
   #wholeServer(row: ServerRow): RegisteredServer {
     const keys = this.keysOf(row.id);
     const ders = (use: KeyUse) => keys.flatMap((key) => (key.use === use && key.der !== null ? [key.der] : []));
-    const encryption = keys.flatMap((key): EncryptionKey[] =>
-      key.jwk === null ? [] : [{ kid: key.hash, jwk: JSON.parse(key.jwk), notAfterMs: key.notAfterMs }],
-    );
+    const bare = (use: KeyUse) =>
+      keys.flatMap((key): EncryptionKey[] =>
+        key.use === use && key.jwk !== null
+          ? [{ kid: key.hash, jwk: JSON.parse(key.jwk), notAfterMs: key.notAfterMs }]
+          : [],
+      );
     const speaksFor = 'SELECT subsystem FROM server_subsystems WHERE server = ? ORDER BY subsystem';
     return {
       code: row.code,
       address: row.address,
       authenticationCertificates: ders('authentication'),
       signingCertificates: ders('signing'),
-      encryptionKeys: encryption,
+      encryptionKeys: bare('encryption'),
+      subjectKeys: bare('subject'),
       subsystems: this.#all<{ subsystem: string }>(speaksFor, row.id).map(({ subsystem }) => subsystem),
       log: { origin: row.log_origin, key: row.log_key },
     };

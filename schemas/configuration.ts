@@ -3,15 +3,16 @@
 // are canonical JSON (canonical-json.ts); hashes are base64url SHA-256 of a file's exact bytes.
 import { type Static, Type } from '@sinclair/typebox';
 import { BindingTable } from './binding-table.ts';
-import type { DictionaryEntry } from './dictionary-entry.ts';
-import { SEGMENT_PATTERN } from './identifiers.ts';
+import { type DictionaryEntry, EntryRef, Level } from './dictionary-entry.ts';
+import { SEGMENT_PATTERN, SUBSYSTEM_ID_PATTERN } from './identifiers.ts';
 import { MAX_DISTRUST_ENTRIES, MAX_DISTRUST_STATEMENT_BYTES } from './limits.ts';
-import { RegisteredMember, RegisteredService, Sha256 } from './registrations.ts';
+import { EcJwk, RegisteredMember, RegisteredService, Sha256 } from './registrations.ts';
 
 const closed = { additionalProperties: false };
 const Instance = Type.String({ pattern: `^${SEGMENT_PATTERN}$` });
 const Version = Type.Integer({ minimum: 1 });
 const TimeMs = Type.Integer({ minimum: 0 });
+const Text = (maxLength: number) => Type.String({ minLength: 1, maxLength });
 const Der = Type.String({ pattern: '^[A-Za-z0-9_-]{4,}$', maxLength: 16_384 });
 const VersionAndHash = Type.Object({ version: Version, hash: Sha256 }, closed);
 
@@ -57,7 +58,7 @@ export const RootConfiguration = Type.Object(
 
 /**
  * `members/XX`, `services/XX` and `bindings/XX` by the first byte of SHA-256 of the member's id; `dictionary` and
- * `dictionary/X` by the first four bits of SHA-256 of the entry's id; `trust`, `limits`.
+ * `dictionary/X` by the first four bits of SHA-256 of the entry's id; `trust`, `limits`, `purposes`, `consent`, `identity`.
  */
 const PART_NAME_PATTERN = '^(?:(?:members|services|bindings)/[0-9a-f]{2}|dictionary/[0-9a-f]|[a-z][a-z-]{0,31})$';
 /** 3 × 256 + 16 shards and the single parts of this and later releases. */
@@ -174,7 +175,76 @@ export const LimitsPart = Type.Object(
   closed,
 );
 
+/** Without a slash at its end: what is asked for is put behind one. */
+const BaseUrl = Type.String({ pattern: '^https?://[^?#\\s]{1,400}[^?#\\s/]$' });
+
+/** A consent service: the subsystem it is reached as, what its receipts and status lists are signed with, its places. */
+export const ConsentServiceEntry = Type.Object(
+  {
+    subsystem: Type.String({ pattern: SUBSYSTEM_ID_PATTERN }),
+    /** Ascending by kid, the RFC 7638 thumbprint; several during a renewal. */
+    keys: Type.Array(Type.Object({ kid: Sha256, jwk: EcJwk }, closed), { minItems: 1, maxItems: 4 }),
+    /** Where the status lists lie: `{statusUrl}/{list}`. */
+    statusUrl: BaseUrl,
+    /** Where citizens go. */
+    citizenUrl: BaseUrl,
+  },
+  closed,
+);
+/** Ascending by subsystem. */
+export const ConsentPart = Type.Object({ services: Type.Array(ConsentServiceEntry, { maxItems: 64 }) }, closed);
+
+const Base64url = (maxLength: number) => Type.String({ pattern: '^[A-Za-z0-9_-]+$', maxLength });
+/** What ID tokens are signed with (RFC 7517): an RSA key says which algorithm it is for. */
+export const IdentityKeyJwk = Type.Union([
+  EcJwk,
+  Type.Object({ kty: Type.Literal('OKP'), crv: Type.Literal('Ed25519'), x: Base64url(64) }, closed),
+  Type.Object(
+    {
+      kty: Type.Literal('RSA'),
+      n: Base64url(1400),
+      e: Base64url(8),
+      alg: Type.Union([Type.Literal('RS256'), Type.Literal('PS256')]),
+    },
+    closed,
+  ),
+]);
+
+/** An OpenID Connect provider that citizens sign in with, and that a provider's server believes about who asks. */
+export const IdentityProviderEntry = Type.Object(
+  {
+    /** Exactly as in the `iss` of its ID tokens. */
+    issuer: Type.String({ pattern: '^https?://[^?#\\s]{1,400}$' }),
+    /** What it is called on the sign-in page. */
+    name: Type.Optional(Type.Object({ zh: Text(100), en: Text(100) }, closed)),
+    clientId: Type.String({ pattern: '^[\\x21-\\x7e]{1,200}$' }),
+    /** Ascending by kid, which is the provider's own name for the key. */
+    keys: Type.Array(
+      Type.Object({ kid: Type.String({ pattern: '^[\\x21-\\x7e]{1,200}$' }), jwk: IdentityKeyJwk }, closed),
+      {
+        minItems: 1,
+        maxItems: 8,
+      },
+    ),
+    /** Which identifier of the dictionary the claim holds. */
+    scheme: EntryRef,
+    claim: Type.String({ pattern: '^[A-Za-z0-9_.:/-]{1,100}$' }),
+    /** `acr` value → how sure the sign-in makes it who the person is; what is not listed is not accepted. */
+    levels: Type.Record(Type.String({ pattern: '^[\\x21-\\x7e]{1,200}$' }), Level, {
+      ...closed,
+      minProperties: 1,
+      maxProperties: 32,
+    }),
+  },
+  closed,
+);
+/** Ascending by issuer. */
+export const IdentityPart = Type.Object({ providers: Type.Array(IdentityProviderEntry, { maxItems: 64 }) }, closed);
+
 export type PersonKey = Static<typeof PersonKey>;
+export type ConsentServiceEntry = Static<typeof ConsentServiceEntry>;
+export type IdentityKeyJwk = Static<typeof IdentityKeyJwk>;
+export type IdentityProviderEntry = Static<typeof IdentityProviderEntry>;
 export type RootConfiguration = Static<typeof RootConfiguration>;
 export type ContentConfiguration = Static<typeof ContentConfiguration>;
 export type FreshnessStatement = Static<typeof FreshnessStatement>;

@@ -170,6 +170,7 @@ export const PROBLEMS = {
   CONSENT_STORE_IN_USE: row(409, 'Another process writes these consent records', 'operator', 'End the other process; there is one writer.'),
   CONSENT_STORE_FAILED: row(503, 'The consent records cannot be written or read', 'public', 'Try again later; nothing was changed that was not acknowledged.'),
   STEP_UP_REQUIRED: row(403, 'This needs a stronger sign-in', 'public', 'Sign in again with the strongest means you have.'),
+
   // --- reports of doubt (security-server/doubts.ts)
   DOUBT_WITHOUT_EXCHANGE: row(404, 'The value was not received in that exchange', 'caller', 'Name the id of the answered lookup that brought this element about this subject; if its record was erased, ask again and report on the new answer.'),
   DOUBT_UNKNOWN: row(404, 'There is no such report of doubt', 'caller', 'Check the id, and that the same client asks at the service that it reported to.'),

@@ -12,19 +12,22 @@ const Der = Type.String({ pattern: '^[A-Za-z0-9_-]{4,8192}$' });
 /** A SHA-256 in base64url. */
 export const Sha256 = Type.String({ pattern: '^[A-Za-z0-9_-]{43}$' });
 
+/** An EC key on P-256. */
+export const EcJwk = Type.Object(
+  {
+    kty: Type.Literal('EC'),
+    crv: Type.Literal('P-256'),
+    x: Type.String({ maxLength: 64 }),
+    y: Type.String({ maxLength: 64 }),
+  },
+  closed,
+);
+
 /** A P-256 public key another server wraps its tickets to (ECDH-ES+A256KW); `kid` is its RFC 7638 thumbprint. */
 export const EncryptionKey = Type.Object(
   {
     kid: Sha256,
-    jwk: Type.Object(
-      {
-        kty: Type.Literal('EC'),
-        crv: Type.Literal('P-256'),
-        x: Type.String({ maxLength: 64 }),
-        y: Type.String({ maxLength: 64 }),
-      },
-      closed,
-    ),
+    jwk: EcJwk,
     notAfterMs: Type.Integer({ minimum: 0 }),
   },
   closed,
@@ -39,6 +42,8 @@ export const RegisteredServer = Type.Object(
     authenticationCertificates: Type.Array(Der, { maxItems: 4 }),
     signingCertificates: Type.Array(Der, { maxItems: 4 }),
     encryptionKeys: Type.Array(EncryptionKey, { maxItems: 4 }),
+    /** Keys that the consent service seals a citizen's identifier to; they live as long as the longest receipt. */
+    subjectKeys: Type.Array(EncryptionKey, { maxItems: 4 }),
     /** Subsystem codes of this member (or full identifiers of other members' subsystems) this server speaks for. */
     subsystems: Type.Array(Type.String({ pattern: SUBSYSTEM_ID_PATTERN }), { maxItems: 1000 }),
     /** The message log's origin and its Ed25519 checkpoint key (raw 32 bytes, base64url). */

@@ -93,6 +93,7 @@ export async function readRegistration(
     authenticationCertificates: await leaves('authentication'),
     signingCertificates: await leaves('signing'),
     encryptionKeys: encryptionKeys.slice(-MAX_REGISTERED_KEYS),
+    subjectKeys: [],
     log: { origin: currentLogOrigin(id, folder), key: publicJwk.x ?? '' },
   };
 }

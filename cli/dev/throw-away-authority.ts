@@ -97,6 +97,7 @@ export async function openThrowAwayAuthority(clock: Clock): Promise<ThrowAwayAut
         authenticationCertificates: [base64url(authenticationDer)],
         signingCertificates: [base64url(signingDer)],
         encryptionKeys: [{ kid, jwk: exportPublicJwk(encryption) as EncryptionKey['jwk'], notAfterMs }],
+        subjectKeys: [],
         log: { origin: logOrigin(id), key: base64url(rawEd25519PublicKey(checkpoint)) },
       },
     };

@@ -8,11 +8,12 @@ import type { BindingTable } from '#schemas/binding-table.ts';
 import type { TrustPart } from '#schemas/configuration.ts';
 import { type ServerId, type ServiceId, type SubsystemId, subsystemOfService } from '#schemas/identifiers.ts';
 import type { RegisteredService } from '#schemas/registrations.ts';
+import { consentLookups } from './consent-parts.ts';
 import { bindingHashOf, releaseOf } from './dictionary-parts.ts';
 import type { VerifiedDistrust } from './distrust.ts';
 import { type DistrustFacts, type DistrustState, distrustStates } from './distrust-in-force.ts';
 import type { PartIndex } from './parts.ts';
-import type { ConfigurationSnapshot, RegisteredCertificate, ServerEntry } from './snapshot.ts';
+import type { ConfigurationSnapshot, ConsentLookups, RegisteredCertificate, ServerEntry } from './snapshot.ts';
 import { fileHash, type VerifiedContent, type VerifiedRoot } from './verify.ts';
 
 interface Indexes {
@@ -57,6 +58,7 @@ export function buildSnapshot(
       const [table, hash] = [tables.get(id), services.get(id)?.bindingHash];
       return table && typeof hash === 'string' && bindingHashOf(table) === hash ? table : undefined;
     },
+    ...consentOf(parts, listed, (id) => indexes().subsystems.has(id)),
     utcOffsetMinutes: parts.find(({ limits }) => limits)?.limits?.utcOffsetMinutes ?? 0,
     trust: trustOf(parts.find(({ trust }) => trust)?.trust),
     isDistrusted: (value) => listed.has(value) || (listed.size > 0 && indexes().distrustedByKey.has(value)),
@@ -82,10 +84,10 @@ function distrustFacts(parts: readonly PartIndex[]): DistrustFacts {
     authorities: new Set(authorities.flatMap((der) => [fileHash(der), keyHashOf(der) ?? ''])),
     serversWith: (value) =>
       servers().filter(
-        ({ id, authenticationCertificates, signingCertificates, encryptionKeys }) =>
+        ({ id, authenticationCertificates, signingCertificates, encryptionKeys, subjectKeys }) =>
           id === value ||
           [...authenticationCertificates, ...signingCertificates].some(({ hash }) => hash === value) ||
-          encryptionKeys.some(({ kid }) => kid === value),
+          [...encryptionKeys, ...subjectKeys].some(({ kid }) => kid === value),
       ),
     signingKeysOf: ({ signingCertificates }) => signingCertificates.flatMap(({ der }) => keyHashOf(der) ?? []),
   };
@@ -161,6 +163,31 @@ function withoutDistrusted(
     authenticationCertificates: server.authenticationCertificates.filter(trusted),
     signingCertificates: server.signingCertificates.filter(trusted),
     encryptionKeys: server.encryptionKeys.filter(({ kid }) => !listed.has(kid)),
+    subjectKeys: server.subjectKeys.filter(({ kid }) => !listed.has(kid)),
+  };
+}
+
+/** Consent services without distrusted keys; one whose subsystem is gone, or without a key, is none. */
+function consentOf(
+  parts: readonly PartIndex[],
+  listed: ReadonlySet<string>,
+  hasSubsystem: (id: SubsystemId) => boolean,
+): ConsentLookups {
+  const purposes = parts.find((part) => part.purposes)?.purposes;
+  const identityProviders = parts.find((part) => part.identityProviders)?.identityProviders;
+  const consentServices = (parts.find((part) => part.consentServices)?.consentServices ?? [])
+    .map((service) => ({ ...service, keys: service.keys.filter(({ kid }) => !listed.has(kid)) }))
+    .filter(({ keys }) => keys.length > 0);
+  const lookups = consentLookups({
+    ...(purposes && { purposes }),
+    ...(identityProviders && { identityProviders }),
+    consentServices,
+  });
+  const live = (id: SubsystemId) => hasSubsystem(id) && !listed.has(id);
+  return {
+    ...lookups,
+    consentService: (id) => (live(id) ? lookups.consentService(id) : undefined),
+    consentServices: () => consentServices.filter(({ subsystem }) => live(subsystem)),
   };
 }
 

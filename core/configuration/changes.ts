@@ -3,6 +3,7 @@
 import { canonicalJson } from '#schemas/canonical-json.ts';
 import { refOf } from '#schemas/dictionary-entry.ts';
 import type { JsonValue } from '#schemas/json.ts';
+import { purposeHashOf } from './consent-parts.ts';
 import type { PartIndex } from './parts.ts';
 
 export interface ConfigurationChange {
@@ -13,7 +14,7 @@ export interface ConfigurationChange {
 
 /**
  * Members, subsystems, servers, their certificates and keys, services and their binding tables, the dictionary's release
- * and entries, trust and limits; sorted by kind and id. Parts that are in both (the same object) are not looked into.
+ * and entries, trust and limits, purposes, consent services and identity providers with their keys; sorted by kind and id. Parts that are in both (the same object) are not looked into.
  */
 export function changesBetween(before: readonly PartIndex[], after: readonly PartIndex[]): ConfigurationChange[] {
   const [kept, wanted] = [new Set(before), new Set(after)];
@@ -38,6 +39,7 @@ function facts(parts: readonly PartIndex[]): Map<string, string> {
   for (const part of parts) {
     const { members, servers, services, trust, limits } = part;
     addDictionary(found, part);
+    addConsent(found, part);
     for (const { id, name, subsystems } of members) {
       found.set(`member ${id}`, name);
       for (const each of subsystems) found.set(`subsystem ${id}/${each.code}`, each.name);
@@ -53,6 +55,7 @@ function facts(parts: readonly PartIndex[]): Map<string, string> {
       for (const { hash } of server.signingCertificates) found.set(`signing-certificate ${id} ${hash}`, '');
       for (const { kid, notAfterMs } of server.encryptionKeys)
         found.set(`encryption-key ${id} ${kid}`, `${notAfterMs}`);
+      for (const { kid, notAfterMs } of server.subjectKeys) found.set(`subject-key ${id} ${kid}`, `${notAfterMs}`);
     }
     for (const service of services) found.set(`service ${service.id}`, canonicalJson(service as unknown as JsonValue));
     for (const kind of ['anchors', 'intermediates', 'crls'] as const) {
@@ -71,4 +74,18 @@ function addDictionary(found: Map<string, string>, { dictionary, entries, tables
   if (dictionary) found.set(`dictionary-release ${dictionary.release}`, JSON.stringify(dictionary));
   for (const entry of entries) found.set(`${entry.kind} ${refOf(entry)}`, JSON.stringify(entry));
   for (const table of tables) found.set(`binding ${table.service}`, JSON.stringify(table));
+}
+
+/** A version of a purpose never changes, so its hash says enough; a key is a line of its own. */
+function addConsent(found: Map<string, string>, part: PartIndex): void {
+  const { purposes = [], consentServices = [], identityProviders = [] } = part;
+  for (const purpose of purposes) found.set(`purpose ${purpose.id}@${purpose.version}`, purposeHashOf(purpose));
+  for (const { subsystem, keys, ...places } of consentServices) {
+    found.set(`consent-service ${subsystem}`, canonicalJson(places));
+    for (const { kid } of keys) found.set(`consent-key ${subsystem} ${kid}`, '');
+  }
+  for (const { issuer, keys, ...terms } of identityProviders) {
+    found.set(`identity-provider ${issuer}`, canonicalJson(terms as JsonValue));
+    for (const { kid, jwk } of keys) found.set(`identity-key ${issuer} ${kid}`, canonicalJson(jwk as JsonValue));
+  }
 }

@@ -8,7 +8,15 @@ import { createHash } from 'node:crypto';
 import { fromBase64url } from '#schemas/base64url.ts';
 import type { BindingTable } from '#schemas/binding-table.ts';
 import { canonicalJson } from '#schemas/canonical-json.ts';
-import { LimitsPart, MAX_PART_BYTES, MembersPart, ServicesPart, TrustPart } from '#schemas/configuration.ts';
+import {
+  type ConsentServiceEntry,
+  type IdentityProviderEntry,
+  LimitsPart,
+  MAX_PART_BYTES,
+  MembersPart,
+  ServicesPart,
+  TrustPart,
+} from '#schemas/configuration.ts';
 import type { DictionaryEntry, DictionaryPart } from '#schemas/dictionary-entry.ts';
 import {
   type MemberId,
@@ -22,13 +30,15 @@ import {
 } from '#schemas/identifiers.ts';
 import { type JsonValue, parseJson } from '#schemas/json.ts';
 import { AccordError } from '#schemas/problems.ts';
+import type { Purpose } from '#schemas/purpose.ts';
 import type { RegisteredMember, RegisteredServer, RegisteredService } from '#schemas/registrations.ts';
 import { compile } from '#schemas/validate.ts';
+import { type ConsentState, consentFiles, readConsentPart } from './consent-parts.ts';
 import { bindingsFile, readDictionaryPart } from './dictionary-parts.ts';
 import type { RegisteredCertificate, ServerEntry } from './snapshot.ts';
 import { fileHash } from './verify.ts';
 
-export interface RegistryState {
+export interface RegistryState extends ConsentState {
   members: readonly RegisteredMember[];
   services: readonly RegisteredService[];
   trust: TrustPart;
@@ -51,7 +61,16 @@ export interface PartIndex {
   tables: readonly BindingTable[];
   trust?: TrustPart;
   limits?: LimitsPart;
+  purposes?: readonly Purpose[];
+  consentServices?: readonly ConsentServiceEntry[];
+  identityProviders?: readonly IdentityProviderEntry[];
 }
+
+const CONSENT_PARTS: readonly string[] = ['purposes', 'consent', 'identity'];
+const KINDS: readonly string[] = [
+  ...['members', 'services', 'trust', 'limits', 'dictionary', 'bindings'],
+  ...CONSENT_PARTS,
+];
 
 const readMembers = compile(MembersPart, 'CONFIGURATION_INVALID');
 const readServices = compile(ServicesPart, 'CONFIGURATION_INVALID');
@@ -79,6 +98,7 @@ export function partsOf(state: RegistryState): Map<string, Buffer> {
   );
   for (const [name, list] of bindings) files.set(name, bindingsFile(list.map(({ text }) => text)));
   for (const [name, bytes] of state.dictionary ?? []) files.set(name, bytes);
+  for (const [name, bytes] of consentFiles(state)) files.set(name, bytes);
   files.set('trust', encode(state.trust));
   files.set('limits', encode(state.limits));
   return files;
@@ -98,10 +118,11 @@ export function requirePart(name: string, bytes: Uint8Array, hash: string): void
 export function readPart(name: string, bytes: Uint8Array, instance: string): PartIndex {
   const [kind = '', shard = ''] = name.split('/');
   const empty: PartIndex = { name, members: [], servers: [], services: [], entries: [], tables: [] };
-  if (!['members', 'services', 'trust', 'limits', 'dictionary', 'bindings'].includes(kind)) return empty;
+  if (!KINDS.includes(kind)) return empty;
   const value = parseJson(bytes, { maxBytes: MAX_PART_BYTES, maxValues: 2_000_000 });
   if (kind === 'trust') return { ...empty, trust: readTrust(value) };
   if (kind === 'limits') return { ...empty, limits: readLimits(value) };
+  if (CONSENT_PARTS.includes(kind)) return { ...empty, ...readConsentPart(kind, value, instance) };
   if (kind === 'dictionary' || kind === 'bindings') {
     const requireMember = (member: MemberId) => requireShard(memberId(member), shard, instance);
     return { ...empty, ...readDictionaryPart(name, value, requireMember) };
@@ -125,6 +146,7 @@ function serverEntry(member: RegisteredMember, server: RegisteredServer): Server
     authenticationCertificates: server.authenticationCertificates.map(certificate),
     signingCertificates: server.signingCertificates.map(certificate),
     encryptionKeys: server.encryptionKeys,
+    subjectKeys: server.subjectKeys,
     subsystems: new Set(server.subsystems.map(subsystemId)),
     log: server.log,
   };
@@ -157,7 +179,8 @@ function sorted(member: RegisteredMember): RegisteredMember {
       ...server,
       authenticationCertificates: server.authenticationCertificates.toSorted(),
       signingCertificates: server.signingCertificates.toSorted(),
-      encryptionKeys: server.encryptionKeys.toSorted((a, b) => (a.kid < b.kid ? -1 : 1)),
+      encryptionKeys: server.encryptionKeys.toSorted(byKid),
+      subjectKeys: server.subjectKeys.toSorted(byKid),
       subsystems: server.subsystems.toSorted(),
     })),
   };
@@ -169,6 +192,10 @@ function byId(a: { id: string }, b: { id: string }): number {
 
 function byCode(a: { code: string }, b: { code: string }): number {
   return a.code < b.code ? -1 : 1;
+}
+
+function byKid(a: { kid: string }, b: { kid: string }): number {
+  return a.kid < b.kid ? -1 : 1;
 }
 
 function encode(part: object): Buffer {

@@ -1,8 +1,10 @@
 // One verified version of the global configuration as the servers use it: immutable, indexed, never fetched on the
 // request path. Who controls it: two approvers; by the time a snapshot exists their signatures were verified.
 import type { BindingTable } from '#schemas/binding-table.ts';
+import type { ConsentServiceEntry, IdentityProviderEntry } from '#schemas/configuration.ts';
 import type { DictionaryEntry } from '#schemas/dictionary-entry.ts';
 import type { ServerId, ServiceId, SubsystemId } from '#schemas/identifiers.ts';
+import type { Purpose } from '#schemas/purpose.ts';
 import type { EncryptionKey, RegisteredService } from '#schemas/registrations.ts';
 
 /** A certificate as registered: its DER bytes and their SHA-256 in base64url (x5t#S256). */
@@ -18,6 +20,8 @@ export interface ServerEntry {
   authenticationCertificates: readonly RegisteredCertificate[];
   signingCertificates: readonly RegisteredCertificate[];
   encryptionKeys: readonly EncryptionKey[];
+  /** Keys that identifiers in receipts are sealed to; none when it answers nothing under consent. */
+  subjectKeys: readonly EncryptionKey[];
   subsystems: ReadonlySet<SubsystemId>;
   log: { origin: string; key: string };
 }
@@ -29,6 +33,23 @@ export interface DictionaryRelease {
   /** In no particular order. */
   entries: readonly DictionaryEntry[];
 }
+
+export interface PurposeInForce {
+  purpose: Purpose;
+  hash: string;
+}
+
+/** What the configuration says about consent; a part of the snapshot. */
+export type ConsentLookups = Pick<
+  ConfigurationSnapshot,
+  | 'purpose'
+  | 'purposes'
+  | 'purposeByHash'
+  | 'consentService'
+  | 'consentServices'
+  | 'identityProvider'
+  | 'identityProviders'
+>;
 
 export interface ConfigurationSnapshot {
   instance: string;
@@ -47,6 +68,20 @@ export interface ConfigurationSnapshot {
   dictionary(): DictionaryRelease | null;
   /** The service's table, only when its hash is the registered `bindingHash`. The same table is the same object. */
   binding(service: ServiceId): BindingTable | undefined;
+  /**
+   * The newest version of the purpose that has begun on that legal day (YYYY-MM-DD), with the SHA-256 (base64url) of its
+   * one spelling; undefined when none has, or when that one has ended.
+   */
+  purpose(id: string, day: string): PurposeInForce | undefined;
+  /** All versions, ascending by id, then version. */
+  purposes(): readonly Purpose[];
+  /** The version that a receipt or an access right pins. */
+  purposeByHash(hash: string): Purpose | undefined;
+  /** Without distrusted keys; undefined when the subsystem is not registered or no key is left. */
+  consentService(subsystem: string): ConsentServiceEntry | undefined;
+  consentServices(): readonly ConsentServiceEntry[];
+  identityProvider(issuer: string): IdentityProviderEntry | undefined;
+  identityProviders(): readonly IdentityProviderEntry[];
   /** Minutes the instance's legal day is ahead of UTC; 0 unless the limits say otherwise. */
   utcOffsetMinutes: number;
   /** Certification authorities whose certificates the members use (DER): anchors, intermediates, their CRLs. */

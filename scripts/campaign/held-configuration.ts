@@ -2,6 +2,7 @@
 // client of the registry has tests of its own.
 import { createHash, X509Certificate } from 'node:crypto';
 import type { ServerIdentity } from '#cli/dev/throw-away-authority.ts';
+import { consentLookups } from '#core/configuration/consent-parts.ts';
 import { bindingHashOf } from '#core/configuration/dictionary-parts.ts';
 import type {
   ConfigurationSnapshot,
@@ -12,6 +13,8 @@ import type {
 } from '#core/configuration/snapshot.ts';
 import { fromBase64url } from '#schemas/base64url.ts';
 import type { BindingTable } from '#schemas/binding-table.ts';
+import type { ConsentServiceEntry, IdentityProviderEntry } from '#schemas/configuration.ts';
+import type { Purpose } from '#schemas/purpose.ts';
 import type { RegisteredService } from '#schemas/registrations.ts';
 
 /** The configuration both servers see; change it and call `changed`. */
@@ -24,6 +27,9 @@ export class HeldConfiguration implements ConfigurationSource {
   dictionary: DictionaryRelease | null = null;
   /** By service; `bind` sets the registered hash too. */
   tables = new Map<string, BindingTable>();
+  purposes: Purpose[] = [];
+  consentServices: ConsentServiceEntry[] = [];
+  identityProviders: IdentityProviderEntry[] = [];
   trust: ConfigurationSnapshot['trust'] = { anchors: [], intermediates: [] };
   utcOffsetMinutes = 0;
   distrusted = new Set<string>();
@@ -48,6 +54,7 @@ export class HeldConfiguration implements ConfigurationSource {
         const table = tables.get(id);
         return table && bindingHashOf(table) === services.get(id)?.bindingHash ? table : undefined;
       },
+      ...consentLookups({ ...this, purposes: [...this.purposes] }),
       utcOffsetMinutes: this.utcOffsetMinutes,
       trust,
       isDistrusted: (what) => distrusted.has(what),
@@ -86,6 +93,7 @@ export class HeldConfiguration implements ConfigurationSource {
       authenticationCertificates: registration.authenticationCertificates.map(certificate),
       signingCertificates: registration.signingCertificates.map(certificate),
       encryptionKeys: registration.encryptionKeys,
+      subjectKeys: registration.subjectKeys,
       subsystems: new Set(subsystems),
       log: registration.log,
     });

@@ -46,6 +46,7 @@ export function member(id: string, at: number): RegisteredMember {
     authenticationCertificates: [certificate('authentication')],
     signingCertificates: [certificate('signing')],
     encryptionKeys: [],
+    subjectKeys: [],
     subsystems: [`${id}/a`],
     log: { origin: `example/${id}`, key: 'A'.repeat(43) },
   };
