@@ -112,9 +112,8 @@ export const MAX_WAITING_CONSENTS_PER_CLIENT = 10_000;
 export const MAX_WAITING_CONSENTS_PER_PERSON = 20;
 /** A link that its addressee has opened works this much longer. */
 export const CONSENT_LINK_AFTER_OPENING_MS = 15 * 60_000;
-/** A status list starts with so many places and doubles when half are taken; a receipt's index ends before the last. */
+/** A status list starts with so many places, and doubles when half of them are taken. */
 export const STATUS_LIST_PLACES = 65_536;
-export const MAX_STATUS_LIST_PLACES = 4_194_304;
 /** A status list is signed anew this often, and this soon after a change. */
 export const STATUS_LIST_INTERVAL_MS = 5_000;
 export const STATUS_LIST_DELAY_MS = 100;

@@ -169,7 +169,6 @@ export const PROBLEMS = {
   CONSENT_RECORDS_DAMAGED: row(500, 'The records of the consent service are not whole', 'operator', 'Stop; restore the database from its backup and compare it with the receipts that were issued.'),
   CONSENT_STORE_IN_USE: row(409, 'Another process writes these consent records', 'operator', 'End the other process; there is one writer.'),
   CONSENT_STORE_FAILED: row(503, 'The consent records cannot be written or read', 'public', 'Try again later; nothing was changed that was not acknowledged.'),
-  STEP_UP_REQUIRED: row(403, 'This needs a stronger sign-in', 'public', 'Sign in again with the strongest means you have.'),
 
   // --- reports of doubt (security-server/doubts.ts)
   DOUBT_WITHOUT_EXCHANGE: row(404, 'The value was not received in that exchange', 'caller', 'Name the id of the answered lookup that brought this element about this subject; if its record was erased, ask again and report on the new answer.'),

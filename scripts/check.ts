@@ -15,7 +15,16 @@ interface Step {
   run: () => StepResult;
 }
 
-const FLOOR_FOLDERS = ['schemas', 'certs', 'policy', 'core', 'security-server', 'central-registry', 'adapters'];
+const FLOOR_FOLDERS = [
+  'schemas',
+  'certs',
+  'policy',
+  'core',
+  'security-server',
+  'central-registry',
+  'consent-service',
+  'adapters',
+];
 
 // Where the wall clock or the monotonic clock may be read: the clock port itself. Everything else is handed a clock,
 // so that a seeded run can replay a whole exchange.

@@ -1,0 +1,96 @@
+// The consent service's domain as its faces use it (DESIGN: who may ask for what, Consent): departments file requests,
+// citizens decide them, time ends them. Every method that changes something is done when its record is durable; whoever is
+// not the addressee, or the client, of a consent gets CONSENT_UNKNOWN, the same as for one that does not exist.
+import type { AskedConsent, AskedItem, ConsentRequest, ConsentState } from '#schemas/consent.ts';
+import type { Level } from '#schemas/dictionary-entry.ts';
+
+export type { AskedItem, ConsentRequest, ConsentState };
+
+/** Who is signed in: made by the sign-in, never from what a request says. */
+export interface Person {
+  subjects: readonly { scheme: string; value: string }[];
+  level: Level;
+  /** `idTokenHash` is SHA-256(salt ‖ ID token), both base64url. */
+  signIn: { issuer: string; idTokenHash: string; salt: string };
+}
+
+type Bilingual = { zh: string; en: string };
+
+export interface ConsentView {
+  id: string;
+  state: ConsentState;
+  client: { id: string; name: string };
+  purpose: AskedConsent['purpose'];
+  services: {
+    service: string;
+    title: string;
+    /** Name of the member that answers. */
+    provider: string;
+    items: AskedItem[];
+    /** Refs of the items that were given; empty while nothing is. */
+    given: string[];
+  }[];
+  uses: number | null;
+  /** Only the providers count uses; null where nobody has told. */
+  usesLeft: number | null;
+  /** While it waits: what it would be if it were given now. */
+  validUntilMs: number;
+  validDays: number;
+  retentionDays: number;
+  reason: Bilingual | null;
+  requestedAtMs: number;
+  decidedAtMs: number | null;
+  lastUsedAtMs: number | null;
+  /** Of the request: unanswered it lapses then. */
+  expiresAtMs: number;
+  /** The exact text that is shown; its SHA-256 goes into record and receipt. */
+  notice: Bilingual;
+  /** A withdrawal counts everywhere at the latest this many seconds later. */
+  revocationBoundS: number;
+  /** One for each service, while it is given or paused. */
+  receipts: { service: string; jti: string; jws: string }[];
+}
+
+export interface Consents {
+  /**
+   * A department asks. `link` is the path token of the one address that the department hands to the citizen.
+   * @throws PURPOSE_UNKNOWN, CONSENT_OUT_OF_BOUNDS, CONSENT_OPEN_ALREADY, CONSENT_COOL_DOWN, CONSENT_TOO_MANY
+   */
+  file(client: string, request: ConsentRequest): Promise<{ id: string; link: string; expiresAtMs: number }>;
+  /** @throws CONSENT_UNKNOWN */
+  ofClient(client: string, id: string): Promise<ConsentView>;
+  /** @throws CONSENT_UNKNOWN, CONSENT_TRANSITION_REFUSED */
+  revokeByClient(client: string, id: string): Promise<ConsentView>;
+
+  /** The link ends 15 minutes after its addressee opened it, and when the request is decided. @throws CONSENT_UNKNOWN */
+  byLink(link: string, person: Person): Promise<ConsentView>;
+  /** Requests that wait for this person, oldest first, at most 100. */
+  waiting(person: Person): Promise<ConsentView[]>;
+  /** Everything that was decided or ended, newest first, at most 200. */
+  permissions(person: Person): Promise<ConsentView[]>;
+  /** @throws CONSENT_UNKNOWN */
+  one(person: Person, id: string): Promise<ConsentView>;
+  /**
+   * Gives some of what was asked, at least one item; receipts are issued, one for each service.
+   * @param language of the notice that was shown
+   * @throws CONSENT_UNKNOWN, CONSENT_TRANSITION_REFUSED, CONSENT_OUT_OF_BOUNDS (items that were not asked for),
+   *   STEP_UP_REQUIRED, PURPOSE_ENDED, PURPOSE_CHANGED, CONSENT_PROVIDER_NOT_READY
+   */
+  give(
+    person: Person,
+    id: string,
+    given: readonly { service: string; element: string }[],
+    language: 'zh' | 'en',
+  ): Promise<ConsentView>;
+  /** @throws CONSENT_UNKNOWN, CONSENT_TRANSITION_REFUSED */
+  refuse(person: Person, id: string): Promise<ConsentView>;
+  /** For ever. @throws CONSENT_UNKNOWN, CONSENT_TRANSITION_REFUSED */
+  withdraw(person: Person, id: string): Promise<ConsentView>;
+  /** A pause, until `resume`. @throws CONSENT_UNKNOWN, CONSENT_TRANSITION_REFUSED */
+  suspend(person: Person, id: string): Promise<ConsentView>;
+  /** @throws CONSENT_UNKNOWN, CONSENT_TRANSITION_REFUSED */
+  resume(person: Person, id: string): Promise<ConsentView>;
+
+  /** What time ends: LAPSED, EXPIRED, INVALIDATED (the purpose ended or was changed). Returns how many. */
+  tick(): Promise<number>;
+}

@@ -1,0 +1,156 @@
+// What a department asks of a citizen, and the records of what became of it (DESIGN: who may ask for what, Consent). A
+// request is written by a department's backend; records by the consent service alone, one canonical JSON line each, never
+// changed: every line carries the hash of the line before, so that a changed or missing one shows.
+import { type Static, Type } from '@sinclair/typebox';
+import { canonicalJson } from './canonical-json.ts';
+import { EntryRef, Level } from './dictionary-entry.ts';
+import { SERVICE_ID_PATTERN, SUBSYSTEM_ID_PATTERN } from './identifiers.ts';
+import { type JsonValue, parseJson } from './json.ts';
+import { MAX_CONSENT_DAYS, MAX_CONSENT_RECORD_BYTES, MAX_CONSENT_SERVICES, MAX_FIELDS } from './limits.ts';
+import { Purpose } from './purpose.ts';
+import { Sha256 } from './registrations.ts';
+import { MESSAGE_ID_PATTERN } from './statement.ts';
+import { compile } from './validate.ts';
+
+const closed = { additionalProperties: false };
+const Text = (maxLength: number) => Type.String({ minLength: 1, maxLength });
+const Bilingual = (maxLength: number) => Type.Object({ zh: Text(maxLength), en: Text(maxLength) }, closed);
+const TimeMs = Type.Integer({ minimum: 0 });
+const Service = Type.String({ pattern: SERVICE_ID_PATTERN });
+const Elements = Type.Array(EntryRef, { minItems: 1, maxItems: MAX_FIELDS, uniqueItems: true });
+const Terms = {
+  /** Requests each receipt may be used for; null for as many as the validity lasts. */
+  uses: Type.Union([Type.Integer({ minimum: 1, maximum: 1_000_000 }), Type.Null()]),
+  validDays: Type.Integer({ minimum: 1, maximum: MAX_CONSENT_DAYS }),
+  retentionDays: Type.Integer({ minimum: 0, maximum: 36_500 }),
+  /** The department's own words about this case, beside the purpose's text. */
+  reason: Type.Union([Bilingual(1000), Type.Null()]),
+};
+
+export const ConsentRequest = Type.Object(
+  {
+    v: Type.Literal(1),
+    subject: Type.Object({ scheme: EntryRef, value: Text(256) }, closed),
+    /** Id of the purpose; its version in force is pinned when the request is filed. */
+    purpose: Purpose.properties.id,
+    /** Elements and predicates (`id@major`), service by service. */
+    items: Type.Array(Type.Object({ service: Service, elements: Elements }, closed), {
+      minItems: 1,
+      maxItems: MAX_CONSENT_SERVICES,
+    }),
+    ...Terms,
+  },
+  closed,
+);
+export type ConsentRequest = Static<typeof ConsentRequest>;
+
+export const CONSENT_STATES = [
+  'REQUESTED',
+  'GIVEN',
+  'REFUSED',
+  'LAPSED',
+  'SUSPENDED',
+  'WITHDRAWN',
+  'REVOKED',
+  'EXPIRED',
+  'INVALIDATED',
+  'SUPERSEDED',
+] as const;
+export type ConsentState = (typeof CONSENT_STATES)[number];
+
+const AskedItem = Type.Object(
+  {
+    element: EntryRef,
+    kind: Type.Union([Type.Literal('element'), Type.Literal('predicate')]),
+    labels: Bilingual(200),
+    definition: Bilingual(2000),
+    level: Level,
+  },
+  closed,
+);
+export type AskedItem = Static<typeof AskedItem>;
+
+/** What was asked, with the words that the citizen is shown; fixed when the request is filed. */
+export const AskedConsent = Type.Object(
+  {
+    client: Type.Object({ id: Type.String({ pattern: SUBSYSTEM_ID_PATTERN }), name: Text(200) }, closed),
+    /** Keyed tag of the person: the records name nobody. */
+    subject: Sha256,
+    purpose: Type.Object(
+      {
+        id: Purpose.properties.id,
+        version: Purpose.properties.version,
+        hash: Sha256,
+        title: Purpose.properties.title,
+        text: Purpose.properties.text,
+      },
+      closed,
+    ),
+    services: Type.Array(
+      Type.Object(
+        { service: Service, title: Text(200), provider: Text(200), items: Type.Array(AskedItem, { minItems: 1 }) },
+        closed,
+      ),
+      { minItems: 1, maxItems: MAX_CONSENT_SERVICES },
+    ),
+    ...Terms,
+    expiresAtMs: TimeMs,
+    revocationBoundS: Type.Integer({ minimum: 1 }),
+    /** The exact notices; what was shown is one of them, and its SHA-256 stands in the receipts. */
+    notice: Bilingual(60_000),
+  },
+  closed,
+);
+export type AskedConsent = Static<typeof AskedConsent>;
+
+/** What the citizen gave: always a part of what was asked. */
+const GivenConsent = Type.Object(
+  {
+    given: Type.Array(Type.Object({ service: Service, elements: Elements }, closed), {
+      minItems: 1,
+      maxItems: MAX_CONSENT_SERVICES,
+    }),
+    validUntilMs: TimeMs,
+    notice: Type.Object({ hash: Sha256, language: Type.Union([Type.Literal('zh'), Type.Literal('en')]) }, closed),
+    signIn: Type.Object({ issuer: Text(500), hash: Sha256, level: Level }, closed),
+    /** SHA-256 of each receipt's exact text. */
+    receipts: Type.Array(
+      Type.Object({ service: Service, jti: Type.String({ pattern: MESSAGE_ID_PATTERN }), hash: Sha256 }, closed),
+      {
+        minItems: 1,
+        maxItems: MAX_CONSENT_SERVICES,
+      },
+    ),
+  },
+  closed,
+);
+export type GivenConsent = Static<typeof GivenConsent>;
+
+export const ConsentRecord = Type.Object(
+  {
+    v: Type.Literal(1),
+    seq: Type.Integer({ minimum: 0 }),
+    /** SHA-256 (base64url) of the line before; of no bytes for the first. */
+    previous: Sha256,
+    atMs: TimeMs,
+    consent: Type.String({ pattern: MESSAGE_ID_PATTERN }),
+    state: Type.Union(CONSENT_STATES.map((state) => Type.Literal(state))),
+    by: Type.Union([Type.Literal('citizen'), Type.Literal('client'), Type.Literal('service')]),
+    asked: Type.Optional(AskedConsent),
+    given: Type.Optional(GivenConsent),
+  },
+  closed,
+);
+export type ConsentRecord = Static<typeof ConsentRecord>;
+
+const check = compile(ConsentRecord, 'CONSENT_RECORDS_DAMAGED');
+
+/** The one spelling of a record; it is what is hashed and stored. */
+export function consentRecordLine(record: ConsentRecord): string {
+  return canonicalJson(record as unknown as JsonValue);
+}
+
+/** @throws CONSENT_RECORDS_DAMAGED, JSON_* */
+export function parseConsentRecord(line: string): ConsentRecord {
+  return check(parseJson(line, { maxBytes: MAX_CONSENT_RECORD_BYTES, maxDepth: 10, maxValues: 50_000 }));
+}
