@@ -44,6 +44,8 @@ export interface Lookup {
   elements?: readonly string[];
   /** Whom it is about, and the element that says which kind of identifier it is. */
   subject?: { scheme: string; value: string };
+  /** On the basis of consent: the receipt. It says which service, for what, and about whom. */
+  receipt?: string;
   /** What is not permitted may be left out; the answer's `release.omitted` names it. */
   partial?: boolean;
   /** The day for which it is asked, YYYY-MM-DD; services that answer for the present only refuse it. */

@@ -69,7 +69,7 @@ async function grant(options: GrantOptions): Promise<void> {
   print(await callAdmin(options, 'POST', '/access-rights', right), options);
 }
 
-function rightOf(options: GrantOptions): Omit<AccessRight, 'id'> {
+function rightOf(options: GrantOptions): Omit<AccessRight, 'id' | 'pins'> {
   const { client, service, basis, statute, casePattern } = options;
   if (basis.includes('law') !== (statute !== undefined)) {
     const next = 'Name the statute with --statute, and the form of its case numbers with --case-pattern.';

@@ -3,65 +3,10 @@
 // so that an auditor can replay the decision and must get the same hash. The consumer controls the request part.
 import { sha256 } from '#certs/commitment.ts';
 import type { AccessRight } from '#schemas/access-right.ts';
-import type { Level } from '#schemas/dictionary-entry.ts';
 import type { ProblemCode } from '#schemas/problems.ts';
-import type { Basis } from '#schemas/statement.ts';
+import { checkConsent } from './check-consent.ts';
+import type { AskedElement, DecisionInputs } from './decision-inputs.ts';
 import { endpointAllowed } from './endpoint-glob.ts';
-
-/** One element or predicate that the request's fields lead to, by the service's binding table. */
-export interface AskedElement {
-  /** Null for a predicate. */
-  path: string | null;
-  element: string;
-  level: Level;
-  /** Of a predicate: the elements it looks at. */
-  inputs: readonly string[];
-  /** Atomic group at its place in the answer: what shares it is released together or not at all. */
-  group: string | null;
-}
-
-/** What the binding table makes of a request for a bound service. */
-export interface AskedOfBinding {
-  /** SHA-256 of the table, and `METHOD /path/{template}`; null when the table has no such operation. */
-  table: string;
-  operation: string | null;
-  needsSubject: boolean;
-  /** Purposes the provider offers the operation for; empty: any. */
-  purposes: readonly string[];
-  asked: readonly AskedElement[];
-  /** Fields that the table does not know, as the request wrote them. */
-  unknown: readonly string[];
-  tooMany: boolean;
-}
-
-export interface DecisionInputs {
-  v: 1;
-  nowMs: number;
-  request: {
-    client: string;
-    service: string;
-    method: string;
-    path: string;
-    purpose: string | null;
-    basis: Basis;
-    userId: string | null;
-    issue: string | null;
-    /** Whom it is about, as the bound operation's one place for it says. */
-    subject: { scheme: string; value: string } | null;
-    fields: readonly string[] | null;
-    /** Whether what is not permitted may be left out. */
-    partial: boolean;
-  };
-  clientRegistered: boolean;
-  /** What the provider's server knows of the service; null when it has none of that name. */
-  service: { enabled: boolean; notice: string | null; personalData: boolean } | null;
-  /** Null for a service that is not bound. */
-  binding: AskedOfBinding | null;
-  /** The access rights of this client at this service, with what each has used today. */
-  rights: { right: AccessRight; usedToday: number }[];
-  /** Predicates over each input that this client has asked of this subject within the window, and how many it may. */
-  predicateUse: { input: string; used: readonly string[]; budget: number }[];
-}
 
 /** What may leave: the elements and predicates asked for and permitted, and those left out because `partial` was said. */
 export interface Permitted {
@@ -145,7 +90,10 @@ function listed(names: readonly string[]): string {
 }
 
 /** The last checks: what of the asked lies under the right's ceiling, and the budget of predicates. */
-function checkCeiling({ request, binding, predicateUse }: DecisionInputs, { right }: { right: AccessRight }) {
+function checkCeiling(
+  { request, binding, purpose, consent, predicateUse }: DecisionInputs,
+  { right }: { right: AccessRight },
+) {
   const { id, retention, elements } = right;
   const allow = (release: Permitted | null): Decision => {
     return { allowed: true, code: 'OK', detail: '', rightId: id, retention, release };
@@ -157,8 +105,10 @@ function checkCeiling({ request, binding, predicateUse }: DecisionInputs, { righ
   if (binding === null) {
     return elements === null ? allow(null) : fail(7, 'FIELDS_NOT_PERMITTED', 'the whole answer of the service');
   }
-  const ceiling = new Set(elements ?? []);
-  const outside = ({ element }: AskedElement) => !ceiling.has(element);
+  // Three ceilings: the provider's right, the purpose's words, and on that basis the citizen's own word.
+  const ceiling = new Set(elements?.filter((element) => purpose?.elements.includes(element) ?? true));
+  const consented = request.basis === 'consent' ? new Set(consent?.receipt?.elements) : null;
+  const outside = ({ element }: AskedElement) => !ceiling.has(element) || consented?.has(element) === false;
   const broken = new Set(binding.asked.filter(outside).map(({ group }) => group));
   const asked: Permitted['asked'] = [];
   const omitted: Permitted['omitted'] = [];
@@ -168,7 +118,8 @@ function checkCeiling({ request, binding, predicateUse }: DecisionInputs, { righ
   }
   if (omitted.length > 0 && (!request.partial || asked.length === 0)) {
     const names = omitted.map(({ path, element }) => (path === null ? element : `${path} (${element})`));
-    return fail(7, 'FIELDS_NOT_PERMITTED', listed(names));
+    const isConsents = omitted.every(({ element }) => ceiling.has(element));
+    return fail(7, isConsents ? 'FIELDS_NOT_CONSENTED' : 'FIELDS_NOT_PERMITTED', listed(names));
   }
   const permitted = new Set(asked.map(({ element }) => element));
   for (const { input, used, budget } of predicateUse) {
@@ -181,9 +132,10 @@ function checkCeiling({ request, binding, predicateUse }: DecisionInputs, { righ
 
 /** The checks within one access right, in order; null when all pass. */
 function checkRight(
-  { request, service, binding }: DecisionInputs,
+  inputs: DecisionInputs,
   { right, usedToday }: DecisionInputs['rights'][number],
 ): { step: number; decision: Decision } | null {
+  const { request, service, binding } = inputs;
   const fail = (step: number, code: ProblemCode, detail: string) => ({
     step,
     decision: { ...refused(code, detail), rightId: right.id, retention: right.retention },
@@ -197,8 +149,12 @@ function checkRight(
   if (request.basis === 'open' && service?.personalData !== false) {
     return fail(2, 'BASIS_NOT_ALLOWED', 'open is for services that are declared free of personal data');
   }
-  // A consent is a signed receipt that this server would have to verify; until it can, it never counts as given.
-  if (request.basis === 'consent') return fail(3, 'CONSENT_NOT_SUPPORTED', '');
+  const bounds = checkPurpose(inputs, right);
+  if (bounds !== null) return fail(bounds.step, bounds.code, bounds.detail);
+  if (request.basis === 'consent') {
+    const refusal = checkConsent(inputs);
+    if (refusal !== null) return fail(3, refusal.code, refusal.detail);
+  }
   if (request.basis === 'law') {
     if (request.userId === null) return fail(4, 'OFFICIAL_REQUIRED', '');
     const pattern = right.casePattern ?? '';
@@ -208,6 +164,29 @@ function checkRight(
   }
   if (right.quotaPerDay !== null && usedToday >= right.quotaPerDay) {
     return fail(6, 'QUOTA_EXCEEDED', `${right.quotaPerDay} a day`);
+  }
+  return null;
+}
+
+/** A request for a bound service names a purpose that was approved, in the words that the right was given for. */
+function checkPurpose(
+  { request, service, binding, purpose }: DecisionInputs,
+  right: AccessRight,
+): { step: number; code: ProblemCode; detail: string } | null {
+  if (binding === null) return null;
+  if (request.purpose === null) {
+    const isNeeded = service?.personalData !== false || request.basis === 'consent';
+    return isNeeded ? { step: 1, code: 'PURPOSE_NOT_ALLOWED', detail: 'a purpose is needed' } : null;
+  }
+  if (purpose === null) return { step: 1, code: 'PURPOSE_UNKNOWN', detail: request.purpose };
+  if (right.pins[request.purpose] !== purpose.hash) {
+    return { step: 1, code: 'PURPOSE_CHANGED', detail: `${request.purpose} is at version ${purpose.version}` };
+  }
+  if (!purpose.bases.includes(request.basis)) {
+    return { step: 2, code: 'BASIS_NOT_ALLOWED', detail: `${request.purpose} is not for ${request.basis}` };
+  }
+  if (purpose.quotaPerDay !== null && purpose.usedToday >= purpose.quotaPerDay) {
+    return { step: 2, code: 'QUOTA_EXCEEDED', detail: `${purpose.quotaPerDay} a day for ${request.purpose}` };
   }
   return null;
 }

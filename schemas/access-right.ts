@@ -4,6 +4,7 @@ import { type Static, Type } from '@sinclair/typebox';
 import { METHODS } from './context.ts';
 import { EntryRef } from './dictionary-entry.ts';
 import { SERVICE_ID_PATTERN, SUBSYSTEM_ID_PATTERN } from './identifiers.ts';
+import { Sha256 } from './registrations.ts';
 import { Basis, PURPOSE_PATTERN } from './statement.ts';
 
 const closed = { additionalProperties: false };
@@ -26,6 +27,8 @@ export const AccessRight = Type.Object(
     bases: Type.Array(Basis, { minItems: 1, maxItems: 3, uniqueItems: true }),
     /** Purposes that may be named; an empty list means that none has to be, and none may. */
     purposes: Type.Array(Type.String({ pattern: PURPOSE_PATTERN }), { maxItems: 100, uniqueItems: true }),
+    /** Of each purpose that is registered, the hash of the words (purpose.ts) for which the right was given. */
+    pins: Type.Record(Type.String({ pattern: PURPOSE_PATTERN }), Sha256, { ...closed, maxProperties: 100 }),
     /**
      * The ceiling: elements and predicates of the dictionary that may ever be released under it. Null stands for the
      * whole answer of a service that is not bound, because it holds no personal data; it opens nothing of a bound one.

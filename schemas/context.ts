@@ -77,6 +77,8 @@ export const RequestContext = Type.Object(
       Type.String({ pattern: '^[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])$' }),
       Type.Null(),
     ]),
+    /** On the basis of consent: the receipt, as the consent service signed it. */
+    receipt: Type.Union([Type.String({ pattern: '^[A-Za-z0-9_.-]{1,24576}$' }), Type.Null()]),
     body: BodyFacts,
     /** Settlements: the message id that is asked about. */
     settles: Type.Union([Type.String({ pattern: MESSAGE_ID_PATTERN }), Type.Null()]),
@@ -107,10 +109,25 @@ const checkAnswer = compile(AnswerContext, 'CONTEXT_MALFORMED');
 
 /** The one spelling of a request's context, UTF-8. */
 export function encodeRequestContext(c: RequestContext): Buffer {
-  const { v, method, path, query, headers, userId, issue, caller, deadlineMs, fields, partial, asOf, settles } = c;
+  const {
+    v,
+    method,
+    path,
+    query,
+    headers,
+    userId,
+    issue,
+    caller,
+    deadlineMs,
+    fields,
+    partial,
+    asOf,
+    receipt,
+    settles,
+  } = c;
   const body = { length: c.body.length, type: c.body.type };
   const who = { userId, issue, caller, deadlineMs };
-  return spell({ v, method, path, query, headers, ...who, fields, partial, asOf, body, settles });
+  return spell({ v, method, path, query, headers, ...who, fields, partial, asOf, receipt, body, settles });
 }
 
 /** The one spelling of an answer's context, UTF-8. */

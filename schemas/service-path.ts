@@ -50,3 +50,6 @@ export function isReserved(path: string): boolean {
 
 /** Where a consumer's server tells the provider's that an answer held too much. */
 export const OVER_DELIVERY_PATH = '/.accord/over-delivery';
+
+/** What a consumer writes where the subject stands, when only the receipt knows whom it is about. */
+export const SUBJECT_PLACEHOLDER = '~subject';

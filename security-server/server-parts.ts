@@ -5,6 +5,7 @@ import type { FastifyBaseLogger } from 'fastify';
 import type { Clock } from '#core/clock.ts';
 import type { BoundedClient } from '#core/http/client.ts';
 import type { MessageLog } from '#core/log/message-log.ts';
+import type { StatusClient } from '#core/status/status-client.ts';
 import type { ServerId } from '#schemas/identifiers.ts';
 import type { Admission } from './admission.ts';
 import type { DictionaryInForce } from './dictionary-in-force.ts';
@@ -26,6 +27,8 @@ export interface ServerParts {
   configuration: SharedConfiguration;
   log: MessageLog;
   state: ServerState;
+  /** Status lists of consents. */
+  status: StatusClient;
   dictionary: DictionaryInForce;
   /** Under which the use of predicates is counted. */
   subjectTag: SubjectTag;

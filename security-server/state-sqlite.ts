@@ -16,6 +16,8 @@ CREATE TABLE IF NOT EXISTS quota_use (
 CREATE TABLE IF NOT EXISTS predicate_use (
   client TEXT NOT NULL, subject_tag TEXT NOT NULL, input TEXT NOT NULL, predicate TEXT NOT NULL, day INTEGER NOT NULL,
   PRIMARY KEY (client, subject_tag, input, predicate)) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS receipt_use (
+  jti TEXT PRIMARY KEY, used INTEGER NOT NULL, expires_at_s INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS predicate_use_day ON predicate_use (day);
 `;
 
@@ -28,7 +30,11 @@ export function openStateSqlite(file: string): ServerState {
   const json = <T>(sql: string) =>
     (db.prepare(sql).all() as { json: string }[]).map((row) => JSON.parse(row.json) as T);
   const services = new Map(json<LocalService>('SELECT json FROM service').map((one) => [one.id, one]));
-  const rights = new Map(json<AccessRight>('SELECT json FROM access_right').map((one) => [one.id, one]));
+  const rights = new Map(
+    json<AccessRight>('SELECT json FROM access_right')
+      .map(complete)
+      .map((one) => [one.id, one]),
+  );
   const loadSystems = () =>
     db
       .prepare('SELECT subsystem, name, certificate_hash AS certificateHash FROM information_system ORDER BY 1, 3')
@@ -89,8 +95,14 @@ export function openStateSqlite(file: string): ServerState {
       takeBack.run(rightId, day);
     },
     ...predicateUse(db),
+    ...receiptUse(db),
     close: () => db.close(),
   };
+}
+
+/** A right that was granted before ceilings and pins existed opens what it opened then: nothing that is bound. */
+function complete(right: AccessRight): AccessRight {
+  return { ...right, elements: right.elements ?? null, pins: right.pins ?? {} };
 }
 
 type PredicateUse = Pick<ServerState, 'predicatesUsed' | 'countPredicate' | 'forgetPredicates'>;
@@ -113,5 +125,20 @@ function predicateUse(db: Database.Database): PredicateUse {
     forgetPredicates(beforeDay) {
       forget.run(beforeDay);
     },
+  };
+}
+
+type ReceiptUse = Pick<ServerState, 'receiptUsed' | 'countReceiptUse' | 'takeBackReceiptUse' | 'forgetReceipts'>;
+
+function receiptUse(db: Database.Database): ReceiptUse {
+  const usedOf = db.prepare('SELECT used FROM receipt_use WHERE jti = ?').pluck();
+  const count = db.prepare('INSERT INTO receipt_use VALUES (?, 1, ?) ON CONFLICT (jti) DO UPDATE SET used = used + 1');
+  const takeBack = db.prepare('UPDATE receipt_use SET used = used - 1 WHERE jti = ? AND used > 0');
+  const forget = db.prepare('DELETE FROM receipt_use WHERE expires_at_s < ?');
+  return {
+    receiptUsed: (jti) => (usedOf.get(jti) as number | undefined) ?? 0,
+    countReceiptUse: (jti, expiresAtS) => void count.run(jti, expiresAtS),
+    takeBackReceiptUse: (jti) => void takeBack.run(jti),
+    forgetReceipts: (beforeS) => void forget.run(beforeS),
   };
 }

@@ -48,6 +48,13 @@ export interface ServerState {
   /** Predicates over an input that a client asked of a subject (its tag) on this day or later, ascending. */
   predicatesUsed(client: string, subjectTag: string, input: string, sinceDay: number): string[];
   countPredicate(client: string, subjectTag: string, input: string, predicate: string, day: number): void;
+  /** Requests a receipt with limited uses was used for. */
+  receiptUsed(jti: string): number;
+  /** @param expiresAtS seconds since the epoch after which the count is not needed any more */
+  countReceiptUse(jti: string, expiresAtS: number): void;
+  takeBackReceiptUse(jti: string): void;
+  /** Forgets the counts of receipts that expired before that time, in seconds. */
+  forgetReceipts(beforeS: number): void;
   /** Forgets what was asked before that day. */
   forgetPredicates(beforeDay: number): void;
   close(): void;

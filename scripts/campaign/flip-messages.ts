@@ -53,6 +53,7 @@ export async function genuineRequest(pair: Pair, plan: RequestPlan = {}): Promis
     fields: null,
     partial: false,
     asOf: null,
+    receipt: null,
     body: { length: body.length, type: body.length === 0 ? null : 'application/json' },
     settles: null,
   });

@@ -68,6 +68,7 @@ export function accessRight(over: Partial<AccessRight> = {}): AccessRight {
     bases: ['open'],
     purposes: [],
     elements: null,
+    pins: {},
     statute: null,
     casePattern: null,
     notBeforeMs: 0,

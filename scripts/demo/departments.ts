@@ -50,7 +50,7 @@ export function serviceOf(department: Department): string {
   return `${subsystemOf(department)}/${MEMBERS[department].service}`;
 }
 
-type Grant = Omit<AccessRight, 'id'>;
+type Grant = Omit<AccessRight, 'id' | 'pins'>;
 
 function grant(consumer: Department, provider: Department, path: string, over: Partial<Grant>): Grant {
   return {

@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { type Static, Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
+import { dayAt } from '#policy/calendar.ts';
 import { AccessRight } from '#schemas/access-right.ts';
 import { SERVICE_ID_PATTERN, SUBSYSTEM_ID_PATTERN, subsystemOfService } from '#schemas/identifiers.ts';
 import { MAX_DEADLINE_MS } from '#schemas/limits.ts';
@@ -26,8 +27,8 @@ export const ServiceInput = Type.Object(
   closed,
 );
 
-/** An access right without its id, which the server gives. */
-export const AccessRightInput = Type.Omit(AccessRight, ['id'], closed);
+/** An access right without what the server gives: its id, and the hashes of its purposes as they are today. */
+export const AccessRightInput = Type.Omit(AccessRight, ['id', 'pins'], closed);
 
 export const InformationSystemInput = Type.Object(
   {
@@ -79,7 +80,7 @@ export function addRoutes(app: FastifyInstance, server: ServerParts, actions: Ad
     requireCeiling(server, input);
     if (input.notAfterMs < input.notBeforeMs)
       throw new AccordError('SCHEMA_MISMATCH', 'notAfterMs is before notBeforeMs');
-    const right = { id: randomUUID(), ...input };
+    const right = { id: randomUUID(), ...input, pins: pinsOf(server, input) };
     state.putRight(right);
     return reply.code(201).send(right);
   });
@@ -130,6 +131,27 @@ function requireCeiling(server: ServerParts, { service, elements }: Static<typeo
   });
   if (unknown.length > 0)
     throw new AccordError('ACCESS_RIGHT_REFUSED', `not given: ${unknown.slice(0, 10).join(', ')}`);
+}
+
+/**
+ * The purposes as their words stand today: a right is given for what was read. At a bound service all are registered.
+ * @throws ACCESS_RIGHT_REFUSED
+ */
+function pinsOf(
+  server: ServerParts,
+  { service, purposes, elements }: Static<typeof AccessRightInput>,
+): AccessRight['pins'] {
+  const snapshot = server.configuration.current();
+  const day = dayAt(server.clock.nowMs(), snapshot.utcOffsetMinutes);
+  const pins: AccessRight['pins'] = {};
+  for (const id of purposes) {
+    const registered = snapshot.purpose(id, day);
+    if (registered !== undefined) pins[id] = registered.hash;
+    else if (snapshot.service(service)?.bindingHash) throw new AccordError('ACCESS_RIGHT_REFUSED', `no purpose ${id}`);
+    const beyond = elements?.filter((element) => registered?.purpose.elements.includes(element) === false) ?? [];
+    if (beyond.length > 0) throw new AccordError('ACCESS_RIGHT_REFUSED', `${id} is not for ${beyond.join(', ')}`);
+  }
+  return pins;
 }
 
 /** Another major of a bound element may be asked for too, where a mapping leads to it. */

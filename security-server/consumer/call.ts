@@ -1,6 +1,7 @@
 // What a department's information system asks for, after its form was checked and before anything is signed. The
 // information system controls every member but `caller`.
 import { type Static, Type } from '@sinclair/typebox';
+import { readReceipt } from '#certs/receipt.ts';
 import { type Subject, subjectOf } from '#policy/binding/binding.ts';
 import {
   encodeRequestContext,
@@ -21,7 +22,7 @@ import {
   MAX_QUERY_BYTES,
 } from '#schemas/limits.ts';
 import { AccordError } from '#schemas/problems.ts';
-import { servicePath, serviceQuery } from '#schemas/service-path.ts';
+import { SUBJECT_PLACEHOLDER, servicePath, serviceQuery } from '#schemas/service-path.ts';
 import { Basis, PURPOSE_PATTERN } from '#schemas/statement.ts';
 import { type Asking, findOperation } from './find-operation.ts';
 
@@ -56,6 +57,8 @@ export const LookupRequest = Type.Object(
         closed,
       ),
     ),
+    /** On the basis of consent: the receipt; service and purpose are in it, and whom it is about. */
+    receipt: Type.Optional(Type.String({ pattern: '^[A-Za-z0-9_.-]{1,24576}$' })),
     /** What is not permitted may be left out; the same as the header `Prefer: accord-partial`. */
     partial: Type.Optional(Type.Boolean()),
     /** The day for which it is asked, YYYY-MM-DD. */
@@ -88,10 +91,11 @@ export interface Call {
 }
 
 /**
- * @throws CALLER_NOT_ALLOWED, PATH_REFUSED, BODY_TOO_LARGE, SCHEMA_MISMATCH, HEADER_DUPLICATE, CONTEXT_MALFORMED, and of
+ * @throws RECEIPT_MALFORMED, CALLER_NOT_ALLOWED, PATH_REFUSED, BODY_TOO_LARGE, SCHEMA_MISMATCH, HEADER_DUPLICATE, CONTEXT_MALFORMED, and of
  *   bound services SERVICE_UNKNOWN, ELEMENTS_NOT_OFFERED, SUBJECT_MISMATCH, AS_OF_NOT_SUPPORTED
  */
-export function readCall(request: LookupRequest, caller: Caller, server: Asking): Call {
+export function readCall(asked: LookupRequest, caller: Caller, server: Asking): Call {
+  const request = withReceipt(asked);
   if (!caller.mayUse(request.client)) throw new AccordError('CALLER_NOT_ALLOWED', request.client);
   const { body, type } = readBody(request);
   const headers: HeaderList = Object.entries(request.headers ?? {}).map(([name, value]) => [name.toLowerCase(), value]);
@@ -112,6 +116,7 @@ export function readCall(request: LookupRequest, caller: Caller, server: Asking)
     fields: request.fields ?? request.elements ?? null,
     partial: request.partial ?? false,
     asOf: request.asOf ?? null,
+    receipt: request.receipt ?? null,
     body: { length: body.length, type },
     settles: null,
   });
@@ -128,6 +133,20 @@ export function readCall(request: LookupRequest, caller: Caller, server: Asking)
   };
 }
 
+/** A receipt says on what basis, for which purpose, of which service; whom it is about only the provider can read. */
+function withReceipt(request: LookupRequest): LookupRequest {
+  if (request.receipt === undefined) return request;
+  if (request.basis !== undefined && request.basis !== 'consent') {
+    throw new AccordError('SCHEMA_MISMATCH', 'a receipt on another basis than consent');
+  }
+  const { receipt } = readReceipt(request.receipt);
+  const { service = receipt.service, purpose = receipt.purpose.id } = request;
+  return { ...request, basis: 'consent', service, purpose };
+}
+
+/** The provider's server knows the scheme and puts in the value. */
+const FROM_RECEIPT = { scheme: null, value: SUBJECT_PLACEHOLDER };
+
 interface Target {
   service: string;
   method: RequestContext['method'];
@@ -137,7 +156,8 @@ interface Target {
 
 /** Where the request goes: as the caller wrote it, or as the binding tables say for a subject and elements. */
 function readTarget(request: LookupRequest, server: Asking, body: Buffer): Target {
-  const { service, path, subject, elements, fields } = request;
+  const { service, path, elements, fields } = request;
+  const subject = request.subject ?? (request.receipt === undefined ? undefined : FROM_RECEIPT);
   if (elements !== undefined && fields !== undefined) throw new AccordError('SCHEMA_MISMATCH', 'fields and elements');
   const asked = elements ?? fields;
   const isWritten = path !== undefined || request.method !== undefined || subject === undefined;
@@ -152,7 +172,7 @@ function readTarget(request: LookupRequest, server: Asking, body: Buffer): Targe
   }
   const method = request.method ?? (body.length > 0 ? 'POST' : 'GET');
   const target = { service: service ?? '', method, path: path ?? '', query };
-  if (subject !== undefined) requireSubject(target, subject, server, body);
+  if (request.subject !== undefined) requireSubject(target, request.subject, server, body);
   return withDay(target, request.asOf, server);
 }
 

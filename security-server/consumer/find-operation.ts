@@ -18,6 +18,9 @@ export interface FoundOperation {
   query: string | null;
 }
 
+/** Null stands for any scheme: a receipt knows it, the consumer does not. */
+type WantedSubject = Pick<Subject, 'value'> & { scheme: Subject['scheme'] | null };
+
 export type Asking = Pick<ServerParts, 'configuration' | 'dictionary' | 'clock'>;
 
 /**
@@ -28,7 +31,7 @@ export type Asking = Pick<ServerParts, 'configuration' | 'dictionary' | 'clock'>
  */
 export function findOperation(
   server: Asking,
-  wanted: { service: string | null; subject: Subject; elements: readonly string[] },
+  wanted: { service: string | null; subject: WantedSubject; elements: readonly string[] },
 ): FoundOperation {
   const snapshot = server.configuration.current();
   const day = dayAt(server.clock.nowMs(), snapshot.utcOffsetMinutes);
@@ -52,7 +55,11 @@ function candidates(
   server: Asking,
   snapshot: ConfigurationSnapshot,
   service: string,
-  { service: named, subject, elements }: { service: string | null; subject: Subject; elements: readonly string[] },
+  {
+    service: named,
+    subject,
+    elements,
+  }: { service: string | null; subject: WantedSubject; elements: readonly string[] },
   day: string,
 ): Candidate[] {
   const table = snapshot.binding(service);
@@ -76,8 +83,8 @@ function candidates(
   });
 }
 
-function takes({ subject }: BindingOperation, { scheme }: Subject): boolean {
-  return subject !== null && subject.in !== 'body' && subject.scheme === scheme;
+function takes({ subject }: BindingOperation, { scheme }: WantedSubject): boolean {
+  return subject !== null && subject.in !== 'body' && (scheme === null || subject.scheme === scheme);
 }
 
 /** A predicate's authority is that of its inputs. */
@@ -89,7 +96,7 @@ function speaksFor({ binding, dictionary }: BoundService, service: string, ref: 
 }
 
 /** The operation's path and query with the subject in its place; null when another parameter would be needed. */
-function placed(operation: BindingOperation, { value }: Subject): Pick<FoundOperation, 'path' | 'query'> | null {
+function placed(operation: BindingOperation, { value }: WantedSubject): Pick<FoundOperation, 'path' | 'query'> | null {
   const { subject, path } = operation;
   if (subject === null) return null;
   const escaped = encodeURIComponent(value);

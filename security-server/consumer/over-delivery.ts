@@ -71,6 +71,7 @@ export function alarmCall(about: Statement, paths: readonly string[]): Call {
     fields: null,
     partial: false,
     asOf: null,
+    receipt: null,
     body: { length: body.length, type: 'application/json' },
     settles: null,
   });

@@ -104,6 +104,7 @@ async function ask(server: ServerParts, request: Statement, requestHash: string)
     fields: null,
     partial: false,
     asOf: null,
+    receipt: null,
     body: { length: 0, type: null },
     settles: request.id,
   });

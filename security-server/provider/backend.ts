@@ -52,8 +52,7 @@ export async function callBackend(
   backends: BoundedClient,
   service: LocalService,
   statement: Statement,
-  context: RequestContext,
-  body: Buffer,
+  { context, body }: { context: RequestContext; body: Buffer },
   minimising: HeaderList,
   remainingMs: number,
 ): Promise<CalledBackend> {

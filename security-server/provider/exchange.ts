@@ -9,7 +9,7 @@ import type { Ticket } from '#certs/ticket.ts';
 import type { ConfigurationSnapshot, ServerEntry } from '#core/configuration/snapshot.ts';
 import { newMessageId } from '#core/message-id.ts';
 import { dayAt } from '#policy/calendar.ts';
-import { archiveDecision, type Decision, type DecisionInputs } from '#policy/decide.ts';
+import { archiveDecision, decide } from '#policy/decide.ts';
 import { encodeAnswerContext, parseRequestContext, type RequestContext } from '#schemas/context.ts';
 import { subsystemOfService } from '#schemas/identifiers.ts';
 import { REPLAY_WINDOW_MS } from '#schemas/limits.ts';
@@ -21,7 +21,9 @@ import type { VerifiedMessage } from '#security-server/envelope/verify.ts';
 import { recordOf } from '#security-server/records.ts';
 import type { ServerParts } from '#security-server/server-parts.ts';
 import { callBackend } from './backend.ts';
-import { countPredicates, DAY_MS, judge } from './judge.ts';
+import { consentAgain } from './consent.ts';
+import { countUses, type Judgement, judge, prepare } from './judge.ts';
+import { placed } from './place-subject.ts';
 import { minimisingHeaders, released } from './release.ts';
 import { type LoggedRequest, problemAnswer, type Reply } from './reply.ts';
 import { answerReserved } from './reserved.ts';
@@ -108,13 +110,14 @@ async function work(server: ServerParts, snapshot: ConfigurationSnapshot, logged
   const { statement } = message;
   if (isReserved(context.path)) return workReserved(server, logged);
   const pathProblem = pathRefusal(context);
-  const judgement = judge(server, snapshot, statement, context, message.body);
+  const prepared = await prepare(server, snapshot, statement, context, message.body);
+  const judgement = judge(server, snapshot, statement, context, prepared);
   const { inputs, decision, bound } = judgement;
   const archived = archiveDecision(inputs, decision);
-  const refuse = (code: AccordError['code'], detail: string): Reply => ({
+  const refuse = (code: AccordError['code'], detail: string, archive: Reply['decision'] = archived): Reply => ({
     kind: 'refusal',
     answer: problemAnswer(code, detail, statement.id),
-    decision: archived,
+    decision: archive,
     retention: decision.retention,
   });
   const service = server.state.service(statement.service);
@@ -125,8 +128,7 @@ async function work(server: ServerParts, snapshot: ConfigurationSnapshot, logged
     return refuse(decision.code === 'OK' ? 'INTERNAL' : decision.code, decision.detail);
   }
   // Counted in the turn that decided, so that requests that run side by side cannot pass the same last place.
-  const giveBack = countUse(server, inputs, decision);
-  countPredicates(server, judgement);
+  const giveBack = countUses(server, judgement);
   const permitted = decision.release;
   const leave = enterService(server, service.id);
   try {
@@ -148,12 +150,15 @@ async function work(server: ServerParts, snapshot: ConfigurationSnapshot, logged
       return refuse(code, '');
     }
     const minimising = bound && permitted ? minimisingHeaders(bound, permitted, context) : [];
-    const called = callBackend(server.backends, service, statement, context, message.body, minimising, remainingMs);
+    const forwarded = placed(judgement, { context, body: message.body });
+    const called = callBackend(server.backends, service, statement, forwarded, minimising, remainingMs);
     if ((await logged.appended).outcome === 'replay') {
       giveBack();
       return refuse('MESSAGE_REPLAYED', '');
     }
     const { states, ...whole } = await called;
+    const ended = await refusedMeanwhile(server, judgement, refuse);
+    if (ended !== null) return ended;
     const day = context.asOf ?? dayAt(server.clock.nowMs(), snapshot.utcOffsetMinutes);
     const about = { service: service.id, id: statement.id, day };
     const answer = bound && permitted ? released(server, bound, permitted, { ...whole, states }, about) : whole;
@@ -166,6 +171,19 @@ async function work(server: ServerParts, snapshot: ConfigurationSnapshot, logged
   }
 }
 
+/** A consent that ended while the backend worked: decided again, so that the archive tells what was decided on. */
+async function refusedMeanwhile(
+  server: ServerParts,
+  judgement: Judgement,
+  refuse: (code: AccordError['code'], detail: string, archive: Reply['decision']) => Reply,
+): Promise<Reply | null> {
+  const consent = await consentAgain(server, judgement);
+  if (consent === null) return null;
+  const inputs = { ...judgement.inputs, consent };
+  const { code, detail, ...rest } = decide(inputs);
+  return code === 'OK' ? null : refuse(code, detail, archiveDecision(inputs, { code, detail, ...rest }));
+}
+
 /** What is asked of this server itself: done only when the record is durable, and never forwarded. */
 async function workReserved(server: ServerParts, { message, context, appended }: LoggedRequest): Promise<Reply> {
   const { statement, peer, body } = message;
@@ -175,15 +193,6 @@ async function workReserved(server: ServerParts, { message, context, appended }:
       : answerReserved(server, peer, statement, context, body);
   const kind = answer.context.code === 'OK' ? 'response' : 'refusal';
   return { kind, answer, decision: null, retention: 'standard' };
-}
-
-/** Counts one use of the access right that decided, durably, if it has a quota; returns how to take it back. */
-function countUse(server: ServerParts, { nowMs, rights }: DecisionInputs, { rightId }: Decision): () => void {
-  const right = rights.find((one) => one.right.id === rightId)?.right;
-  if (right === undefined || right.quotaPerDay === null) return () => {};
-  const day = Math.floor(nowMs / DAY_MS);
-  server.state.countUse(right.id, day);
-  return () => server.state.takeBackUse(right.id, day);
 }
 
 function enterService(server: ServerParts, service: string): (() => void) | null {

@@ -10,13 +10,18 @@ import {
   type Subject,
   subjectOf,
 } from '#policy/binding/binding.ts';
-import { type AskedElement, type AskedOfBinding, type Decision, type DecisionInputs, decide } from '#policy/decide.ts';
+import { dayAt } from '#policy/calendar.ts';
+import { type Decision, decide } from '#policy/decide.ts';
+import type { AskedElement, AskedOfBinding, DecisionInputs, PurposeFacts } from '#policy/decision-inputs.ts';
 import type { Dictionary } from '#policy/dictionary/dictionary.ts';
 import type { RequestContext } from '#schemas/context.ts';
+import { subsystemOfService } from '#schemas/identifiers.ts';
 import { PREDICATE_BUDGET, PREDICATE_WINDOW_DAYS } from '#schemas/limits.ts';
 import type { Statement } from '#schemas/statement.ts';
 import type { BoundService } from '#security-server/dictionary-in-force.ts';
 import type { ServerParts } from '#security-server/server-parts.ts';
+
+import { consentFacts, type OpenedConsent, openConsent } from './consent.ts';
 
 export const DAY_MS = 86_400_000;
 
@@ -32,9 +37,29 @@ export interface Judgement {
   inputs: DecisionInputs;
   decision: Decision;
   bound: BoundRequest | null;
+  consent: OpenedConsent | null;
 }
 
 const NOTHING: ResolvedFields = { asked: [], unknown: [], tooMany: false };
+
+/** What a request comes to under the binding table and, on that basis, the receipt it brought. */
+export interface PreparedRequest {
+  bound: BoundRequest | null;
+  consent: OpenedConsent | null;
+}
+
+/** Everything that may have to wait is done here; what is counted is read later, in the turn that decides. */
+export async function prepare(
+  server: ServerParts,
+  snapshot: ConfigurationSnapshot,
+  statement: Statement,
+  context: RequestContext,
+  body: Buffer,
+): Promise<PreparedRequest> {
+  const bound = boundRequest(server, snapshot, statement.service, context, body);
+  const asked = { subject: bound?.subject ?? null, elements: bound?.resolved.asked ?? [] };
+  return { bound, consent: await openConsent(server, snapshot, statement, context, asked) };
+}
 
 /** Decides; counts nothing. */
 export function judge(
@@ -42,13 +67,12 @@ export function judge(
   snapshot: ConfigurationSnapshot,
   statement: Statement,
   context: RequestContext,
-  body: Buffer,
+  { bound, consent }: PreparedRequest,
 ): Judgement {
   const nowMs = server.clock.nowMs();
   const { client, service, purpose, basis } = statement;
   const { method, path, userId, issue, fields, partial } = context;
-  const bound = boundRequest(server, snapshot, service, context, body);
-  const subject = bound?.subject ?? null;
+  const subject = consent?.genuine?.subject ?? bound?.subject ?? null;
   const inputs: DecisionInputs = {
     v: 1,
     nowMs,
@@ -56,10 +80,32 @@ export function judge(
     clientRegistered: snapshot.hasSubsystem(client),
     service: serviceFacts(server, snapshot, service, bound),
     binding: bound && askedOf(bound),
+    purpose: bound && purposeFacts(server, snapshot, statement, nowMs),
+    // Read again: what others used up while a status list was fetched counts.
+    consent: consent && consentFacts(server, consent.facts.given, consent.genuine?.receipt ?? null),
     rights: usedRights(server, client, service, nowMs),
     predicateUse: bound && subject ? predicateUse(server, client, subject, bound, nowMs) : [],
   };
-  return { inputs, decision: decide(inputs), bound };
+  return { inputs, decision: decide(inputs), bound, consent };
+}
+
+function purposeFacts(
+  server: ServerParts,
+  snapshot: ConfigurationSnapshot,
+  { client, service, purpose }: Statement,
+  nowMs: number,
+): PurposeFacts | null {
+  const found = purpose === null ? undefined : snapshot.purpose(purpose, dayAt(nowMs, snapshot.utcOffsetMinutes));
+  if (found === undefined) return null;
+  const { version, bases, elements, quotaPerDay } = found.purpose;
+  const counter = purposeCounter(found.purpose.id, client, service);
+  const usedToday = quotaPerDay === null ? 0 : server.state.used(counter, Math.floor(nowMs / DAY_MS));
+  return { version, hash: found.hash, bases, elements, quotaPerDay, usedToday };
+}
+
+/** A purpose's quota is one client's at one provider, over all its services. */
+function purposeCounter(purpose: string, client: string, service: string): string {
+  return `purpose ${purpose} ${client} ${subsystemOfService(service)}`;
 }
 
 function boundRequest(
@@ -150,8 +196,33 @@ function predicateUse(
   });
 }
 
-/** Counts the predicates that the decision permits, durably. */
-export function countPredicates(server: ServerParts, { inputs, decision, bound }: Judgement): void {
+/**
+ * Counts what an allowed request uses, durably, in the turn that decided, so that requests that run side by side cannot
+ * pass the same last place: the right's quota, the purpose's, the receipt's uses, predicates. Returns how to take it back
+ * when the request turns out not to run; predicates stay counted, because asking again costs nothing more.
+ */
+export function countUses(server: ServerParts, judgement: Judgement): () => void {
+  const { inputs, decision, consent } = judgement;
+  if (!decision.allowed) return () => {};
+  const { client, service, purpose } = inputs.request;
+  const day = Math.floor(inputs.nowMs / DAY_MS);
+  const right = inputs.rights.find((one) => one.right.id === decision.rightId)?.right;
+  const counters = [
+    ...(right?.quotaPerDay == null ? [] : [right.id]),
+    ...(inputs.purpose?.quotaPerDay == null || purpose === null ? [] : [purposeCounter(purpose, client, service)]),
+  ];
+  const receipt = consent?.genuine?.receipt;
+  const jti = receipt?.uses == null ? undefined : receipt.jti;
+  for (const counter of counters) server.state.countUse(counter, day);
+  if (jti !== undefined && receipt !== undefined) server.state.countReceiptUse(jti, receipt.exp);
+  countPredicates(server, judgement);
+  return () => {
+    for (const counter of counters) server.state.takeBackUse(counter, day);
+    if (jti !== undefined) server.state.takeBackReceiptUse(jti);
+  };
+}
+
+function countPredicates(server: ServerParts, { inputs, decision, bound }: Judgement): void {
   const { subject, client } = inputs.request;
   if (bound === null || subject === null || decision.release === null) return;
   const day = Math.floor(inputs.nowMs / DAY_MS);

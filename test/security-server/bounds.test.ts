@@ -210,6 +210,7 @@ const context = (over: Partial<RequestContext>): RequestContext => ({
   fields: null,
   partial: false,
   asOf: null,
+  receipt: null,
   body: { length: 0, type: null },
   settles: null,
   ...over,

@@ -97,7 +97,7 @@ const ROWS: Row[] = [
     says: 'CASE_NUMBER_REQUIRED',
   },
   { name: 'law', right: law, ask: lawful, says: 'ok' },
-  { name: 'consent', right: { bases: ['consent'] }, ask: { basis: 'consent' }, says: 'CONSENT_NOT_SUPPORTED' },
+  { name: 'consent', right: { bases: ['consent'] }, ask: { basis: 'consent' }, says: 'CONSENT_REQUIRED' },
   { name: 'expired', right: { notAfterMs: now - 1 }, says: 'ACCESS_DENIED' },
   { name: 'not yet', right: { notBeforeMs: now + 600_000 }, says: 'ACCESS_DENIED' },
 ];
