@@ -15,7 +15,16 @@ export interface KeyFileCost {
   lanes: number;
 }
 
-export const KEY_USES = ['sign', 'authenticate', 'encrypt', 'checkpoint', 'storage', 'approve', 'ca'] as const;
+export const KEY_USES = [
+  'sign',
+  'authenticate',
+  'encrypt',
+  'subject',
+  'checkpoint',
+  'storage',
+  'approve',
+  'ca',
+] as const;
 export type KeyUse = (typeof KEY_USES)[number];
 
 export interface KeyFileMeta {

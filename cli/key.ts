@@ -50,7 +50,11 @@ interface ImportOptions extends KeyOptions, Pkcs12Options {
 
 const KEY_VARIABLE = 'ACCORD_KEY_PASSPHRASE';
 /** Uses that are no signatures; a storage key is an X25519 key whose secret is expanded. */
-const KINDS_OF_USE: Partial<Record<string, readonly string[]>> = { encrypt: ['P-256', 'X25519'], storage: ['X25519'] };
+const KINDS_OF_USE: Partial<Record<string, readonly string[]>> = {
+  encrypt: ['P-256', 'X25519'],
+  subject: ['P-256'],
+  storage: ['X25519'],
+};
 const P12_VARIABLE = 'ACCORD_P12_PASSPHRASE';
 
 /** The noun `key`, for the main program to mount. */
@@ -132,7 +136,7 @@ async function show(name: string | undefined, options: KeyOptions): Promise<void
 
 async function shown(folder: string, name: string) {
   const { use, kid, createdAtMs, label, publicJwk } = readKeyHeader(await readKeyFile(folder, name));
-  const key = importPublicJwk(publicJwk, use === 'encrypt' ? 'enc' : 'sig');
+  const key = importPublicJwk(publicJwk, isAgreement(use) ? 'enc' : 'sig');
   if (thumbprint(key) !== kid) throw new AccordError('KEY_FILE_MALFORMED', `${name}: kid is not the key's thumbprint`);
   const kind = publicJwk.crv ?? publicJwk.kty;
   return { name, use, kind, kid, createdAt: new Date(createdAtMs).toISOString(), label: label ?? '', publicJwk };
@@ -161,15 +165,17 @@ async function importKey(name: string, options: ImportOptions): Promise<void> {
   if (statSync(options.p12).size > MAX_PKCS12_BYTES) throw new AccordError('PKCS12_MALFORMED', 'too large');
   const { privateKey, certificates } = importPkcs12(readFileSync(options.p12), await pkcs12Passphrase(options, false));
   // As for any key of another's making: only kinds of the algorithm table, and none that protect nothing.
-  const kid = thumbprint(
-    importPublicJwk({ ...exportPublicJwk(privateKey) }, options.use === 'encrypt' ? 'enc' : 'sig'),
-  );
+  const kid = thumbprint(importPublicJwk({ ...exportPublicJwk(privateKey) }, isAgreement(options.use) ? 'enc' : 'sig'));
   const passphrase = await keyPassphrase(name, options, true);
   const { use, label } = options;
   const meta = { use, createdAtMs: systemClock.nowMs(), ...(label === undefined ? {} : { label }) };
   await writeKeyFile(options.dir, name, await sealKey(privateKey, passphrase, meta));
   if (options.certOut !== undefined) writeNew(options.certOut, certificates.map(String).join(''), 0o644);
   print({ name, use, kid, certificates: certificates.map(({ subject }) => subject.replaceAll('\n', ', ')) }, options);
+}
+
+function isAgreement(use: KeyUse): boolean {
+  return use === 'encrypt' || use === 'subject';
 }
 
 function readCertificates(file: string): X509Certificate[] {

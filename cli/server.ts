@@ -4,11 +4,12 @@ import { type AdminOptions, callAdmin, withAdmin } from './admin-client.ts';
 import { print, runAction } from './output.ts';
 import { serverCommand } from './registry.ts';
 import { serverInitCommand, serverStartCommand } from './server-init.ts';
-import { reloadKeysCommand, rotateEncryptionKeyCommand } from './server-keys.ts';
+import { reloadKeysCommand, rotateEncryptionKeyCommand, rotateSubjectKeyCommand } from './server-keys.ts';
 
 export function serverNoun(): Command {
   const server = new Command('server').addCommand(serverInitCommand()).addCommand(serverStartCommand());
-  server.addCommand(statusCommand()).addCommand(rotateEncryptionKeyCommand()).addCommand(reloadKeysCommand());
+  server.addCommand(statusCommand()).addCommand(reloadKeysCommand());
+  server.addCommand(rotateEncryptionKeyCommand()).addCommand(rotateSubjectKeyCommand());
   for (const command of serverCommand().commands) server.addCommand(command);
   return server;
 }

@@ -46,6 +46,7 @@ const KEYS: readonly { name: string; kind: KeyKind; use: KeyUse }[] = [
   { name: 'authentication', kind: 'P-256', use: 'authenticate' },
   { name: 'signing', kind: 'P-256', use: 'sign' },
   { name: 'encryption-1', kind: 'P-256', use: 'encrypt' },
+  { name: 'subject-1', kind: 'P-256', use: 'subject' },
   { name: 'checkpoint', kind: 'Ed25519', use: 'checkpoint' },
   { name: 'storage', kind: 'X25519', use: 'storage' },
 ];

@@ -3,11 +3,12 @@
 //
 // `keys/authentication`, `keys/signing` and their later forms `-2`, `-3`, … are matched with the certificates of the same
 // beginning by public key, so a renewed certificate lies beside the old one until it is registered and in use. Encryption
-// keys are `encryption-N`; each ends 30 days after it was made. Whoever can write here is the server.
+// keys are `encryption-N`; each ends 30 days after it was made. Subject keys are `subject-N` and last for five years, as
+// long as the longest receipt; a folder made before there were any has none. Whoever can write here is the server.
 import { X509Certificate } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type KeyFileCost, type KeyFileHeader, openKey, readKeyHeader, sealKey } from '#certs/key-file.ts';
+import { type KeyFileCost, type KeyFileHeader, type KeyUse, openKey, readKeyHeader, sealKey } from '#certs/key-file.ts';
 import { generateKeys, thumbprint } from '#certs/keys.ts';
 import { pemCertificates } from '#certs/pem.ts';
 import { storageKeyOf } from '#certs/storage-key.ts';
@@ -18,6 +19,7 @@ import {
   CLOCK_WINDOW_MS,
   ENCRYPTION_KEY_LIFETIME_MS,
   MAX_REGISTERED_KEYS,
+  SUBJECT_KEY_LIFETIME_MS,
   TICKET_LIFETIME_MS,
 } from '#schemas/limits.ts';
 import { AccordError } from '#schemas/problems.ts';
@@ -28,7 +30,32 @@ import type { KeySource } from './key-source.ts';
 import { currentLogOrigin } from './log-origin.ts';
 
 type Use = 'authentication' | 'signing';
-const ENCRYPTION = /^encryption-([1-9][0-9]{0,8})$/;
+/** Keys without a certificate that others encrypt to; they end by themselves. */
+export type BareUse = 'encryption' | 'subject';
+
+interface BareKind {
+  /** Its files are named so, with a number. */
+  name: RegExp;
+  use: KeyUse;
+  lifetimeMs: number;
+  /** How long after its end something sealed to it in time may still arrive. */
+  guardMs: number;
+}
+
+const BARE: Readonly<Record<BareUse, BareKind>> = {
+  encryption: {
+    name: /^encryption-([1-9][0-9]{0,8})$/,
+    use: 'encrypt',
+    lifetimeMs: ENCRYPTION_KEY_LIFETIME_MS,
+    guardMs: TICKET_LIFETIME_MS + CLOCK_WINDOW_MS,
+  },
+  subject: {
+    name: /^subject-([1-9][0-9]{0,8})$/,
+    use: 'subject',
+    lifetimeMs: SUBJECT_KEY_LIFETIME_MS,
+    guardMs: CLOCK_WINDOW_MS,
+  },
+};
 
 interface Named extends KeyFileHeader {
   name: string;
@@ -55,7 +82,12 @@ async function openServerKeys(folder: string, passphrase: string): Promise<Serve
     return [first, ...rest];
   };
   const encryption: ServerKeys['encryption'] = new Map(
-    await Promise.all((await encryptionKeysOf(folder)).map(async ({ kid, name }) => [kid, await open(name)] as const)),
+    await Promise.all(
+      (await bareKeysOf(folder, 'encryption')).map(async ({ kid, name }) => [kid, await open(name)] as const),
+    ),
+  );
+  const subject = await Promise.all(
+    (await bareKeysOf(folder, 'subject')).map(async ({ kid, name }) => ({ kid, privateKey: await open(name) })),
   );
   const [authentication, ...moreAuthentication] = await certified('authentication');
   const [signing, ...moreSigning] = await certified('signing');
@@ -64,6 +96,7 @@ async function openServerKeys(folder: string, passphrase: string): Promise<Serve
     signing,
     renewed: { authentication: moreAuthentication, signing: moreSigning },
     encryption,
+    subject,
     checkpoint: await open('checkpoint'),
     storageKey: storageKeyOf(await open('storage')),
   };
@@ -84,7 +117,11 @@ export async function readRegistration(
     const valid = found.filter(({ notAfterMs }) => notAfterMs > nowMs);
     return (valid.length === 0 ? found : valid).slice(-MAX_REGISTERED_KEYS).map(({ der }) => base64url(der));
   };
-  const encryptionKeys = (await encryptionKeysOf(folder)).map(publicPart).filter((key) => key.notAfterMs > nowMs);
+  const live = async (use: BareUse) => {
+    const keys = (await bareKeysOf(folder, use)).map((key) => publicPart(key, use));
+    return keys.filter(({ notAfterMs }) => notAfterMs > nowMs).slice(-MAX_REGISTERED_KEYS);
+  };
+  const encryptionKeys = await live('encryption');
   if (encryptionKeys.length === 0) {
     throw new AccordError('KEY_UNUSABLE', 'no encryption key; make one with `accord server rotate-encryption-key`');
   }
@@ -92,15 +129,16 @@ export async function readRegistration(
   return {
     authenticationCertificates: await leaves('authentication'),
     signingCertificates: await leaves('signing'),
-    encryptionKeys: encryptionKeys.slice(-MAX_REGISTERED_KEYS),
-    subjectKeys: [],
+    encryptionKeys,
+    subjectKeys: await live('subject'),
     log: { origin: currentLogOrigin(id, folder), key: publicJwk.x ?? '' },
   };
 }
 
-/** Makes the next encryption key of a folder. @returns its public part. @throws PASSPHRASE_REFUSED, KEY_FILE_* */
-export async function makeEncryptionKey(
+/** Makes the next key of a kind in a folder. @returns its public part. @throws PASSPHRASE_REFUSED, KEY_FILE_* */
+export async function makeBareKey(
   folder: string,
+  use: BareUse,
   label: string,
   passphrase: string,
   nowMs: number,
@@ -109,34 +147,39 @@ export async function makeEncryptionKey(
   const keys = join(folder, FILES.keys);
   // The passphrase has to be that of the other keys, or the server would not start again.
   await openKey(await readKeyFile(keys, 'checkpoint'), passphrase);
-  const numbers = (await listKeyFiles(keys)).map((name) => Number(ENCRYPTION.exec(name)?.[1] ?? 0));
-  const name = `encryption-${Math.max(0, ...numbers) + 1}`;
+  const numbers = (await listKeyFiles(keys)).map((name) => Number(BARE[use].name.exec(name)?.[1] ?? 0));
+  const name = `${use}-${Math.max(0, ...numbers) + 1}`;
   const { privateKey } = generateKeys('P-256');
-  const text = await sealKey(privateKey, passphrase, { use: 'encrypt', createdAtMs: nowMs, label }, cost);
+  const text = await sealKey(privateKey, passphrase, { use: BARE[use].use, createdAtMs: nowMs, label }, cost);
   await writeKeyFile(keys, name, text);
-  return publicPart({ ...readKeyHeader(text), name });
+  return publicPart({ ...readKeyHeader(text), name }, use);
 }
 
 /**
- * Destroys the private encryption keys no ticket can be wrapped to any more: past their end, the lifetime of the last
- * ticket and the window of the clocks. @returns their kids
+ * Destroys the private keys that nothing can be sealed to any more: past their end, the lifetime of the last ticket and
+ * the window of the clocks. @returns their kids
  */
 async function destroyEndedKeys(folder: string, nowMs: number): Promise<string[]> {
-  const guardMs = TICKET_LIFETIME_MS + CLOCK_WINDOW_MS;
-  const ended = (await encryptionKeysOf(folder)).filter(
-    ({ createdAtMs }) => createdAtMs + ENCRYPTION_KEY_LIFETIME_MS + guardMs < nowMs,
-  );
-  for (const { name } of ended) await destroyKeyFile(join(folder, FILES.keys), name);
-  return ended.map(({ kid }) => kid);
+  const destroyed: string[] = [];
+  for (const use of ['encryption', 'subject'] as const) {
+    const { lifetimeMs, guardMs } = BARE[use];
+    for (const { name, kid, createdAtMs } of await bareKeysOf(folder, use)) {
+      if (createdAtMs + lifetimeMs + guardMs >= nowMs) continue;
+      await destroyKeyFile(join(folder, FILES.keys), name);
+      destroyed.push(kid);
+    }
+  }
+  return destroyed;
 }
 
-function publicPart({ kid, publicJwk, createdAtMs }: Named): EncryptionKey {
-  return { kid, jwk: publicJwk as EncryptionKey['jwk'], notAfterMs: createdAtMs + ENCRYPTION_KEY_LIFETIME_MS };
+function publicPart({ kid, publicJwk, createdAtMs }: Named, use: BareUse): EncryptionKey {
+  return { kid, jwk: publicJwk as EncryptionKey['jwk'], notAfterMs: createdAtMs + BARE[use].lifetimeMs };
 }
 
 /** Oldest first. */
-async function encryptionKeysOf(folder: string): Promise<Named[]> {
-  const found = (await headersOf(folder)).filter(({ name, use }) => ENCRYPTION.test(name) && use === 'encrypt');
+async function bareKeysOf(folder: string, bareUse: BareUse): Promise<Named[]> {
+  const kind = BARE[bareUse];
+  const found = (await headersOf(folder)).filter(({ name, use }) => kind.name.test(name) && use === kind.use);
   return found.sort((a, b) => a.createdAtMs - b.createdAtMs);
 }
 

@@ -10,6 +10,7 @@ import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { keyAlgorithm, publicKeyOf, thumbprint } from '#certs/keys.ts';
 import { certificateHash } from '#certs/path.ts';
 import { pemCertificates } from '#certs/pem.ts';
+import type { NamedKey } from '#certs/registered-key.ts';
 import { readCertificate } from '#certs/x509-read.ts';
 import type { Clock } from '#core/clock.ts';
 import type { ServerEntry } from '#core/configuration/snapshot.ts';
@@ -32,6 +33,8 @@ export interface ServerKeys {
   renewed?: { authentication: readonly CertifiedKey[]; signing: readonly CertifiedKey[] };
   /** Private encryption keys by kid; the newest registered one is what peers wrap tickets to. */
   encryption: ReadonlyMap<string, KeyObject>;
+  /** Open what receipts say of a person to this provider alone; none in a folder that is older than consent. */
+  subject: readonly NamedKey[];
   /** Ed25519; signs the log's checkpoints. */
   checkpoint: KeyObject;
   /** 32 bytes; wraps the record keys. */
@@ -52,7 +55,9 @@ export interface KeyRing {
   /** @throws KEY_UNUSABLE when this server is registered, but with none of its valid signing certificates */
   signing(): SigningKey;
   encryptionKey(kid: string): KeyObject | undefined;
-  held(): { authentication: HeldCertificate[]; signing: HeldCertificate[]; encryption: string[] };
+  /** For `openSubject`. */
+  subjectKeys(): readonly NamedKey[];
+  held(): { authentication: HeldCertificate[]; signing: HeldCertificate[]; encryption: string[]; subject: string[] };
   /** Takes over keys that were read in again. Checkpoint and storage key stay. @throws CERTIFICATE_KEY_MISMATCH */
   replace(keys: ServerKeys): void;
 }
@@ -67,7 +72,7 @@ type Use = 'authentication' | 'signing';
 
 /** @param registered this server as the current configuration names it */
 export function openKeyRing(first: ServerKeys, registered: () => ServerEntry | undefined, clock: Clock): KeyRing {
-  let encryption = first.encryption;
+  let { encryption, subject } = first;
   let candidates = candidatesOf(first);
   /** Since when this process has seen a certificate registered. */
   const since = new Map<string, number>();
@@ -121,14 +126,16 @@ export function openKeyRing(first: ServerKeys, registered: () => ServerEntry | u
       return { alg: keyAlgorithm(chosen.key), key: chosen.key, certificateHash: chosen.hash };
     },
     encryptionKey: (kid) => encryption.get(kid),
+    subjectKeys: () => subject,
     held: () => ({
       authentication: held('authentication', authentication()),
       signing: held('signing', choose('signing')),
       encryption: [...encryption.keys()],
+      subject: subject.map(({ kid }) => kid),
     }),
     replace(keys) {
       const next = candidatesOf(keys);
-      encryption = keys.encryption;
+      ({ encryption, subject } = keys);
       candidates = {
         authentication: keepSame(next.authentication, candidates.authentication),
         signing: keepSame(next.signing, candidates.signing),

@@ -1,5 +1,5 @@
 // What a security server does beside exchanges: the summary entry of each minute, live connections of peers whose
-// registration or certificate ended, certificates that come into use, private encryption keys whose time is over.
+// registration or certificate ended, certificates that come into use, private keys whose time is over.
 import type { FastifyInstance } from 'fastify';
 import { everyUnref } from '#core/clock.ts';
 import type { TlsIdentity } from '#core/http/mtls.ts';
@@ -62,7 +62,7 @@ export function startTasks(parts: ServerParts, tls: readonly FastifyInstance[], 
   async function destroyEnded(): Promise<void> {
     const ended = (await keySource?.destroyEnded(clock.nowMs())) ?? [];
     if (ended.length === 0) return;
-    logger.info({ ended }, 'private encryption keys were destroyed');
+    logger.info({ ended }, 'private keys whose time is over were destroyed');
     await reloadKeys();
   }
 

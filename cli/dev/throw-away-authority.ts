@@ -16,6 +16,7 @@ import { logOrigin } from '#security-server/log-origin.ts';
 
 const DAY_MS = 86_400_000;
 const ENCRYPTION_KEY_DAYS = 30;
+const SUBJECT_KEY_DAYS = 5 * 365;
 
 export interface ServerIdentity {
   keys: ServerKeys;
@@ -80,24 +81,29 @@ export async function openThrowAwayAuthority(clock: Clock): Promise<ThrowAwayAut
     const authentication = generateKeys('P-256').privateKey;
     const signing = generateKeys('P-256').privateKey;
     const encryption = generateKeys('P-256').privateKey;
+    const subject = generateKeys('P-256').privateKey;
     const checkpoint = generateKeys('Ed25519').privateKey;
     const authenticationDer = await certifyKey('authentication', authentication, 'server', id);
     const signingDer = await certifyKey('signing', signing, 'server', id);
     const kid = thumbprint(encryption);
-    const notAfterMs = clock.nowMs() + ENCRYPTION_KEY_DAYS * DAY_MS;
+    const bareKey = (key: KeyObject, days: number): EncryptionKey => {
+      const jwk = exportPublicJwk(key) as EncryptionKey['jwk'];
+      return { kid: thumbprint(key), jwk, notAfterMs: clock.nowMs() + days * DAY_MS };
+    };
     return {
       keys: {
         authentication: { certPem: pemOf(authenticationDer) + pemOf(issuing.der), key: authentication },
         signing: { certPem: pemOf(signingDer), key: signing },
         encryption: new Map([[kid, encryption]]),
+        subject: [{ kid: thumbprint(subject), privateKey: subject }],
         checkpoint,
         storageKey: randomBytes(32),
       },
       registration: {
         authenticationCertificates: [base64url(authenticationDer)],
         signingCertificates: [base64url(signingDer)],
-        encryptionKeys: [{ kid, jwk: exportPublicJwk(encryption) as EncryptionKey['jwk'], notAfterMs }],
-        subjectKeys: [],
+        encryptionKeys: [bareKey(encryption, ENCRYPTION_KEY_DAYS)],
+        subjectKeys: [bareKey(subject, SUBJECT_KEY_DAYS)],
         log: { origin: logOrigin(id), key: base64url(rawEd25519PublicKey(checkpoint)) },
       },
     };

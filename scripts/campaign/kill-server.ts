@@ -25,6 +25,7 @@ export interface KillServerFile {
     authentication: { certPem: string; keyPem: string };
     signing: { certPem: string; keyPem: string };
     encryption: { kid: string; pem: string }[];
+    subject: { kid: string; pem: string }[];
     checkpointPem: string;
     storageKey: string;
   };
@@ -71,6 +72,7 @@ const server = await openSecurityServer({
     authentication: { certPem: keys.authentication.certPem, keyPem: keys.authentication.keyPem },
     signing: { certPem: keys.signing.certPem, key: createPrivateKey(keys.signing.keyPem) },
     encryption: new Map(keys.encryption.map(({ kid, pem }) => [kid, createPrivateKey(pem)])),
+    subject: keys.subject.map(({ kid, pem }) => ({ kid, privateKey: createPrivateKey(pem) })),
     checkpoint: createPrivateKey(keys.checkpointPem),
     storageKey: fromBase64url(keys.storageKey),
   },

@@ -55,12 +55,13 @@ async function openExecutingBackend(file: string): Promise<{ url: string; close(
 function keysOf({ keys }: ServerIdentity): KillServerFile['keys'] {
   const pem = (key: { export(options: object): string | Buffer }) =>
     key.export({ type: 'pkcs8', format: 'pem' }).toString();
-  const { authentication, signing, encryption, checkpoint, storageKey } = keys;
+  const { authentication, signing, encryption, subject, checkpoint, storageKey } = keys;
   const keyPem = 'key' in authentication ? pem(authentication.key) : authentication.keyPem;
   return {
     authentication: { certPem: authentication.certPem, keyPem },
     signing: { certPem: signing.certPem, keyPem: pem(signing.key) },
     encryption: [...encryption].map(([kid, key]) => ({ kid, pem: pem(key) })),
+    subject: subject.map(({ kid, privateKey }) => ({ kid, pem: pem(privateKey) })),
     checkpointPem: pem(checkpoint),
     storageKey: base64url(storageKey),
   };

@@ -95,7 +95,14 @@ t.test('rotate-key and new-origin, on the folder of a server that does not run',
   t.equal(rotated.status, 0, rotated.stderr);
   const { origin, verifierKey, size, register } = JSON.parse(rotated.stdout);
   t.match({ origin, size, register }, { origin: `accord/${OWN}`, size: 2, register: /^accord server renew / });
-  t.match(await listKeyFiles(keys), ['authentication', 'checkpoint', 'encryption-1', 'signing', 'storage']);
+  t.match(await listKeyFiles(keys), [
+    'authentication',
+    'checkpoint',
+    'encryption-1',
+    'signing',
+    'storage',
+    'subject-1',
+  ]);
   t.equal(accordLog('verify', '--dir', dir, '--key', verifierKey).status, 0);
   t.equal(accordLog('verify', '--dir', dir, '--key', first.verifierKey).status, 0, 'who knows the old key can follow');
   const second = await openMessageLog(await server(origin));

@@ -24,7 +24,7 @@ import {
   SERVICE,
 } from '#scripts/campaign/pair.ts';
 import { FILES, initServerFolder } from '#security-server/data-folder.ts';
-import { folderKeySource, makeEncryptionKey, readRegistration } from '#security-server/folder-keys.ts';
+import { folderKeySource, makeBareKey, readRegistration } from '#security-server/folder-keys.ts';
 import { auditBoth, post } from './asking.ts';
 import { MovingClock, Timers } from './moving-clock.ts';
 
@@ -118,10 +118,10 @@ t.test('an encryption key is followed by the next and destroyed when its time is
   clock.aheadMs = 20 * DAY_MS;
   const again = await readRegistration(folder, PROVIDER, clock.nowMs());
   t.same(again.encryptionKeys, first.encryptionKeys, 'registering later does not make it live longer');
-  await t.rejects(makeEncryptionKey(folder, PROVIDER, 'some other passphrase', clock.nowMs(), COST), {
+  await t.rejects(makeBareKey(folder, 'encryption', PROVIDER, 'some other passphrase', clock.nowMs(), COST), {
     code: 'KEY_FILE_PASSPHRASE_WRONG',
   });
-  const second = await makeEncryptionKey(folder, PROVIDER, PASSPHRASE, clock.nowMs(), COST);
+  const second = await makeBareKey(folder, 'encryption', PROVIDER, PASSPHRASE, clock.nowMs(), COST);
   t.equal(existsSync(join(folder, 'keys/encryption-2.key.json')), true);
   t.equal((await reload(AUDITOR_KEY)).status, 403);
   const { json } = await reload();
