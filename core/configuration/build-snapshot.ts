@@ -6,7 +6,13 @@ import { X509Certificate } from 'node:crypto';
 import { fromBase64url } from '#schemas/base64url.ts';
 import type { BindingTable } from '#schemas/binding-table.ts';
 import type { TrustPart } from '#schemas/configuration.ts';
-import { type ServerId, type ServiceId, type SubsystemId, subsystemOfService } from '#schemas/identifiers.ts';
+import {
+  type MemberId,
+  type ServerId,
+  type ServiceId,
+  type SubsystemId,
+  subsystemOfService,
+} from '#schemas/identifiers.ts';
 import type { RegisteredService } from '#schemas/registrations.ts';
 import { consentLookups } from './consent-parts.ts';
 import { bindingHashOf, releaseOf } from './dictionary-parts.ts';
@@ -21,6 +27,7 @@ interface Indexes {
   byAuthenticationHash: Map<string, ServerEntry>;
   bySubsystem: Map<SubsystemId, ServerEntry[]>;
   subsystems: Set<SubsystemId>;
+  memberNames: Map<MemberId, string>;
   services: Map<ServiceId, RegisteredService>;
   serviceList: RegisteredService[];
   tables: Map<ServiceId, BindingTable>;
@@ -50,6 +57,7 @@ export function buildSnapshot(
     serverByAuthenticationHash: (hash) => indexes().byAuthenticationHash.get(hash),
     serversOf: (subsystem) => indexes().bySubsystem.get(subsystem) ?? [],
     hasSubsystem: (id) => indexes().subsystems.has(id),
+    memberName: (id) => indexes().memberNames.get(id),
     service: (id) => indexes().services.get(id),
     services: () => indexes().serviceList,
     dictionary: () => releaseOf(parts),
@@ -108,13 +116,15 @@ function indexParts(parts: readonly PartIndex[], listed: ReadonlySet<string>): I
     byAuthenticationHash: new Map(),
     bySubsystem: new Map(),
     subsystems: new Set(),
+    memberNames: new Map(),
     services: new Map(),
     serviceList: [],
     tables: new Map(),
     distrustedByKey: new Set(),
   };
   for (const part of parts) {
-    for (const { id, subsystems } of part.members) {
+    for (const { id, name, subsystems } of part.members) {
+      made.memberNames.set(id, name);
       for (const { code } of subsystems) made.subsystems.add(`${id}/${code}`);
     }
     for (const service of part.services) made.services.set(service.id, service);

@@ -3,7 +3,7 @@
 import type { BindingTable } from '#schemas/binding-table.ts';
 import type { ConsentServiceEntry, IdentityProviderEntry } from '#schemas/configuration.ts';
 import type { DictionaryEntry } from '#schemas/dictionary-entry.ts';
-import type { ServerId, ServiceId, SubsystemId } from '#schemas/identifiers.ts';
+import type { MemberId, ServerId, ServiceId, SubsystemId } from '#schemas/identifiers.ts';
 import type { Purpose } from '#schemas/purpose.ts';
 import type { EncryptionKey, RegisteredService } from '#schemas/registrations.ts';
 
@@ -61,6 +61,8 @@ export interface ConfigurationSnapshot {
   serverByAuthenticationHash(hash: string): ServerEntry | undefined;
   serversOf(subsystem: SubsystemId): readonly ServerEntry[];
   hasSubsystem(id: SubsystemId): boolean;
+  /** What people call the member, as registered. */
+  memberName(id: MemberId): string | undefined;
   service(id: ServiceId): RegisteredService | undefined;
   /** All of them, ascending by id. */
   services(): readonly RegisteredService[];

@@ -46,6 +46,8 @@ export class HeldConfiguration implements ConfigurationSource {
       serverByAuthenticationHash: (wanted) =>
         live().find((one) => one.authenticationCertificates.some((c) => c.hash === wanted && !distrusted.has(wanted))),
       serversOf: (subsystem) => live().filter((one) => one.subsystems.has(subsystem)),
+      memberName: (id) =>
+        live().some(({ id: server }) => server.startsWith(`${id}/`)) ? `Department ${id}` : undefined,
       hasSubsystem: (id) => live().some((one) => one.subsystems.has(id)),
       service: (id) => services.get(id),
       services: () => [...services.values()].toSorted((a, b) => (a.id < b.id ? -1 : 1)),
