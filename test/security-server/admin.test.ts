@@ -7,7 +7,7 @@ import { post } from './asking.ts';
 
 t.setTimeout(60_000);
 const ASK = { client: CLIENT, service: SERVICE, path: '/x' };
-const { id: _id, ...RIGHT } = accessRight();
+const { id: _id, pins: _pins, ...RIGHT } = accessRight();
 const PUT_SERVICE = {
   id: SERVICE,
   title: 'E',
