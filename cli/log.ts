@@ -50,7 +50,7 @@ export function logCommand(): Command {
 }
 
 /** The log in use, or a closed one, which has its last checkpoint in its own folder. */
-function placeOf({ dir, origin }: LogOptions): { folder: string; checkpointFile: string } {
+export function placeOf({ dir, origin }: { dir: string; origin?: string }): { folder: string; checkpointFile: string } {
   const current = { folder: join(dir, LOG_PLACES.log), checkpointFile: join(dir, LOG_PLACES.checkpointFile) };
   if (origin === undefined || origin === originOfFolder(current.folder, current.checkpointFile)) return current;
   const number = /^[1-9][0-9]{0,8}$/.test(origin) ? Number(origin) : originNumber(origin).number;

@@ -21,7 +21,8 @@ export const NOUNS: readonly Noun[] = [
   },
   {
     name: 'registry',
-    description: 'the central registry: run it, authorities it trusts, API keys, what administrators did',
+    description:
+      'the central registry: run it, whom it trusts, limits, consent services, API keys, what administrators did',
     load: async () => (await import('./registry-admin.ts')).registryCommand(),
   },
   {
@@ -43,6 +44,11 @@ export const NOUNS: readonly Noun[] = [
     name: 'service',
     description: 'services: at a security server with their backends, and in the registry',
     load: async () => (await import('./service.ts')).serviceNoun(),
+  },
+  {
+    name: 'purpose',
+    description: 'what data may be asked for: registered and approved, in words that citizens read',
+    load: async () => (await import('./purpose.ts')).purposeCommand(),
   },
   {
     name: 'access',
@@ -83,6 +89,11 @@ export const NOUNS: readonly Noun[] = [
     name: 'log',
     description: 'read and verify the message log of a security server',
     load: async () => (await import('./log.ts')).logCommand(),
+  },
+  {
+    name: 'audit',
+    description: 'check what a security server decided',
+    load: async () => (await import('./audit.ts')).auditCommand(),
   },
   {
     name: 'key',

@@ -2,7 +2,7 @@
 // the log's and never in its backups. `secure_delete` overwrites what is destroyed and a TRUNCATE checkpoint takes it out
 // of the write-ahead log. The keys in the file are wrapped; the storage key is handed in and never stored.
 import { type KeyObject, randomBytes } from 'node:crypto';
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { CIPHER_KEY_BYTES, cipherKey, decipher, encipher, NONCE_AND_TAG_BYTES } from '#certs/record-cipher.ts';
@@ -65,6 +65,33 @@ export function openRecordKeysSqlite(folder: string, storageKey: Buffer): Record
   }
 }
 
+/**
+ * Opens the key store for reading, also while a server writes it: what an auditor of the archive needs.
+ * @param storageKey 32 bytes
+ * @throws RECORD_KEYS_LOST when there is none, LOG_UNREADABLE, RECORD_KEYS_WRONG
+ */
+export function readRecordKeysSqlite(
+  folder: string,
+  storageKey: Buffer,
+): Pick<RecordKeys, 'open' | 'isDestroyed' | 'close'> {
+  const wrapping = cipherKey(storageKey);
+  const file = join(folder, 'record-keys.db');
+  if (!existsSync(file)) throw new AccordError('RECORD_KEYS_LOST', file);
+  let db: Connection | undefined;
+  try {
+    db = new Database(file, { readonly: true, fileMustExist: true, timeout: 5_000 });
+    checkTables(db, wrapping);
+    return recordKeys(db, wrapping);
+  } catch (cause) {
+    db?.close();
+    if (cause instanceof AccordError) throw cause;
+    const code = cause instanceof Database.SqliteError ? cause.code : '';
+    const isClosed = /^SQLITE_(CANTOPEN|READONLY|PERM|AUTH)/.test(code);
+    const detail = cause instanceof Error ? cause.message : '';
+    throw new AccordError(isClosed ? 'LOG_UNREADABLE' : 'RECORD_KEYS_WRONG', detail, { cause });
+  }
+}
+
 function prepareTables(db: Connection, storageKey: KeyObject): void {
   db.transaction(() => {
     if (db.pragma('user_version', { simple: true }) === 0) {
@@ -73,6 +100,10 @@ function prepareTables(db: Connection, storageKey: KeyObject): void {
       db.pragma(`user_version = ${FORMAT_VERSION}`);
     }
   }).immediate();
+  checkTables(db, storageKey);
+}
+
+function checkTables(db: Connection, storageKey: KeyObject): void {
   if (db.pragma('user_version', { simple: true }) !== FORMAT_VERSION) {
     throw new AccordError('RECORD_KEYS_WRONG', `not a key store of format ${FORMAT_VERSION}`);
   }

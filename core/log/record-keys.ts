@@ -6,7 +6,7 @@
 // - What `issue` returns is durable, and it returns before the log row that uses the key is written. Keys may be made
 //   ahead, and a crash leaves keys that nothing was sealed with; they go when their day is destroyed. The other order
 //   could leave a record that nobody can ever open.
-// - One process uses it, the one that holds the log's lock.
+// - One process writes it, the one that holds the log's lock; others may read.
 // - Key ids are never used twice, also not by a store that was lost and made anew.
 // - `destroy…` returns when the keys are overwritten and out of the write-ahead log.
 // - Errors are StoreErrors, as in store.ts.

@@ -1,0 +1,123 @@
+// The replay of archived decisions: the same inputs give the same hash, changed ones never do, and archives of another
+// version are told apart from archives that were changed.
+import fc from 'fast-check';
+import t from 'tap';
+import { sha256 } from '#certs/commitment.ts';
+import { archiveDecision, decide } from '#policy/decide.ts';
+import type { DecisionInputs } from '#policy/decision-inputs.ts';
+import { replayDecision } from '#policy/replay.ts';
+
+const RIGHT = {
+  id: '00000000-0000-4000-8000-000000000001',
+  client: 'DEV/GOV/1/a',
+  service: 'DEV/GOV/2/b/s',
+  endpoints: [{ method: '*' as const, path: '/**' }],
+  bases: ['open' as const],
+  purposes: [],
+  elements: null,
+  statute: null,
+  casePattern: null,
+  notBeforeMs: 0,
+  notAfterMs: Number.MAX_SAFE_INTEGER,
+  quotaPerDay: 2,
+  retention: 'standard',
+  pins: {},
+};
+const INPUTS: DecisionInputs = {
+  v: 1,
+  nowMs: 1_795_000_000_000,
+  request: {
+    client: RIGHT.client,
+    service: RIGHT.service,
+    method: 'GET',
+    path: '/x',
+    purpose: null,
+    basis: 'open',
+    userId: '王芳 \u2028"',
+    issue: null,
+    subject: null,
+    fields: null,
+    partial: false,
+  },
+  clientRegistered: true,
+  service: { enabled: true, notice: null, personalData: false },
+  binding: null,
+  purpose: null,
+  consent: null,
+  rights: [{ right: RIGHT, usedToday: 1 }],
+  predicateUse: [],
+};
+
+const bytesOf = (value: unknown) => Buffer.from(JSON.stringify(value));
+const made = (inputs: DecisionInputs) => archiveDecision(inputs, decide(inputs));
+
+t.test('the same, and whatever is changed', async (t) => {
+  const spent = { ...INPUTS, rights: [{ right: RIGHT, usedToday: 2 }] };
+  const cases: [DecisionInputs, string][] = [
+    [INPUTS, 'OK'],
+    [spent, 'QUOTA_EXCEEDED'],
+    [{ ...INPUTS, rights: [] }, 'ACCESS_DENIED'],
+  ];
+  for (const [inputs, code] of cases) {
+    const { bytes, hash } = made(inputs);
+    t.match(replayDecision(bytes, hash), {
+      verdict: 'SAME',
+      reason: '',
+      recomputedHash: hash,
+      decision: { code },
+      archived: { code },
+      inputs: { request: { userId: INPUTS.request.userId } },
+    });
+  }
+  const { bytes, hash } = made(INPUTS);
+  fc.assert(
+    fc.property(fc.nat(bytes.length - 1), fc.integer({ min: 1, max: 255 }), (at, mask) => {
+      const changed = Buffer.from(bytes);
+      changed[at]! ^= mask;
+      return replayDecision(changed, hash).verdict === 'DIFFERENT';
+    }),
+    { numRuns: 2_000 },
+  );
+  t.equal(replayDecision(made(spent).bytes, hash).verdict, 'DIFFERENT', 'inputs of another decision');
+  // The decision was falsified, the inputs not: the hash can be computed, and the archive is still not what was committed.
+  const falsified = replayDecision(bytesOf({ inputs: INPUTS, decision: decide(spent) }), hash);
+  t.match([falsified.verdict, falsified.recomputedHash], ['DIFFERENT', hash]);
+  const lied = bytesOf({ inputs: spent, decision: decide(INPUTS) });
+  t.match(replayDecision(lied, sha256(lied)), {
+    verdict: 'DIFFERENT',
+    reason: /^OK was decided, the present rules give QUOTA_EXCEEDED$/,
+  });
+});
+
+t.test('archives of other versions', async (t) => {
+  const without = (value: object, name: string) =>
+    Object.fromEntries(Object.entries(value).filter(([each]) => each !== name));
+  const decision = decide(INPUTS);
+  const cases: [string, unknown, RegExp][] = [
+    ['a decision with another member', { inputs: INPUTS, decision: { ...decision, uses: 1 } }, /^the form has changed/],
+    ['no rights', { inputs: without(INPUTS, 'rights'), decision }, /cannot read these inputs: no rights$/],
+    ['version 2', { inputs: { ...INPUTS, v: 2, claims: [], rights: [] }, decision }, /: version 2, unknown claims$/],
+    [
+      'a request without a member',
+      { inputs: { ...INPUTS, rights: [], request: without(INPUTS.request, 'partial') }, decision },
+      /: no request\.partial$/,
+    ],
+    ['rights of another shape', { inputs: { ...INPUTS, rights: [null] }, decision }, /cannot read/],
+    ['no inputs', { decision }, /does not read$/],
+    ['not even an object', 7, /does not read$/],
+    ['a time that is none', { inputs: { ...INPUTS, nowMs: 1e300 }, decision }, /does not read$/],
+  ];
+  for (const [name, value, reason] of cases) {
+    const bytes = bytesOf(value);
+    const { verdict, reason: told } = replayDecision(bytes, sha256(bytes));
+    t.match([verdict, told], ['DIFFERENT_VERSION', reason], name);
+    t.equal(replayDecision(bytes, sha256('x')).verdict, 'DIFFERENT', `${name}: not what was committed to`);
+  }
+  for (const rubbish of ['', '{"inputs":', '\ufeff{}', '{"inputs":{},"inputs":{}}', `${'['.repeat(50)}`]) {
+    const bytes = Buffer.from(rubbish);
+    t.equal(replayDecision(bytes, sha256(bytes)).verdict, 'DIFFERENT_VERSION', JSON.stringify(rubbish.slice(0, 20)));
+  }
+  // A member less that the rules do not look at in this case: the same decision, the same hash.
+  const { bytes, hash } = archiveDecision(without(INPUTS, 'consent') as unknown as DecisionInputs, decision);
+  t.equal(replayDecision(bytes, hash).verdict, 'SAME');
+});
