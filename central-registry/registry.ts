@@ -21,7 +21,9 @@ import {
   addPublishingRoutes,
   addTrustRoutes,
 } from './routes-configuration.ts';
+import { addConsentRoutes } from './routes-consent.ts';
 import { addDictionaryRoutes } from './routes-dictionary.ts';
+import { addPurposeRoutes } from './routes-purposes.ts';
 import { addRegistrationRoutes } from './routes-registrations.ts';
 import { addServiceRoutes } from './routes-services.ts';
 import { RegistryStore, type Role } from './store-sqlite.ts';
@@ -135,6 +137,8 @@ function openAdmin(context: RegistryContext, { admin, logger }: RegistryOptions)
   addRegistrationRoutes(frame, context);
   addServiceRoutes(frame, context);
   addDictionaryRoutes(frame, context);
+  addPurposeRoutes(frame, context);
+  addConsentRoutes(frame, context);
   addTrustRoutes(frame, context);
   addApiKeyRoutes(frame, context);
   addDraftRoutes(frame, context);

@@ -27,6 +27,7 @@ const Trust = Type.Object(
 const limitOf = <Name extends keyof LimitsPart>(name: Name) =>
   Type.Object({ name: Type.Literal(name), value: LimitsPart.properties[name] }, closed);
 const Limit = Type.Union([limitOf('maxStaleMs'), limitOf('distrustPerApprover'), limitOf('utcOffsetMinutes')]);
+const LIMITS = ['maxStaleMs', 'distrustPerApprover', 'utcOffsetMinutes'] as const satisfies (keyof LimitsPart)[];
 const NewApiKey = Type.Object(
   {
     name: Type.String({ minLength: 1, maxLength: 200 }),
@@ -81,6 +82,13 @@ export function addTrustRoutes(frame: AdminFrame, { store, clock }: RegistryCont
       removeTrust(store, hash);
       return { status: 200, body: { removed: hash }, target: hash };
     },
+  });
+  frame.read({
+    method: 'GET',
+    url: '/limits',
+    summary: 'Limits of the instance; null where none was set',
+    permission: 'read',
+    read: () => ({ items: LIMITS.map((name) => ({ name, value: store.limits()[name] ?? null })) }),
   });
   frame.change({
     method: 'POST',

@@ -1,8 +1,10 @@
 // Admin API: releases of the shared data dictionary, and the binding tables of services. A release is the whole
 // dictionary at once. It is taken only if it passes its own tests, follows the rules of versions against the release
-// before, and leaves every bound service bound; published it is with the next content, when two approvers have signed.
+// before, and leaves every bound service bound and every purpose its elements; published it is with the next content, when
+// two approvers have signed.
 import { Type } from '@sinclair/typebox';
 import { dictionaryFiles, entryReader } from '#core/configuration/dictionary-parts.ts';
+import { isInUse } from '#policy/binding/leaf.ts';
 import { dayOf } from '#policy/calendar.ts';
 import { checkDictionary } from '#policy/dictionary/check.ts';
 import { type Dictionary, openDictionary } from '#policy/dictionary/dictionary.ts';
@@ -13,6 +15,8 @@ import { DictionaryPart } from '#schemas/dictionary-entry.ts';
 import { MAX_DICTIONARY_BYTES } from '#schemas/limits.ts';
 import { AccordError } from '#schemas/problems.ts';
 import { type AdminFrame, PageQuery, pageOf, type RegistryContext } from './admin-frame.ts';
+import { purposesWithout } from './purpose-rules.ts';
+import { legalDay } from './routes-purposes.ts';
 import { putBinding, rebindAll, summary } from './service-binding.ts';
 
 const NewRelease = Type.Object(
@@ -64,6 +68,7 @@ export function addDictionaryRoutes(frame: AdminFrame, context: RegistryContext)
     change({ body: { release, releasedOn } }, prepared) {
       const { next, files } = prepared as { next: Dictionary; files: Map<string, Buffer> };
       requireSuccessor(dictionary.current(), next);
+      requireKnown(context, next);
       const bound = rebindAll(context, next);
       const facts = { release, releasedOn, entries: next.entries.length };
       store.dictionary.putRelease(facts, files, clock.nowMs());
@@ -127,6 +132,17 @@ function requireSuccessor(before: Dictionary | null, next: Dictionary): void {
     const lines = faults.map(({ entry, code, detail }) => `${entry}: ${code} ${detail}`);
     throw new AccordError('DICTIONARY_REFUSED', summary(lines));
   }
+}
+
+/** Nothing that was approved under the release before loses its words. @throws DICTIONARY_REFUSED */
+function requireKnown(context: RegistryContext, next: Dictionary): void {
+  const { purposes, identityProviders } = context.store.consent.state();
+  const lines = purposesWithout(purposes, next, legalDay(context));
+  for (const { issuer, scheme } of identityProviders) {
+    const element = next.element(scheme);
+    if (!element || !isInUse(element)) lines.push(`identity provider ${issuer} needs ${scheme}`);
+  }
+  if (lines.length > 0) throw new AccordError('DICTIONARY_REFUSED', summary(lines));
 }
 
 /** Three numbers each, as the schema says. */

@@ -151,13 +151,16 @@ function addSubsystemRoutes(frame: AdminFrame, { store }: RegistryContext): void
   frame.change({
     method: 'DELETE',
     url: '/subsystems/:instance/:class/:member/:code',
-    summary: 'Remove a subsystem that has no services',
+    summary: 'Remove a subsystem that has no services and is no consent service',
     permission: 'register',
     params: CodePath,
     change(request) {
       const id = subsystemId(idFrom(request));
       if (!store.hasSubsystem(id)) throw new AccordError('REGISTRATION_UNKNOWN', id);
       if (store.hasServicesOf(id)) throw new AccordError('REGISTRATION_IN_USE', `services of ${id}`);
+      if (store.consent.consentServices().some(({ subsystem }) => subsystem === id)) {
+        throw new AccordError('REGISTRATION_IN_USE', `the consent service ${id}`);
+      }
       store.removeSubsystem(id);
       return { status: 200, body: { removed: id }, target: id };
     },

@@ -6,6 +6,7 @@ import type { DetachedSignature } from '#certs/multi-signature.ts';
 import type { RegistryState } from '#core/configuration/parts.ts';
 import type { MemberId, ServerId, ServiceId, SubsystemId } from '#schemas/identifiers.ts';
 import type { EncryptionKey, RegisteredMember, RegisteredServer, RegisteredService } from '#schemas/registrations.ts';
+import { CONSENT_SCHEMA, ConsentStore } from './consent-store-sqlite.ts';
 import { DICTIONARY_SCHEMA, DictionaryStore } from './dictionary-store-sqlite.ts';
 import { ADD_BINDING_HASH, SCHEMA } from './schema-sqlite.ts';
 
@@ -53,6 +54,7 @@ interface StoredAnswer {
 export class RegistryStore {
   /** On the same connection, so in the same transactions. */
   readonly dictionary: DictionaryStore;
+  readonly consent: ConsentStore;
   readonly #db: InstanceType<typeof Database>;
   readonly #statements = new Map<string, Database.Statement>();
 
@@ -61,8 +63,9 @@ export class RegistryStore {
     this.#db.pragma('journal_mode = WAL');
     this.#db.pragma('synchronous = FULL');
     this.#db.pragma('foreign_keys = ON');
-    this.#db.exec(SCHEMA + DICTIONARY_SCHEMA);
+    this.#db.exec(SCHEMA + DICTIONARY_SCHEMA + CONSENT_SCHEMA);
     this.dictionary = new DictionaryStore(this.#db);
+    this.consent = new ConsentStore(this.#db);
     const services = this.#db.pragma('table_info(services)') as { name: string }[];
     if (!services.some(({ name }) => name === 'binding_hash')) this.#db.exec(ADD_BINDING_HASH);
   }
@@ -218,15 +221,19 @@ export class RegistryStore {
   setLimit(name: string, value: number): void {
     this.#run('INSERT INTO limits VALUES (?, ?) ON CONFLICT(name) DO UPDATE SET value = excluded.value', name, value);
   }
+  limits(): RegistryState['limits'] {
+    const rows = this.#all<{ name: string; value: number }>('SELECT name, value FROM limits');
+    return Object.fromEntries(rows.map(({ name, value }) => [name, value]));
+  }
 
   /** Everything that goes into the parts. */
   state(): RegistryState {
-    const limits = this.#all<{ name: string; value: number }>('SELECT name, value FROM limits');
     return {
       members: this.members('', -1),
       services: this.services('', -1),
       trust: this.trust(),
-      limits: Object.fromEntries(limits.map(({ name, value }) => [name, value])),
+      limits: this.limits(),
+      ...this.consent.state(),
       dictionary: this.dictionary.files(),
       bindings: this.dictionary.bindings(),
     };

@@ -15,6 +15,7 @@ import { compile } from '#schemas/validate.ts';
 import { listAdmin } from './admin-client.ts';
 import { judgeFolder, OWN_DICTIONARY, refuseFailures, UNRELEASED } from './dictionary-folder.ts';
 import { outputFormat, print, runAction } from './output.ts';
+import type { ShownPurpose } from './purpose.ts';
 import { callRegistry, listRegistry, type RegistryCallOptions, withChange, withRegistry } from './registry-call.ts';
 
 interface CompareOptions extends RegistryCallOptions {
@@ -27,7 +28,7 @@ interface Comparison extends DictionaryDiff {
   /** Release compared with; null when there was none. */
   against: string | null;
   /** Who was asked whom the changes touch. */
-  asked: { services: boolean; rights: boolean; consents: false };
+  asked: { services: boolean; purposes: boolean; rights: boolean; consents: false };
 }
 
 const REGISTRY = 'registry';
@@ -112,6 +113,7 @@ async function compare(
   const asksServer = options.dir !== undefined || options.admin !== undefined;
   const touched: Touched = {
     tables: asksRegistry ? (await listRegistry(options, '/bindings')).map(readTable) : [],
+    purposes: asksRegistry ? await livingPurposes(options) : [],
     rights: asksServer ? await accessRights(options) : [],
     consents: [],
   };
@@ -120,8 +122,16 @@ async function compare(
     next,
     touched,
   );
-  const asked = { services: asksRegistry, rights: asksServer, consents: false } as const;
+  const asked = { services: asksRegistry, purposes: asksRegistry, rights: asksServer, consents: false } as const;
   return { against: before?.release ?? null, changes, impact, lossyMappings, faults, asked };
+}
+
+/** Versions that count, or will. */
+async function livingPurposes(options: RegistryCallOptions): Promise<Touched['purposes']> {
+  const registered = (await listRegistry(options, '/purposes')) as unknown as ShownPurpose[];
+  return registered
+    .filter(({ state }) => state === 'in-force' || state === 'not-begun')
+    .map(({ id, version, elements }) => ({ id: `${id}@${version}`, elements }));
 }
 
 async function accessRights({ dir, admin, adminKeyFile }: CompareOptions): Promise<Touched['rights']> {
@@ -157,13 +167,14 @@ function show(comparison: Comparison, options: CompareOptions): void {
     options,
   );
   write('Whom they touch');
-  const lists = impact.map(({ entry, services, rights }) => ({
+  const lists = impact.map(({ entry, services, purposes, rights }) => ({
     entry,
     services: services.join('\n'),
+    purposes: purposes.join('\n'),
     'access rights': rights.join('\n'),
   }));
   print(lists, options);
-  if (!asked.services) write('services: not asked; name the registry with --registry');
+  if (!asked.services) write('services and purposes: not asked; name the registry with --registry');
   if (!asked.rights) write('access rights: not asked; name a security server with --dir or --admin');
   write('consents: not held by this instance');
   if (lossyMappings.length > 0)

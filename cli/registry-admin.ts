@@ -17,6 +17,8 @@ import { AccordError } from '#schemas/problems.ts';
 import { CommandEnd, EXIT, print, runAction } from './output.ts';
 import { confirm, type PassphraseOptions, passphraseOption, readPassphrase } from './passphrase.ts';
 import { callRegistry, type RegistryCallOptions, withChange, withRegistry } from './registry-call.ts';
+import { consentCommands } from './registry-consent.ts';
+import { limitCommands } from './registry-limits.ts';
 
 const PASSPHRASE_VARIABLE = 'ACCORD_KEY_PASSPHRASE';
 const TRUST_KINDS = ['anchor', 'intermediate', 'crl'] as const;
@@ -26,7 +28,8 @@ type ChangeOptions = RegistryCallOptions & { yes?: true };
 
 export function registryCommand(): Command {
   const registry = new Command('registry').addCommand(startCommand());
-  for (const command of [...trustCommands(), ...keyCommands()]) registry.addCommand(command);
+  const verbs = [...trustCommands(), ...limitCommands(), ...consentCommands(), ...keyCommands()];
+  for (const command of verbs) registry.addCommand(command);
   const audit = new Command('audit').description('what administrators did, in order').option('--after <seq>', 'from');
   return registry.addCommand(
     withRegistry(audit).action(

@@ -10,7 +10,7 @@ import { serviceId } from '#schemas/identifiers.ts';
 import { isJsonObject, type JsonObject } from '#schemas/json.ts';
 import { AccordError } from '#schemas/problems.ts';
 import { readDictionaryFolder, refuseFailures, UNRELEASED } from './dictionary-folder.ts';
-import type { OpenApiFile } from './openapi-file.ts';
+import type { DocumentFile } from './document-file.ts';
 import { CommandEnd, EXIT, outputFormat, print, runAction } from './output.ts';
 import { callRegistry, type RegistryCallOptions, withChange } from './registry-call.ts';
 
@@ -43,8 +43,8 @@ export function publishCommand(): Command {
 async function publish(file: string, options: PublishOptions): Promise<void> {
   const id = serviceId(options.id);
   // Loaded here, because every other verb of this noun does without.
-  const { readOpenApiFile } = await import('./openapi-file.ts');
-  const opened = readOpenApiFile(file);
+  const { readDocumentFile } = await import('./document-file.ts');
+  const opened = readDocumentFile(file);
   const isOffline = options.dictionary !== undefined && options.registry === undefined;
   let judged: Judged | null = null;
   if (options.dictionary !== undefined) {
@@ -96,7 +96,7 @@ function readJudged(answer: unknown): Judged {
 /** Ends the command when there are faults, or when nothing is bound. */
 function refuseFaults(
   file: string,
-  { placeOf }: OpenApiFile,
+  { placeOf }: DocumentFile,
   { faults, table }: Judged,
   options: PublishOptions,
 ): void {

@@ -14,6 +14,7 @@ import { base64url } from '#schemas/base64url.ts';
 import type { DictionaryEntry } from '#schemas/dictionary-entry.ts';
 import { parseJson } from '#schemas/json.ts';
 import { AccordError } from '#schemas/problems.ts';
+import type { Purpose } from '#schemas/purpose.ts';
 import { FILES, initServerFolder } from '#security-server/data-folder.ts';
 import { readRegistration } from '#security-server/folder-keys.ts';
 import { resolveSettings } from '#security-server/settings.ts';
@@ -66,6 +67,8 @@ export interface DevNetwork {
   passphraseFile: string;
   /** Releases the whole dictionary; services that are bound to it are added afterwards. In force with `publish`. */
   releaseDictionary(release: string, entries: readonly DictionaryEntry[]): Promise<void>;
+  /** Registers purposes, each the next version of its own; after the dictionary. In force with `publish`. */
+  addPurposes(purposes: readonly Purpose[]): Promise<void>;
   /** Registers a service, gives it a backend and publishes; `right` names who may use it. */
   addService(server: DevServer, service: DevService): Promise<void>;
   /** Draft, both approvals, publication, and every server fetches it. */
@@ -116,6 +119,9 @@ export async function openDevNetwork(options: DevNetworkOptions): Promise<DevNet
     async releaseDictionary(release, entries) {
       const releasedOn = new Date(clock.nowMs()).toISOString().slice(0, 10);
       await registry.call('POST', '/dictionary', { release, releasedOn, entries });
+    },
+    async addPurposes(purposes) {
+      for (const purpose of purposes) await registry.call('POST', '/purposes', purpose);
     },
     addService: (server, service) => addService(registry, server, service),
     publish: () => publish(registry, servers),

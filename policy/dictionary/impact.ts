@@ -1,11 +1,14 @@
 // Whom a change of the dictionary touches: services whose binding tables speak of an entry or of what depends on it,
-// access rights and consents that name it. The registry knows the tables, a security server its own access rights.
+// purposes, access rights and consents that name it. The registry knows the tables and the purposes, a security server its
+// own access rights.
 import type { BindingTable } from '#schemas/binding-table.ts';
 import { refOf } from '#schemas/dictionary-entry.ts';
 import type { Dictionary } from './dictionary.ts';
 
 export interface Touched {
   tables: readonly BindingTable[];
+  /** `id@version` and its elements. */
+  purposes: readonly { id: string; elements: readonly string[] }[];
   rights: readonly { id: string; elements: readonly string[] | null }[];
   consents: readonly { id: string; elements: readonly string[] }[];
 }
@@ -14,6 +17,8 @@ export interface Impact {
   /** Ref of the entry that changed. */
   entry: string;
   services: string[];
+  /** `id@version`. */
+  purposes: string[];
   /** Ids of access rights. */
   rights: string[];
   consents: string[];
@@ -24,6 +29,8 @@ export function impactOf(changed: readonly string[], dictionaries: readonly Dict
   const dependents = dependentsOf(dictionaries);
   const services = new Map<string, Set<string>>();
   for (const table of touched.tables) for (const ref of refsOf(table)) addTo(services, ref, table.service);
+  const purposes = new Map<string, Set<string>>();
+  for (const { id, elements } of touched.purposes) for (const ref of elements) addTo(purposes, ref, id);
   const rights = new Map<string, Set<string>>();
   for (const { id, elements } of touched.rights) for (const ref of elements ?? []) addTo(rights, ref, id);
   const consents = new Map<string, Set<string>>();
@@ -33,10 +40,12 @@ export function impactOf(changed: readonly string[], dictionaries: readonly Dict
     const impact = {
       entry,
       services: collect(services, [...reached, ...inputsOf(entry, dictionaries)]),
+      purposes: collect(purposes, reached),
       rights: collect(rights, reached),
       consents: collect(consents, reached),
     };
-    return impact.services.length + impact.rights.length + impact.consents.length > 0 ? [impact] : [];
+    const touches = [impact.services, impact.purposes, impact.rights, impact.consents].some((list) => list.length > 0);
+    return touches ? [impact] : [];
   });
 }
 

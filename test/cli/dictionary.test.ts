@@ -170,7 +170,7 @@ t.test('diff and release', async (t) => {
     t.match(refused, { code: 2, stderr: /^DICTIONARY_REFUSED.*\nNext: /s });
   }
   const folders = await dictionary('diff', at('two'), '--against', at('one'));
-  t.match(folders, { code: 0, stdout: /services: not asked/ });
+  t.match(folders, { code: 0, stdout: /services and purposes: not asked/ });
   t.match((await registry.call('GET', '/dictionary/release')).body, { release: '1.0.0' });
   t.match(await dictionary('release', at('two'), '--release', '1.0', ...there), { code: 2 });
   t.match(await dictionary('diff', at('two'), '--registry', 'http://127.0.0.1:1', '--api-key-file', at('api.key')), {

@@ -1,5 +1,6 @@
-// An OpenAPI file as its author wrote it, YAML or JSON (which is YAML): the document, and where in the file each of its
-// places stands, so that a fault is shown with line and column. The author controls the file.
+// A file as its author wrote it, YAML or JSON (which is YAML): an OpenAPI description, a purpose, an entry for the registry.
+// Gives the document, and where in the file each of its places stands, so that a fault is shown with line and column. The
+// author controls the file.
 import { readFileSync } from 'node:fs';
 import { type Document, isAlias, isMap, isPair, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml';
 import { type JsonObject, parseJsonObject } from '#schemas/json.ts';
@@ -7,7 +8,7 @@ import { MAX_JSON_BYTES } from '#schemas/limits.ts';
 import { AccordError } from '#schemas/problems.ts';
 import { CommandEnd, EXIT } from './output.ts';
 
-export interface OpenApiFile {
+export interface DocumentFile {
   document: JsonObject;
   /** 1-based; of the nearest place above it when the pointer leads further than the file. */
   placeOf(pointer: string): { line: number; column: number };
@@ -19,7 +20,7 @@ const MAX_FILE_BYTES = 4 * MAX_JSON_BYTES;
 const MAX_ALIASES = 100;
 
 /** @throws the file system's errors; CommandEnd with file:line:column for bad YAML; BODY_TOO_LARGE, JSON_* */
-export function readOpenApiFile(file: string): OpenApiFile {
+export function readDocumentFile(file: string): DocumentFile {
   const bytes = readFileSync(file);
   if (bytes.length > MAX_FILE_BYTES) throw new AccordError('BODY_TOO_LARGE', `${file}: over ${MAX_FILE_BYTES} bytes`);
   const lines = new LineCounter();
