@@ -2,6 +2,7 @@
 
 import type { DevMember } from '#cli/dev/network.ts';
 import type { AccessRight } from '#schemas/access-right.ts';
+import type { Purpose } from '#schemas/purpose.ts';
 import type { Department } from './tables.ts';
 
 export const INSTANCE = 'GX';
@@ -123,4 +124,38 @@ export const GRANTS: { provider: Department; right: Grant }[] = [
       statute: `${SOCIAL_ASSISTANCE}, art. 58`,
     }),
   },
+];
+
+function purpose(id: string, title: Purpose['title'], text: Purpose['text']): Purpose {
+  const rights = GRANTS.map(({ right }) => right).filter(({ purposes }) => purposes.includes(id));
+  const elements = [...new Set(rights.flatMap((right) => right.elements ?? []))].sort();
+  const bounds = {
+    bases: ['law' as const],
+    elements,
+    retentionDays: 365,
+    quotaPerDay: null,
+    from: '2020-01-01',
+    until: null,
+  };
+  return { id, version: 1, title, text, ...bounds };
+}
+
+/** What all of it is for, in words that two approvers and every citizen can read. */
+export const PURPOSES: Purpose[] = [
+  purpose(
+    'medical-assistance',
+    { zh: '医疗救助', en: 'Medical assistance' },
+    {
+      zh: '判断居民是否符合医疗救助条件，并确定救助标准。',
+      en: 'To decide whether a resident is entitled to medical assistance, and to how much of it.',
+    },
+  ),
+  purpose(
+    'low-income-review',
+    { zh: '低收入复核', en: 'Review of low-income support' },
+    {
+      zh: '定期复核领取最低生活保障的家庭是否仍符合条件。',
+      en: 'To review whether a household that receives low-income support is still entitled to it.',
+    },
+  ),
 ];

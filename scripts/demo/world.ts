@@ -18,7 +18,7 @@ import { systemClock } from '#core/clock.ts';
 import { parseJson } from '#schemas/json.ts';
 import { type RunningPostgres, startPostgres } from '#scripts/postgres.ts';
 import { makeDatabases } from './databases.ts';
-import { GRANTS, INSTANCE, MEMBERS, serviceOf } from './departments.ts';
+import { GRANTS, INSTANCE, MEMBERS, PURPOSES, serviceOf } from './departments.ts';
 import { pssMiB } from './memory.ts';
 import type { Population } from './residents.ts';
 import { DEPARTMENTS, type Department } from './tables.ts';
@@ -57,6 +57,7 @@ export async function openWorld(folder: string, population: Population): Promise
     ending.push(() => Promise.all(Object.values(adapters).map(({ child }) => stopProcess(child))));
     const servers = Object.fromEntries(DEPARTMENTS.map((name, at) => [name, network.servers[at]])) as World['servers'];
     const dictionary = await releaseDictionary(network);
+    await network.addPurposes(PURPOSES);
     await publishServices(network, servers, adapters);
     return {
       network,
