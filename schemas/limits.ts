@@ -91,6 +91,9 @@ export const MAX_RECEIPT_BYTES = 24 * 1024;
 /** Entries of one status list, and the signed text of one: 2 bits an entry, encoded twice, if they do not compress. */
 export const MAX_STATUS_ENTRIES = 4_194_304;
 export const MAX_STATUS_LIST_BYTES = 2 * 1024 * 1024;
+/** Status lists that one provider's server keeps, and their entries together, a byte each. */
+export const MAX_STATUS_LISTS = 256;
+export const MAX_HELD_STATUSES = 64 * 1024 * 1024;
 /** A subject key lives as long as the longest receipt that is sealed to it may be used. */
 export const SUBJECT_KEY_LIFETIME_MS = 5 * 365 * 86_400_000;
 /** A status list may be this old, by the highest level asked for; a withdrawal counts at the latest this and 5 s later. */
@@ -119,3 +122,17 @@ export const STATUS_LIST_INTERVAL_MS = 5_000;
 export const STATUS_LIST_DELAY_MS = 100;
 /** Old status lists are kept for auditors this long. */
 export const STATUS_ARCHIVE_DAYS = 400;
+/** A citizen's session: idle, and in all, however busy. */
+export const SESSION_IDLE_MS = 15 * 60_000;
+export const SESSION_ABSOLUTE_MS = 8 * 3_600_000;
+export const MAX_SESSIONS_PER_ACCOUNT = 16;
+/** From the start of a sign-in to its end at the callback. */
+export const SIGN_IN_ATTEMPT_MS = 10 * 60_000;
+/** Sign-ins that one browser may have under way. */
+export const MAX_SIGN_INS_PER_BROWSER = 4;
+/** Path and query of a callback: code, state and issuer are a few hundred bytes. */
+export const MAX_CALLBACK_BYTES = 4 * 1024;
+export const MAX_LINKED_ACCOUNTS = 8;
+/** One answer of an identity provider: discovery, keys or tokens. */
+export const MAX_IDENTITY_ANSWER_BYTES = 128 * 1024;
+export const IDENTITY_TIMEOUT_MS = 8_000;
