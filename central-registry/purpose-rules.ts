@@ -56,11 +56,11 @@ export function endingOf(newest: Purpose, until: string, today: string): Purpose
   return ending;
 }
 
-/** Of all versions of one purpose, ascending: where each stands on the day. */
+/** Of all versions of one purpose, ascending: where each stands on the day. What will never count is superseded already. */
 export function statesOf(versions: readonly Purpose[], today: string): PurposeState[] {
-  const newest = versions.findLastIndex(({ from }) => from <= today);
   return versions.map(({ from, until }, at) => {
-    if (at < newest) return 'superseded';
+    const begins = from > today ? from : today;
+    if (versions.slice(at + 1).some((later) => later.from <= begins)) return 'superseded';
     if (from > today) return 'not-begun';
     return until !== null && until <= today ? 'ended' : 'in-force';
   });
