@@ -1,8 +1,9 @@
-// What the typed client asks and reads about the shared dictionary: the catalogue, and reports of doubt. The department's
-// own security server controls the answers; members that a newer one adds are let through.
+// What the typed client asks and reads about the shared dictionary: the catalogue, reports of doubt, and what would be
+// released. The department's own security server controls the answers; members that a newer one adds are let through.
 import { type Static, Type } from '@sinclair/typebox';
 import { Level } from '#schemas/dictionary-entry.ts';
 import { type DoubtReport, DoubtStatus } from '#schemas/doubt.ts';
+import { EffectiveAccess } from '#schemas/effective-access.ts';
 import { compile } from '#schemas/validate.ts';
 
 const Text = Type.String({ maxLength: 2000 });
@@ -42,14 +43,23 @@ const Doubt = Type.Object({
   report: Type.Object({ id: Text, evidence: Type.Unknown() }),
 });
 
+const EffectiveAnswer = Type.Object({
+  ...EffectiveAccess.properties,
+  /** The exchange that carried the question, with what proves it. */
+  id: Text,
+  evidence: Type.Unknown(),
+});
+
 export const checkCatalogue = compile(Catalogue, 'SCHEMA_MISMATCH');
 export const checkCatalogueEntry = compile(CatalogueEntry, 'SCHEMA_MISMATCH');
 export const checkDoubt = compile(Doubt, 'SCHEMA_MISMATCH');
+export const checkEffective = compile(EffectiveAnswer, 'SCHEMA_MISMATCH');
 
 export type CatalogueItem = Static<typeof CatalogueItem>;
 export type Catalogue = Static<typeof Catalogue>;
 export type CatalogueEntry = Static<typeof CatalogueEntry>;
 export type Doubt = Static<typeof Doubt>;
+export type EffectiveAnswer = Static<typeof EffectiveAnswer>;
 
 export interface CatalogueSearch {
   /** At most 100; default 20. */

@@ -20,8 +20,10 @@ import {
   checkCatalogue,
   checkCatalogueEntry,
   checkDoubt,
+  checkEffective,
   type Doubt,
   type DoubtedValue,
+  type EffectiveAnswer,
 } from './client-dictionary.ts';
 
 export interface Lookup {
@@ -152,6 +154,8 @@ export interface AccordOptions {
 export interface Accord {
   /** @throws AccordClientError */
   lookup(lookup: Lookup): Promise<LookupAnswer>;
+  /** What would be released of a lookup, without it taking place: nothing is counted, nobody is asked. @throws AccordClientError */
+  effectiveAccess(lookup: Lookup): Promise<EffectiveAnswer>;
   /** Settles a lookup by its id. @throws AccordClientError */
   settle(id: string): Promise<Settlement>;
   /** Says that a received value may be wrong; the same report again finds the first. @throws AccordClientError */
@@ -212,6 +216,8 @@ export function openAccord(options: AccordOptions): Accord {
         }
       }
     },
+    effectiveAccess: (lookup) =>
+      send('POST', `${lookups}/effective-access`, checkEffective, { client, ...wireForm(lookup) }),
     settle: (id) => send('POST', `${lookups}/${encodeURIComponent(id)}/settle`, checkSettlement),
     reportDoubt: (value) => send('POST', `${base}/doubts`, checkDoubt, { client, ...value }),
     doubt: (id, service) =>

@@ -1,9 +1,11 @@
-// `accord call SERVICE [PATH]`: one lookup through the own security server, as a department's backend makes it, and
-// `accord call --settle ID` for one whose outcome stayed unknown. The answer's body goes to standard output as it came,
-// everything about it to standard error, so that it can be piped. What comes back is the other department's.
+// `accord call SERVICE [PATH]`: one lookup through the own security server, as a department's backend makes it,
+// `accord call --settle ID` for one whose outcome stayed unknown, and `--effective` to learn what would be released without
+// looking anything up. The answer's body goes to standard output as it came, everything about it to standard error, so that
+// it can be piped. What comes back is the other department's.
 import { readFileSync } from 'node:fs';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { Accord, Lookup, LookupAnswer } from '#adapters/client.ts';
+import type { EffectiveAnswer } from '#adapters/client-dictionary.ts';
 import { type JsonValue, parseJson } from '#schemas/json.ts';
 import { isProblemCode, PROBLEMS } from '#schemas/problems.ts';
 import { collectWords } from './option-values.ts';
@@ -25,6 +27,7 @@ interface CallOptions extends SystemOptions {
   basis: 'open' | 'law';
   userId?: string;
   issue?: string;
+  effective?: true;
   settle?: string;
   evidence?: true;
   dryRun?: true;
@@ -60,6 +63,7 @@ export function callCommand(): Command {
     .addOption(new Option('--basis <basis>', 'legal basis').choices(['open', 'law']).default('open'))
     .option('--user-id <id>', 'the official who asks')
     .option('--issue <case>', 'case number')
+    .option('--effective', 'say what would be released, and look nothing up')
     .option('--settle <id>', 'find out what became of the lookup with this id, instead of asking')
     .option('--evidence', 'also print what proves the exchange')
     .option('--dry-run', 'print what would be asked, and stop');
@@ -71,15 +75,25 @@ async function call(service: string | undefined, path: string | undefined, optio
   if (service !== undefined && options.settle !== undefined) {
     throw usage('--settle takes no service', 'Settle with `accord call --settle ID`.');
   }
+  if (options.effective && options.settle !== undefined) {
+    throw usage('--effective looks nothing up, so there is nothing to settle', 'Give one of the two.');
+  }
   if (options.dryRun) {
     print(
-      { dryRun: true, server: options.server, client: options.client, ...(lookup ?? { settle: options.settle }) },
+      {
+        dryRun: true,
+        ...(options.effective && { effective: true }),
+        server: options.server,
+        client: options.client,
+        ...(lookup ?? { settle: options.settle }),
+      },
       options,
     );
     return;
   }
   await asSystem(options, async (accord) => {
-    if (lookup !== undefined) show(await accord.lookup(lookup), options);
+    if (lookup !== undefined && options.effective) showEffective(await accord.effectiveAccess(lookup), options);
+    else if (lookup !== undefined) show(await accord.lookup(lookup), options);
     else await settle(accord, options.settle ?? '', options);
   });
 }
@@ -135,6 +149,20 @@ function show(answer: LookupAnswer, options: CallOptions): void {
   if (answer.status >= 400) process.stderr.write(`The other department answered with status ${answer.status}.\n`);
 }
 
+/** Prints what would be released, line by line. @throws CommandEnd for what would be refused */
+function showEffective(effective: EffectiveAnswer, options: CallOptions): void {
+  const { id, allowed, code, detail, release, evidence } = effective;
+  if (outputFormat(options) !== 'table') {
+    print(effective, options);
+  } else {
+    const row = (released: string) => (one: { path: string | null; element: string }) => ({ ...one, released });
+    const rows = [...(release?.asked ?? []).map(row('yes')), ...(release?.omitted ?? []).map(row('left out'))];
+    if (allowed) print(release === null ? { released: 'the whole answer' } : rows, options);
+    if (options.evidence) print({ id, evidence }, options);
+  }
+  if (!allowed) throw new CommandEnd(EXIT.exchangeRefused, explained(code, detail));
+}
+
 /** What the provider's server says about the answer: predicates, what is doubted or stale, what was left out. */
 function writeRelease({ predicates, elements, omitted }: NonNullable<LookupAnswer['release']>): void {
   for (const { predicate, result } of predicates) process.stderr.write(`${predicate}: ${result}\n`);
@@ -185,10 +213,11 @@ async function settle(accord: Accord, id: string, options: CallOptions): Promise
   );
 }
 
-function explained(code: string): string {
-  if (!isProblemCode(code)) return code;
+function explained(code: string, detail = ''): string {
+  const told = detail === '' ? '' : ` (${detail})`;
+  if (!isProblemCode(code)) return `${code}${told}`;
   const { title, next } = PROBLEMS[code];
-  return `${code}: ${title}\nNext: ${next}`;
+  return `${code}: ${title}${told}\nNext: ${next}`;
 }
 
 function collectQuery(text: string, before: [string, string][] = []): [string, string][] {

@@ -15,6 +15,7 @@ import type { ServerParts } from '#security-server/server-parts.ts';
 import { type Caller, LookupRequest, readCall } from './call.ts';
 import { addCatalogueRoutes } from './catalogue.ts';
 import { addDoubtRoutes } from './doubts.ts';
+import { addEffectiveAccessRoute } from './effective-access.ts';
 import { exchange, type LookupResult } from './exchange.ts';
 import { settleRequest } from './settlement.ts';
 
@@ -93,12 +94,9 @@ function addRoutes(app: FastifyInstance, server: ServerParts, callerOf: (request
   };
   addCatalogueRoutes(app, server, callerOf);
   addDoubtRoutes(app, server, { callerOf, held, sendResult });
+  addEffectiveAccessRoute(app, server, { callerOf, held, sendResult, readLookup });
   app.post('/lookups', async (request, reply) => {
-    const asked = checkLookup(request.body);
-    // What servers say to each other has routes of its own, whose answers are read and not just passed on.
-    if (asked.path !== undefined && isReserved(asked.path)) throw new AccordError('PATH_REFUSED', 'reserved');
-    const partial = asked.partial ?? prefersPartial(request.headers['prefer']);
-    const call = readCall({ ...asked, partial }, callerOf(request), server);
+    const call = readCall(readLookup(request), callerOf(request), server);
     return held(request, async () => sendResult(reply, await exchange(server, call)));
   });
   app.post<{ Params: { id: string } }>('/lookups/:id/settle', async (request, reply) => {
@@ -108,6 +106,14 @@ function addRoutes(app: FastifyInstance, server: ServerParts, callerOf: (request
     const { state, code, result } = settled;
     return reply.send({ id, state, code, ...(result === null ? {} : { answer: resultBody(result) }) });
   });
+}
+
+/** @throws SCHEMA_MISMATCH, PATH_REFUSED */
+function readLookup({ body, headers }: FastifyRequest): LookupRequest {
+  const asked = checkLookup(body);
+  // What servers say to each other has routes of its own, whose answers are read and not just passed on.
+  if (asked.path !== undefined && isReserved(asked.path)) throw new AccordError('PATH_REFUSED', 'reserved');
+  return { ...asked, partial: asked.partial ?? prefersPartial(headers['prefer']) };
 }
 
 /** RFC 7240: preferences are a list; those that nobody knows are ignored. */

@@ -108,7 +108,7 @@ function claimAndLog(
 async function work(server: ServerParts, snapshot: ConfigurationSnapshot, logged: LoggedRequest): Promise<Reply> {
   const { message, context } = logged;
   const { statement } = message;
-  if (isReserved(context.path)) return workReserved(server, logged);
+  if (isReserved(context.path)) return workReserved(server, snapshot, logged);
   const pathProblem = pathRefusal(context);
   const prepared = await prepare(server, snapshot, statement, context, message.body);
   const judgement = judge(server, snapshot, statement, context, prepared);
@@ -185,14 +185,17 @@ async function refusedMeanwhile(
 }
 
 /** What is asked of this server itself: done only when the record is durable, and never forwarded. */
-async function workReserved(server: ServerParts, { message, context, appended }: LoggedRequest): Promise<Reply> {
+async function workReserved(
+  server: ServerParts,
+  snapshot: ConfigurationSnapshot,
+  { message, context, appended }: LoggedRequest,
+): Promise<Reply> {
   const { statement, peer, body } = message;
-  const answer =
-    (await appended).outcome === 'replay'
-      ? problemAnswer('MESSAGE_REPLAYED', '', statement.id)
-      : answerReserved(server, peer, statement, context, body);
-  const kind = answer.context.code === 'OK' ? 'response' : 'refusal';
-  return { kind, answer, decision: null, retention: 'standard' };
+  const isReplay = (await appended).outcome === 'replay';
+  const reply = isReplay
+    ? { answer: problemAnswer('MESSAGE_REPLAYED', '', statement.id), decision: null, retention: 'standard' }
+    : await answerReserved(server, snapshot, peer, statement, context, body);
+  return { kind: reply.answer.context.code === 'OK' ? 'response' : 'refusal', ...reply };
 }
 
 function enterService(server: ServerParts, service: string): (() => void) | null {

@@ -1,9 +1,11 @@
 // Paths that belong to the exchange itself: `/.accord/…` behind any service is answered by the provider's own server and
 // never reaches a backend. These are reports of doubt (schemas/doubt.ts): POST /.accord/doubts and
-// GET /.accord/doubts/{id}, and reports of over-delivery: POST /.accord/over-delivery. The consumer controls method, path and body; that it is this client is verified by then.
-import type { ServerEntry } from '#core/configuration/snapshot.ts';
+// GET /.accord/doubts/{id}, reports of over-delivery: POST /.accord/over-delivery, and the question what would be released:
+// POST /.accord/effective-access. The consumer controls method, path and body; that it is this client is verified by then.
+import type { ConfigurationSnapshot, ServerEntry } from '#core/configuration/snapshot.ts';
 import type { RequestContext } from '#schemas/context.ts';
 import { checkDoubtReport, DOUBTS_PATH, type DoubtStatus } from '#schemas/doubt.ts';
+import { EFFECTIVE_ACCESS_PATH } from '#schemas/effective-access.ts';
 import { parseJson } from '#schemas/json.ts';
 import { MAX_DOUBT_BYTES } from '#schemas/limits.ts';
 import { AccordError, isAccordError } from '#schemas/problems.ts';
@@ -12,16 +14,45 @@ import type { Statement } from '#schemas/statement.ts';
 import type { Doubt } from '#security-server/doubts.ts';
 import type { ServerParts } from '#security-server/server-parts.ts';
 import { mustHaveReceived } from './doubted-exchange.ts';
+import { effectiveAccess } from './effective-access.ts';
 import { noteOverDelivery } from './over-delivery.ts';
-import { type BackendAnswer, problemAnswer } from './reply.ts';
+import { type BackendAnswer, problemAnswer, type Reply } from './reply.ts';
 
 const ONE_DOUBT = `${DOUBTS_PATH}/`;
 
 /**
  * Answers a request to a reserved path. The request's record is durable by then and the id was not used before, so that
- * what is done here is done once. No access right is asked for: what may be reported on is what was received.
+ * what is done here is done once. No access right is asked for: what may be reported on is what was received, and whoever
+ * asks what it would get is told, also that it is nothing.
  */
-export function answerReserved(
+export async function answerReserved(
+  server: ServerParts,
+  snapshot: ConfigurationSnapshot,
+  peer: ServerEntry,
+  statement: Statement,
+  context: RequestContext,
+  body: Buffer,
+): Promise<Omit<Reply, 'kind'>> {
+  const { method, path, query } = context;
+  try {
+    if (query === null && method === 'POST' && path === EFFECTIVE_ACCESS_PATH) {
+      const { access, ...decided } = await effectiveAccess(server, snapshot, statement, context, body);
+      return { answer: json(200, access), ...decided };
+    }
+    return undecided(answerReport(server, peer, statement, context, body));
+  } catch (error) {
+    if (isAccordError(error)) return undecided(problemAnswer(error.code, error.detail, statement.id));
+    server.logger.error({ err: error, id: statement.id }, 'a reserved path could not be answered');
+    return undecided(problemAnswer('INTERNAL', statement.id, statement.id));
+  }
+}
+
+function undecided(answer: BackendAnswer): Omit<Reply, 'kind'> {
+  return { answer, decision: null, retention: 'standard' };
+}
+
+/** @throws NOT_FOUND, and what the reports throw */
+function answerReport(
   server: ServerParts,
   peer: ServerEntry,
   statement: Statement,
@@ -29,23 +60,17 @@ export function answerReserved(
   body: Buffer,
 ): BackendAnswer {
   const { method, path, query } = context;
-  try {
-    if (query === null && method === 'POST' && path === DOUBTS_PATH) {
-      return report(server, peer, statement, context, body);
-    }
-    if (query === null && method === 'GET' && path.startsWith(ONE_DOUBT)) {
-      return json(200, statusOf(ownDoubt(server, statement, path.slice(ONE_DOUBT.length))));
-    }
-    if (query === null && method === 'POST' && path === OVER_DELIVERY_PATH) {
-      noteOverDelivery(server, peer, statement, body);
-      return json(200, {});
-    }
-    throw new AccordError('NOT_FOUND', `${method} ${path.slice(0, 200)}`);
-  } catch (error) {
-    if (isAccordError(error)) return problemAnswer(error.code, error.detail, statement.id);
-    server.logger.error({ err: error, id: statement.id }, 'a reserved path could not be answered');
-    return problemAnswer('INTERNAL', statement.id, statement.id);
+  if (query === null && method === 'POST' && path === DOUBTS_PATH) {
+    return report(server, peer, statement, context, body);
   }
+  if (query === null && method === 'GET' && path.startsWith(ONE_DOUBT)) {
+    return json(200, statusOf(ownDoubt(server, statement, path.slice(ONE_DOUBT.length))));
+  }
+  if (query === null && method === 'POST' && path === OVER_DELIVERY_PATH) {
+    noteOverDelivery(server, peer, statement, body);
+    return json(200, {});
+  }
+  throw new AccordError('NOT_FOUND', `${method} ${path.slice(0, 200)}`);
 }
 
 /** @throws SCHEMA_MISMATCH, BODY_TOO_LARGE, JSON_*, DOUBT_WITHOUT_EXCHANGE, DOUBT_LIMIT */
