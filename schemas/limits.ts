@@ -136,3 +136,5 @@ export const MAX_LINKED_ACCOUNTS = 8;
 /** One answer of an identity provider: discovery, keys or tokens. */
 export const MAX_IDENTITY_ANSWER_BYTES = 128 * 1024;
 export const IDENTITY_TIMEOUT_MS = 8_000;
+/** A request waits this long for a status list; then what is held decides. */
+export const STATUS_FETCH_TIMEOUT_MS = 2_000;

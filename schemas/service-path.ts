@@ -51,5 +51,8 @@ export function isReserved(path: string): boolean {
 /** Where a consumer's server tells the provider's that an answer held too much. */
 export const OVER_DELIVERY_PATH = '/.accord/over-delivery';
 
+/** Where a consent service tells a provider's server that a status list has changed. */
+export const STATUS_HINT_PATH = '/.accord/status-hint';
+
 /** What a consumer writes where the subject stands, when only the receipt knows whom it is about. */
 export const SUBJECT_PLACEHOLDER = '~subject';

@@ -32,6 +32,7 @@ import { openPeerNews, type SharedConfiguration } from './peer/news.ts';
 import { openRegisteredPeers } from './peer/registered-peer.ts';
 import type { ServerParts } from './server-parts.ts';
 import { openStateSqlite } from './state-sqlite.ts';
+import { openStatuses } from './statuses.ts';
 import { openSubjectTag } from './subject-tag.ts';
 import { startTasks } from './tasks.ts';
 
@@ -112,6 +113,7 @@ export async function openSecurityServer(options: SecurityServerOptions): Promis
     await Promise.race([admission.drained(), timer]);
     await Promise.all(apps.map((app) => app.close()));
     await tasks.stop();
+    parts.status.close();
     await Promise.all([parts.link.close(), parts.backends.close()]);
     await log.close();
     parts.state.close();
@@ -176,6 +178,7 @@ function assemble(from: SecurityServerOptions, messageLog: MessageLog, gate: Adm
     log: messageLog,
     state: openStateSqlite(foldersOf(from.folder).state),
     dictionary: openDictionaryInForce(logger),
+    status: openStatuses(from),
     subjectTag: openSubjectTag(from.keys.storageKey, 'predicate subjects'),
     doubts,
     keys,

@@ -9,7 +9,7 @@ import { EFFECTIVE_ACCESS_PATH } from '#schemas/effective-access.ts';
 import { parseJson } from '#schemas/json.ts';
 import { MAX_DOUBT_BYTES } from '#schemas/limits.ts';
 import { AccordError, isAccordError } from '#schemas/problems.ts';
-import { OVER_DELIVERY_PATH } from '#schemas/service-path.ts';
+import { OVER_DELIVERY_PATH, STATUS_HINT_PATH } from '#schemas/service-path.ts';
 import type { Statement } from '#schemas/statement.ts';
 import type { Doubt } from '#security-server/doubts.ts';
 import type { ServerParts } from '#security-server/server-parts.ts';
@@ -17,6 +17,7 @@ import { mustHaveReceived } from './doubted-exchange.ts';
 import { effectiveAccess } from './effective-access.ts';
 import { noteOverDelivery } from './over-delivery.ts';
 import { type BackendAnswer, problemAnswer, type Reply } from './reply.ts';
+import { noteStatusHint } from './status-hint.ts';
 
 const ONE_DOUBT = `${DOUBTS_PATH}/`;
 
@@ -68,6 +69,10 @@ function answerReport(
   }
   if (query === null && method === 'POST' && path === OVER_DELIVERY_PATH) {
     noteOverDelivery(server, peer, statement, body);
+    return json(200, {});
+  }
+  if (query === null && method === 'POST' && path === STATUS_HINT_PATH) {
+    noteStatusHint(server, statement, body);
     return json(200, {});
   }
   throw new AccordError('NOT_FOUND', `${method} ${path.slice(0, 200)}`);

@@ -24,7 +24,7 @@ const BAD: [name: string, body: string, code: string, status?: number][] = [
   ['a name twice', `{"client":"${CLIENT}","client":"${CLIENT}"}`, 'JSON_DUPLICATE_NAME'],
   ['a name twice, one escaped', `{"path":"/a","pat\\u0068":"/b"}`, 'JSON_DUPLICATE_NAME'],
   ['__proto__', `{"__proto__":{"client":"${CLIENT}"}}`, 'JSON_FORBIDDEN_NAME'],
-  ['an unknown member', text({ receipt: 'x' }), 'SCHEMA_MISMATCH'],
+  ['an unknown member', text({ nonsense: 'x' }), 'SCHEMA_MISMATCH'],
   ['no service', JSON.stringify({ client: CLIENT }), 'SCHEMA_MISMATCH'],
   ['a service of four segments', text({ service: 'DEV/GOV/2002/provider' }), 'SCHEMA_MISMATCH'],
   ['a client with a space', text({ client: 'DEV/GOV/1001/con sumer' }), 'SCHEMA_MISMATCH'],
