@@ -127,6 +127,14 @@ t.test('what was decided is decided again, while both servers run', async (t) =>
   const { id: report } = reported.json['report'] as { id: string };
   t.match(await replay('provider', report, '--json'), { code: 0, stdout: /"verdict":"NO_DECISION"/ });
 
+  // A question what would be released is decided and archived as well; its answer is no release.
+  for (const field of ['/name', '/birthDate']) {
+    const lookup = { client: CLIENT, service: SERVICE, path: '/residents/7', fields: [field] };
+    const question = await post(pair, '/lookups/effective-access', lookup);
+    const told = JSON.parse((await replay('provider', question.json.id, '--json')).stdout);
+    t.match(told, { verdict: 'SAME', code: 'OK', decision: { code: question.json.code }, notChecked: [] }, field);
+  }
+
   const file = join(pair.folder, 'inputs.json');
   t.equal((await replay('provider', id, '--save-inputs', file)).code, 0);
   t.equal(statSync(file).mode & 0o777, 0o600);
