@@ -126,11 +126,12 @@ async function compare(
   return { against: before?.release ?? null, changes, impact, lossyMappings, faults, asked };
 }
 
-/** Versions that count, or will. */
+/** Versions that count, or will; one that only ends a purpose has no day. */
 async function livingPurposes(options: RegistryCallOptions): Promise<Touched['purposes']> {
   const registered = (await listRegistry(options, '/purposes')) as unknown as ShownPurpose[];
   return registered
     .filter(({ state }) => state === 'in-force' || state === 'not-begun')
+    .filter(({ from, until }) => until === null || from < until)
     .map(({ id, version, elements }) => ({ id: `${id}@${version}`, elements }));
 }
 
