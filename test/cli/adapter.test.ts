@@ -1,6 +1,6 @@
-// `accord adapter` as a process: the ready line, the stop on SIGTERM, exit codes.
+// `accord adapter`: exit codes, and as a process the ready line and the stop on SIGTERM.
 
-import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,34 +9,14 @@ import t from 'tap';
 import { openClient } from '#core/http/client.ts';
 import { makeDatabases } from '#scripts/demo/databases.ts';
 import { generatePopulation } from '#scripts/demo/residents.ts';
+import { accord } from './run.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'accord-adapter-'));
 t.teardown(() => rmSync(folder, { recursive: true, force: true }));
 const { adapterFiles } = await makeDatabases(join(folder, 'data'), generatePopulation(1, 50));
 const file = adapterFiles['civil-affairs'];
 
-const program = `import { adapterCommand } from '#cli/adapter.ts';
-  await adapterCommand().exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2)).parseAsync(process.argv.slice(1), { from: 'user' });`;
-
-function start(...args: string[]): ChildProcessWithoutNullStreams {
-  const child = spawn(process.execPath, ['--input-type=module', '-e', program, ...args]);
-  t.teardown(() => child.kill('SIGKILL'));
-  return child;
-}
-
-async function run(...args: string[]) {
-  const child = start(...args);
-  let out = '';
-  let errors = '';
-  child.stdout.on('data', (chunk) => {
-    out += chunk;
-  });
-  child.stderr.on('data', (chunk) => {
-    errors += chunk;
-  });
-  const [code] = await once(child, 'close');
-  return { code, out, errors };
-}
+const run = (...args: string[]) => accord('adapter', ...args);
 
 t.test('check and openapi', async (t) => {
   const wrong = join(folder, 'data', 'wrong.yaml');
@@ -51,20 +31,21 @@ resources:
     parameters: {id: {in: path, column: resident_id, type: string}}
     properties: {name: {column: name, type: string}}
 `;
-  t.match(await run('check', file, '--json'), { code: 0, out: '{"ok":true,"warnings":[]}' });
+  t.match(await run('check', file, '--json'), { code: 0, stdout: '{"ok":true,"warnings":[]}' });
   const described = await run('openapi', file);
   t.equal(described.code, 0);
-  t.match(JSON.parse(described.out), { openapi: '3.1.0', paths: { '/residents/{id}/low-income-support': {} } });
+  t.match(JSON.parse(described.stdout), { openapi: '3.1.0', paths: { '/residents/{id}/low-income-support': {} } });
   yaml(good.replace('column: name', 'column: nmae'));
-  t.match(await run('check', wrong), { code: 5, errors: /wrong\.yaml:9: unknown column nmae[\s\S]*next: / });
+  t.match(await run('check', wrong), { code: 5, stderr: /wrong\.yaml:9: unknown column nmae[\s\S]*next: / });
   yaml(good.replace('answer: one', 'anser: one'));
-  t.match(await run('check', wrong), { code: 1, errors: /wrong\.yaml:7: unknown key anser/ });
-  t.match(await run('check', join(folder, 'none.yaml')), { code: 3, errors: /next: / });
-  t.match(await run('serve', file, '--host', '0.0.0.0'), { code: 1, errors: /listen\.tls/ });
+  t.match(await run('check', wrong), { code: 1, stderr: /wrong\.yaml:7: unknown key anser/ });
+  t.match(await run('check', join(folder, 'none.yaml')), { code: 3, stderr: /next: / });
+  t.match(await run('serve', file, '--host', '0.0.0.0'), { code: 1, stderr: /listen\.tls/ });
 });
 
 t.test('serve until SIGTERM, running requests end first', async (t) => {
-  const child = start('serve', file, '--json');
+  const child = spawn(process.execPath, ['cli/main.ts', 'adapter', 'serve', file, '--json']);
+  t.teardown(() => child.kill('SIGKILL'));
   const [line] = await once(child.stdout, 'data');
   const { ready, url } = JSON.parse(String(line));
   t.equal(ready, true);

@@ -1,5 +1,5 @@
-// The whole ceremony as its persons do it, with real processes: a root is made, the registry started, a member
-// registered, a draft approved by two people with their own key files, and the result verified from the anchor alone.
+// The whole ceremony as its persons do it, against a registry that is a process: a root is made, the registry started, a
+// member registered, a draft approved by two people with their own key files, and the result verified from the anchor alone.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -9,26 +9,21 @@ import t from 'tap';
 import { sealKey } from '#certs/key-file.ts';
 import { generateKeys } from '#certs/keys.ts';
 import { EXIT } from '#cli/output.ts';
+import { type Ended, accord as run } from './run.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'accord-cli-config-'));
 const at = (name: string) => join(folder, name);
-const env = { ...process.env, ACCORD_KEY_PASSPHRASE: 'correct horse battery', ACCORD_REGISTRY: 'http://127.0.0.1:1' };
+const passphrase = 'correct horse battery';
+Object.assign(process.env, { ACCORD_KEY_PASSPHRASE: passphrase, ACCORD_REGISTRY: 'http://127.0.0.1:1' });
 let registry: ChildProcess | undefined;
 t.teardown(() => {
   registry?.kill('SIGKILL');
   rmSync(folder, { recursive: true, force: true });
 });
 
-async function accord(
-  ...args: string[]
-): Promise<{ code: number; stdout: string; stderr: string; json: Record<string, unknown> }> {
-  const child = spawn(process.execPath, ['cli/main.ts', ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
-  let [stdout, stderr] = ['', ''];
-  child.stdout.on('data', (chunk) => (stdout += chunk));
-  child.stderr.on('data', (chunk) => (stderr += chunk));
-  const [code] = await once(child, 'close');
-  const json = stdout.startsWith('{') ? JSON.parse(stdout) : {};
-  return { code, stdout, stderr, json };
+async function accord(...args: string[]): Promise<Ended & { json: Record<string, unknown> }> {
+  const ended = await run(...args);
+  return { ...ended, json: ended.stdout.startsWith('{') ? JSON.parse(ended.stdout) : {} };
 }
 
 t.test('init-root, draft, approve twice, verify', async (t) => {
@@ -36,7 +31,7 @@ t.test('init-root, draft, approve twice, verify', async (t) => {
   for (const name of ['root', 'ann', 'bob', 'freshness', 'eve']) {
     const text = await sealKey(
       generateKeys().privateKey,
-      env.ACCORD_KEY_PASSPHRASE,
+      passphrase,
       { use: 'approve', createdAtMs: 1, label: name },
       cost,
     );
@@ -70,7 +65,7 @@ t.test('init-root, draft, approve twice, verify', async (t) => {
       '--admin',
       '127.0.0.1:0',
     ],
-    { env, stdio: ['ignore', 'pipe', 'ignore'] },
+    { stdio: ['ignore', 'pipe', 'ignore'] },
   );
   registry = started;
   const [line] = await once(started.stdout, 'data');
@@ -136,7 +131,7 @@ t.test('init-root, draft, approve twice, verify', async (t) => {
   // The next root: Ann goes, Carol comes, with a second root holder. Two copies of the plan are signed on two machines.
   for (const name of ['root2', 'carol']) {
     const about = { use: 'approve' as const, createdAtMs: 1, label: name };
-    const text = await sealKey(generateKeys().privateKey, env.ACCORD_KEY_PASSPHRASE, about, cost);
+    const text = await sealKey(generateKeys().privateKey, passphrase, about, cost);
     writeFileSync(at(`${name}.key.json`), text, { mode: 0o600 });
   }
   const rotate = (verb: string, ...args: string[]) =>

@@ -1,4 +1,4 @@
-// `accord log` as an operator runs it: another process, while the server writes, and after somebody changed a byte.
+// `accord log` as an operator runs it: from another process while the server writes, and after somebody changed a byte.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,13 +10,14 @@ import { openMessageLog } from '#core/log/message-log.ts';
 import { initServerFolder } from '#security-server/data-folder.ts';
 import { currentLogOrigin } from '#security-server/log-origin.ts';
 import { dataDir, logFixture, OWN, requestRecords, responseRecord } from '#test/core/log-fixture.ts';
+import { accord, type Ended } from './run.ts';
 
-const PROGRAM =
-  "const { logCommand } = await import('#cli/log.ts'); await logCommand().parseAsync(process.argv.slice(1), { from: 'user' });";
+const accordLog = (...args: string[]) => accord('log', ...args);
 
-function accordLog(...args: string[]) {
-  const done = spawnSync(process.execPath, ['--input-type=module', '-e', PROGRAM, '--', ...args], { encoding: 'utf8' });
-  return { status: done.status, stdout: done.stdout, stderr: done.stderr };
+/** The same as a process of its own, where it matters that the server that has the log is another one. */
+function otherProcess(...args: string[]): Ended {
+  const { status, stdout, stderr } = spawnSync(process.execPath, ['cli/main.ts', 'log', ...args], { encoding: 'utf8' });
+  return { code: status ?? -1, stdout, stderr };
 }
 
 t.test('verify, show and accept-checkpoint', async (t) => {
@@ -27,21 +28,21 @@ t.test('verify, show and accept-checkpoint', async (t) => {
   await log.append(responseRecord(first!, 1));
   await log.append(requestRecords()[0]!);
 
-  const running = accordLog('verify', '--dir', dir, '--json');
-  t.equal(running.status, 0, running.stderr);
+  const running = otherProcess('verify', '--dir', dir, '--json');
+  t.equal(running.code, 0, running.stderr);
   t.match(JSON.parse(running.stdout), { ok: true, entries: 3, firstBadSeq: null, code: null, root: log.root() });
   const otherKey = 'PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW';
-  t.match(accordLog('verify', '--dir', dir, '--key', otherKey), { status: 7, stderr: /LOG_ORIGIN_WRONG/ });
+  t.match(await accordLog('verify', '--dir', dir, '--key', otherKey), { code: 7, stderr: /LOG_ORIGIN_WRONG/ });
 
-  const shown = JSON.parse(accordLog('show', '--dir', dir, '--id', first!.id, '-o', 'json').stdout);
+  const shown = JSON.parse((await accordLog('show', '--dir', dir, '--id', first!.id, '-o', 'json')).stdout);
   t.match(shown, [
     { seq: 1, kind: 'response-received', code: 'OK' },
     { seq: 0, kind: 'request-sent', id: first!.id, evidence: { signature: { index: 0, size: 1 } } },
   ]);
   t.equal(shown[1].evidence.statement, first!.evidence!.statement.toString('utf8'));
-  t.match(JSON.parse(accordLog('show', '--dir', dir, '--from', '2', '--json').stdout), [{ seq: 2 }]);
-  t.match(accordLog('show', '--dir', dir, '--limit', '1').stdout, /request-sent/);
-  t.match(accordLog('verify', '--dir', join(dir, 'none')), { status: 3, stderr: /LOG_MISSING.*\nNext: /s });
+  t.match(JSON.parse((await accordLog('show', '--dir', dir, '--from', '2', '--json')).stdout), [{ seq: 2 }]);
+  t.match((await accordLog('show', '--dir', dir, '--limit', '1')).stdout, /request-sent/);
+  t.match(await accordLog('verify', '--dir', join(dir, 'none')), { code: 3, stderr: /LOG_MISSING.*\nNext: /s });
 
   // A copy of a log that is being written: its last commits are in the write-ahead log only.
   const copy = join(dir, 'copy');
@@ -49,22 +50,24 @@ t.test('verify, show and accept-checkpoint', async (t) => {
   execFileSync('mkdir', [copy]);
   execFileSync('mv', [join(dir, 'log-copy'), join(copy, 'log')]);
   t.match(
-    JSON.parse(accordLog('verify', '--dir', copy, '--key', log.verifierKey, '--no-checkpoint', '--json').stdout),
+    JSON.parse(
+      (await accordLog('verify', '--dir', copy, '--key', log.verifierKey, '--no-checkpoint', '--json')).stdout,
+    ),
     { ok: true, entries: 3 },
   );
   await log.close();
 
   rmSync(options.checkpointFile);
-  t.match(accordLog('accept-checkpoint', '--dir', dir), { status: 5, stderr: /--yes/ });
+  t.match(await accordLog('accept-checkpoint', '--dir', dir), { code: 5, stderr: /--yes/ });
   t.notOk(existsSync(options.checkpointFile));
-  t.equal(accordLog('accept-checkpoint', '--dir', dir, '--yes').status, 0);
-  t.equal(accordLog('verify', '--dir', dir).status, 0);
+  t.equal((await accordLog('accept-checkpoint', '--dir', dir, '--yes')).code, 0);
+  t.equal((await accordLog('verify', '--dir', dir)).code, 0);
 
   const db = new Database(join(dataDir(dir).folder, 'messages.db'));
   db.exec('DROP TRIGGER entries_update; UPDATE entries SET line = replace(line, \'"open"\', \'"law"\') WHERE seq = 1');
   db.close();
-  const bad = accordLog('verify', '--dir', dir, '--json');
-  t.match(bad, { status: 7, stderr: /LOG_ENTRY_CHANGED.* at entry 1 .*\nNext: /s });
+  const bad = await accordLog('verify', '--dir', dir, '--json');
+  t.match(bad, { code: 7, stderr: /LOG_ENTRY_CHANGED.* at entry 1 .*\nNext: /s });
   t.match(JSON.parse(bad.stdout), { ok: false, entries: 1, firstBadSeq: 1, code: 'LOG_ENTRY_CHANGED' });
 });
 
@@ -90,9 +93,9 @@ t.test('rotate-key and new-origin, on the folder of a server that does not run',
   writeFileSync(join(dir, 'passphrase'), passphrase, { mode: 0o600 });
   const secret = ['--dir', dir, '--passphrase-file', join(dir, 'passphrase')];
 
-  t.match(accordLog('rotate-key', ...secret), { status: 5, stderr: /--yes/ });
-  const rotated = accordLog('rotate-key', ...secret, '--yes', '--json');
-  t.equal(rotated.status, 0, rotated.stderr);
+  t.match(await accordLog('rotate-key', ...secret), { code: 5, stderr: /--yes/ });
+  const rotated = await accordLog('rotate-key', ...secret, '--yes', '--json');
+  t.equal(rotated.code, 0, rotated.stderr);
   const { origin, verifierKey, size, register } = JSON.parse(rotated.stdout);
   t.match({ origin, size, register }, { origin: `accord/${OWN}`, size: 2, register: /^accord server renew / });
   t.match(await listKeyFiles(keys), [
@@ -103,24 +106,28 @@ t.test('rotate-key and new-origin, on the folder of a server that does not run',
     'storage',
     'subject-1',
   ]);
-  t.equal(accordLog('verify', '--dir', dir, '--key', verifierKey).status, 0);
-  t.equal(accordLog('verify', '--dir', dir, '--key', first.verifierKey).status, 0, 'who knows the old key can follow');
+  t.equal((await accordLog('verify', '--dir', dir, '--key', verifierKey)).code, 0);
+  t.equal(
+    (await accordLog('verify', '--dir', dir, '--key', first.verifierKey)).code,
+    0,
+    'who knows the old key can follow',
+  );
   const second = await openMessageLog(await server(origin));
   t.equal(second.verifierKey, verifierKey);
-  t.match(accordLog('new-origin', ...secret, '--yes'), { status: 5, stderr: /LOG_IN_USE/ });
+  t.match(otherProcess('new-origin', ...secret, '--yes'), { code: 5, stderr: /LOG_IN_USE/ });
   await second.close();
 
-  t.match(accordLog('new-origin', ...secret), { status: 5, stderr: /--yes/ });
-  const opened = accordLog('new-origin', ...secret, '--yes', '--json');
+  t.match(await accordLog('new-origin', ...secret), { code: 5, stderr: /--yes/ });
+  const opened = await accordLog('new-origin', ...secret, '--yes', '--json');
   t.match(JSON.parse(opened.stdout), { origin: `accord/${OWN}/2`, closed: { origin }, cites: { size: 2 } });
   t.equal(currentLogOrigin(OWN, dir), `accord/${OWN}/2`);
   const third = await openMessageLog(await server(currentLogOrigin(OWN, dir)));
   await third.append(requestRecords()[0]!);
   await third.close();
-  const entriesOf = (...args: string[]) =>
-    JSON.parse(accordLog('verify', '--dir', dir, '--json', ...args).stdout).entries;
-  t.same([entriesOf(), entriesOf('--origin', origin), entriesOf('--origin', '1')], [2, 2, 2]);
-  t.match(accordLog('show', '--dir', dir, '--origin', '1').stdout, /key-rotated/);
-  t.match(accordLog('show', '--dir', dir).stdout, /origin-opened/);
-  t.match(accordLog('verify', '--dir', dir, '--origin', '7'), { status: 3, stderr: /LOG_MISSING/ });
+  const entriesOf = async (...args: string[]) =>
+    JSON.parse((await accordLog('verify', '--dir', dir, '--json', ...args)).stdout).entries;
+  t.same([await entriesOf(), await entriesOf('--origin', origin), await entriesOf('--origin', '1')], [2, 2, 2]);
+  t.match((await accordLog('show', '--dir', dir, '--origin', '1')).stdout, /key-rotated/);
+  t.match((await accordLog('show', '--dir', dir)).stdout, /origin-opened/);
+  t.match(await accordLog('verify', '--dir', dir, '--origin', '7'), { code: 3, stderr: /LOG_MISSING/ });
 });

@@ -2,6 +2,9 @@
 // more than all that is tested.
 import { run } from '#cli/program.ts';
 
+// Nobody is asked at the terminal from which the tests were started.
+process.stdin.isTTY = false;
+
 export interface Ended {
   code: number;
   stdout: string;

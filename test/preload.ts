@@ -1,0 +1,14 @@
+// Loaded by tap before each test file (.taprc). Compiled code is kept beside the installed packages, where the programs
+// keep theirs, so that a hundred test files and the processes that they start need not each compile the same modules. And
+// what tap puts into every process to tell which line ran is left out of those that tests start: coverage is off.
+import { enableCompileCache } from 'node:module';
+import { join } from 'node:path';
+
+const folder = join(import.meta.dirname, '../node_modules/.cache/accord');
+enableCompileCache(folder);
+process.env['NODE_COMPILE_CACHE'] = folder;
+process.setSourceMapsEnabled(false);
+
+process.env['NODE_OPTIONS'] = (process.env['NODE_OPTIONS'] ?? '').replace(/"?--import=\S*@tapjs\S*/g, '').trim();
+const watch = Reflect.get(globalThis, Symbol.for('process-on-spawn@*:singletonId')) as { listeners: [] } | undefined;
+if (watch !== undefined) watch.listeners = [];
