@@ -15,6 +15,8 @@ export interface YamlFile<T> {
 
 const MAX_FILE_BYTES = 256 * 1024;
 const ajv = new Ajv2020({
+  validateSchema: false,
+  code: { optimize: false },
   strict: true,
   strictRequired: false,
   allErrors: true,

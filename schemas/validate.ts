@@ -4,7 +4,11 @@ import type { Static, TSchema } from '@sinclair/typebox';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { AccordError, type ProblemCode } from './problems.ts';
 
+// The schemas are this program's own: strict mode finds a wrong keyword, and neither checking them against the schema of
+// schemas nor making the compiled code shorter is worth what it costs, more than all of the compiling, at every start.
 const ajv = new Ajv2020({
+  validateSchema: false,
+  code: { optimize: false },
   strict: true,
   allErrors: false,
   coerceTypes: false,
