@@ -11,7 +11,7 @@ import { DICTIONARY_SCHEMA, DictionaryStore } from './dictionary-store-sqlite.ts
 import { ADD_BINDING_HASH, SCHEMA } from './schema-sqlite.ts';
 
 export type Role = 'registry-admin' | 'registration-officer' | 'publisher' | 'auditor';
-export type KeyUse = 'authentication' | 'signing' | 'encryption' | 'subject';
+type KeyUse = 'authentication' | 'signing' | 'encryption' | 'subject';
 export type PublishedKind = 'root' | 'content';
 
 export interface ApiKeyRow {

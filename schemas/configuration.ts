@@ -196,7 +196,7 @@ export const ConsentPart = Type.Object({ services: Type.Array(ConsentServiceEntr
 
 const Base64url = (maxLength: number) => Type.String({ pattern: '^[A-Za-z0-9_-]+$', maxLength });
 /** What ID tokens are signed with (RFC 7517): an RSA key says which algorithm it is for. */
-export const IdentityKeyJwk = Type.Union([
+const IdentityKeyJwk = Type.Union([
   EcJwk,
   Type.Object({ kty: Type.Literal('OKP'), crv: Type.Literal('Ed25519'), x: Base64url(64) }, closed),
   Type.Object(
@@ -243,7 +243,6 @@ export const IdentityPart = Type.Object({ providers: Type.Array(IdentityProvider
 
 export type PersonKey = Static<typeof PersonKey>;
 export type ConsentServiceEntry = Static<typeof ConsentServiceEntry>;
-export type IdentityKeyJwk = Static<typeof IdentityKeyJwk>;
 export type IdentityProviderEntry = Static<typeof IdentityProviderEntry>;
 export type RootConfiguration = Static<typeof RootConfiguration>;
 export type ContentConfiguration = Static<typeof ContentConfiguration>;

@@ -34,7 +34,7 @@ export interface DictionaryRelease {
   entries: readonly DictionaryEntry[];
 }
 
-export interface PurposeInForce {
+interface PurposeInForce {
   purpose: Purpose;
   hash: string;
 }
