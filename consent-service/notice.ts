@@ -1,0 +1,86 @@
+// The notice: what a citizen is told before deciding, as plain text in Chinese and English. It is made once, when the
+// request is filed, from the approved purpose, the dictionary's names and the department's terms; record and receipt carry
+// its hash, so nobody can say later that something else was shown. The department controls the reason and nothing else.
+import type { AskedConsent } from '#schemas/consent.ts';
+
+type Terms = Omit<AskedConsent, 'notice' | 'subject' | 'expiresAtMs'>;
+type Item = AskedConsent['services'][number]['items'][number];
+
+/** Deterministic: the same terms give the same text, lines ended by a line feed. */
+export function noticeOf(terms: Terms): { zh: string; en: string } {
+  return { zh: chinese(terms), en: english(terms) };
+}
+
+function english(terms: Terms): string {
+  const { client, purpose, services, uses, validDays, retentionDays, reason, revocationBoundS } = terms;
+  return lines([
+    `${client.name} (${client.id}) asks for your permission.`,
+    '',
+    `Purpose: ${purpose.title.en}`,
+    purpose.text.en,
+    ...(reason === null ? [] : ['', `Why now, in the words of ${client.name}: ${reason.en}`]),
+    '',
+    'What it would learn, and from whom:',
+    ...services.flatMap(({ title, provider, items }) => [
+      `${provider}, ${title}:`,
+      ...items.map(
+        (item) => `- ${item.labels.en}: ${item.definition.en}${onlyAnswer(item, ' (only yes, no or unknown)')}`,
+      ),
+    ]),
+    'You decide about each item by itself. Nothing else about you is sent.',
+    '',
+    `How often: ${uses === null ? 'as often as needed while the permission lasts' : `at most ${times(uses)} from each service`}.`,
+    `How long the permission lasts: ${days(validDays)} from your decision.`,
+    `How long ${client.name} may keep what it learns: ${retentionDays === 0 ? 'not beyond the answer itself' : days(retentionDays)}.`,
+    '',
+    'If you refuse, or leave items out, nothing is sent, and you can hand in the information in another way. A refusal is not held against you.',
+    'If you agree, an earlier permission to the same department for the same purpose and service ends.',
+    `You can pause or withdraw the permission at any time with one click under "My permissions". A withdrawal takes effect everywhere within ${revocationBoundS} seconds at the latest, usually at once. What was learned before stays lawful.`,
+    'Every access is shown to you.',
+  ]);
+}
+
+function chinese(terms: Terms): string {
+  const { client, purpose, services, uses, validDays, retentionDays, reason, revocationBoundS } = terms;
+  return lines([
+    `${client.name}（${client.id}）请求您的同意。`,
+    '',
+    `用途：${purpose.title.zh}`,
+    purpose.text.zh,
+    ...(reason === null ? [] : ['', `本次请求的理由（${client.name}的说明）：${reason.zh}`]),
+    '',
+    '将获知的内容及来源：',
+    ...services.flatMap(({ title, provider, items }) => [
+      `${provider}，${title}：`,
+      ...items.map(
+        (item) => `- ${item.labels.zh}：${item.definition.zh}${onlyAnswer(item, '（仅回答“是”“否”或“未知”）')}`,
+      ),
+    ]),
+    '您可以对每一项单独作出决定。除此之外不会发送您的任何其他信息。',
+    '',
+    `使用次数：${uses === null ? '在有效期内按需使用' : `每项服务最多 ${uses} 次`}。`,
+    `有效期：自您作出决定之日起 ${validDays} 天。`,
+    `${client.name}可以保存所获信息的时间：${retentionDays === 0 ? '答复之后不得保存' : `${retentionDays} 天`}。`,
+    '',
+    '如果您拒绝，或者不同意其中某些项目，相关信息不会被发送，您可以通过其他方式提交材料。拒绝不会对您造成不利。',
+    '如果您同意，您此前就同一用途和同一服务给予该部门的同意即告终止。',
+    `您可以随时在“我的授权”中一键暂停或撤回同意。撤回最迟在 ${revocationBoundS} 秒内在所有地方生效，通常立即生效。撤回之前已获知的信息仍属合法。`,
+    '每一次查询都会向您显示。',
+  ]);
+}
+
+function onlyAnswer({ kind }: Item, text: string): string {
+  return kind === 'predicate' ? text : '';
+}
+
+function times(count: number): string {
+  return count === 1 ? 'once' : `${count} times`;
+}
+
+function days(count: number): string {
+  return count === 1 ? '1 day' : `${count} days`;
+}
+
+function lines(all: readonly string[]): string {
+  return `${all.join('\n')}\n`;
+}
