@@ -1,16 +1,17 @@
-// `accord access grant|list|revoke`: the access rights that a provider grants at its own security server (DESIGN: who may
+// `accord access grant|list|revoke|explain`: the access rights that a provider grants at its own security server (DESIGN: who may
 // ask for what). A change is in force when the command ends.
 import { Command, InvalidArgumentError } from 'commander';
 import { systemClock } from '#core/clock.ts';
 import type { AccessRight, EndpointRule } from '#schemas/access-right.ts';
 import { METHODS } from '#schemas/context.ts';
+import { explainCommand } from './access-explain.ts';
 import { type AdminOptions, callAdmin, listAdmin, withAdmin } from './admin-client.ts';
 import { collectWords } from './option-values.ts';
 import { CommandEnd, EXIT, outputFormat, print, runAction } from './output.ts';
 
 /** What a right without an end says; far behind every date a person writes. */
 const NO_END_MS = Number.MAX_SAFE_INTEGER;
-const BASES = ['open', 'law'] as const;
+const BASES = ['open', 'law', 'consent'] as const;
 
 interface GrantOptions extends AdminOptions {
   client: string;
@@ -30,7 +31,11 @@ interface GrantOptions extends AdminOptions {
 
 export function accessCommand(): Command {
   const access = new Command('access').description('access rights: who may ask which service for what');
-  return access.addCommand(grantCommand()).addCommand(listCommand()).addCommand(revokeCommand());
+  return access
+    .addCommand(grantCommand())
+    .addCommand(listCommand())
+    .addCommand(revokeCommand())
+    .addCommand(explainCommand(collectEndpoint));
 }
 
 function grantCommand(): Command {

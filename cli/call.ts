@@ -21,10 +21,11 @@ interface CallOptions extends SystemOptions {
   field?: string[];
   element?: string[];
   subject?: { scheme: string; value: string };
+  receipt?: string;
   partial?: true;
   asOf?: string;
   purpose?: string;
-  basis: 'open' | 'law';
+  basis?: 'open' | 'law' | 'consent';
   userId?: string;
   issue?: string;
   effective?: true;
@@ -57,10 +58,17 @@ export function callCommand(): Command {
       collectWords,
     )
     .option('--subject <scheme=value>', 'whom it is about; SCHEME=@FILE takes the value from a file', readSubject)
+    .option('--receipt <receipt>', 'on the basis of consent: the receipt, or @FILE whose first line it is')
     .option('--partial', 'leave out what is not permitted, and name it')
     .option('--as-of <day>', 'the day for which it is asked, YYYY-MM-DD')
     .option('--purpose <purpose>', 'purpose that the access right names')
-    .addOption(new Option('--basis <basis>', 'legal basis').choices(['open', 'law']).default('open'))
+    .addOption(
+      new Option('--basis <basis>', 'legal basis; default open, with a receipt consent').choices([
+        'open',
+        'law',
+        'consent',
+      ]),
+    )
     .option('--user-id <id>', 'the official who asks')
     .option('--issue <case>', 'case number')
     .option('--effective', 'say what would be released, and look nothing up')
@@ -99,8 +107,10 @@ async function call(service: string | undefined, path: string | undefined, optio
 }
 
 function readLookup(service: string | undefined, path: string | undefined, options: CallOptions): Lookup {
-  const { client, purpose, basis, userId, issue, query = [], header = [], field, element, subject, asOf } = options;
-  if (service === undefined && (element === undefined || subject === undefined))
+  const { client, purpose, userId, issue, query = [], header = [], field, element, subject, asOf } = options;
+  const receipt = options.receipt === undefined ? undefined : readValue(options.receipt);
+  const isFound = receipt !== undefined || (element !== undefined && subject !== undefined);
+  if (service === undefined && !isFound)
     throw usage('Which service?', 'Write `accord call SERVICE [PATH] --client ID`, or give --element and --subject.');
   if (client === undefined) throw usage('Who asks?', 'Name the own subsystem with --client.');
   const body = options.data === undefined ? undefined : readData(options.data);
@@ -115,9 +125,10 @@ function readLookup(service: string | undefined, path: string | undefined, optio
     ...(field !== undefined && { fields: field }),
     ...(element !== undefined && { elements: element }),
     ...(subject !== undefined && { subject }),
+    ...(receipt !== undefined && { receipt }),
     ...(options.partial && { partial: true }),
     ...(asOf !== undefined && { asOf }),
-    basis,
+    ...(options.basis !== undefined && { basis: options.basis }),
     ...(pairs.length > 0 && { query: pairs.join('&') }),
     ...(header.length > 0 && { headers: Object.fromEntries(header.map(([name, value]) => [name, readValue(value)])) }),
     ...(body !== undefined && { body }),
