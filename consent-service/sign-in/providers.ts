@@ -96,7 +96,7 @@ export function openProviders(options: ProvidersOptions): Providers {
     async authorizationUrl(entry, attempt) {
       const acrValues = acrValuesFor(entry, attempt.level);
       const configuration = await configurationOf(entry);
-      const url = openid.buildAuthorizationUrl(configuration, {
+      const parameters = {
         redirect_uri: options.redirectUri,
         scope: 'openid',
         state: attempt.state,
@@ -105,8 +105,8 @@ export function openProviders(options: ProvidersOptions): Providers {
         code_challenge_method: 'S256',
         acr_values: acrValues.join(' '),
         ...(attempt.fresh ? { max_age: '0', prompt: 'login' } : {}),
-      });
-      return addressOfProvider(url, entry);
+      };
+      return addressOfProvider(() => openid.buildAuthorizationUrl(configuration, parameters), entry);
     },
     async redeem(entry, attempt, query) {
       // RFC 9207: whoever answered says who it is, and must be the one that was asked. Demanded of every provider.
@@ -128,8 +128,8 @@ export function openProviders(options: ProvidersOptions): Providers {
         const configuration = await configurationOf(entry);
         if (configuration.serverMetadata().end_session_endpoint === undefined) return null;
         // Without id_token_hint: a token in an address ends up in histories and logs. The provider asks the person.
-        const url = openid.buildEndSessionUrl(configuration, { post_logout_redirect_uri: backTo });
-        return addressOfProvider(url, entry);
+        const parameters = { post_logout_redirect_uri: backTo };
+        return addressOfProvider(() => openid.buildEndSessionUrl(configuration, parameters), entry);
       } catch {
         return null;
       }
@@ -143,11 +143,14 @@ export function slugOf(issuer: string): string {
 }
 
 /** An address out of the discovery document, for a browser: https, or plain loopback in development, never a script. */
-function addressOfProvider(url: URL, { issuer }: IdentityProviderEntry): string {
-  if (url.protocol !== 'https:' && !(isLoopbackHttp(issuer) && isLoopbackHttp(url.href))) {
-    throw new AccordError('SIGN_IN_PROVIDER_AWAY', 'an address of the provider is not https');
+function addressOfProvider(make: () => URL, { issuer }: IdentityProviderEntry): string {
+  try {
+    const url = make();
+    if (url.protocol === 'https:' || (isLoopbackHttp(issuer) && isLoopbackHttp(url.href))) return url.href;
+  } catch {
+    // no address at all, or none that the library takes
   }
-  return url.href;
+  throw new AccordError('SIGN_IN_PROVIDER_AWAY', 'the provider names an address that is not https');
 }
 
 async function discover(entry: IdentityProviderEntry, options: ProvidersOptions): Promise<openid.Configuration> {

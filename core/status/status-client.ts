@@ -10,7 +10,12 @@ import type { RegisteredKey } from '#certs/registered-key.ts';
 import { readStatusList } from '#certs/status-list.ts';
 import type { Clock } from '#core/clock.ts';
 import type { BoundedClient } from '#core/http/client.ts';
-import { MAX_HELD_STATUSES, MAX_STATUS_LIST_BYTES, MAX_STATUS_LISTS } from '#schemas/limits.ts';
+import {
+  MAX_HELD_STATUSES,
+  MAX_STATUS_LIST_BYTES,
+  MAX_STATUS_LISTS,
+  STATUS_FETCH_TIMEOUT_MS,
+} from '#schemas/limits.ts';
 import { AccordError, isAccordError, type ProblemCode } from '#schemas/problems.ts';
 import { type HeldList, nextList } from './held-list.ts';
 import { openTrustedTime, type TrustedNow } from './trusted-time.ts';
@@ -69,7 +74,6 @@ export interface StatusClient {
 }
 
 const POLL_MS = 5_000;
-const FETCH_TIMEOUT_MS = 5_000;
 const FIRST_PAUSE_MS = 250;
 const LONGEST_PAUSE_MS = 5_000;
 /** Two questions for one list are at least this far apart, whoever asks. */
@@ -228,7 +232,7 @@ class Client implements StatusClient {
       method: 'GET',
       url: uri,
       headers: [['accept', 'application/statuslist+jwt'], ...(etag === null ? [] : [['if-none-match', etag] as const])],
-      timeoutMs: FETCH_TIMEOUT_MS,
+      timeoutMs: STATUS_FETCH_TIMEOUT_MS,
       maxResponseBytes: MAX_STATUS_LIST_BYTES,
       signal: this.#closing.signal,
     });
@@ -265,7 +269,7 @@ class Client implements StatusClient {
     if (code !== 'STATUS_LIST_REFUSED' && code !== 'RESPONSE_TOO_LARGE' && code !== 'INTERNAL') return;
     const detail = isAccordError(error) ? error.detail : String(error);
     // The same reason again is no news: it would come with every poll.
-    const reason = `${code} ${detail.replaceAll(/[0-9]+/g, '')}`;
+    const reason = `${code} ${detail.replaceAll(/[0-9]+ ms/g, '')}`;
     if (reason === entry.alarmed) return;
     entry.alarmed = reason;
     this.#options.onAlarm?.(code, `${entry.uri}: ${detail}`);

@@ -2,6 +2,7 @@
 import type { OpenAPIV3_1 } from 'openapi-types';
 import { AccessRight } from '#schemas/access-right.ts';
 import { DoubtAnswer, ReportedDoubt } from './doubts.ts';
+import { Explained, ExplainInput } from './explain.ts';
 import { AccessRightInput, InformationSystemInput, ServiceInput } from './routes.ts';
 
 type Operation = Pick<OpenAPIV3_1.OperationObject, 'summary' | 'requestBody' | 'responses'>;
@@ -51,6 +52,9 @@ export function openApiDocument(): OpenAPIV3_1.Document {
       '/access-rights': {
         get: operation('Access rights this provider grants', null, list(AccessRight)),
         post: operation('Grant an access right', AccessRightInput, AccessRight, '201'),
+      },
+      '/access-rights/explain': {
+        post: operation('Which access right decides a request', ExplainInput, list(Explained)),
       },
       '/access-rights/{id}': {
         parameters: [parameter('id')],
