@@ -170,7 +170,7 @@ function checkRight(
 
 /** A request for a bound service names a purpose that was approved, in the words that the right was given for. */
 function checkPurpose(
-  { request, service, binding, purpose }: DecisionInputs,
+  { request, service, binding, purpose, purposeEnded }: DecisionInputs,
   right: AccessRight,
 ): { step: number; code: ProblemCode; detail: string } | null {
   if (binding === null) return null;
@@ -178,7 +178,9 @@ function checkPurpose(
     const isNeeded = service?.personalData !== false || request.basis === 'consent';
     return isNeeded ? { step: 1, code: 'PURPOSE_NOT_ALLOWED', detail: 'a purpose is needed' } : null;
   }
-  if (purpose === null) return { step: 1, code: 'PURPOSE_UNKNOWN', detail: request.purpose };
+  if (purpose === null) {
+    return { step: 1, code: purposeEnded ? 'PURPOSE_ENDED' : 'PURPOSE_UNKNOWN', detail: request.purpose };
+  }
   if (right.pins[request.purpose] !== purpose.hash) {
     return { step: 1, code: 'PURPOSE_CHANGED', detail: `${request.purpose} is at version ${purpose.version}` };
   }

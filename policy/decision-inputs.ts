@@ -55,6 +55,8 @@ export interface DecisionInputs {
   binding: AskedOfBinding | null;
   /** The purpose of a request for a bound service, as it is in force today; null when none of that name is. */
   purpose: PurposeFacts | null;
+  /** One of that name has begun, whether or not it is still in force. */
+  purposeEnded: boolean;
   /** What a request on the basis of consent brought; null on every other basis. */
   consent: ConsentFacts | null;
   /** The access rights of this client at this service, with what each has used today. */

@@ -41,6 +41,7 @@ const INPUTS: Record<keyof DecisionInputs, true> = {
   service: true,
   binding: true,
   purpose: true,
+  purposeEnded: true,
   consent: true,
   rights: true,
   predicateUse: true,

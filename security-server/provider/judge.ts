@@ -81,6 +81,7 @@ export function judge(
     service: serviceFacts(server, snapshot, service, bound),
     binding: bound && askedOf(bound),
     purpose: bound && purposeFacts(server, snapshot, statement, nowMs),
+    purposeEnded: bound !== null && hasBegun(snapshot, purpose, nowMs),
     // Read again: what others used up while a status list was fetched counts.
     consent: consent && consentFacts(server, consent.facts.given, consent.genuine?.receipt ?? null),
     rights: usedRights(server, client, service, nowMs),
@@ -101,6 +102,12 @@ function purposeFacts(
   const counter = purposeCounter(found.purpose.id, client, service);
   const usedToday = quotaPerDay === null ? 0 : server.state.used(counter, Math.floor(nowMs / DAY_MS));
   return { version, hash: found.hash, bases, elements, quotaPerDay, usedToday };
+}
+
+/** Whether a purpose of that name has ever been in force; asked for one that is not. */
+function hasBegun(snapshot: ConfigurationSnapshot, purpose: string | null, nowMs: number): boolean {
+  const day = dayAt(nowMs, snapshot.utcOffsetMinutes);
+  return snapshot.purposes().some(({ id, from }) => id === purpose && from <= day);
 }
 
 /** A purpose's quota is one client's at one provider, over all its services. */

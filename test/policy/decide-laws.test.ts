@@ -139,6 +139,7 @@ const anyInputs: fc.Arbitrary<DecisionInputs> = fc.record({
     }),
     { nil: null },
   ),
+  purposeEnded: fc.boolean(),
   consent: fc.option(anyConsent, { nil: null }),
   rights: fc.array(fc.record({ right: anyRight, usedToday: fc.integer({ min: 0, max: 3 }) }), { maxLength: 4 }),
   predicateUse: fc.constantFrom([], [{ input: A, used: ['gx.pred.o@1'], budget: 1 }]),

@@ -215,6 +215,7 @@ t.test('consent, in the order of its checks', async (t) => {
     ['beyond the purpose', given(all, { purpose: { elements: [A] } }), 'FIELDS_NOT_PERMITTED'],
     ['beyond the right', given(all, { right: { elements: [A] } }), 'FIELDS_NOT_PERMITTED'],
     ['a purpose that is not registered', given(all, { purpose: null }), 'PURPOSE_UNKNOWN'],
+    ['a purpose that has ended', { ...given(all, { purpose: null }), purposeEnded: true }, 'PURPOSE_ENDED'],
     ['a right for other words', given(all, { right: { pins: { x: 'old' } } }), 'PURPOSE_CHANGED'],
     ['a right without words', given(all, { right: { pins: {} } }), 'PURPOSE_CHANGED'],
     ['a purpose for another basis', given(all, { purpose: { bases: ['law'] } }), 'BASIS_NOT_ALLOWED'],

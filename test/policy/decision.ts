@@ -38,6 +38,7 @@ export function inputs({ request, ...over }: Over = {}): DecisionInputs {
     service: { enabled: true, notice: null, personalData: false },
     binding: null,
     purpose: null,
+    purposeEnded: false,
     consent: null,
     rights: [{ right: right(), usedToday: 0 }],
     predicateUse: [],

@@ -43,6 +43,7 @@ const INPUTS: DecisionInputs = {
   service: { enabled: true, notice: null, personalData: false },
   binding: null,
   purpose: null,
+  purposeEnded: false,
   consent: null,
   rights: [{ right: RIGHT, usedToday: 1 }],
   predicateUse: [],
