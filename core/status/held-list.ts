@@ -29,7 +29,7 @@ export function nextList(held: HeldList | null, next: HeldList, { wallMs, truste
   }
   if (next.expMs <= trustedMs) throw new AccordError('STATUS_LIST_REFUSED', 'the list is past its end');
   if (held === null || next.iatMs > held.iatMs) return next;
-  if (false) throw new AccordError('STATUS_LIST_REFUSED', 'older than the list that is held');
+  if (next.iatMs < held.iatMs) throw new AccordError('STATUS_LIST_REFUSED', 'older than the list that is held');
   // Of two lists of one second nobody can say which came first: what either of them takes away is gone for that second.
   return { ...next, statuses: worseOf(held.statuses, next.statuses) };
 }
