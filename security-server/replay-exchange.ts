@@ -17,7 +17,7 @@ import { isAccordError } from '#schemas/problems.ts';
 import { isReserved } from '#schemas/service-path.ts';
 import { parseStatement, type Statement } from '#schemas/statement.ts';
 
-export type Side = 'provider' | 'consumer';
+type Side = 'provider' | 'consumer';
 
 /**
  * Beside the verdicts of a replay. `ERASED`: the inputs were lawfully destroyed. `UNREADABLE`: they do not open with their
