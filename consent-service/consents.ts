@@ -51,6 +51,11 @@ export interface ConsentView {
   receipts: { service: string; jti: string; jws: string }[];
 }
 
+/** Where the citizen port shows the request that a link stands for; `link` as `file` returned it. */
+export function linkUrl(citizenUrl: string, link: string): string {
+  return `${citizenUrl}/link/${link}`;
+}
+
 export interface Consents {
   /**
    * A department asks. `link` is the path token of the one address that the department hands to the citizen.
@@ -59,6 +64,8 @@ export interface Consents {
   file(client: string, request: ConsentRequest): Promise<{ id: string; link: string; expiresAtMs: number }>;
   /** @throws CONSENT_UNKNOWN */
   ofClient(client: string, id: string): Promise<ConsentView>;
+  /** The newest first, at most 100. */
+  listOfClient(client: string): Promise<ConsentView[]>;
   /** @throws CONSENT_UNKNOWN, CONSENT_TRANSITION_REFUSED */
   revokeByClient(client: string, id: string): Promise<ConsentView>;
 

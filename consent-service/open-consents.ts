@@ -29,6 +29,7 @@ import { termsOf, viewsOf } from './views.ts';
 
 const SHOWN_WAITING = 100;
 const SHOWN_PERMISSIONS = 200;
+const SHOWN_TO_CLIENT = 100;
 /** Of one client, purpose and person: enough to see two refusals, an open request and what is superseded. */
 const ALIKE = 200;
 const ENDED_AT_ONCE = 200;
@@ -58,6 +59,7 @@ export async function openConsents(options: ConsentsOptions): Promise<Consents> 
   return {
     file: (client, request) => life.file(client, request),
     ofClient: async (client, id) => life.view(await life.rowOfClient(client, id)),
+    listOfClient: (client) => life.listOfClient(client, SHOWN_TO_CLIENT),
     revokeByClient: (client, id) => life.move(() => life.rowOfClient(client, id), 'REVOKED', 'client'),
     byLink: (link, person) => life.byLink(link, person),
     waiting: (person) => life.list(person, true, SHOWN_WAITING),
@@ -270,6 +272,11 @@ class ConsentLife {
     const nowMs = this.#nowMs();
     const rows = await store.ofSubjects(person.subjects.map(this.#people.tag), waiting, limit);
     return viewsOf(store, waiting ? rows.filter(({ expiresAtMs }) => expiresAtMs > nowMs) : rows, nowMs);
+  }
+
+  async listOfClient(client: string, limit: number): Promise<ConsentView[]> {
+    const { store } = this.#options;
+    return viewsOf(store, await store.ofClient(client, limit), this.#nowMs());
   }
 
   /** @throws CONSENT_UNKNOWN, alike for none and for another's */

@@ -80,7 +80,7 @@ export function sqlConsentStore(engine: SqlEngine): ConsentStore {
 type Rows = <T>(sql: string, ...values: SqlValue[]) => Promise<T[]>;
 type ConsentIndex = Pick<
   ConsentStore,
-  'consent' | 'consents' | 'ofSubjects' | 'alike' | 'waitingOf' | 'due' | 'purposesInUse' | 'withPurpose'
+  'consent' | 'consents' | 'ofSubjects' | 'alike' | 'ofClient' | 'waitingOf' | 'due' | 'purposesInUse' | 'withPurpose'
 >;
 
 function consentIndex(rows: Rows): ConsentIndex {
@@ -104,6 +104,7 @@ function consentIndex(rows: Rows): ConsentIndex {
         subject,
         limit,
       ),
+    ofClient: (client, limit) => consents('WHERE client = ? ORDER BY filed_at_ms DESC, id DESC LIMIT ?', client, limit),
     waitingOf: async (client, subject) => {
       const sql = `SELECT count(*) AS "all", count(CASE WHEN subject = ? THEN 1 END) AS person FROM consents
         WHERE client = ? AND state = ?`;

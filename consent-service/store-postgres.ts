@@ -23,6 +23,7 @@ CREATE TABLE IF NOT EXISTS consents (
   decided_at_ms bigint, valid_until_ms bigint);
 CREATE INDEX IF NOT EXISTS consents_by_subject ON consents (subject, state);
 CREATE INDEX IF NOT EXISTS consents_by_client ON consents (client, state, subject);
+CREATE INDEX IF NOT EXISTS consents_of_client ON consents (client, filed_at_ms);
 CREATE INDEX IF NOT EXISTS consents_waiting ON consents (expires_at_ms) WHERE state = 'REQUESTED';
 CREATE INDEX IF NOT EXISTS consents_in_force ON consents (valid_until_ms) WHERE state IN ('GIVEN', 'SUSPENDED');
 CREATE INDEX IF NOT EXISTS consents_by_purpose ON consents (purpose_hash, state);

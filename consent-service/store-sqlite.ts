@@ -24,6 +24,7 @@ CREATE TABLE consents (
   decided_at_ms INTEGER, valid_until_ms INTEGER) STRICT, WITHOUT ROWID;
 CREATE INDEX consents_by_subject ON consents (subject, state);
 CREATE INDEX consents_by_client ON consents (client, state, subject);
+CREATE INDEX consents_of_client ON consents (client, filed_at_ms);
 CREATE INDEX consents_waiting ON consents (expires_at_ms) WHERE state = 'REQUESTED';
 CREATE INDEX consents_in_force ON consents (valid_until_ms) WHERE state IN ('GIVEN', 'SUSPENDED');
 CREATE INDEX consents_by_purpose ON consents (purpose_hash, state);

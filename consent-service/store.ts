@@ -99,6 +99,8 @@ export interface ConsentStore {
   ofSubjects(subjects: readonly string[], waiting: boolean, limit: number): Promise<ConsentRow[]>;
   /** Of one client, purpose and person, newest first. */
   alike(client: string, purpose: string, subject: string, limit: number): Promise<ConsentRow[]>;
+  /** Newest first. */
+  ofClient(client: string, limit: number): Promise<ConsentRow[]>;
   /** Of one client: all that wait, and those of one person. */
   waitingOf(client: string, subject: string): Promise<{ all: number; person: number }>;
   /** What time has ended and no record says so yet. */
