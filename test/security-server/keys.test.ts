@@ -9,10 +9,13 @@ import { createCsr } from '#certs/csr.ts';
 import { sealKey } from '#certs/key-file.ts';
 import { generateKeys } from '#certs/keys.ts';
 import { certificateHash } from '#certs/path.ts';
+import { openSubject, sealSubject } from '#certs/sealed-subject.ts';
 import { openTicket } from '#certs/ticket.ts';
 import { openThrowAwayAuthority, type ThrowAwayAuthority } from '#cli/dev/throw-away-authority.ts';
 import type { ServerEntry } from '#core/configuration/snapshot.ts';
 import { writeKeyFile } from '#core/key-store.ts';
+import { newMessageId } from '#core/message-id.ts';
+import type { EncryptionKey } from '#schemas/registrations.ts';
 import {
   ADMIN_KEY,
   AUDITOR_KEY,
@@ -160,6 +163,43 @@ t.test('an encryption key is followed by the next and destroyed when its time is
   t.same(await folderKeySource(folder, PASSPHRASE).destroyEnded(clock.nowMs()), [second.kid]);
   await t.rejects(readRegistration(folder, PROVIDER, clock.nowMs()), { code: 'KEY_UNUSABLE' });
   t.equal(await outcome(pair), 'not-sent PEER_KEY_MISSING');
+});
+
+t.test('a subject key opens what was sealed to it until it ends, also beside the next', async (t) => {
+  const { pair, clock, timers, folder, register, reload } = await openSetting(t);
+  const { keys } = pair.provider.parts;
+  const startMs = clock.nowMs();
+  const registered = () => (pair.configuration.entries.get(PROVIDER) as ServerEntry).subjectKeys;
+  const [firstKey] = registered();
+  t.ok(firstKey && Math.abs(firstKey.notAfterMs - startMs - 5 * 365 * DAY_MS) < 60_000, 'five years');
+  t.not(firstKey?.kid, (pair.configuration.entries.get(PROVIDER) as ServerEntry).encryptionKeys[0]?.kid);
+  const subject = { jti: newMessageId(startMs), scheme: 'gx.person.id_number@1', value: '110101199003074514' };
+  const sealed = sealSubject(subject, firstKey as EncryptionKey);
+  t.same(openSubject(sealed, keys.subjectKeys()), subject);
+
+  clock.aheadMs = 4 * 365 * DAY_MS;
+  const secondKey = await makeBareKey(folder, 'subject', PROVIDER, PASSPHRASE, clock.nowMs(), COST);
+  t.equal(existsSync(join(folder, 'keys/subject-2.key.json')), true);
+  t.same((await reload()).json['subject'], [firstKey?.kid, secondKey.kid], 'the running server holds both');
+  t.same(openSubject(sealSubject(subject, secondKey), keys.subjectKeys()), subject, 'before anybody knows of it');
+  const { subjectKeys } = await readRegistration(folder, PROVIDER, clock.nowMs()).catch(() => ({ subjectKeys: [] }));
+  t.same(subjectKeys, [], 'no encryption key lasts so long: nothing is registered without one');
+  await makeBareKey(folder, 'encryption', PROVIDER, PASSPHRASE, clock.nowMs(), COST);
+  await register();
+  t.same(registered(), [firstKey, secondKey]);
+  t.same(openSubject(sealed, keys.subjectKeys()), subject);
+
+  clock.aheadMs = 5 * 365 * DAY_MS + 60_000;
+  timers.tick(3_600_000);
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  t.equal(existsSync(join(folder, 'keys/subject-1.key.json')), true, 'clocks differ: not yet');
+  clock.aheadMs += 10 * 60_000;
+  timers.tick(3_600_000);
+  while (keys.subjectKeys().length > 1) await new Promise((resolve) => setTimeout(resolve, 20));
+  t.equal(existsSync(join(folder, 'keys/subject-1.key.json')), false);
+  t.throws(() => openSubject(sealed, keys.subjectKeys()), { code: 'SUBJECT_SEAL_REFUSED' }, 'never again');
+  rmSync(join(folder, 'keys/subject-2.key.json'));
+  t.match(await reload(), { status: 200, json: { subject: [] } }, 'a folder without one goes on');
 });
 
 /** A new key and a certificate for it beside those in use. Returns the certificate's DER. */
