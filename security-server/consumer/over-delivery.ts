@@ -4,7 +4,7 @@
 import type { ConfigurationSnapshot } from '#core/configuration/snapshot.ts';
 import { bareMediaType, resolveFields, responseFor } from '#policy/binding/binding.ts';
 import { overDelivered } from '#policy/release/over-delivery.ts';
-import { type AnswerContext, encodeRequestContext, type RequestContext } from '#schemas/context.ts';
+import type { AnswerContext, RequestContext } from '#schemas/context.ts';
 import { parseJson } from '#schemas/json.ts';
 import { DEFAULT_DEADLINE_MS } from '#schemas/limits.ts';
 import { isAccordError } from '#schemas/problems.ts';
@@ -12,6 +12,7 @@ import { isReserved, OVER_DELIVERY_PATH } from '#schemas/service-path.ts';
 import type { Statement } from '#schemas/statement.ts';
 import type { ServerParts } from '#security-server/server-parts.ts';
 import type { Call } from './call.ts';
+import { ownRequest } from './own-request.ts';
 
 /**
  * Paths of an answer that were not asked for; empty when all is well.
@@ -58,23 +59,8 @@ function inBody(leaves: ReturnType<typeof responseFor>, paths: ReadonlySet<strin
 /** Tells the provider's server which exchange brought too much; an exchange of its own, so that both logs have it. */
 export function alarmCall(about: Statement, paths: readonly string[]): Call {
   const body = Buffer.from(JSON.stringify({ exchange: about.id, paths: paths.slice(0, 20) }), 'utf8');
-  const context = encodeRequestContext({
-    v: 1,
-    method: 'POST',
-    path: OVER_DELIVERY_PATH,
-    query: null,
-    headers: [],
-    userId: null,
-    issue: null,
-    caller: 'loopback',
-    deadlineMs: DEFAULT_DEADLINE_MS,
-    fields: null,
-    partial: false,
-    asOf: null,
-    receipt: null,
-    body: { length: body.length, type: 'application/json' },
-    settles: null,
-  });
+  const facts = { length: body.length, type: 'application/json' };
+  const context = ownRequest({ method: 'POST', path: OVER_DELIVERY_PATH, body: facts, settles: null });
   const { client, service } = about;
   return { client, service, purpose: null, basis: 'open', deadlineMs: DEFAULT_DEADLINE_MS, context, body };
 }

@@ -7,7 +7,7 @@ import type { ServerEntry } from '#core/configuration/snapshot.ts';
 import type { RecordView } from '#core/log/message-log.ts';
 import { newMessageId } from '#core/message-id.ts';
 import { ByteReader } from '#schemas/bytes.ts';
-import { encodeRequestContext, parseAnswerContext } from '#schemas/context.ts';
+import { parseAnswerContext } from '#schemas/context.ts';
 import { CLOCK_WINDOW_MS, DEFAULT_DEADLINE_MS, MAX_BODY_BYTES, MAX_PEER_MESSAGE_BYTES } from '#schemas/limits.ts';
 import { AccordError, isAccordError, type ProblemCode } from '#schemas/problems.ts';
 import { parseStatement, type Statement } from '#schemas/statement.ts';
@@ -18,6 +18,7 @@ import { recordOf } from '#security-server/records.ts';
 import type { ServerParts } from '#security-server/server-parts.ts';
 import type { Caller } from './call.ts';
 import { accept, type LoggedRequest, type LookupResult, mustAnswer, receive, sendOnce } from './exchange.ts';
+import { ownRequest } from './own-request.ts';
 
 export interface Settled {
   id: string;
@@ -91,23 +92,8 @@ async function ask(server: ServerParts, request: Statement, requestHash: string)
   const nowMs = server.clock.nowMs();
   const { version, hash } = server.configuration.current();
   const { to, client, service, purpose, basis } = request;
-  const context = encodeRequestContext({
-    v: 1,
-    method: 'GET',
-    path: '',
-    query: null,
-    headers: [],
-    userId: null,
-    issue: null,
-    caller: 'loopback',
-    deadlineMs: DEFAULT_DEADLINE_MS,
-    fields: null,
-    partial: false,
-    asOf: null,
-    receipt: null,
-    body: { length: 0, type: null },
-    settles: request.id,
-  });
+  const body = { length: 0, type: null };
+  const context = ownRequest({ method: 'GET', path: '', body, settles: request.id });
   const drafted = draft(
     {
       id: newMessageId(nowMs),
