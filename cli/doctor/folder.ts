@@ -11,6 +11,7 @@ import { readCheckpointFile } from '#core/log/checkpoint-file.ts';
 import { KeyChain } from '#core/log/key-chain.ts';
 import { formatVerifierKey, openCheckpoint, parseCheckpointText, parseNote } from '#core/log/signed-note.ts';
 import { openLogAuditSqlite } from '#core/log/store-sqlite.ts';
+import { SUBJECT_KEY_LIFETIME_MS } from '#schemas/limits.ts';
 import { AccordError } from '#schemas/problems.ts';
 import { type Finding, fail, ok, warn } from './finding.ts';
 
@@ -19,6 +20,8 @@ const DAY_MS = 86_400_000;
 const SOON_MS = 14 * DAY_MS;
 const ENCRYPTION_KEY_SOON_MS = 23 * DAY_MS;
 const ENCRYPTION_KEY_LIFETIME_MS = 30 * DAY_MS;
+/** Consents that last a year are sealed to it today. */
+const SUBJECT_KEY_SOON_MS = 365 * DAY_MS;
 const FULL_BYTES = 100 * 1024 * 1024;
 const NEARLY_FULL_BYTES = 1024 * 1024 * 1024;
 /** Newest entries whose hashes are computed again; `accord log verify` does all of them. */
@@ -74,8 +77,12 @@ export async function checkCertificate(
 export async function checkKeys(folder: string, nowMs: number): Promise<{ findings: Finding[]; kids: string[] }> {
   const read = async (name: string) => readKeyHeader(await readKeyFile(join(folder, 'keys'), name));
   for (const name of ['authentication', 'signing', 'checkpoint', 'storage']) await read(name);
-  const encryption = keyFiles(folder).filter((file) => file.startsWith(join('keys', 'encryption-')));
-  const headers = await Promise.all(encryption.map((file) => read(file.slice('keys/'.length, -'.key.json'.length))));
+  const named = (beginning: string) => {
+    const files = keyFiles(folder).filter((file) => file.startsWith(join('keys', beginning)));
+    return Promise.all(files.map((file) => read(file.slice('keys/'.length, -'.key.json'.length))));
+  };
+  const headers = await named('encryption-');
+  const subjectMs = Math.max(0, ...(await named('subject-')).map(({ createdAtMs }) => createdAtMs));
   const newestMs = Math.max(...headers.map((header) => header.createdAtMs));
   if (headers.length === 0) throw new AccordError('KEY_UNUSABLE', 'no encryption key');
   const ageMs = nowMs - newestMs;
@@ -83,6 +90,14 @@ export async function checkKeys(folder: string, nowMs: number): Promise<{ findin
   const until = `newest encryption key until ${new Date(newestMs + ENCRYPTION_KEY_LIFETIME_MS).toISOString()}`;
   if (ageMs > ENCRYPTION_KEY_LIFETIME_MS) return { findings: [fail('keys', 'KEY_UNUSABLE', until)], kids };
   if (ageMs > ENCRYPTION_KEY_SOON_MS) return { findings: [warn('keys', 'CERTIFICATE_ENDS_SOON', until)], kids };
+  if (subjectMs + SUBJECT_KEY_LIFETIME_MS - SUBJECT_KEY_SOON_MS < nowMs) {
+    const finding = warn(
+      'keys',
+      'KEY_UNUSABLE',
+      'no subject key lasts another year: new consents name nobody to this server',
+    );
+    return { findings: [{ ...finding, next: 'Make one with `accord server rotate-subject-key`.' }], kids };
+  }
   return { findings: [ok('keys', until)], kids };
 }
 

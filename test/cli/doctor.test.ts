@@ -127,6 +127,7 @@ t.test('a running server, and what can be wrong with it', async (t) => {
       'CERTIFICATE_KEY_MISMATCH',
     ],
     ['no storage key', (dir) => rmSync(join(dir, 'keys/storage.key.json')), 'keys', 'fail', 'KEY_FILE_NOT_FOUND'],
+    ['no subject key', (dir) => rmSync(join(dir, 'keys/subject-1.key.json')), 'keys', 'warn', 'KEY_UNUSABLE'],
     [
       'no checkpoint',
       (dir) => damage(dir, () => rmSync(join(dir, 'checkpoint.txt'))),
