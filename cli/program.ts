@@ -81,6 +81,16 @@ export const NOUNS: readonly Noun[] = [
     load: async () => (await import('./catalogue.ts')).catalogueCommand(),
   },
   {
+    name: 'consent',
+    description: 'ask citizens for consent, and use what they gave',
+    load: async () => (await import('./consent.ts')).consentCommand(),
+  },
+  {
+    name: 'consent-service',
+    description: 'the consent service: make it, run it',
+    load: async () => (await import('./consent-service.ts')).consentServiceCommand(),
+  },
+  {
     name: 'doubt',
     description: 'reports that a received value may be wrong, and their answers',
     load: async () => (await import('./doubt.ts')).doubtCommand(),
