@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import t from 'tap';
 import { readCredentials } from '#consent-service/sign-in/credentials.ts';
 import { slugOf } from '#consent-service/sign-in/providers.ts';
+import type { LinkRow } from '#consent-service/sign-in/session-store.ts';
+import { openSessionStoreSqlite } from '#consent-service/sign-in/session-store-sqlite.ts';
 import { addSignIn } from '#consent-service/sign-in/sign-in.ts';
 import { openServer } from '#core/http/server-frame.ts';
 import { isAccordError } from '#schemas/problems.ts';
@@ -130,6 +132,64 @@ t.test('a provider leaves the configuration', async (t) => {
   const start = await new Browser().open(`${site.base}/sign-in/${slugOf(left[0]?.issuer ?? '')}/start`);
   t.match([start.status, start.text], [404, 'NOT_FOUND']);
   site.entries.unshift(...left);
+});
+
+t.test('the store joins no two people', async (t) => {
+  const row = (account: string, scheme: string, value: string) => ({
+    account,
+    subject: `${scheme} ${value}`,
+    scheme,
+    level: 2,
+    sealed: Buffer.from(account),
+  });
+  const ann = [row('a1', 'resident', '1'), row('a2', 'tax', '1'), row('a3', 'pension', '1')] as const;
+  const bob = [row('b1', 'resident', '2'), row('b2', 'tax', '2')] as const;
+  const cases: [name: string, own: LinkRow, added: LinkRow, max: number, done: boolean][] = [
+    ['an account of another person', ann[0], bob[1], 8, false],
+    ['an account of another person with a new identifier', ann[0], row('b1', 'pension', '9'), 8, false],
+    ['an account that nobody has', ann[0], ann[2], 8, true],
+    ['an identifier of another person', row('d1', 'card', '4'), row('d2', 'tax', '2'), 8, false],
+    ['an own identifier of another person', row('d1', 'tax', '2'), row('d2', 'card', '4'), 8, false],
+    ['two identifiers of one kind', row('d1', 'resident', '4'), row('d2', 'resident', '5'), 8, false],
+    ['another identifier of a kind there is', ann[0], row('d2', 'tax', '9'), 8, false],
+    ['the same identifier by another provider', ann[0], row('a4', 'tax', '1'), 8, true],
+    ['too many', ann[0], row('a5', 'card', '1'), 2, false],
+  ];
+  for (const [name, own, added, max, done] of cases) {
+    const store = openSessionStoreSqlite(':memory:');
+    t.ok(await store.link(ann[0], ann[1], 8));
+    t.ok(await store.link(bob[0], bob[1], 8));
+    const before = await Promise.all(['a1', 'b1', added.account, own.account].map((one) => store.linked(one)));
+    t.equal(await store.link(own, added, max), done, name);
+    const after = await Promise.all(['a1', 'b1', added.account, own.account].map((one) => store.linked(one)));
+    if (!done) t.same(after, before, `${name}: nothing changed`);
+    store.close();
+  }
+  const store = openSessionStoreSqlite(':memory:');
+  await store.link(ann[0], ann[1], 8);
+  await store.link(ann[1], ann[2], 8);
+  await store.link({ ...ann[0], level: 1 }, ann[1], 8);
+  t.same(
+    (await store.linked('a1')).map(({ level }) => level),
+    [2, 2, 2],
+    'a proof once given stays',
+  );
+  await store.unlink('a1');
+  t.equal((await store.linked('a2')).length, 2);
+  await store.unlink('a2');
+  t.same(await store.linked('a3'), [], 'one account alone is not linked');
+
+  for (let n = 0; n < 5; n += 1) {
+    const session = { idHash: `s${n}`, account: 'a1', startedAtMs: n, seenAtMs: n, sealed: Buffer.alloc(1) };
+    t.ok(await store.begin(session, { state: `state ${n}`, untilMs: 9 }, null, 3));
+  }
+  const left = await Promise.all([0, 1, 2, 3, 4].map((n) => store.session(`s${n}`)));
+  t.same(
+    left.map((one) => one !== null),
+    [false, false, true, true, true],
+    'the newest sessions of an account',
+  );
+  store.close();
 });
 
 t.test('what the service needs to be safe', async (t) => {

@@ -57,6 +57,7 @@ const TOKENS: [name: string, offline: string | null, behaviour: Behaviour][] = [
     { token: (claims) => hmac(claims, JSON.stringify(exportPublicJwk(EC_KEY))) },
   ],
   ['foreign-key', 'not signed', { token: (claims) => signed(claims, foreign) }],
+  ['own-key-other-kid', 'not signed', { token: (claims) => signed(claims, ours, 'k2') }],
   ['foreign-kid', 'not signed', { token: (claims) => signed(claims, foreign, 'k2') }],
   [
     'published-but-not-configured',
@@ -269,6 +270,7 @@ t.test('callbacks that come twice, late, or in another browser', async (t) => {
 
 t.test('a provider that is away hurts nobody else', async (t) => {
   const huge = JSON.stringify({ access_token: 'x'.repeat(200_000), token_type: 'Bearer' });
+  const elsewhere = (name: string) => `${provider.entry(name).issuer.replace('127.0.0.1', '0.0.0.0')}/token`;
   const cases: [name: string, behaviour: Behaviour][] = [
     ['failing', { discovery: { status: 500, body: 'sorry' } }],
     ['not-json', { discovery: { body: '<html>' } }],
@@ -279,7 +281,9 @@ t.test('a provider that is away hurts nobody else', async (t) => {
     ['coded', { discovery: { headers: { 'content-encoding': 'gzip' }, body: '{}' } }],
     ['script', { metadata: { authorization_endpoint: 'javascript:alert(1)' } }],
     ['elsewhere', { metadata: { authorization_endpoint: 'http://192.0.2.1/auth' } }],
-    ['tokens-elsewhere', { metadata: { token_endpoint: 'http://192.0.2.1/token' } }],
+    // The same machine by another name: a provider on loopback may not lead away from it without TLS.
+    ['tokens-elsewhere', { metadata: { token_endpoint: elsewhere('tokens-elsewhere') } }],
+    ['spelled', { metadata: { issuer: provider.entry('spelled').issuer.replace('http:', 'HTTP:') } }],
     ['tokens-failing', { tokens: { status: 502, headers: { 'content-type': 'text/html' }, body: 'sorry' } }],
     ['tokens-huge', { tokens: { body: huge } }],
     ['tokens-not-json', { tokens: { body: 'sorry' } }],
