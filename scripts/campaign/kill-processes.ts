@@ -18,7 +18,7 @@ export class KilledServer {
   readonly #cacheFolder: string;
   readonly #onError: (line: string) => void;
   #running: ChildProcess | null = null;
-  #spare: Spare;
+  #spare: Spare | null = null;
 
   /** @param file path of its KillServerFile @param cacheFolder where compiled code is kept between the processes */
   constructor(name: string, file: string, cacheFolder: string, onError: (line: string) => void) {
@@ -26,7 +26,17 @@ export class KilledServer {
     this.#file = file;
     this.#cacheFolder = cacheFolder;
     this.#onError = onError;
-    this.#spare = this.#load();
+  }
+
+  /** Begins to load a spare unless there is one. */
+  standBy(): void {
+    this.#spare ??= this.#load();
+  }
+
+  #takeSpare(): Spare {
+    const spare = this.#spare ?? this.#load();
+    this.#spare = null;
+    return spare;
   }
 
   #load(): Spare {
@@ -52,22 +62,21 @@ export class KilledServer {
 
   /** Starts the spare; resolves when it takes lookups. */
   async start(): Promise<void> {
-    const { child, said } = this.#spare;
+    const { child, said } = this.#takeSpare();
     await said('loaded');
     this.#running = child;
     child.stdin?.write('go\n');
     await said('ready');
-    this.#spare = this.#load();
   }
 
   /** Starts the spare and kills it while it recovers, then starts the next. */
   async startAndKillEarly(afterMs: number): Promise<void> {
-    const { child, said } = this.#spare;
+    const { child, said } = this.#takeSpare();
     await said('loaded');
     this.#running = child;
     child.stdin?.write('go\n');
     await new Promise((resolve) => setTimeout(resolve, afterMs));
-    this.#spare = this.#load();
+    this.standBy();
     await this.kill();
     await this.start();
   }
@@ -84,7 +93,7 @@ export class KilledServer {
 
   /** Lets it drain and close, and lets the spare go. */
   async stop(): Promise<void> {
-    this.#spare.child.kill('SIGKILL');
+    this.#spare?.child.kill('SIGKILL');
     const child = this.#running;
     if (child === null || child.exitCode !== null) return;
     const gone = once(child, 'exit');

@@ -16,6 +16,8 @@ export interface BrokenKill {
   earlyAnswersMs: number;
 }
 
+/** Compiled code is kept beside the installed packages, as the programs do. */
+const COMPILED = join(import.meta.dirname, '../../node_modules/.cache/accord');
 const CLIENTS = 6;
 /** A server is killed after this many further answers, so that it is killed at work, or after this time without them. */
 const ANSWERS = { from: 1, to: 12 };
@@ -73,6 +75,7 @@ function startLoad(setting: KillSetting, told: Told[], chance: Source): () => Pr
 
 /** One kill and what follows it. */
 async function cycle(servers: readonly KilledServer[], told: readonly Told[], chance: Source): Promise<string> {
+  for (const server of servers) server.standBy();
   const answers = () => told.reduce((count, { outcome }) => count + (outcome === 'ok' ? 1 : 0), 0);
   const wanted = answers() + chance.integer(ANSWERS.from, ANSWERS.to);
   for (let waitedMs = 0; answers() < wanted && waitedMs < MAX_LOAD_MS; waitedMs += 5) await delay(5);
@@ -103,7 +106,7 @@ async function run({ size, seed, broken, say }: CampaignRun<BrokenKill>): Promis
   const setting = await openKillSetting(() => chance.integer(20_000, 31_999), broken?.earlyAnswersMs ?? 0);
   const errors: string[] = [];
   const open = (name: 'consumer' | 'provider') =>
-    new KilledServer(name, setting.files[name], join(setting.folder, 'compiled'), (line) => {
+    new KilledServer(name, setting.files[name], COMPILED, (line) => {
       if (!line.includes('"level":40')) errors.push(`${name}: ${line}`.slice(0, 2000));
     });
   const servers = [open('consumer'), open('provider')];
