@@ -38,13 +38,13 @@ export interface StatusClientOptions {
   onAlarm?: (code: ProblemCode, detail: string) => void;
 }
 
-export interface NamedList {
+interface NamedList {
   /** Subsystem. */
   consentService: string;
   uri: string;
 }
 
-export interface EntryStatus {
+interface EntryStatus {
   /** 0 valid, 1 invalid, 2 suspended; 3 means nothing to Accord and so allows nothing. */
   status: 0 | 1 | 2 | 3;
   /** When the consent service signed the list, whole seconds. */
