@@ -43,14 +43,15 @@ interface Adapter {
   description: object;
 }
 
-export async function openWorld(folder: string, population: Population): Promise<World> {
+/** @param processes whether each security server is a process of its own, as in life, or runs in this one */
+export async function openWorld(folder: string, population: Population, processes = true): Promise<World> {
   const ending: (() => Promise<unknown>)[] = [];
   const close = async () => {
     for (const end of ending.reverse()) await end();
   };
   try {
     // The servers need nothing of the databases to start, so both are made at once.
-    const [network, databases] = await Promise.all([openNetwork(folder), openDatabases(folder, population)]);
+    const [network, databases] = await Promise.all([openNetwork(folder, processes), openDatabases(folder, population)]);
     ending.push(() => databases.postgres?.stop() ?? Promise.resolve());
     ending.push(() => network.close());
     const adapters = await openAdapters(databases.adapterFiles, databases.environment);
@@ -77,14 +78,14 @@ export async function openWorld(folder: string, population: Population): Promise
   }
 }
 
-function openNetwork(folder: string): Promise<DevNetwork> {
+function openNetwork(folder: string, processes: boolean): Promise<DevNetwork> {
   return openDevNetwork({
     folder: join(folder, 'network'),
     instance: INSTANCE,
     members: DEPARTMENTS.map((name) => MEMBERS[name]),
     clock: systemClock,
     logger: pino({ level: 'error' }, pino.destination(2)),
-    processes: true,
+    processes,
   });
 }
 

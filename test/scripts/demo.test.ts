@@ -1,8 +1,13 @@
 // The demonstration as a newcomer and as a machine run it: every step must do what it says, and the exit status too.
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import t from 'tap';
+import { readPersonas } from '#scripts/demo/personas.ts';
+import { tellStory } from '#scripts/demo/story.ts';
 import { openTranscript } from '#scripts/demo/transcript.ts';
+import { openWorld } from '#scripts/demo/world.ts';
 
 interface Step {
   step: string;
@@ -14,9 +19,12 @@ function runDemo(...args: string[]): { status: number | null; steps: Map<string,
   const { demo } = JSON.parse(readFileSync('package.json', 'utf8')).scripts as { demo: string };
   const program = [...demo.split(' ').slice(1), '--json', ...args];
   const done = spawnSync(process.execPath, program, { encoding: 'utf8', timeout: 60_000 });
-  const lines = done.stdout.trim().split('\n');
-  const steps = new Map(lines.map((line): [string, Step] => [(JSON.parse(line) as Step).step, JSON.parse(line)]));
-  return { status: done.status, steps, output: `${done.stdout}${done.stderr}` };
+  return { status: done.status, steps: stepsOf(done.stdout), output: `${done.stdout}${done.stderr}` };
+}
+
+function stepsOf(lines: string): Map<string, Step> {
+  const steps = lines.split('\n').filter((line) => line !== '');
+  return new Map(steps.map((line): [string, Step] => [(JSON.parse(line) as Step).step, JSON.parse(line)]));
 }
 
 t.test('made-up residents', async (t) => {
@@ -53,15 +61,33 @@ t.test('made-up residents', async (t) => {
 
 const PERSONAS = '../shared/data/personas/myinfo-v3.json';
 t.test('a file of personas', { skip: existsSync(PERSONAS) ? false : `SKIPPED: ${PERSONAS} is not here` }, async (t) => {
-  const { status, steps, output } = runDemo('--data', PERSONAS);
-  t.equal(status, 0, output);
-  t.equal(steps.get('departments')?.['residents'], 31);
+  // The same story with the security servers in this process, which is half the work.
+  const folder = mkdtempSync(join(tmpdir(), 'accord-demo-'));
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+  const population = readPersonas(readFileSync(PERSONAS));
+  t.equal(population.residents.length, 31);
+  const world = await openWorld(folder, population, false);
+  t.teardown(() => world.close());
+  let told = '';
+  const tell = openTranscript(true, (text) => {
+    told += text;
+  });
+  await tellStory(world, population, tell, folder);
+  t.equal(tell.failed, false, 'every step', { told });
+  const steps = stepsOf(told);
   t.match(steps.get('lookup'), { outcome: 'ok', answer: { receiving: false } });
   t.match(
     steps.get('low income'),
     { predicates: [{ result: 'unknown' }], answer: {} },
     'the line is in another currency',
   );
+});
+
+t.test('a file that holds no personas ends it before it begins', async (t) => {
+  const { status, steps, output } = runDemo('--data', 'package.json');
+  t.equal(status, 1);
+  t.equal(steps.size, 0);
+  t.match(output, /SCHEMA_MISMATCH/);
 });
 
 t.test('a step that failed fails the run, in both forms', async (t) => {
