@@ -11,7 +11,7 @@ import { answerLogin } from './dev-login.ts';
 import { logoutPage, messagePage } from './dev-pages.ts';
 import { openDevStore } from './dev-store.ts';
 
-export interface DevClient {
+interface DevClient {
   clientId: string;
   /** Compared exactly. */
   redirectUris: string[];

@@ -33,7 +33,7 @@ export interface ProvidersOptions {
 }
 
 /** What a provider vouched for. */
-export interface VouchedFor {
+interface VouchedFor {
   account: Account;
   level: Level;
   idToken: string;

@@ -94,11 +94,10 @@ export function openSessionRegister(
   async function live(id: string, idHash: string, startedAtMs: number, signIn: SignIn): Promise<LiveSession> {
     const own = accountKey(signIn.account);
     const linked = (await store.linked(own)).filter((row) => row.account !== own);
-    const others = linked.map((row) => ({
-      ...readAccount(open(key, `link ${row.account}`, row.sealed)),
-      key: row.account,
-      level: row.level,
-    }));
+    const others = linked.flatMap(({ account: id, level, sealed }) => {
+      const account = open(key, `link ${id}`, sealed);
+      return account === null ? [] : [{ ...readAccount(account), key: id, level }];
+    });
     // An identifier counts up to the level at which its own account proved it: or a weak account could borrow a strong one.
     const counting = [signIn.account, ...others.filter(({ level }) => level >= signIn.level)];
     const subjects = new Map(counting.map(({ scheme, value }) => [`${scheme} ${value}`, { scheme, value }]));
@@ -129,8 +128,10 @@ export function openSessionRegister(
       const row = await store.session(idHash);
       const nowMs = clock.nowMs();
       if (row === null || isOver(row.startedAtMs, row.seenAtMs, nowMs)) return null;
+      const signIn = open(key, `session ${idHash}`, row.sealed);
+      if (signIn === null) return null;
       if (nowMs - row.seenAtMs >= SEEN_EVERY_MS) await store.seen(idHash, nowMs);
-      return await live(id, idHash, row.startedAtMs, readSignIn(open(key, `session ${idHash}`, row.sealed)));
+      return await live(id, idHash, row.startedAtMs, readSignIn(signIn));
     },
     async begin(signIn, state, replaces, startedAtMs) {
       const nowMs = clock.nowMs();
@@ -178,8 +179,8 @@ function seal(key: KeyObject, place: string, value: SignIn | Account): Buffer {
   return encipher(key, Buffer.from(`accord-sign-in/1 ${place}`), Buffer.from(JSON.stringify(value)));
 }
 
+/** Null for what another key or another place sealed: after a change of the secret everybody signs in again. */
 function open(key: KeyObject, place: string, sealed: Buffer): unknown {
   const opened = decipher(key, Buffer.from(`accord-sign-in/1 ${place}`), sealed);
-  if (opened === null) throw new AccordError('INTERNAL', 'a row of the sign-in store does not open with this key');
-  return parseJson(opened);
+  return opened === null ? null : parseJson(opened);
 }

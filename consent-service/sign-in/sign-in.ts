@@ -40,7 +40,7 @@ export interface SignInOptions {
   languageOf?: (request: FastifyRequest) => Language;
 }
 
-export interface StartOptions {
+interface StartOptions {
   /** Path of this service to come back to; everything else becomes `/`. */
   to: string;
   /** Value for the ID token's nonce, e.g. the hash of notice and terms. `boundNonce` tells it afterwards. */

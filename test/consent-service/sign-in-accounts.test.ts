@@ -1,6 +1,8 @@
 // One person behind several identity providers: only by a link that the person proved on both sides.
+import { createHash } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import Database from 'better-sqlite3';
 import t from 'tap';
 import { readCredentials } from '#consent-service/sign-in/credentials.ts';
 import { slugOf } from '#consent-service/sign-in/providers.ts';
@@ -190,6 +192,22 @@ t.test('the store joins no two people', async (t) => {
     'the newest sessions of an account',
   );
   store.close();
+});
+
+t.test('rows that somebody moved', async (t) => {
+  const [wang, li] = [await signedIn(0, WANG), await signedIn(0, LI)];
+  const hash = (browser: Browser) =>
+    createHash('sha256')
+      .update(browser.cookie('accord') ?? '')
+      .digest('base64url');
+  const db = new Database(join(site.folder, 'sessions.db'));
+  db.prepare('UPDATE session SET sealed = (SELECT sealed FROM session WHERE id_hash = ?) WHERE id_hash = ?').run(
+    hash(li),
+    hash(wang),
+  );
+  db.close();
+  t.match((await wang.open(`${site.base}/me`)).url, '/sign-in?', "Li's row in the place of Wang's makes nobody Li");
+  t.same((await me(li)).person.subjects[0].value, LI);
 });
 
 t.test('what the service needs to be safe', async (t) => {

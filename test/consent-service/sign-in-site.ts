@@ -131,7 +131,7 @@ export async function openSite(more: IdentityProviderEntry[] = [], schemes = [SC
   };
 }
 
-export function entryOf(
+function entryOf(
   { issuer, jwks }: Pick<DevIdentityProvider, 'issuer' | 'jwks'>,
   scheme = SCHEME,
 ): IdentityProviderEntry {
