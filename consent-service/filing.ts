@@ -15,7 +15,7 @@ import { AccordError } from '#schemas/problems.ts';
 import { noticeOf } from './notice.ts';
 
 /** The provider's server says no to a list older than the age for this level; the rest is what clocks may differ. */
-export function revocationBoundS(levels: readonly Level[]): number {
+function revocationBoundS(levels: readonly Level[]): number {
   return (statusMaxAgeMs(levels.map((level) => ({ level }))) + STATUS_MAX_DEVIATION_MS) / 1000;
 }
 

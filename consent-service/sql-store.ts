@@ -11,7 +11,7 @@ import type {
   StoredStatus,
 } from './store.ts';
 
-export type SqlValue = string | number | Buffer | null;
+type SqlValue = string | number | Buffer | null;
 export interface SqlStatement {
   /** With a `?` for each value. */
   sql: string;

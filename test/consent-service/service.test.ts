@@ -29,8 +29,15 @@ interface Answer {
 }
 
 /** As the own security server calls its backend. */
-async function asBackend(service: ConsentService, method: string, path: string, body?: unknown, client = CLIENT) {
-  const headers = { 'accord-client': client, 'accord-service': `${CONSENT}/requests` };
+async function asBackend(
+  service: ConsentService,
+  method: string,
+  path: string,
+  body?: unknown,
+  client = CLIENT,
+  behind = `${CONSENT}/requests`,
+) {
+  const headers = { 'accord-client': client, 'accord-service': behind };
   const answer = await fetch(`${service.urls.filing}${path}`, {
     method,
     headers: { ...headers, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
@@ -86,6 +93,7 @@ t.test('filing, lists and hints over HTTP', async (t) => {
     [404, 'CONSENT_UNKNOWN', await asBackend(service, 'GET', `/requests/${id}`, undefined, 'DEV/GOV/9009/other')],
     [409, 'CONSENT_TRANSITION_REFUSED', await asBackend(service, 'POST', `/requests/${id}/revoke`, {})],
     [401, 'CALLER_UNKNOWN', await asBackend(service, 'GET', '/requests', undefined, 'nobody')],
+    [401, 'CALLER_UNKNOWN', await asBackend(service, 'GET', '/requests', undefined, CLIENT, CIVIL)],
     [
       400,
       'HEADER_DUPLICATE',

@@ -165,5 +165,26 @@ t.test('a store keeps its promises', async (t) => {
       t.equal((await verifyRecords(store))?.seq, 2, `${name}: whole again`);
       await store.close();
     }
+    // Somebody who computes the hash of what he wrote anew, and somebody who knows how to make a whole record.
+    store = await engine.open();
+    const { line, hash } = (await store.records(0, 1))[0]!;
+    await store.close();
+    const other = line.replace('Civil', 'Other');
+    const put = (text: string) =>
+      `${open('records')} UPDATE records SET line = '${text}', hash = '${sha256(text)}' WHERE seq = 0`;
+    await engine.tamper(put(other));
+    store = await engine.open();
+    const changed = { code: 'CONSENT_RECORDS_DAMAGED', detail: /record 1: the record before/ };
+    await t.rejects(verifyRecords(store), changed, `${name}: a hash made anew`);
+    await store.close();
+    await engine.tamper(put(line));
+    store = await engine.open();
+    t.equal((await store.records(0, 1))[0]?.hash, hash);
+    const forged = nextRecords(await store.head(), [{ atMs: 1, consent: first, state: 'WITHDRAWN', by: 'service' }]);
+    const moved = [{ id: first, state: 'WITHDRAWN' as const, decidedAtMs: 1, validUntilMs: 9_000 }];
+    await store.append({ records: forged, moved, statuses: [{ list: 'list', idx: 3, value: 1 }] });
+    const impossible = { code: 'CONSENT_RECORDS_DAMAGED', detail: /record 3: WITHDRAWN cannot follow/ };
+    await t.rejects(verifyRecords(store), impossible, `${name}: what nobody could have caused`);
+    await store.close();
   }
 });
