@@ -111,7 +111,8 @@ export function issueReceipts(
         uses: asked.uses,
         retentionDays: asked.retentionDays,
         notice,
-        signIn: { hash: person.signIn.idTokenHash, record: seq, level: person.level },
+        // One sign-in gives many receipts: under its own number each says it in other words, so that nobody can join them.
+        signIn: { hash: sha256(Buffer.from(`${jti} ${person.signIn.idTokenHash}`)), record: seq, level: person.level },
         status: { uri: list.uri, idx },
       },
       key,

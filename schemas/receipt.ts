@@ -46,7 +46,7 @@ export const Receipt = Type.Object(
     retentionDays: Type.Integer({ minimum: 0, maximum: 36_500 }),
     /** SHA-256 of the notice that was shown, and its language. */
     notice: Type.Object({ hash: Sha256, language: Type.Union([Type.Literal('zh'), Type.Literal('en')]) }, closed),
-    /** How the citizen was known: salted hash of the ID token, its record in the consent service's log, the level. */
+    /** How the citizen was known: hash of `jti`, a space and the salted hash of the ID token (which only the record holds), that record in the consent service's log, the level. */
     signIn: Type.Object({ hash: Sha256, record: Type.Integer({ minimum: 0 }), level: Level }, closed),
     /** Token Status List: where, and which entry. */
     status: Type.Object(

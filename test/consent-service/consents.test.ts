@@ -122,7 +122,7 @@ t.test('from the request to the withdrawal', async (t) => {
         ...{ jti, service, client: CLIENT, iss: CONSENT, uses: 3, retentionDays: 90 },
         elements: isCivil ? ['gx.name@1'] : ['gx.income@1', 'gx.currency@1'],
         notice: { hash: sha256(seen.notice.zh), language: 'zh' },
-        signIn: { hash: PERSON.signIn.idTokenHash, record: 1, level: 3 },
+        signIn: { hash: sha256(Buffer.from(`${jti} ${PERSON.signIn.idTokenHash}`)), record: 1, level: 3 },
         purpose: { id: 'social-aid', version: 1, hash: seen.purpose.hash },
       },
     );
@@ -130,6 +130,10 @@ t.test('from the request to the withdrawal', async (t) => {
     const [mine, others] = isCivil ? (['civil', 'tax'] as const) : (['tax', 'civil'] as const);
     t.same(openSubject(receipt.subject[0]!, [desk.subjectKeys[mine]]), { jti, ...REQUEST.subject });
     t.throws(() => openSubject(receipt.subject[0]!, [desk.subjectKeys[others]]), { code: 'SUBJECT_SEAL_REFUSED' });
+    t.notOk(
+      JSON.stringify(receipt).includes(PERSON.signIn.idTokenHash),
+      'receipts of one sign-in cannot be joined by it',
+    );
     t.notOk(jws.includes(REQUEST.subject.value) || JSON.stringify(receipt).includes(REQUEST.subject.value));
   }
   t.equal(subs.size, 1, 'one pseudonym at one client');
