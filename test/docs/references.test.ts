@@ -14,10 +14,10 @@ import { fences } from './runner.ts';
 const PAGES = [
   'README.md',
   'CHANGELOG.md',
-  ...['operations', 'registry', 'dictionary', 'threat-model', 'errors'].map((name) => `docs/${name}.md`),
+  ...['operations', 'registry', 'dictionary', 'consent', 'threat-model', 'errors'].map((name) => `docs/${name}.md`),
 ];
 const FOLDERS =
-  /^(?:schemas|certs|policy|core|security-server|central-registry|adapters|cli|scripts|test|docs|bin)\/[\w./*-]*$/;
+  /^(?:schemas|certs|policy|core|security-server|central-registry|consent-service|adapters|cli|scripts|test|docs|bin)\/[\w./*-]*$/;
 
 function text(page: string): string {
   return readFileSync(page, 'utf8');
