@@ -23,7 +23,7 @@ import type { ServerParts } from '#security-server/server-parts.ts';
 
 import { consentFacts, type OpenedConsent, openConsent } from './consent.ts';
 
-export const DAY_MS = 86_400_000;
+const DAY_MS = 86_400_000;
 
 /** What a bound service's table makes of one request. */
 export interface BoundRequest extends BoundService {

@@ -14,7 +14,7 @@ import { type Purpose, purposeText } from '#schemas/purpose.ts';
 import type { Receipt } from '#schemas/receipt.ts';
 import { CLIENT, type Pair, PROVIDER, SERVICE } from '#scripts/campaign/pair.ts';
 
-export const GIVER = 'DEV/GOV/9000/consent';
+const GIVER = 'DEV/GOV/9000/consent';
 
 export const PURPOSE: Purpose = {
   id: 'housing-aid',
