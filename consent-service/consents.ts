@@ -4,7 +4,7 @@
 import type { AskedConsent, AskedItem, ConsentRequest, ConsentState } from '#schemas/consent.ts';
 import type { Level } from '#schemas/dictionary-entry.ts';
 
-export type { AskedItem, ConsentRequest, ConsentState };
+export type { AskedItem, ConsentRequest };
 
 /** Who is signed in: made by the sign-in, never from what a request says. */
 export interface Person {

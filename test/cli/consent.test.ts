@@ -7,8 +7,9 @@ import { pino } from 'pino';
 import t from 'tap';
 import { exportPublicJwk } from '#certs/keys.ts';
 import { readReceipt } from '#certs/receipt.ts';
-import { openConsentKeys } from '#consent-service/data-folder.ts';
+import { initConsentFolder, openConsentKeys } from '#consent-service/data-folder.ts';
 import { openConsentService } from '#consent-service/service.ts';
+import { readConsentSettings } from '#consent-service/settings.ts';
 import { openSessionStoreSqlite } from '#consent-service/sign-in/session-store-sqlite.ts';
 import { openConsentStoreSqlite } from '#consent-service/store-sqlite.ts';
 import { systemClock } from '#core/clock.ts';
@@ -58,10 +59,17 @@ t.test('a department asks, a citizen gives, the department gives back', async (t
   t.match(JSON.parse((await accord('consent-service', 'start', '--dir', dir, '--print')).stdout), {
     settings: { subsystem: SELF, citizen: { port: 4500 }, filing: { host: '127.0.0.1', port: 4501 } },
   });
-  const registration = JSON.parse(readFileSync(join(dir, 'consent-service.json'), 'utf8'));
-  const keys = await openConsentKeys(dir, 'correct horse battery');
-  t.match(registration, { subsystem: SELF, keys: [{ kid: keys.receipt.kid }] });
+  const made = JSON.parse(readFileSync(join(dir, 'consent-service.json'), 'utf8'));
+  t.match(made, { subsystem: SELF, keys: [{ kid: /^.{43}$/ }], statusUrl: 'http://127.0.0.1:4500/status' });
 
+  // From here on a folder whose key files cost less to open.
+  const cheap = join(folder, 'cheap');
+  const settings = readConsentSettings(readFileSync(join(dir, 'consent.json'), 'utf8'));
+  const keyFileCost = { memoryKib: 8 * 1024, passes: 1, lanes: 1 };
+  const passphrase = 'correct horse battery';
+  await initConsentFolder({ folder: cheap, settings, anchorText: '{}', passphrase, nowMs: 0, keyFileCost });
+  const registration = JSON.parse(readFileSync(join(cheap, 'consent-service.json'), 'utf8'));
+  const keys = await openConsentKeys(cheap, passphrase);
   const pair = await openPair({ right: accessRight({ service: FILING }) });
   const { configuration } = pair;
   configuration.dictionary = { release: '1.0.0', entries: ENTRIES };
@@ -81,10 +89,10 @@ t.test('a department asks, a citizen gives, the department gives back', async (t
   const http = openClient();
   const local = { host: '127.0.0.1', port: 0 };
   const service = await openConsentService({
-    ...{ self: SELF, folder: dir, keys, configuration, http, clock: systemClock, logger: pino({ level: 'silent' }) },
+    ...{ self: SELF, folder: cheap, keys, configuration, http, clock: systemClock, logger: pino({ level: 'silent' }) },
     ...{ citizenUrl: 'http://127.0.0.1:4500', citizen: local, filing: local, sendHint: null },
-    store: openConsentStoreSqlite(join(dir, 'database')),
-    sessionStore: openSessionStoreSqlite(join(dir, 'sessions.db')),
+    store: openConsentStoreSqlite(join(cheap, 'database')),
+    sessionStore: openSessionStoreSqlite(join(cheap, 'sessions.db')),
   });
   t.teardown(async () => {
     await service.close();
@@ -137,5 +145,5 @@ t.test('a department asks, a citizen gives, the department gives back', async (t
     stderr: /^CONSENT_TRANSITION_REFUSED/,
   });
   t.match(await accord('consent', 'show', '00000000-0000-7000-8000-000000000000', ...through), { code: 3 });
-  t.ok(existsSync(join(dir, 'status-archive')));
+  t.ok(existsSync(join(cheap, 'status-archive')));
 });
