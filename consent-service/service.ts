@@ -13,9 +13,11 @@ import { subsystemOfService } from '#schemas/identifiers.ts';
 import type { Consents } from './consents.ts';
 import { CONSENT_FILES } from './data-folder.ts';
 import { openConsents } from './open-consents.ts';
+import { addPages } from './pages/add-pages.ts';
+import { languageOf } from './pages/language.ts';
+import { signInLayout } from './pages/layout.ts';
 import { addFilingRoutes, IDENTITY_HEADERS } from './routes-filing.ts';
 import type { SessionStore } from './sign-in/session-store.ts';
-import type { Sessions } from './sign-in/sign-in.ts';
 import { addSignIn } from './sign-in/sign-in.ts';
 import { openStatusBook, type StatusBook } from './status-book.ts';
 import { openStatusFiles, type StatusFiles } from './status-files.ts';
@@ -41,8 +43,6 @@ export interface ConsentServiceOptions {
   filing: { host: string; port: number };
   /** Null: nobody is told, and a change counts when the providers fetch the list next. */
   sendHint: SendHint | null;
-  /** The pages of the citizen port. */
-  addPages?: (app: FastifyInstance, parts: { consents: Consents; sessions: Sessions }) => void;
   every?: (ms: number, run: () => void) => () => void;
 }
 
@@ -167,7 +167,7 @@ function faultsOf(configuration: ConfigurationSource, self: string, kid: string)
 }
 
 function citizenPort(options: ConsentServiceOptions, consents: Consents, files: StatusFiles): FastifyInstance {
-  const { logger, configuration, clock, http, keys, sessionStore, citizenUrl, addPages } = options;
+  const { logger, configuration, clock, http, keys, sessionStore, citizenUrl } = options;
   const app = openServer({ name: 'citizen', logger });
   files.addRoutes(app);
   const sessions = addSignIn(app, {
@@ -179,7 +179,9 @@ function citizenPort(options: ConsentServiceOptions, consents: Consents, files: 
     clock,
     baseUrl: citizenUrl,
     onAlarm: (code, detail) => logger.error({ alarm: code, detail }, 'alarm of the sign-in'),
+    layout: signInLayout,
+    languageOf,
   });
-  addPages?.(app, { consents, sessions });
+  addPages(app, { consents, sessions, clock, utcOffsetMinutes: () => configuration.current().utcOffsetMinutes });
   return app;
 }

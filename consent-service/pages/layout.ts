@@ -1,0 +1,99 @@
+// The frame of every citizen page: one heading, a link past the menu, the menu, the choice of language, signing out.
+import type { FastifyRequest } from 'fastify';
+import type { Page } from '#consent-service/sign-in/pages.ts';
+import { escapedElsewhere, type Html, html } from './html.ts';
+import type { Language } from './language.ts';
+import { STYLE_PATH } from './style.ts';
+import { type Voice, WORDS } from './words.ts';
+
+export interface Frame {
+  voice: Voice;
+  /** Where the page can be read again, in another language: path and query of this service. */
+  path: string;
+  /** Null while nobody is signed in. */
+  csrf: string | null;
+}
+
+export interface Body {
+  /** Plain text; it is the heading too. */
+  title: string;
+  content: Html;
+  /** The form that was sent has faults: the title says so first. */
+  isFaulty?: boolean;
+}
+
+const PAGES = ['/waiting', '/permissions'] as const;
+
+export function document({ voice, path, csrf }: Frame, { title, content, isFaulty = false }: Body): string {
+  const { words, language } = voice;
+  const menu = csrf === null ? null : menuOf(voice, path, csrf);
+  const footer = html`<p>${words.footer}</p><p>${words.utc(voice.offset)}</p>`;
+  return frameOf(language, path, { title, content, isFaulty }, menu, footer);
+}
+
+/** The pages of the sign-in in the same frame. */
+export function signInLayout({ title, body, language }: Page, request: FastifyRequest): string {
+  const path = request.method === 'GET' && !request.url.startsWith('/sign-in/callback') ? request.url : '/';
+  const content = escapedElsewhere(body);
+  return frameOf(language, path, { title, content }, null, html`<p>${WORDS[language].footer}</p>`);
+}
+
+function frameOf(
+  language: Language,
+  path: string,
+  { title, content, isFaulty = false }: Body,
+  menu: Html | null,
+  footer: Html,
+): string {
+  const words = WORDS[language];
+  return html`<!doctype html>
+<html lang="${language}">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>${isFaulty ? words.errorPrefix : ''}${title} · ${words.service}</title>
+<link rel="stylesheet" href="${STYLE_PATH}">
+</head>
+<body>
+<a class="skip" href="#content">${words.skip}</a>
+<div class="bar"><header>
+<a href="/">${words.service}</a>
+<nav aria-label="${words.language}"><ul>
+${(['zh', 'en'] as const).map((one) => choiceOf(one, language, path))}</ul></nav>
+</header></div>
+${menu}<main id="content" tabindex="-1">
+<h1>${title}</h1>
+${content}
+</main>
+<footer>${footer}</footer>
+</body>
+</html>
+`.toString();
+}
+
+function menuOf({ words }: Voice, path: string, csrf: string): Html {
+  const [here = ''] = path.split('?', 1);
+  const items = PAGES.map((page) => {
+    const name = page === '/waiting' ? words.waiting : words.permissions;
+    return html`<li><a href="${page}"${here === page && html` aria-current="page"`}>${name}</a></li>`;
+  });
+  return html`<div class="pages"><header>
+<nav aria-label="${words.menu}"><ul>${items}<li><a href="/sign-in/accounts">${words.accounts}</a></li></ul></nav>
+<form method="post" action="/sign-out">${csrfField(csrf)}<button class="plain">${words.signOut}</button></form>
+</header></div>
+`;
+}
+
+export function csrfField(csrf: string): Html {
+  return html`<input type="hidden" name="csrf" value="${csrf}">`;
+}
+
+function choiceOf(one: Language, chosen: Language, path: string): Html {
+  const [page = '/', query = ''] = path.split('?', 2);
+  const params = new URLSearchParams(query);
+  params.set('lang', one);
+  const name = { zh: '中文', en: 'English' }[one];
+  const isChosen = one === chosen;
+  return html`<li><a href="${page}?${params.toString()}" lang="${one}" hreflang="${one}"${isChosen && html` aria-current="true"`}>${name}</a></li>
+`;
+}

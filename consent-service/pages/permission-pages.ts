@@ -1,0 +1,150 @@
+// What a citizen has decided: what is in force, paused and ended, each with one click to end it; and the receipts.
+import { readReceipt } from '#certs/receipt.ts';
+import type { ConsentView } from '#consent-service/consents.ts';
+import type { Done } from './flash.ts';
+import { apart, type Html, html } from './html.ts';
+import { type Body, csrfField } from './layout.ts';
+import { named, timeOf } from './parts.ts';
+import type { Voice } from './words.ts';
+
+export function permissionsPage(voice: Voice, views: readonly ConsentView[], csrf: string): Body {
+  const { words, language } = voice;
+  const groups = [
+    { name: words.inForce, views: views.filter(({ state }) => state === 'GIVEN') },
+    { name: words.paused, views: views.filter(({ state }) => state === 'SUSPENDED') },
+    { name: words.ended, views: views.filter(({ state }) => state !== 'GIVEN' && state !== 'SUSPENDED') },
+  ];
+  const shown = groups.filter((group) => group.views.length > 0);
+  const sections = shown.map(({ name, views }) => {
+    const cards = views.map((view) => {
+      const what = `${view.client.name}: ${view.purpose.title[language]}`;
+      return html`<div class="card"><h3>${apart(what)}</h3>
+${summaryOf(voice, view)}
+<p><a href="/permissions/${view.id}">${words.details}<span class="visually-hidden"> ${words.detailsOf(what)}</span></a></p>
+${buttonsOf(voice, view, csrf)}</div>
+`;
+    });
+    return html`<section><h2>${name}</h2>
+${cards}</section>
+`;
+  });
+  return {
+    title: words.permissions,
+    content: sections.length === 0 ? html`<p>${words.permissionsNone}</p>` : html`${sections}`,
+  };
+}
+
+/** @param done what the last form did, and when */
+export function permissionPage(
+  voice: Voice,
+  view: ConsentView,
+  csrf: string,
+  done: { kind: Done; atMs: number } | null,
+): Body {
+  const { words, language } = voice;
+  const itemsOf = (isGiven: boolean) =>
+    view.services.flatMap(({ provider, title, items, given }) =>
+      items
+        .filter(({ element }) => given.includes(element) === isGiven)
+        .map(({ labels }) => html`<li>${apart(labels[language])} (${apart(provider)}, ${apart(title)})</li>`),
+    );
+  const [given, left] = [itemsOf(true), itemsOf(false)];
+  const bound = view.revocationBoundS;
+  const content = html`${
+    done &&
+    html`<div class="box" role="status"><h2>${words.doneTitle}</h2><p>${words.done[done.kind](bound, voice.second(done.atMs + bound * 1000))}</p></div>
+`
+  }${summaryOf(voice, view)}
+${buttonsOf(voice, view, csrf)}
+${given.length > 0 && html`<h2>${words.givenItems}</h2><ul>${given}</ul>`}
+${left.length > 0 && html`<h2>${words.notGiven}</h2><ul>${left}</ul>`}
+<p><a href="/permissions/${view.id}/receipts">${words.receipts}</a></p>
+<h2>${words.noticeTitle}</h2>
+<div class="notice" dir="auto">${view.notice[language]}</div>`;
+  return { title: words.permissionTitle(named(view.client.name), named(view.purpose.title[language])), content };
+}
+
+function summaryOf(voice: Voice, view: ConsentView): Html {
+  const { words } = voice;
+  const { state, client, decidedAtMs, validUntilMs, lastUsedAtMs, uses, usesLeft, revocationBoundS } = view;
+  const isLive = state === 'GIVEN' || state === 'SUSPENDED';
+  const rows: (readonly [string, Html])[] = [
+    [words.state, html`<span class="state">${words.states[state]}</span>`],
+    [words.who, html`${apart(client.name)} <code>${client.id}</code>`],
+    ...(decidedAtMs === null ? [] : [[words.decided, timeOf(voice, decidedAtMs)] as const]),
+    ...(isLive
+      ? ([
+          [words.validUntil, timeOf(voice, validUntilMs)],
+          [words.usesLeft, html`${usesLeft ?? words.usesLeftUnknown(uses)}`],
+          [words.changeMind, html`${words.changeMindText(revocationBoundS)}`],
+        ] as const)
+      : []),
+    [words.lastUsed, lastUsedAtMs === null ? html`${words.lastUsedUnknown}` : timeOf(voice, lastUsedAtMs)],
+  ];
+  return html`<dl>
+${rows.map(
+  ([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>
+`,
+)}</dl>`;
+}
+
+function buttonsOf({ words, language }: Voice, { id, state, client, purpose }: ConsentView, csrf: string): Html | null {
+  if (state !== 'GIVEN' && state !== 'SUSPENDED') return null;
+  const about = html`<span class="visually-hidden"> ${client.name}: ${purpose.title[language]}</span>`;
+  const button = (step: string, name: string) =>
+    html`<form method="post" action="/permissions/${id}/${step}">${csrfField(csrf)}<button>${name}${about}</button></form>`;
+  const pause = state === 'GIVEN' ? button('pause', words.pause) : button('resume', words.resume);
+  return html`<div class="buttons">${button('withdraw', words.withdraw)}${pause}</div>`;
+}
+
+export function receiptsPage(voice: Voice, view: ConsentView): Body {
+  const { words, language } = voice;
+  const cards = view.receipts.map(({ service, jti, jws }) => {
+    const known = view.services.find((one) => one.service === service);
+    const title = known?.title ?? service;
+    return html`<section class="card"><h2>${apart(title)}</h2>
+${decodedOf(voice, view, jws)}
+<p><a class="button" href="/permissions/${view.id}/receipts/${jti}.jws" download>${words.download}<span class="visually-hidden"> ${words.downloadOf(title)}</span></a></p></section>
+`;
+  });
+  return {
+    title: words.receiptsTitle(named(view.client.name), named(view.purpose.title[language])),
+    content: html`<p>${words.receiptsText}</p>
+${cards.length === 0 ? html`<p>${words.receiptsNone}</p>` : cards}
+<p><a href="/permissions/${view.id}">${words.back}</a></p>`,
+  };
+}
+
+/** What the receipt itself says, item by item; only the names of items are added. */
+function decodedOf(voice: Voice, view: ConsentView, jws: string): Html {
+  const { words, language } = voice;
+  const { receipt, hash } = readReceipt(jws);
+  const labels = new Map(
+    view.services.flatMap(({ items }) => items.map(({ element, labels }) => [element, labels[language]])),
+  );
+  const items = receipt.elements.map(
+    (element) => html`<li>${apart(labels.get(element) ?? element)} <code>${element}</code></li>`,
+  );
+  const { id, version } = receipt.purpose;
+  const rows: (readonly [string, Html])[] = [
+    [words.receiptNumber, html`<code>${receipt.jti}</code>`],
+    [words.receiptHash, html`<code>${hash}</code>`],
+    [words.issuer, html`<code>${receipt.iss}</code>`],
+    [words.issued, timeOf(voice, receipt.iat * 1000)],
+    [words.validUntil, timeOf(voice, receipt.exp * 1000)],
+    [words.mayAsk, html`<code>${receipt.client}</code>`],
+    [words.answers, html`<code>${receipt.service}</code>`],
+    [words.why, html`<code>${id} ${version}</code>`],
+    [words.elements, html`<ul>${items}</ul>`],
+    [words.howOften, html`${words.uses(receipt.uses)}`],
+    [words.retention, html`${words.kept(receipt.retentionDays)}`],
+    [words.pseudonym, html`<code>${receipt.sub}</code> (${words.pseudonymHint})`],
+    [words.signInLevel, html`${receipt.signIn.level}`],
+    [words.statusList, html`<code>${receipt.status.uri}</code> ${receipt.status.idx}`],
+  ];
+  return html`<dl>
+${rows.map(
+  ([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>
+`,
+)}</dl>`;
+}

@@ -1,0 +1,105 @@
+// Requests that wait for a citizen, and the page on which one is decided: everything that has to be known before, items
+// that are ticked one by one (none beforehand), and two equal buttons (WCAG 2.2, 3.3.1 and 3.3.3 for its errors).
+import type { AskedItem, ConsentView } from '#consent-service/consents.ts';
+import { apart, type Html, html } from './html.ts';
+import { type Body, csrfField } from './layout.ts';
+import { named, timeOf } from './parts.ts';
+import type { Voice } from './words.ts';
+
+export function waitingPage(voice: Voice, views: readonly ConsentView[]): Body {
+  const { words, language } = voice;
+  const cards = views.map(({ id, client, purpose, requestedAtMs, expiresAtMs }) => {
+    return html`<section class="card"><h2>${apart(client.name)}: ${apart(purpose.title[language])}</h2>
+<p>${words.asked}: ${timeOf(voice, requestedAtMs)}</p>
+<p>${words.until}: ${timeOf(voice, expiresAtMs)}</p>
+<p><a class="button" href="/requests/${id}">${words.open}<span class="visually-hidden"> ${client.name}: ${purpose.title[language]}</span></a></p></section>
+`;
+  });
+  return { title: words.waiting, content: cards.length === 0 ? html`<p>${words.waitingNone}</p>` : html`${cards}` };
+}
+
+export interface Decision {
+  csrf: string;
+  /** Numbers of items, counted over all services in their order. */
+  ticked: ReadonlySet<number>;
+  /** Level of the sign-in. */
+  level: number;
+  /** The form was sent with nothing ticked. */
+  isEmpty: boolean;
+  /** Somebody came back from a stronger sign-in. */
+  isBack: boolean;
+}
+
+export function requestPage(voice: Voice, view: ConsentView, decision: Decision): Body {
+  const { words, language } = voice;
+  const { csrf, isEmpty, isBack, level } = decision;
+  const needsMore = level < 4 && view.services.some(({ items }) => items.some((item) => item.level === 4));
+  const content = html`${isEmpty && emptySummary(voice)}${isBack && html`<p class="box" role="status">${words.ticksKept}</p>`}
+${termsOf(voice, view)}
+<form method="post" action="/requests/${view.id}">
+${csrfField(csrf)}<input type="hidden" name="lang" value="${language}">
+<h2 id="items">${words.items}</h2>
+<p class="hint" id="items-hint">${words.itemsHint}</p>
+${needsMore && html`<p class="hint">${words.stepUpHint}</p>`}
+<div${isEmpty && html` class="wrong"`}>${isEmpty && html`<p class="error-text" id="items-error">${words.nothingTicked}</p>`}
+${itemsOf(voice, view, decision)}</div>
+<h2>${words.noticeTitle}</h2>
+<p class="hint">${words.noticeHint}</p>
+<div class="notice" dir="auto">${view.notice[language]}</div>
+<div class="buttons"><button name="decision" value="give">${words.agree}</button><button name="decision" value="refuse">${words.refuse}</button></div>
+</form>`;
+  return {
+    title: words.requestTitle(named(view.client.name), named(view.purpose.title[language])),
+    content,
+    isFaulty: isEmpty,
+  };
+}
+
+function emptySummary({ words }: Voice): Html {
+  return html`<div class="box error" role="alert" aria-labelledby="problem" tabindex="-1"><h2 id="problem">${words.problemTitle}</h2>
+<ul><li><a href="#item-0">${words.nothingTicked}</a></li></ul></div>`;
+}
+
+/** The terms of a request or a permission. */
+function termsOf(voice: Voice, view: ConsentView): Html {
+  const { words, language } = voice;
+  const { client, purpose, reason, services, retentionDays, uses, validDays, validUntilMs, expiresAtMs } = view;
+  const froms = services.map(({ provider, title }) => html`<li>${apart(provider)}: ${apart(title)}</li>`);
+  const rows: (readonly [string, Html])[] = [
+    [words.who, html`${apart(client.name)} <code>${client.id}</code>`],
+    [words.why, html`<strong>${apart(purpose.title[language])}</strong><br>${apart(purpose.text[language])}`],
+    ...(reason === null ? [] : [[words.reason, apart(reason[language])] as const]),
+    [words.fromWhom, html`<ul>${froms}</ul>`],
+    [words.howLongKept, html`${words.kept(retentionDays)}`],
+    [words.howOften, html`${words.uses(uses)}`],
+    [words.howLongValid, html`${words.validDays(validDays, voice.time(validUntilMs))}`],
+    [words.refusal, html`${words.refusalText}`],
+    [words.changeMind, html`${words.changeMindText(view.revocationBoundS)}`],
+    [words.until, timeOf(voice, expiresAtMs)],
+  ];
+  return html`<dl>
+${rows.map(
+  ([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>
+`,
+)}</dl>`;
+}
+
+function itemsOf(voice: Voice, { services }: ConsentView, decision: Decision): Html[] {
+  let count = 0;
+  return services.map(({ provider, title, items }) => {
+    const boxes = items.map((item) => itemOf(voice, item, count++, decision));
+    const described = decision.isEmpty ? 'items-hint items-error' : 'items-hint';
+    return html`<fieldset aria-describedby="${described}"><legend>${voice.words.legend(named(provider), named(title))}</legend>
+${boxes}</fieldset>
+`;
+  });
+}
+
+function itemOf({ words, language }: Voice, item: AskedItem, at: number, { ticked }: Decision): Html {
+  const label = item.labels[language];
+  const isPredicate = item.kind === 'predicate';
+  return html`<div class="item"><div class="tick"><input type="checkbox" name="item" value="${at}" id="item-${at}" aria-describedby="item-${at}-hint"${ticked.has(at) && html` checked`}><label for="item-${at}">${apart(label)}</label></div>
+<p class="hint" id="item-${at}-hint">${words.levelLabel}: ${words.level[item.level]}.${isPredicate && html` ${words.answerOnly}`}</p>
+<details><summary>${words.definition}<span class="visually-hidden"> ${words.about(label)}</span></summary><p>${apart(item.definition[language])}</p></details></div>
+`;
+}

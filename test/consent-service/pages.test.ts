@@ -1,0 +1,363 @@
+// The citizen pages over real HTTP, real records and receipts; only who is signed in is said by the test, by a cookie.
+import cookie from '@fastify/cookie';
+import formbody from '@fastify/formbody';
+import type { FastifyRequest } from 'fastify';
+import t, { type Test } from 'tap';
+import { readReceipt } from '#certs/receipt.ts';
+import type { ConsentRequest, Person } from '#consent-service/consents.ts';
+import { addPages } from '#consent-service/pages/add-pages.ts';
+import { EN } from '#consent-service/pages/words-en.ts';
+import { ZH } from '#consent-service/pages/words-zh.ts';
+import { checkCsrfToken, csrfTokenOf, requireSameSite } from '#consent-service/sign-in/same-site.ts';
+import type { Sessions } from '#consent-service/sign-in/sign-in.ts';
+import { addressOf, openServer } from '#core/http/server-frame.ts';
+import { AccordError } from '#schemas/problems.ts';
+import { Browser, type Shown } from './browser.ts';
+import { CLIENT, type Desk, openDesk, PERSON, REQUEST, STRANGER } from './desk.ts';
+
+const PEOPLE: Record<string, Person> = {
+  wang: PERSON,
+  'wang-4': { ...PERSON, level: 4 },
+  'wang-1': { ...PERSON, level: 1 },
+  li: STRANGER,
+};
+
+interface Port {
+  desk: Desk;
+  base: string;
+  /** A browser in which somebody is signed in. */
+  as(who: string | null, language?: string): Browser;
+  file(over?: Partial<ConsentRequest>): Promise<{ id: string; link: string }>;
+}
+
+async function openPort(t: Test): Promise<Port> {
+  const desk = await openDesk(t);
+  const app = openServer({ name: 'citizen' });
+  const person = ({ cookies }: FastifyRequest) => PEOPLE[cookies['who'] ?? ''] ?? null;
+  const session = ({ cookies }: FastifyRequest) => {
+    if (PEOPLE[cookies['who'] ?? ''] === undefined) throw new AccordError('SESSION_REQUIRED');
+    return cookies['who'] ?? '';
+  };
+  const sessions = {
+    person,
+    requireLevel(request, reply, level) {
+      const found = person(request);
+      if (found !== null && found.level >= level) return found;
+      if (request.method !== 'GET') throw new AccordError(found === null ? 'SESSION_REQUIRED' : 'STEP_UP_REQUIRED');
+      const query = new URLSearchParams({ to: request.url, level: String(level) });
+      reply.redirect(`${found === null ? '/sign-in' : '/sign-in/step-up'}?${query}`, 303);
+      return null;
+    },
+    csrfToken: (request) => csrfTokenOf(session(request)),
+    checkCsrf(request) {
+      requireSameSite(request, addressOf(app));
+      checkCsrfToken(request, session(request));
+    },
+    requireSameSite: (request) => requireSameSite(request, addressOf(app)),
+    formActions: () => ['https://id.example'],
+  } satisfies Partial<Sessions> as unknown as Sessions;
+  app.register(cookie);
+  app.register(formbody);
+  addPages(app, { consents: desk.consents, sessions, clock: desk.clock, utcOffsetMinutes: () => 480 });
+  await app.listen({ port: 0, host: '127.0.0.1' });
+  t.teardown(() => app.close());
+  return {
+    desk,
+    base: addressOf(app),
+    as(who, language = 'en') {
+      const browser = new Browser();
+      if (who !== null) browser.set('who', who);
+      browser.set('accord-language', language);
+      return browser;
+    },
+    file: (over = {}) => desk.consents.file(CLIENT, { ...REQUEST, ...over }),
+  };
+}
+
+/** What every page keeps to, however it came about. */
+function checkStructure(t: Test, { text, headers }: Shown, language: 'zh' | 'en'): string {
+  t.match(text, new RegExp(`^<!doctype html>\n<html lang="${language}">`));
+  t.equal(text.match(/<h1>/g)?.length, 1, 'one h1');
+  const levels = [...text.matchAll(/<h([1-6])/g)].map(([, level]) => Number(level));
+  t.ok(
+    levels.every((level, at) => level <= (levels[at - 1] ?? 0) + 1),
+    'headings in order',
+  );
+  t.notMatch(text, /<script|<style|<[a-z][^>]*\s(?:style|on[a-z]+)=|javascript:|<img|undefined|\[object/i);
+  for (const [input] of text.matchAll(/<input [^>]*>/g)) {
+    const id = / id="([^"]+)"/.exec(input)?.[1];
+    t.ok(input.includes('type="hidden"') || text.includes(`<label for="${id}">`), `a label for ${input}`);
+  }
+  const ids = [...text.matchAll(/ id="([^"]+)"/g)].map(([, id]) => id);
+  t.equal(new Set(ids).size, ids.length, 'ids are unique');
+  for (const [, refs = ''] of text.matchAll(/ (?:aria-describedby|aria-labelledby|href="#)="?([^"]+)"/g)) {
+    for (const ref of refs.split(' ')) t.ok(ids.includes(ref), `${ref} is there`);
+  }
+  t.match(text, /<a class="skip" href="#content">/);
+  const policy = headers.get('content-security-policy') ?? '';
+  t.match(
+    policy,
+    /^default-src 'none'; style-src 'self'; form-action 'self' https:\/\/id.example; frame-ancestors 'none'/,
+  );
+  t.equal(headers.get('cache-control'), 'no-store');
+  t.equal(headers.get('x-content-type-options'), 'nosniff');
+  t.ok(headers.get('referrer-policy'));
+  return /<title>([^<]+)<\/title>/.exec(text)?.[1] ?? '';
+}
+
+const csrfOf = ({ text }: Shown) => /name="csrf" value="([^"]+)"/.exec(text)?.[1] ?? '';
+
+/** Sends the form of a decision as the page does; `items` in the order of ticking. */
+async function decide(
+  browser: Browser,
+  page: Shown,
+  decision: string,
+  items: number[],
+  stopAt?: string,
+): Promise<Shown> {
+  const lang = /name="lang" value="(..)"/.exec(page.text)?.[1] ?? '';
+  const pairs: [string, string][] = [
+    ['csrf', csrfOf(page)],
+    ['lang', lang],
+    ['decision', decision],
+  ];
+  for (const item of items) pairs.push(['item', String(item)]);
+  return await browser.open(page.url, stopAt, {
+    method: 'POST',
+    body: new URLSearchParams(pairs),
+    headers: { origin: new URL(page.url).origin, 'sec-fetch-site': 'same-origin' },
+  });
+}
+
+t.test('who is not signed in is sent to the sign-in, who is not the addressee sees nothing', async (t) => {
+  const { as, base, file } = await openPort(t);
+  const { id, link } = await file();
+  const decided = await file({ items: [REQUEST.items[1]!] });
+  const paths = [`/link/${link}`, '/waiting', `/requests/${id}`, '/permissions', `/permissions/${id}/receipts`];
+  for (const path of paths) {
+    const { status, headers } = await as(null).send(base + path);
+    t.same([status, headers.get('location')], [303, `/sign-in?${new URLSearchParams({ to: path, level: '2' })}`]);
+    const weak = await as('wang-1').send(base + path);
+    t.match(weak.headers.get('location'), /^\/sign-in\/step-up\?to=.*&level=2$/);
+  }
+  const nothing = [
+    `/link/${link}`,
+    `/link/${'x'.repeat(43)}`,
+    `/requests/${id}`,
+    `/requests/${decided.id}`,
+    '/requests/%3Cscript%3E',
+    `/permissions/${id}`,
+    `/permissions/${id}/receipts/${id}.jws`,
+  ];
+  const seen = new Set<string>();
+  for (const path of nothing) {
+    const shown = await as('li').send(base + path);
+    t.equal(shown.status, 404);
+    checkStructure(t, shown, 'en');
+    seen.add(shown.text.replace(/href="[^"]*\?lang=..?"/g, ''));
+  }
+  t.equal(seen.size, 1, 'the same words for a stranger and for nothing');
+  t.match([...seen][0], /CONSENT_UNKNOWN/);
+  t.notMatch(await as('li').send(`${base}/waiting`), { text: /Social aid/ });
+  const unknown = await as('li', 'zh').send(`${base}/nowhere`);
+  t.same([unknown.status, checkStructure(t, unknown, 'zh')], [404, `此处没有内容 · ${ZH.service}`]);
+});
+
+t.test('a whole life', async (t) => {
+  const { as, base, desk, file } = await openPort(t);
+  const { id, link } = await file();
+  const browser = as('wang');
+  const titles: string[] = [];
+  const look = async (path: string) => {
+    const shown = await browser.open(base + path);
+    t.equal(shown.status, 200, path);
+    titles.push(checkStructure(t, shown, 'en'));
+    return shown;
+  };
+  t.match((await look('/')).text, /1 request waits for you/);
+  t.match((await look('/waiting')).text, new RegExp(`href="/requests/${id}"`));
+  const page = await browser.open(`${base}/link/${link}`);
+  t.equal(page.url, `${base}/requests/${id}`, 'the one-time address does not stay');
+  titles.push(checkStructure(t, page, 'en'));
+  const view = await desk.consents.one(PERSON, id);
+  for (const text of [
+    CLIENT,
+    'Social aid',
+    'To judge an application for aid.',
+    'in November',
+    '90 days',
+    '3 times',
+    '30 days',
+  ]) {
+    t.ok(page.text.includes(text), text);
+  }
+  t.ok(page.text.includes(`within ${view.revocationBoundS} seconds`));
+  t.ok(page.text.includes('Only yes, no or unknown'), 'a predicate is explained');
+  for (const { items } of view.services) for (const { labels } of items) t.ok(page.text.includes(labels.en));
+  const notice = /<div class="notice" dir="auto">([^<]*)<\/div>/.exec(page.text)?.[1] ?? '';
+  const unescaped = notice.replace(/&#(\d+);/g, (_, code) => String.fromCharCode(code));
+  t.equal(unescaped, view.notice.en, 'the exact notice');
+  t.equal(page.text.match(/type="checkbox"/g)?.length, 4);
+  t.notMatch(page.text, / checked/);
+  const [agree, refuse] = [...page.text.matchAll(/<button name="decision"([^>]*)>/g)].map(([, rest]) => rest);
+  t.same([agree, refuse], [' value="give"', ' value="refuse"'], 'equal buttons');
+
+  const empty = await decide(browser, page, 'give', []);
+  t.equal(empty.status, 422);
+  titles.push(checkStructure(t, empty, 'en'));
+  t.match(empty.text, /<title>Error: .*role="alert".*href="#item-0"/s);
+  t.equal((await desk.consents.one(PERSON, id)).state, 'REQUESTED');
+
+  const given = await decide(browser, empty, 'give', [0, 2]);
+  t.equal(given.url, `${base}/permissions/${id}`);
+  t.match(given.text, EN.done.given(0, ''));
+  titles.push(checkStructure(t, given, 'en'));
+  t.notMatch((await browser.open(given.url)).text, EN.done.given(0, ''), 'said once');
+  t.same(
+    (await desk.consents.one(PERSON, id)).services.map((one) => one.given),
+    [['gx.name@1'], ['gx.income@1']],
+  );
+  t.equal((await browser.open(`${base}/requests/${id}`)).url, given.url, 'what is decided is not asked again');
+
+  const receipts = await look(`/permissions/${id}/receipts`);
+  const { receipts: known } = await desk.consents.one(PERSON, id);
+  t.equal(known.length, 2);
+  for (const { jti, jws } of known) {
+    const { receipt, hash } = readReceipt(jws);
+    for (const text of [jti, hash, receipt.sub]) t.ok(receipts.text.includes(text), text);
+    const file = await browser.send(`${base}/permissions/${id}/receipts/${jti}.jws`);
+    t.equal(file.text, jws);
+    t.equal(file.headers.get('content-disposition'), `attachment; filename="receipt-${jti}.jws"`);
+    t.match(file.headers.get('content-type'), /^text\/plain/);
+  }
+
+  const press = async (step: string) => {
+    const list = await look('/permissions');
+    t.match(list.text, new RegExp(`action="/permissions/${id}/${step}"`));
+    const after = await browser.post(`${base}/permissions/${id}/${step}`, { csrf: csrfOf(list) });
+    t.equal(after.status, 200);
+    checkStructure(t, after, 'en');
+    return [(await desk.consents.one(PERSON, id)).state, after.text] as const;
+  };
+  t.match(await press('pause'), ['SUSPENDED', /The permission is paused/]);
+  t.match(await press('resume'), ['GIVEN', EN.done.resumed(0, '')]);
+  const atMs = desk.clock.nowMs();
+  const [state, said] = await press('withdraw');
+  t.equal(state, 'WITHDRAWN');
+  const at = /no longer counts anywhere from (.+?) at the latest/.exec(said)?.[1] ?? '';
+  const counts = Date.parse(`${at.replace(' at ', ' ')} UTC+0800`);
+  const late = counts - atMs - view.revocationBoundS * 1000;
+  t.ok(late > -1000 && late < 5000, `from when it counts everywhere: ${at}`);
+  t.notMatch(said, /<button>(?:Withdraw|Pause)/);
+
+  const again = await browser.post(`${base}/permissions/${id}/pause`, { csrf: csrfOf(page) });
+  t.equal(again.status, 409);
+  titles.push(checkStructure(t, again, 'en'));
+  t.match(again.text, /CONSENT_TRANSITION_REFUSED/);
+  const unique = new Set(titles);
+  t.equal(unique.size, 8, `every page has a title of its own: ${[...unique].join(' | ')}`);
+});
+
+t.test('forms from elsewhere, rubbish, refusing', async (t) => {
+  const { as, base, desk, file } = await openPort(t);
+  const { id } = await file();
+  const browser = as('wang', 'zh');
+  const page = await browser.open(`${base}/requests/${id}`);
+  const url = page.url;
+  const fine = { csrf: csrfOf(page), lang: 'zh', decision: 'give', item: '0' };
+  const from = { origin: base, 'sec-fetch-site': 'same-origin' };
+  const cases: [string, number, Record<string, string>, object?][] = [
+    ['CSRF_REFUSED', 403, { ...fine, csrf: '' }],
+    ['CSRF_REFUSED', 403, { ...fine, csrf: csrfTokenOf('li') }],
+    ['CSRF_REFUSED', 403, fine, { 'sec-fetch-site': 'cross-site' }],
+    ['SCHEMA_MISMATCH', 400, { ...fine, more: '1' }],
+    ['SCHEMA_MISMATCH', 400, { ...fine, lang: 'fr' }],
+    ['SCHEMA_MISMATCH', 400, { ...fine, decision: 'all' }],
+    ['SCHEMA_MISMATCH', 400, { ...fine, item: '-1' }],
+    ['SCHEMA_MISMATCH', 400, { ...fine, item: '01' }],
+    ['CONSENT_OUT_OF_BOUNDS', 422, { ...fine, item: '4' }],
+    ['MEDIA_TYPE_UNSUPPORTED', 415, fine, { 'content-type': 'text/plain' }],
+  ];
+  for (const [code, status, form, headers] of cases) {
+    const shown = await browser.post(url, form, undefined, { ...from, ...headers });
+    t.match(shown, { status, text: new RegExp(`<code>${code}</code>`) }, code);
+    checkStructure(t, shown, 'zh');
+    t.match(shown.text, new RegExp(`href="/requests/${id}"`), 'the way back');
+  }
+  const none = await as(null).post(url, fine);
+  t.match(none, { status: 401, text: /href="\/sign-in\?to=/ });
+  t.equal((await as('li').post(url, { ...fine, csrf: csrfTokenOf('li') })).status, 404);
+  t.equal((await desk.consents.one(PERSON, id)).state, 'REQUESTED', 'nothing was changed');
+
+  const refused = await decide(browser, page, 'refuse', [1]);
+  t.match(refused.text, ZH.done.refused(0, ''));
+  t.equal((await desk.consents.one(PERSON, id)).state, 'REFUSED');
+  checkStructure(t, await browser.open(`${base}/permissions/${id}/receipts`), 'zh');
+});
+
+t.test('the most sensitive items ask for a stronger sign-in, and the ticks are kept', async (t) => {
+  const { as, base, desk, file } = await openPort(t);
+  const entries = desk.configuration.dictionary?.entries ?? [];
+  const income = entries.find(({ id }) => id === 'gx.income')!;
+  const dictionary = desk.configuration.dictionary!;
+  const raised = entries.map((entry) => (entry === income ? { ...entry, level: 4 } : entry));
+  desk.configuration.dictionary = { ...dictionary, entries: raised as typeof entries };
+  const { id } = await file();
+  const browser = as('wang');
+  const page = await browser.open(`${base}/requests/${id}`);
+  t.match(page.text, /most sensitive/);
+  const stepUp = await decide(browser, page, 'give', [0, 2], `${base}/sign-in/step-up`);
+  t.equal(stepUp.url, `${base}/sign-in/step-up?${new URLSearchParams({ to: `/requests/${id}`, level: '4' })}`);
+  browser.set('who', 'wang-4');
+  const back = await browser.open(`${base}/requests/${id}`);
+  t.same(
+    [...back.text.matchAll(/id="item-(\d)"[^>]* checked/g)].map(([, at]) => at),
+    ['0', '2'],
+  );
+  t.match(back.text, EN.ticksKept);
+  await decide(browser, back, 'give', [0, 2]);
+  t.equal((await desk.consents.one(PERSON, id)).state, 'GIVEN');
+});
+
+t.test('text from outside stays text', async (t) => {
+  const { as, base, file } = await openPort(t);
+  const evil = `<script>alert(1)</script>"'\`><img src=x onerror=alert(1)>&lt;\u202Etxt\u2067`;
+  await file({ reason: { zh: evil, en: evil } });
+  const browser = as('wang');
+  const { id } = await file({ items: [REQUEST.items[1]!], reason: { zh: evil, en: evil } });
+  for (const path of ['/', '/waiting', `/requests/${id}`, `/requests/${id}?lang=zh`, '/permissions']) {
+    const shown = await browser.open(base + path);
+    checkStructure(t, shown, path.includes('lang') || path === '/permissions' ? 'zh' : 'en');
+  }
+  const page = await browser.open(`${base}/requests/${id}?lang=en`);
+  t.ok(page.text.includes('<bdi>&#60;script&#62;'), 'escaped, and apart from what stands around');
+});
+
+t.test('two languages', async (t) => {
+  const { as, base } = await openPort(t);
+  const texts = (words: object): [string, unknown][] =>
+    Object.entries(words).flatMap(([key, value]) =>
+      typeof value === 'object' && value !== null
+        ? texts(value).map(([sub, text]): [string, unknown] => [`${key}.${sub}`, text])
+        : [[key, value]],
+    );
+  const said = (text: unknown) => (typeof text === 'function' ? String(text(7, 'X')) : String(text));
+  const zh = new Map(texts(ZH));
+  for (const [key, text] of texts(EN)) {
+    t.notMatch(said(text), /\p{Script=Han}/u, key);
+    t.match(said(zh.get(key)), /\p{Script=Han}|：/u, key);
+  }
+  const browser = as('wang');
+  browser.set('accord-language', 'xx');
+  const languageAt = async (path: string, accept = '') =>
+    /lang="(..)"/.exec((await browser.send(base + path, { headers: { 'accept-language': accept } })).text)?.[1];
+  t.equal(await languageAt('/'), 'zh');
+  t.equal(await languageAt('/', 'en-GB, zh;q=0.5'), 'en');
+  t.equal(await languageAt('/?lang=en'), 'en');
+  t.equal(await languageAt('/'), 'en', 'remembered');
+  t.equal(await languageAt('/?lang=fr'), 'en');
+  const { text } = await browser.send(`${base}/`);
+  const style = await browser.send(base + (/<link rel="stylesheet" href="([^"]+)"/.exec(text)?.[1] ?? ''));
+  t.match(style.headers.get('content-type'), /^text\/css/);
+  t.match(style.headers.get('cache-control'), /immutable/);
+});
