@@ -5,7 +5,7 @@
 // beginning by public key, so a renewed certificate lies beside the old one until it is registered and in use. Encryption
 // keys are `encryption-N`; each ends 30 days after it was made. Subject keys are `subject-N` and last for five years, as
 // long as the longest receipt; a folder made before there were any has none. Whoever can write here is the server.
-import { X509Certificate } from 'node:crypto';
+import { type KeyObject, X509Certificate } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type KeyFileCost, type KeyFileHeader, type KeyUse, openKey, readKeyHeader, sealKey } from '#certs/key-file.ts';
@@ -61,18 +61,40 @@ interface Named extends KeyFileHeader {
   name: string;
 }
 
-/** Reads and opens the keys of a folder, and reads them again. */
+/**
+ * Reads and opens the keys of a folder, and reads them again. Opening a key file is dear on purpose, so a file that says
+ * what it said is not opened again; nothing is held here that the last reading did not find.
+ */
 export function folderKeySource(folder: string, passphrase: string): KeySource {
+  let held = new Map<string, KeyObject>();
   return {
-    open: () => openServerKeys(folder, passphrase),
-    destroyEnded: (nowMs) => destroyEndedKeys(folder, nowMs),
+    open: async () => {
+      const found = new Map<string, KeyObject>();
+      const keys = await openServerKeys(folder, async (bytes) => {
+        const text = bytes.toString('latin1');
+        const key = found.get(text) ?? held.get(text) ?? (await openKey(bytes, passphrase)).privateKey;
+        found.set(text, key);
+        return key;
+      });
+      held = found;
+      return keys;
+    },
+    destroyEnded: async (nowMs) => {
+      const destroyed = await destroyEndedKeys(folder, nowMs);
+      if (destroyed.length > 0) held.clear();
+      return destroyed;
+    },
   };
 }
 
-/** Opens all keys of a folder. @throws KEY_FILE_*, CERTIFICATE_MISSING, CERTIFICATE_KEY_MISMATCH */
-async function openServerKeys(folder: string, passphrase: string): Promise<ServerKeys> {
+/**
+ * Opens all keys of a folder.
+ * @param openFile the private key in a key file's bytes
+ * @throws KEY_FILE_*, CERTIFICATE_MISSING, CERTIFICATE_KEY_MISMATCH
+ */
+async function openServerKeys(folder: string, openFile: (bytes: Buffer) => Promise<KeyObject>): Promise<ServerKeys> {
   const keys = join(folder, FILES.keys);
-  const open = async (name: string) => (await openKey(await readKeyFile(keys, name), passphrase)).privateKey;
+  const open = async (name: string) => openFile(await readKeyFile(keys, name));
   const certified = async (use: Use): Promise<[CertifiedKey, ...CertifiedKey[]]> => {
     const found = await certificatesOf(folder, use);
     const opened: CertifiedKey[] = [];
