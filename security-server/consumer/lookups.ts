@@ -8,7 +8,7 @@ import { openServer } from '#core/http/server-frame.ts';
 import { parseJson } from '#schemas/json.ts';
 import { MAX_BODY_BYTES } from '#schemas/limits.ts';
 import { AccordError, isProblemCode, PROBLEMS } from '#schemas/problems.ts';
-import { isReserved } from '#schemas/service-path.ts';
+import { isReserved, STATUS_HINT_PATH } from '#schemas/service-path.ts';
 import { MESSAGE_ID_PATTERN } from '#schemas/statement.ts';
 import { compile } from '#schemas/validate.ts';
 import type { ServerParts } from '#security-server/server-parts.ts';
@@ -112,7 +112,8 @@ function addRoutes(app: FastifyInstance, server: ServerParts, callerOf: (request
 function readLookup({ body, headers }: FastifyRequest): LookupRequest {
   const asked = checkLookup(body);
   // What servers say to each other has routes of its own, whose answers are read and not just passed on.
-  if (asked.path !== undefined && isReserved(asked.path)) throw new AccordError('PATH_REFUSED', 'reserved');
+  if (asked.path !== undefined && isReserved(asked.path) && asked.path !== STATUS_HINT_PATH)
+    throw new AccordError('PATH_REFUSED', 'reserved');
   return { ...asked, partial: asked.partial ?? prefersPartial(headers['prefer']) };
 }
 

@@ -120,6 +120,26 @@ t.test('a status that ends it, and a list that is too old', async (t) => {
   t.equal(await ask(), 'OK');
 });
 
+t.test('hints come from consent services only', async (t) => {
+  const { pair, giver } = await open(t);
+  t.equal((await post(pair, '/lookups', { ...ASK, receipt: giver.receipt() })).json.code, 'OK');
+  const asked = giver.asked;
+  const hint = {
+    client: CLIENT,
+    service: SERVICE,
+    method: 'POST',
+    path: '/.accord/status-hint',
+    body: { uri: giver.uri },
+  };
+  t.equal((await post(pair, '/lookups', hint)).json.code, 'NOT_FOUND', 'a department');
+  await new Promise((done) => setTimeout(done, 150));
+  t.equal(giver.asked, asked, 'nothing was fetched for it');
+  pair.configuration.consentServices = pair.configuration.consentServices.map((one) => ({ ...one, subsystem: CLIENT }));
+  t.equal((await post(pair, '/lookups', hint)).json.code, 'OK', 'a consent service');
+  for (let wait = 0; giver.asked === asked && wait < 100; wait += 1) await new Promise((done) => setTimeout(done, 10));
+  t.ok(giver.asked > asked, 'the list is fetched at once');
+});
+
 t.test('a consent that is withdrawn while the backend works', async (t) => {
   const { pair, giver } = await open(t);
   const receipt = giver.receipt();
