@@ -1,6 +1,6 @@
 // Keys and certificates renewed while a server runs, from a real data folder: encryption keys that end after 30 days,
 // certificates that are used when they are registered and known to the peers.
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect } from 'node:tls';
@@ -158,6 +158,15 @@ t.test('an encryption key is followed by the next and destroyed when its time is
   );
   t.equal(await outcome(pair), 'ok OK', 'the exchange goes on under the second');
   await auditBoth(t, pair);
+
+  const source = folderKeySource(folder, PASSPHRASE);
+  const { checkpoint } = await source.open();
+  t.equal((await source.open()).checkpoint, checkpoint, 'what a file says is opened once');
+  const file = join(folder, 'keys/checkpoint.key.json');
+  const said = readFileSync(file, 'utf8');
+  writeFileSync(file, said.replace(/("createdAtMs": )/, '$11'));
+  await t.rejects(source.open(), { code: 'KEY_FILE_PASSPHRASE_WRONG' }, 'and anew when it says something else');
+  writeFileSync(file, said);
 
   clock.aheadMs = 51 * DAY_MS;
   t.same(await folderKeySource(folder, PASSPHRASE).destroyEnded(clock.nowMs()), [second.kid]);
