@@ -37,6 +37,8 @@ export interface ConsentServiceOptions {
   clock: Clock;
   logger: FastifyBaseLogger;
   http: BoundedClient;
+  /** How this service proves itself to an identity provider; without one, by PKCE alone. */
+  credential?: Parameters<typeof addSignIn>[1]['credential'];
   /** Origin under which citizens reach the citizen port. */
   citizenUrl: string;
   citizen: { host: string; port: number };
@@ -167,12 +169,12 @@ function faultsOf(configuration: ConfigurationSource, self: string, kid: string)
 }
 
 function citizenPort(options: ConsentServiceOptions, consents: Consents, files: StatusFiles): FastifyInstance {
-  const { logger, configuration, clock, http, keys, sessionStore, citizenUrl } = options;
+  const { credential = () => null, logger, configuration, clock, http, keys, sessionStore, citizenUrl } = options;
   const app = openServer({ name: 'citizen', logger });
   files.addRoutes(app);
   const sessions = addSignIn(app, {
     providers: () => configuration.current().identityProviders(),
-    credential: () => null,
+    credential,
     store: sessionStore,
     secret: storageSubkeyOf(keys.storageKey, 'sign-in'),
     client: http,

@@ -11,6 +11,7 @@ import { openClient } from '#core/http/client.ts';
 import { CONSENT_FILES, openConsentKeys } from './data-folder.ts';
 import { type ConsentService, openConsentService } from './service.ts';
 import type { ConsentSettings } from './settings.ts';
+import { readCredentials } from './sign-in/credentials.ts';
 import { openSessionStoreSqlite } from './sign-in/session-store-sqlite.ts';
 import { hintThroughServer } from './status-hints.ts';
 import { openConsentStorePostgres } from './store-postgres.ts';
@@ -52,6 +53,7 @@ export async function startConsentService(options: ConsentStartOptions): Promise
       databaseUrl === undefined ? openConsentStoreSqlite(database) : await openConsentStorePostgres(databaseUrl);
     const service = await openConsentService({
       ...{ self, folder, store, keys, configuration, clock, logger, http, citizenUrl, citizen, filing },
+      credential: await readCredentials(folder, passphrase),
       sessionStore: openSessionStoreSqlite(join(folder, CONSENT_FILES.sessions)),
       sendHint: server === null ? null : hintThroughServer(http, server, self),
     });
