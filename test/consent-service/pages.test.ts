@@ -1,133 +1,27 @@
-// The citizen pages over real HTTP, real records and receipts; only who is signed in is said by the test, by a cookie.
-import cookie from '@fastify/cookie';
-import formbody from '@fastify/formbody';
-import type { FastifyRequest } from 'fastify';
-import t, { type Test } from 'tap';
+// The citizen pages over real HTTP, real records and receipts. Who is signed in is said by a cookie of the test, but for one
+// case over the whole service with a development identity provider.
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { pino } from 'pino';
+import t from 'tap';
 import { readReceipt } from '#certs/receipt.ts';
-import type { ConsentRequest, Person } from '#consent-service/consents.ts';
-import { addPages } from '#consent-service/pages/add-pages.ts';
+import { DEV_ACR } from '#consent-service/identity/dev-accounts.ts';
+import { openDevIdentityProvider } from '#consent-service/identity/dev-provider.ts';
 import { EN } from '#consent-service/pages/words-en.ts';
 import { ZH } from '#consent-service/pages/words-zh.ts';
-import { checkCsrfToken, csrfTokenOf, requireSameSite } from '#consent-service/sign-in/same-site.ts';
-import type { Sessions } from '#consent-service/sign-in/sign-in.ts';
-import { addressOf, openServer } from '#core/http/server-frame.ts';
-import { AccordError } from '#schemas/problems.ts';
-import { Browser, type Shown } from './browser.ts';
-import { CLIENT, type Desk, openDesk, PERSON, REQUEST, STRANGER } from './desk.ts';
-
-const PEOPLE: Record<string, Person> = {
-  wang: PERSON,
-  'wang-4': { ...PERSON, level: 4 },
-  'wang-1': { ...PERSON, level: 1 },
-  li: STRANGER,
-};
-
-interface Port {
-  desk: Desk;
-  base: string;
-  /** A browser in which somebody is signed in. */
-  as(who: string | null, language?: string): Browser;
-  file(over?: Partial<ConsentRequest>): Promise<{ id: string; link: string }>;
-}
-
-async function openPort(t: Test): Promise<Port> {
-  const desk = await openDesk(t);
-  const app = openServer({ name: 'citizen' });
-  const person = ({ cookies }: FastifyRequest) => PEOPLE[cookies['who'] ?? ''] ?? null;
-  const session = ({ cookies }: FastifyRequest) => {
-    if (PEOPLE[cookies['who'] ?? ''] === undefined) throw new AccordError('SESSION_REQUIRED');
-    return cookies['who'] ?? '';
-  };
-  const sessions = {
-    person,
-    requireLevel(request, reply, level) {
-      const found = person(request);
-      if (found !== null && found.level >= level) return found;
-      if (request.method !== 'GET') throw new AccordError(found === null ? 'SESSION_REQUIRED' : 'STEP_UP_REQUIRED');
-      const query = new URLSearchParams({ to: request.url, level: String(level) });
-      reply.redirect(`${found === null ? '/sign-in' : '/sign-in/step-up'}?${query}`, 303);
-      return null;
-    },
-    csrfToken: (request) => csrfTokenOf(session(request)),
-    checkCsrf(request) {
-      requireSameSite(request, addressOf(app));
-      checkCsrfToken(request, session(request));
-    },
-    requireSameSite: (request) => requireSameSite(request, addressOf(app)),
-    formActions: () => ['https://id.example'],
-  } satisfies Partial<Sessions> as unknown as Sessions;
-  app.register(cookie);
-  app.register(formbody);
-  addPages(app, { consents: desk.consents, sessions, clock: desk.clock, utcOffsetMinutes: () => 480 });
-  await app.listen({ port: 0, host: '127.0.0.1' });
-  t.teardown(() => app.close());
-  return {
-    desk,
-    base: addressOf(app),
-    as(who, language = 'en') {
-      const browser = new Browser();
-      if (who !== null) browser.set('who', who);
-      browser.set('accord-language', language);
-      return browser;
-    },
-    file: (over = {}) => desk.consents.file(CLIENT, { ...REQUEST, ...over }),
-  };
-}
-
-/** What every page keeps to, however it came about. */
-function checkStructure(t: Test, { text, headers }: Shown, language: 'zh' | 'en'): string {
-  t.match(text, new RegExp(`^<!doctype html>\n<html lang="${language}">`));
-  t.equal(text.match(/<h1>/g)?.length, 1, 'one h1');
-  const levels = [...text.matchAll(/<h([1-6])/g)].map(([, level]) => Number(level));
-  t.ok(
-    levels.every((level, at) => level <= (levels[at - 1] ?? 0) + 1),
-    'headings in order',
-  );
-  t.notMatch(text, /<script|<style|<[a-z][^>]*\s(?:style|on[a-z]+)=|javascript:|<img|undefined|\[object/i);
-  for (const [input] of text.matchAll(/<input [^>]*>/g)) {
-    const id = / id="([^"]+)"/.exec(input)?.[1];
-    t.ok(input.includes('type="hidden"') || text.includes(`<label for="${id}">`), `a label for ${input}`);
-  }
-  const ids = [...text.matchAll(/ id="([^"]+)"/g)].map(([, id]) => id);
-  t.equal(new Set(ids).size, ids.length, 'ids are unique');
-  for (const [, refs = ''] of text.matchAll(/ (?:aria-describedby|aria-labelledby|href="#)="?([^"]+)"/g)) {
-    for (const ref of refs.split(' ')) t.ok(ids.includes(ref), `${ref} is there`);
-  }
-  t.match(text, /<a class="skip" href="#content">/);
-  const policy = headers.get('content-security-policy') ?? '';
-  t.match(
-    policy,
-    /^default-src 'none'; style-src 'self'; form-action 'self' https:\/\/id.example; frame-ancestors 'none'/,
-  );
-  t.equal(headers.get('cache-control'), 'no-store');
-  t.equal(headers.get('x-content-type-options'), 'nosniff');
-  t.ok(headers.get('referrer-policy'));
-  return /<title>([^<]+)<\/title>/.exec(text)?.[1] ?? '';
-}
-
-const csrfOf = ({ text }: Shown) => /name="csrf" value="([^"]+)"/.exec(text)?.[1] ?? '';
-
-/** Sends the form of a decision as the page does; `items` in the order of ticking. */
-async function decide(
-  browser: Browser,
-  page: Shown,
-  decision: string,
-  items: number[],
-  stopAt?: string,
-): Promise<Shown> {
-  const lang = /name="lang" value="(..)"/.exec(page.text)?.[1] ?? '';
-  const pairs: [string, string][] = [
-    ['csrf', csrfOf(page)],
-    ['lang', lang],
-    ['decision', decision],
-  ];
-  for (const item of items) pairs.push(['item', String(item)]);
-  return await browser.open(page.url, stopAt, {
-    method: 'POST',
-    body: new URLSearchParams(pairs),
-    headers: { origin: new URL(page.url).origin, 'sec-fetch-site': 'same-origin' },
-  });
-}
+import { openConsentService } from '#consent-service/service.ts';
+import { csrfTokenOf } from '#consent-service/sign-in/same-site.ts';
+import { openSessionStoreSqlite } from '#consent-service/sign-in/session-store-sqlite.ts';
+import { openConsentStoreSqlite } from '#consent-service/store-sqlite.ts';
+import { systemClock } from '#core/clock.ts';
+import { openClient } from '#core/http/client.ts';
+import { Browser } from './browser.ts';
+import { CLIENT, CONSENT, configurationOf, namedKey, PERSON, REQUEST } from './desk.ts';
+import { checkStructure, csrfOf, decide, openPort, raiseIncome } from './pages-port.ts';
+import { choose } from './sign-in-site.ts';
+import { temporaryFolder } from './stores.ts';
 
 t.test('who is not signed in is sent to the sign-in, who is not the addressee sees nothing', async (t) => {
   const { as, base, file } = await openPort(t);
@@ -297,18 +191,20 @@ t.test('forms from elsewhere, rubbish, refusing', async (t) => {
 
 t.test('the most sensitive items ask for a stronger sign-in, and the ticks are kept', async (t) => {
   const { as, base, desk, file } = await openPort(t);
-  const entries = desk.configuration.dictionary?.entries ?? [];
-  const income = entries.find(({ id }) => id === 'gx.income')!;
-  const dictionary = desk.configuration.dictionary!;
-  const raised = entries.map((entry) => (entry === income ? { ...entry, level: 4 } : entry));
-  desk.configuration.dictionary = { ...dictionary, entries: raised as typeof entries };
+  raiseIncome(desk.configuration);
   const { id } = await file();
+  const other = await file({ items: [REQUEST.items[1]!] });
   const browser = as('wang');
   const page = await browser.open(`${base}/requests/${id}`);
   t.match(page.text, /most sensitive/);
   const stepUp = await decide(browser, page, 'give', [0, 2], `${base}/sign-in/step-up`);
   t.equal(stepUp.url, `${base}/sign-in/step-up?${new URLSearchParams({ to: `/requests/${id}`, level: '4' })}`);
   browser.set('who', 'wang-4');
+  t.notMatch(
+    (await browser.open(`${base}/requests/${other.id}`)).text,
+    / checked/,
+    'only in the page they were made on',
+  );
   const back = await browser.open(`${base}/requests/${id}`);
   t.same(
     [...back.text.matchAll(/id="item-(\d)"[^>]* checked/g)].map(([, at]) => at),
@@ -317,6 +213,68 @@ t.test('the most sensitive items ask for a stronger sign-in, and the ticks are k
   t.match(back.text, EN.ticksKept);
   await decide(browser, back, 'give', [0, 2]);
   t.equal((await desk.consents.one(PERSON, id)).state, 'GIVEN');
+});
+
+t.test('as the service runs: a real sign-in, a stronger one half way, signing out', async (t) => {
+  const taken = createServer().listen(0, '127.0.0.1');
+  await once(taken, 'listening');
+  const { port } = taken.address() as AddressInfo;
+  await promisify(taken.close.bind(taken))();
+  const base = `http://127.0.0.1:${port}`;
+  const provider = await openDevIdentityProvider({
+    port: 0,
+    residents: [{ id: REQUEST.subject.value, name: '王小明' }],
+    clients: [{ clientId: 'accord', redirectUris: [`${base}/sign-in/callback`] }],
+  });
+  t.teardown(() => provider.close());
+  const folder = temporaryFolder(t);
+  const keys = { receipt: namedKey(), storageKey: Buffer.alloc(32, 7) };
+  const configuration = configurationOf(keys.receipt, { civil: namedKey(), tax: namedKey() });
+  raiseIncome(configuration);
+  const { issuer, jwks } = provider;
+  const levels = { [DEV_ACR[2]]: 2, [DEV_ACR[4]]: 4 } as const;
+  const { scheme } = REQUEST.subject;
+  const entry = { issuer, clientId: 'accord', keys: jwks, scheme, claim: 'resident_id', levels };
+  configuration.identityProviders = [entry as (typeof configuration.identityProviders)[number]];
+  const http = openClient();
+  t.teardown(() => http.close());
+  const service = await openConsentService({
+    ...{ self: CONSENT, folder, keys, configuration, http, clock: systemClock, citizenUrl: base, sendHint: null },
+    logger: pino({ level: 'silent' }),
+    store: openConsentStoreSqlite(join(folder, 'database')),
+    sessionStore: openSessionStoreSqlite(join(folder, 'sessions.db')),
+    citizen: { host: '127.0.0.1', port },
+    filing: { host: '127.0.0.1', port: 0 },
+  });
+  t.teardown(() => service.close());
+  const { id, link } = await service.consents.file(CLIENT, REQUEST);
+
+  const browser = new Browser();
+  browser.set('accord-language', 'en');
+  const choice = await browser.open(`${base}/link/${link}`);
+  t.match(
+    choice,
+    { status: 200, text: /<title>Choose how to sign in · .*<a class="skip"/s },
+    'the sign-in in our frame',
+  );
+  const start = /href="(\/sign-in\/[^"]+\/start[^"]*)"/.exec(choice.text)?.[1] ?? '';
+  const login = await browser.open(base + start.replaceAll(/&#38;|&amp;/g, '&'));
+  const page = await choose(browser, login, REQUEST.subject.value, 2);
+  t.equal(page.url, `${base}/requests/${id}`);
+  const policy = page.headers.get('content-security-policy') ?? '';
+  t.ok(policy.includes(`form-action 'self' ${provider.issuer}`), policy);
+  const stronger = await decide(browser, page, 'give', [1, 2]);
+  const back = await choose(browser, stronger, REQUEST.subject.value, 4);
+  t.same(
+    [...back.text.matchAll(/id="item-(\d)"[^>]* checked/g)].map(([, at]) => at),
+    ['1', '2'],
+  );
+  const given = await decide(browser, back, 'give', [1, 2]);
+  t.match(given, { status: 200, url: `${base}/permissions/${id}` });
+  t.equal((await service.consents.ofClient(CLIENT, id)).state, 'GIVEN');
+  const out = await browser.post(`${base}/sign-out`, { csrf: csrfOf(given) });
+  t.match(out, { status: 200, text: /<h1>Signed out<\/h1>/ });
+  t.match((await browser.open(`${base}/permissions/${id}`)).url, /\/sign-in\?to=/);
 });
 
 t.test('text from outside stays text', async (t) => {

@@ -1,0 +1,134 @@
+// The citizen port with its pages over a desk, for tests: who is signed in is said by a cookie; and what every page keeps to.
+import cookie from '@fastify/cookie';
+import formbody from '@fastify/formbody';
+import type { FastifyRequest } from 'fastify';
+import type { Test } from 'tap';
+import type { ConsentRequest, Person } from '#consent-service/consents.ts';
+import { addPages } from '#consent-service/pages/add-pages.ts';
+import { checkCsrfToken, csrfTokenOf, requireSameSite } from '#consent-service/sign-in/same-site.ts';
+import type { Sessions } from '#consent-service/sign-in/sign-in.ts';
+import { addressOf, openServer } from '#core/http/server-frame.ts';
+import { AccordError } from '#schemas/problems.ts';
+import { Browser, type Shown } from './browser.ts';
+import { CLIENT, type Desk, openDesk, PERSON, REQUEST, STRANGER } from './desk.ts';
+
+const PEOPLE: Record<string, Person> = {
+  wang: PERSON,
+  'wang-4': { ...PERSON, level: 4 },
+  'wang-1': { ...PERSON, level: 1 },
+  li: STRANGER,
+};
+
+interface Port {
+  desk: Desk;
+  base: string;
+  /** A browser in which somebody is signed in. */
+  as(who: string | null, language?: string): Browser;
+  file(over?: Partial<ConsentRequest>): Promise<{ id: string; link: string }>;
+}
+
+export async function openPort(t: Test): Promise<Port> {
+  const desk = await openDesk(t);
+  const app = openServer({ name: 'citizen' });
+  const person = ({ cookies }: FastifyRequest) => PEOPLE[cookies['who'] ?? ''] ?? null;
+  const session = ({ cookies }: FastifyRequest) => {
+    if (PEOPLE[cookies['who'] ?? ''] === undefined) throw new AccordError('SESSION_REQUIRED');
+    return cookies['who'] ?? '';
+  };
+  const sessions = {
+    person,
+    requireLevel(request, reply, level) {
+      const found = person(request);
+      if (found !== null && found.level >= level) return found;
+      if (request.method !== 'GET') throw new AccordError(found === null ? 'SESSION_REQUIRED' : 'STEP_UP_REQUIRED');
+      const query = new URLSearchParams({ to: request.url, level: String(level) });
+      reply.redirect(`${found === null ? '/sign-in' : '/sign-in/step-up'}?${query}`, 303);
+      return null;
+    },
+    csrfToken: (request) => csrfTokenOf(session(request)),
+    checkCsrf(request) {
+      requireSameSite(request, addressOf(app));
+      checkCsrfToken(request, session(request));
+    },
+    requireSameSite: (request) => requireSameSite(request, addressOf(app)),
+    formActions: () => ['https://id.example'],
+  } satisfies Partial<Sessions> as unknown as Sessions;
+  app.register(cookie);
+  app.register(formbody);
+  addPages(app, { consents: desk.consents, sessions, clock: desk.clock, utcOffsetMinutes: () => 480 });
+  await app.listen({ port: 0, host: '127.0.0.1' });
+  t.teardown(() => app.close());
+  return {
+    desk,
+    base: addressOf(app),
+    as(who, language = 'en') {
+      const browser = new Browser();
+      if (who !== null) browser.set('who', who);
+      browser.set('accord-language', language);
+      return browser;
+    },
+    file: (over = {}) => desk.consents.file(CLIENT, { ...REQUEST, ...over }),
+  };
+}
+
+/** What every page keeps to, however it came about. */
+export function checkStructure(t: Test, { text, headers }: Shown, language: 'zh' | 'en'): string {
+  t.match(text, new RegExp(`^<!doctype html>\n<html lang="${language}">`));
+  t.equal(text.match(/<h1>/g)?.length, 1, 'one h1');
+  const levels = [...text.matchAll(/<h([1-6])/g)].map(([, level]) => Number(level));
+  t.ok(
+    levels.every((level, at) => level <= (levels[at - 1] ?? 0) + 1),
+    'headings in order',
+  );
+  t.notMatch(text, /<script|<style|<[a-z][^>]*\s(?:style|on[a-z]+)=|javascript:|<img|undefined|\[object/i);
+  for (const [input] of text.matchAll(/<input [^>]*>/g)) {
+    const id = / id="([^"]+)"/.exec(input)?.[1];
+    t.ok(input.includes('type="hidden"') || text.includes(`<label for="${id}">`), `a label for ${input}`);
+  }
+  const ids = [...text.matchAll(/ id="([^"]+)"/g)].map(([, id]) => id);
+  t.equal(new Set(ids).size, ids.length, 'ids are unique');
+  for (const [, refs = ''] of text.matchAll(/ (?:aria-describedby|aria-labelledby|href="#)="?([^"]+)"/g)) {
+    for (const ref of refs.split(' ')) t.ok(ids.includes(ref), `${ref} is there`);
+  }
+  t.match(text, /<a class="skip" href="#content">/);
+  const policy = headers.get('content-security-policy') ?? '';
+  t.match(
+    policy,
+    /^default-src 'none'; style-src 'self'; form-action 'self' https:\/\/id.example; frame-ancestors 'none'/,
+  );
+  t.equal(headers.get('cache-control'), 'no-store');
+  t.equal(headers.get('x-content-type-options'), 'nosniff');
+  t.ok(headers.get('referrer-policy'));
+  return /<title>([^<]+)<\/title>/.exec(text)?.[1] ?? '';
+}
+
+export const csrfOf = ({ text }: Shown) => /name="csrf" value="([^"]+)"/.exec(text)?.[1] ?? '';
+
+/** An item of what is asked becomes one of the most sensitive. */
+export function raiseIncome(configuration: Desk['configuration']): void {
+  const dictionary = configuration.dictionary!;
+  const entries = dictionary.entries.map((entry) => (entry.id === 'gx.income' ? { ...entry, level: 4 } : entry));
+  configuration.dictionary = { ...dictionary, entries: entries as typeof dictionary.entries };
+}
+
+/** Sends the form of a decision as the page does; `items` in the order of ticking. */
+export async function decide(
+  browser: Browser,
+  page: Shown,
+  decision: string,
+  items: number[],
+  stopAt?: string,
+): Promise<Shown> {
+  const lang = /name="lang" value="(..)"/.exec(page.text)?.[1] ?? '';
+  const pairs: [string, string][] = [
+    ['csrf', csrfOf(page)],
+    ['lang', lang],
+    ['decision', decision],
+  ];
+  for (const item of items) pairs.push(['item', String(item)]);
+  return await browser.open(page.url, stopAt, {
+    method: 'POST',
+    body: new URLSearchParams(pairs),
+    headers: { origin: new URL(page.url).origin, 'sec-fetch-site': 'same-origin' },
+  });
+}
