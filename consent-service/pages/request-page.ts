@@ -56,7 +56,7 @@ ${itemsOf(voice, view, decision)}</div>
 }
 
 function emptySummary({ words }: Voice): Html {
-  return html`<div class="box error" role="alert" aria-labelledby="problem" tabindex="-1"><h2 id="problem">${words.problemTitle}</h2>
+  return html`<div class="box error" role="alert" aria-labelledby="problem" tabindex="-1" autofocus><h2 id="problem">${words.problemTitle}</h2>
 <ul><li><a href="#item-0">${words.nothingTicked}</a></li></ul></div>`;
 }
 

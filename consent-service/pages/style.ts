@@ -54,6 +54,8 @@ button:hover, .button:hover { background: #dcdbda }
 .notice { white-space: pre-wrap; border-left: 5px solid #b1b4b6; padding: .25rem 0 .25rem 1rem; margin: 0 }
 .card { border: 1px solid #b1b4b6; padding: 1rem; margin: 0 0 1.25rem }
 .card p { margin: .25rem 0 }
+main p > a:only-child, .box li > a { display: inline-flex; align-items: center; min-height: 44px }
+main p > a.button { min-height: 48px }
 .state { display: inline-block; border: 2px solid #0b0c0c; padding: 0 .5rem; font-weight: 700 }
 .hint { color: #44494d }
 code { font-family: ui-monospace, Menlo, Consolas, monospace; font-size: .95em }
