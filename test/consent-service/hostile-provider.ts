@@ -11,7 +11,7 @@ import type { JsonValue } from '#schemas/json.ts';
 import { SCHEME, WANG } from './sign-in-site.ts';
 
 export type Claims = Record<string, JsonValue>;
-export interface Answer {
+interface Answer {
   status?: number;
   headers?: Record<string, string>;
   body: string | Buffer;

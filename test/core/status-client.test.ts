@@ -290,14 +290,12 @@ t.test('named lists are polled, taken up and dropped; others are fetched when as
   const second = `${site.base}/2`;
   let values = [0, 0, 0, 0];
   site.answer = (request, reply) =>
-    void reply
-      .writeHead(200)
-      .end(
-        made(values, clock.nowMs(), {
-          uri: `${new URL(site.base).origin}${request.url}`,
-          expMs: clock.nowMs() + 86_400_000,
-        }),
-      );
+    void reply.writeHead(200).end(
+      made(values, clock.nowMs(), {
+        uri: `${new URL(site.base).origin}${request.url}`,
+        expMs: clock.nowMs() + 86_400_000,
+      }),
+    );
   while (seen() !== '0000') await delay(5);
   values = [1, 0, 0, 0];
   clock.passedMs += 1_000;
