@@ -60,7 +60,13 @@ export class Shell {
 
   constructor(folder: string, ports: ReadonlyMap<string, number>, environment: Record<string, string>) {
     this.#ports = ports;
-    const env = { ...process.env, ...environment, PATH: `${join(process.execPath, '..')}:${process.env['PATH']}` };
+    const cheap = `--import=${import.meta.resolve('#test/cheap-passphrases.ts')}`;
+    const env = {
+      ...process.env,
+      ...environment,
+      NODE_OPTIONS: cheap,
+      PATH: `${join(process.execPath, '..')}:${process.env['PATH']}`,
+    };
     for (const name of Object.keys(env))
       if (/^ACCORD_(?:KEY|CA|API|REGISTRY)/.test(name)) delete (env as Record<string, string | undefined>)[name];
     // A group of its own, so that what runs in the background ends with it.
