@@ -10,7 +10,15 @@ import { type JsonValue, parseJson } from '#schemas/json.ts';
 import { isProblemCode, PROBLEMS } from '#schemas/problems.ts';
 import { collectWords } from './option-values.ts';
 import { CommandEnd, EXIT, outputFormat, print, runAction } from './output.ts';
-import { asSystem, exitOf, readSubject, readValue, type SystemOptions, withSystem } from './system-client.ts';
+import {
+  asSystem,
+  exitOf,
+  readSubject,
+  readValue,
+  type SystemOptions,
+  splitSubject,
+  withSystem,
+} from './system-client.ts';
 
 interface CallOptions extends SystemOptions {
   method?: string;
@@ -57,7 +65,7 @@ export function callCommand(): Command {
       'elements or predicates; without SERVICE the authority is found; repeatable',
       collectWords,
     )
-    .option('--subject <scheme=value>', 'whom it is about; SCHEME=@FILE takes the value from a file', readSubject)
+    .option('--subject <scheme=value>', 'whom it is about; SCHEME=@FILE takes the value from a file', splitSubject)
     .option('--receipt <receipt>', 'on the basis of consent: the receipt, or @FILE whose first line it is')
     .option('--partial', 'leave out what is not permitted, and name it')
     .option('--as-of <day>', 'the day for which it is asked, YYYY-MM-DD')
@@ -124,7 +132,7 @@ function readLookup(service: string | undefined, path: string | undefined, optio
     ...(options.method !== undefined && { method: options.method }),
     ...(field !== undefined && { fields: field }),
     ...(element !== undefined && { elements: element }),
-    ...(subject !== undefined && { subject }),
+    ...(subject !== undefined && { subject: readSubject(subject) }),
     ...(receipt !== undefined && { receipt }),
     ...(options.partial && { partial: true }),
     ...(asOf !== undefined && { asOf }),

@@ -10,7 +10,7 @@ import { isProblemCode, PROBLEMS } from '#schemas/problems.ts';
 import { wholeNumber } from './option-values.ts';
 import { CommandEnd, EXIT, outputFormat, print, RemoteProblem, runAction } from './output.ts';
 import { confirm } from './passphrase.ts';
-import { asSystem, readSubject, type SystemOptions, withSystem } from './system-client.ts';
+import { asSystem, readSubject, type SystemOptions, splitSubject, withSystem } from './system-client.ts';
 
 interface ConsentOptions extends SystemOptions {
   client: string;
@@ -52,7 +52,7 @@ function requestCommand(): Command {
     .requiredOption(
       '--subject <scheme=value>',
       'the citizen; SCHEME=@FILE takes the identifier from a file',
-      readSubject,
+      splitSubject,
     )
     .requiredOption('--purpose <id>', 'a purpose that `accord purpose list` shows')
     .requiredOption('--item <service=refs>', 'what from whom: SERVICE=ELEMENT,PREDICATE…; repeatable', collectItem)
@@ -80,7 +80,7 @@ function requestOf({ subject, purpose, item, reasonZh, reasonEn, ...options }: R
   }
   return {
     v: 1,
-    subject,
+    subject: readSubject(subject),
     purpose,
     items: item,
     uses: options.uses === undefined ? null : wholeNumber(options.uses, '--uses'),

@@ -10,7 +10,7 @@ import { isJsonObject, type JsonObject, type JsonValue, parseJson } from '#schem
 import { isAccordError } from '#schemas/problems.ts';
 import { type AdminOptions, callAdmin, withAdmin } from './admin-client.ts';
 import { CommandEnd, EXIT, outputFormat, print, runAction } from './output.ts';
-import { asSystem, readSubject, readValue, type SystemOptions, withSystem } from './system-client.ts';
+import { asSystem, readSubject, readValue, type SystemOptions, splitSubject, withSystem } from './system-client.ts';
 
 type Value = DoubtedValue['doubted'];
 
@@ -59,7 +59,7 @@ function reportCommand(): Command {
     .requiredOption('--exchange <id>', 'message id of the lookup that brought it')
     .requiredOption('--element <ref>', 'what is doubted: id@major')
     .option('--path <path>', 'where in the answer, if it stands there more than once')
-    .requiredOption('--subject <scheme=value>', 'whom it is about; SCHEME=@FILE takes it from a file', readSubject)
+    .requiredOption('--subject <scheme=value>', 'whom it is about; SCHEME=@FILE takes it from a file', splitSubject)
     .requiredOption('--doubted <value>', 'the value as received: JSON, else text; @FILE takes it from a file')
     .option('--proposed <value>', 'what it should be, if that is known; in the same form')
     .option('--evidence <file>', 'document that shows it; only its hash is sent')
@@ -75,7 +75,7 @@ async function report(service: string, options: ReportOptions): Promise<void> {
     service,
     exchange,
     element,
-    subject,
+    subject: readSubject(subject),
     doubted: scalar(doubted, '--doubted'),
     ...(path !== undefined && { path }),
     ...(proposed !== undefined && { proposed: scalar(proposed, '--proposed') }),

@@ -96,11 +96,16 @@ export function exitOf(outcome: LookupAnswer['outcome']): number {
   return outcome === 'not-sent' ? EXIT.peerUnavailable : EXIT.failed;
 }
 
-/** SCHEME=VALUE or SCHEME=@FILE: whom something is about. */
-export function readSubject(text: string): { scheme: string; value: string } {
+/** SCHEME=VALUE or SCHEME=@FILE: whom something is about, as it is written. */
+export function splitSubject(text: string): { scheme: string; value: string } {
   const at = text.indexOf('=');
   if (at < 1) throw new InvalidArgumentError('Write it like gx.person.resident_id@1=IDENTIFIER.');
-  return { scheme: text.slice(0, at), value: readValue(text.slice(at + 1)) };
+  return { scheme: text.slice(0, at), value: text.slice(at + 1) };
+}
+
+/** The same with the value read from its file, which is done when the command runs and not while its words are parsed. */
+export function readSubject({ scheme, value }: { scheme: string; value: string }): { scheme: string; value: string } {
+  return { scheme, value: readValue(value) };
 }
 
 /** A value, or with @FILE the first line of a file that nobody else may read. */
