@@ -13,7 +13,9 @@ export interface Told {
   outcome: string;
 }
 
-type Kinds = Map<string, Set<EntryKind | `not-sent`>>;
+/** `unreached`: the provider answered that its backend could not be reached, so that it executed nothing. */
+type Kind = EntryKind | 'not-sent' | 'unreached';
+type Kinds = Map<string, Set<Kind>>;
 
 export async function auditFolder(folder: string): Promise<string | null> {
   const audit = await verifyLog({ folder: join(folder, 'log'), checkpointFile: join(folder, 'checkpoint.txt') });
@@ -31,6 +33,7 @@ export function readKinds(folder: string): Kinds {
         const { id, kind, code } = parseLogEntry(line);
         const mine = kinds.get(id) ?? new Set();
         mine.add(code?.startsWith('NOT_SENT_') ? 'not-sent' : kind);
+        if (kind === 'response-sent' && code === 'BACKEND_UNREACHABLE') mine.add('unreached');
         kinds.set(id, mine);
       }
     }
@@ -56,7 +59,7 @@ export function contradictions(
   executed: ReadonlyMap<string, number>,
 ): string[] {
   const found: string[] = [];
-  const has = (log: Kinds, id: string, kind: EntryKind | 'not-sent') => log.get(id)?.has(kind) ?? false;
+  const has = (log: Kinds, id: string, kind: Kind) => log.get(id)?.has(kind) ?? false;
   const demand = (holds: boolean, id: string, what: string) => {
     if (!holds) found.push(`${id}: ${what}`);
   };
@@ -66,7 +69,9 @@ export function contradictions(
       demand(has(consumer, id, 'response-received'), id, `${outcome}, but the consumer's log lacks the answer`);
       demand(has(provider, id, 'request-received'), id, `${outcome}, but the provider's log lacks the request`);
       demand(has(provider, id, 'response-sent'), id, `${outcome}, but the provider's log lacks the answer`);
-      demand(executed.get(id) === 1, id, `${outcome}, but executed ${executed.get(id) ?? 0} times`);
+      // An answer may also say that time was up before the backend was reached.
+      const times = outcome === 'settled answered' && has(provider, id, 'unreached') ? 0 : 1;
+      demand((executed.get(id) ?? 0) === times, id, `${outcome}, but executed ${executed.get(id) ?? 0} times`);
     }
     if (outcome === 'not-sent' || outcome === 'settled void') {
       demand(!executed.has(id), id, `${outcome}, but it was executed`);
