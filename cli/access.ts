@@ -94,6 +94,8 @@ function rightOf(options: GrantOptions): Omit<AccessRight, 'id' | 'pins'> {
     elements: options.element ?? null,
     statute: statute ?? null,
     casePattern: casePattern ?? null,
+    evidence: 'server',
+    secrecyDays: null,
     notBeforeMs,
     notAfterMs,
     quotaPerDay: options.quota ?? null,

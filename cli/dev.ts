@@ -68,6 +68,8 @@ async function addEcho(network: DevNetwork, url: string): Promise<void> {
     elements: null,
     statute: null,
     casePattern: null,
+    evidence: 'server',
+    secrecyDays: null,
     notBeforeMs: 0,
     notAfterMs: Number.MAX_SAFE_INTEGER,
     quotaPerDay: null,

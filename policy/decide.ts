@@ -5,6 +5,7 @@ import { sha256 } from '#certs/commitment.ts';
 import type { AccessRight } from '#schemas/access-right.ts';
 import type { ProblemCode } from '#schemas/problems.ts';
 import { checkConsent } from './check-consent.ts';
+import { checkEvidence } from './check-evidence.ts';
 import type { AskedElement, DecisionInputs } from './decision-inputs.ts';
 import { endpointAllowed } from './endpoint-glob.ts';
 
@@ -32,6 +33,7 @@ const DEFAULT_RETENTION = 'standard';
 export function decide(inputs: DecisionInputs): Decision {
   const { request, service, nowMs } = inputs;
   if (!inputs.clientRegistered) return refused('CLIENT_UNKNOWN', request.client);
+  if (inputs.lockedFor !== null) return refused('REVIEW_OVERDUE', inputs.lockedFor);
   if (service === null) return refused('SERVICE_UNKNOWN', request.service);
   const covering = inputs.rights.filter(
     ({ right }) =>
@@ -155,13 +157,8 @@ function checkRight(
     const refusal = checkConsent(inputs);
     if (refusal !== null) return fail(3, refusal.code, refusal.detail);
   }
-  if (request.basis === 'law') {
-    if (request.userId === null) return fail(4, 'OFFICIAL_REQUIRED', '');
-    const pattern = right.casePattern ?? '';
-    if (request.issue === null || !caseNumberFits(pattern, request.issue)) {
-      return fail(5, 'CASE_NUMBER_REQUIRED', `the form is ${pattern === '' ? 'any text' : pattern}`);
-    }
-  }
+  const evidence = checkEvidence(inputs, right);
+  if (evidence !== null) return fail(evidence.step, evidence.code, evidence.detail);
   if (right.quotaPerDay !== null && usedToday >= right.quotaPerDay) {
     return fail(6, 'QUOTA_EXCEEDED', `${right.quotaPerDay} a day`);
   }
@@ -191,20 +188,6 @@ function checkPurpose(
     return { step: 2, code: 'QUOTA_EXCEEDED', detail: `${purpose.quotaPerDay} a day for ${request.purpose}` };
   }
   return null;
-}
-
-/** `#` is a digit, `A` a letter of the Latin alphabet, everything else itself; an empty pattern takes any text. */
-function caseNumberFits(pattern: string, caseNumber: string): boolean {
-  if (pattern === '') return caseNumber.length > 0;
-  const chars = [...caseNumber];
-  const marks = [...pattern];
-  if (marks.length !== chars.length) return false;
-  return marks.every((mark, at) => {
-    const char = chars[at] ?? '';
-    if (mark === '#') return char >= '0' && char <= '9';
-    if (mark === 'A') return /^[A-Za-z]$/.test(char);
-    return mark === char;
-  });
 }
 
 function refused(code: ProblemCode, detail: string): Decision {

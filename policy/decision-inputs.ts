@@ -47,8 +47,14 @@ export interface DecisionInputs {
     fields: readonly string[] | null;
     /** Whether what is not permitted may be left out. */
     partial: boolean;
+    /** The day from which the citizen is shown it; null for at once. */
+    hiddenUntil: string | null;
   };
   clientRegistered: boolean;
+  /** Id of the emergency whose review is overdue: until it is done the client gets nothing anywhere; null when none is. */
+  lockedFor: string | null;
+  /** The legal day of `nowMs`, YYYY-MM-DD. */
+  today: string;
   /** What the provider's server knows of the service; null when it has none of that name. */
   service: { enabled: boolean; notice: string | null; personalData: boolean } | null;
   /** Null for a service that is not bound. */
@@ -59,6 +65,8 @@ export interface DecisionInputs {
   purposeEnded: boolean;
   /** What a request on the basis of consent brought; null on every other basis. */
   consent: ConsentFacts | null;
+  /** The tokens a request on the basis of law or emergency brought; null on every other basis. */
+  evidence: EvidenceFacts | null;
   /** The access rights of this client at this service, with what each has used today. */
   rights: { right: AccessRight; usedToday: number }[];
   /** Predicates over each input that this client has asked of this subject within the window, and how many it may. */
@@ -98,4 +106,34 @@ export interface ConsentFacts {
   /** The later of the clock and the newest signed time, and how far the clock is from it. */
   trustedNowMs: number;
   deviationMs: number;
+}
+
+/** An official of the asking department, as a genuine token names them. */
+interface OfficialFacts {
+  id: string;
+  unit: string;
+}
+
+/** Tokens are genuine when a registered key of the client signed them; why one is not is told nobody. */
+interface EvidenceFacts {
+  /** How many tokens the request carried. */
+  given: number;
+  /** The basis law: who asks, by a genuine token that is bound to this very request. */
+  official: OfficialFacts | null;
+  /** That token was used for another request before. */
+  usedBefore: boolean;
+  /** The basis emergency: both tokens genuine, of the same terms, by different people of different units. */
+  emergency: EmergencyFacts | null;
+}
+
+export interface EmergencyFacts {
+  id: string;
+  officials: readonly OfficialFacts[];
+  purpose: string;
+  services: readonly string[];
+  fromMs: number;
+  untilMs: number;
+  /** Different persons it may be used for, and how many others than the one now asked about it was used for. */
+  persons: number;
+  otherPersons: number;
 }

@@ -38,11 +38,14 @@ const INPUTS: Record<keyof DecisionInputs, true> = {
   nowMs: true,
   request: true,
   clientRegistered: true,
+  lockedFor: true,
+  today: true,
   service: true,
   binding: true,
   purpose: true,
   purposeEnded: true,
   consent: true,
+  evidence: true,
   rights: true,
   predicateUse: true,
 };
@@ -58,6 +61,7 @@ const REQUEST: Record<keyof DecisionInputs['request'], true> = {
   subject: true,
   fields: true,
   partial: true,
+  hiddenUntil: true,
 };
 
 /**

@@ -24,7 +24,7 @@ export const AccessRight = Type.Object(
     client: Type.String({ pattern: SUBSYSTEM_ID_PATTERN }),
     service: Type.String({ pattern: SERVICE_ID_PATTERN }),
     endpoints: Type.Array(EndpointRule, { minItems: 1, maxItems: 200 }),
-    bases: Type.Array(Basis, { minItems: 1, maxItems: 3, uniqueItems: true }),
+    bases: Type.Array(Basis, { minItems: 1, maxItems: 4, uniqueItems: true }),
     /** Purposes that may be named; an empty list means that none has to be, and none may. */
     purposes: Type.Array(Type.String({ pattern: PURPOSE_PATTERN }), { maxItems: 100, uniqueItems: true }),
     /** Of each purpose that is registered, the hash of the words (purpose.ts) for which the right was given. */
@@ -37,6 +37,13 @@ export const AccessRight = Type.Object(
     /** For the basis `law`: the statute, and the form of the case number (# digit, A letter, others literal). */
     statute: Type.Union([Type.String({ minLength: 1, maxLength: 300 }), Type.Null()]),
     casePattern: Type.Union([Type.String({ minLength: 1, maxLength: 64 }), Type.Null()]),
+    /**
+     * For the basis `law`: whether a token of the asking official is needed (evidence.ts), or the word of the asking
+     * department's server is enough, which signs who asks and for which case with every request.
+     */
+    evidence: Type.Union([Type.Literal('official'), Type.Literal('server')]),
+    /** For the basis `law`: how many days the citizen may at most not be shown a request; null for none. */
+    secrecyDays: Type.Union([Type.Integer({ minimum: 1, maximum: 3_650 }), Type.Null()]),
     notBeforeMs: Type.Integer({ minimum: 0 }),
     notAfterMs: Type.Integer({ minimum: 0 }),
     /** Requests allowed per day (UTC), or null for no quota. */

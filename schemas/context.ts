@@ -2,6 +2,7 @@
 // in the statement, never hashed bare, and sealed with the message; like the statement it has one spelling only. The
 // sending department's backend controls its values, the sending security server its form.
 import { type Static, Type } from '@sinclair/typebox';
+import { EvidenceToken } from './evidence-token.ts';
 import { parseJson } from './json.ts';
 import {
   MAX_CONTEXT_BYTES,
@@ -42,6 +43,7 @@ const BodyFacts = Type.Object(
   },
   closed,
 );
+const Day = Type.String({ pattern: '^[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])$' });
 const Text = (maxLength: number) => Type.Union([Type.String({ minLength: 1, maxLength }), Type.Null()]);
 
 export const METHODS = ['DELETE', 'GET', 'HEAD', 'OPTIONS', 'PATCH', 'POST', 'PUT', 'TRACE'] as const;
@@ -73,12 +75,13 @@ export const RequestContext = Type.Object(
     /** True: what is not permitted may be left out, and is named; false: then the whole is refused. */
     partial: Type.Boolean(),
     /** The day for which it is asked, YYYY-MM-DD; null for the present. */
-    asOf: Type.Union([
-      Type.String({ pattern: '^[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])$' }),
-      Type.Null(),
-    ]),
+    asOf: Type.Union([Day, Type.Null()]),
     /** On the basis of consent: the receipt, as the consent service signed it. */
     receipt: Type.Union([Type.String({ pattern: '^[A-Za-z0-9_.-]{1,24576}$' }), Type.Null()]),
+    /** On the basis of law the official's token, of emergency the tokens of both officials (evidence.ts). */
+    evidence: Type.Array(EvidenceToken, { maxItems: 2, uniqueItems: true }),
+    /** The day from which the citizen is shown this request, YYYY-MM-DD, where the law delays it; null for at once. */
+    hiddenUntil: Type.Union([Day, Type.Null()]),
     body: BodyFacts,
     /** Settlements: the message id that is asked about. */
     settles: Type.Union([Type.String({ pattern: MESSAGE_ID_PATTERN }), Type.Null()]),
@@ -123,11 +126,14 @@ export function encodeRequestContext(c: RequestContext): Buffer {
     partial,
     asOf,
     receipt,
+    evidence,
+    hiddenUntil,
     settles,
   } = c;
   const body = { length: c.body.length, type: c.body.type };
   const who = { userId, issue, caller, deadlineMs };
-  return spell({ v, method, path, query, headers, ...who, fields, partial, asOf, receipt, body, settles });
+  const grounds = { fields, partial, asOf, receipt, evidence, hiddenUntil };
+  return spell({ v, method, path, query, headers, ...who, ...grounds, body, settles });
 }
 
 /** The one spelling of an answer's context, UTF-8. */

@@ -138,3 +138,20 @@ export const MAX_IDENTITY_ANSWER_BYTES = 128 * 1024;
 export const IDENTITY_TIMEOUT_MS = 8_000;
 /** A request waits this long for a status list; then what is held decides. */
 export const STATUS_FETCH_TIMEOUT_MS = 2_000;
+/** A token of an official: who, for which case, bound to what; and how long one is good for. */
+export const MAX_EVIDENCE_BYTES = 8 * 1024;
+export const EVIDENCE_LIFETIME_MS = 10 * 60_000;
+/** An emergency: how long at most, at which services, for how many persons at one provider. */
+export const EMERGENCY_LIFETIME_MS = 2 * 3_600_000;
+export const MAX_EMERGENCY_SERVICES = 16;
+export const MAX_EMERGENCY_PERSONS = 50;
+/** After its end an emergency is reviewed within this time; then its department gets nothing until it is. */
+export const EMERGENCY_REVIEW_MS = 3 * 86_400_000;
+/** Keys that one subsystem's officials sign with. */
+export const MAX_OFFICIAL_KEYS = 8;
+/** A citizen's question to a provider: how old it may be, how much it is answered with, how long accesses are shown. */
+export const CITIZEN_QUESTION_LIFETIME_MS = 5 * 60_000;
+export const MAX_ACCESSES = 200;
+export const ACCESS_KEPT_DAYS = 1_100;
+export const MAX_ID_TOKEN_CHARS = 16 * 1024;
+export const MAX_RECEIPTS_ASKED = 200;

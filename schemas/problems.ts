@@ -144,6 +144,15 @@ export const PROBLEMS = {
   ACCESS_RIGHT_REFUSED: row(409, 'The access right does not fit the service', 'caller', 'Name elements for a bound service and none for another; `open` is for services declared free of personal data.'),
   CASE_NUMBER_REQUIRED: row(403, 'A request on the basis of law needs a case number of the agreed form', 'caller', 'Send `issue` in the form the access right shows.'),
   OFFICIAL_REQUIRED: row(403, 'A request on the basis of law names the official who asks', 'caller', 'Send `userId`.'),
+  EVIDENCE_MALFORMED: row(400, 'A token of evidence cannot be read', 'peer', 'Send the token as the department\'s sign-on made it, unchanged.'),
+  EVIDENCE_REQUIRED: row(403, 'The access right asks for a token of the official', 'peer', 'Send `evidence`: a token that the official\'s registered key signed for this very request.'),
+  EVIDENCE_REFUSED: row(403, 'The evidence does not allow this request', 'peer', 'Make a new token for exactly this request with a registered key of the department\'s officials; it is good for ten minutes.'),
+  EVIDENCE_USED: row(403, 'The token of evidence was used before', 'peer', 'Make a new token for each request.'),
+  EMERGENCY_REQUIRED: row(403, 'The basis emergency needs the tokens of two officials', 'peer', 'Open an emergency with `accord emergency open`, let a second official of another unit confirm it, and send both tokens.'),
+  EMERGENCY_ENDED: row(403, 'The emergency does not last any more, or has not begun', 'peer', 'Open a new one if there still is need, or ask on another basis.'),
+  EMERGENCY_PERSONS_SPENT: row(403, 'The emergency was used for as many persons as it allows', 'peer', 'Open another emergency for more persons.'),
+  REVIEW_OVERDUE: row(403, 'The department has not reviewed an emergency in time and gets nothing until it does', 'peer', 'Review it with `accord emergency review`; access returns with the next configuration.'),
+  SECRECY_NOT_ALLOWED: row(403, 'The access right does not allow to delay what the citizen is shown so long', 'peer', 'Leave `hiddenUntil` out, or name an earlier day.'),
   PURPOSE_UNKNOWN: row(403, 'No such purpose is registered, or it has not begun', 'peer', 'Name a purpose that `accord purpose list` shows; ask the registry to add the one you need.'),
   PURPOSE_ENDED: row(403, 'The purpose has ended', 'peer', 'Stop asking for it; when the task goes on, have the next version of the purpose registered and ask the citizen again.'),
   PURPOSE_CHANGED: row(403, 'The purpose was changed after this was allowed', 'peer', 'Let the provider grant access for the version in force, and ask the citizen to consent to its words.'),
@@ -171,6 +180,7 @@ export const PROBLEMS = {
   CONSENT_STORE_FAILED: row(503, 'The consent records cannot be written or read', 'public', 'Try again later; nothing was changed that was not acknowledged.'),
 
   // --- reports of doubt (security-server/doubts.ts)
+  QUESTION_REFUSED: row(403, 'The citizen\'s question was not accepted', 'peer', 'Let the citizen ask again: a question is taken once, for five minutes, with the ID token that was made for it.'),
   DOUBT_WITHOUT_EXCHANGE: row(404, 'The value was not received in that exchange', 'caller', 'Name the id of the answered lookup that brought this element about this subject; if its record was erased, ask again and report on the new answer.'),
   DOUBT_UNKNOWN: row(404, 'There is no such report of doubt', 'caller', 'Check the id, and that the same client asks at the service that it reported to.'),
   DOUBT_CLOSED: row(409, 'The report of doubt was answered for good', 'caller', 'Leave it; whoever still doubts the value reports it again on a new answer.'),

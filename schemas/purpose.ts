@@ -19,7 +19,7 @@ export const Purpose = Type.Object(
     title: Bilingual(200),
     /** Plain text: what the data are needed for, and what happens without them. */
     text: Bilingual(4000),
-    bases: Type.Array(Basis, { minItems: 1, maxItems: 3, uniqueItems: true }),
+    bases: Type.Array(Basis, { minItems: 1, maxItems: 4, uniqueItems: true }),
     /** Elements and predicates it may ever need; no access right and no consent goes beyond. */
     elements: Type.Array(EntryRef, { minItems: 1, maxItems: 500, uniqueItems: true }),
     /** Longest time the asking department may keep what it got. */

@@ -12,7 +12,13 @@ import { compile } from './validate.ts';
 const closed = { additionalProperties: false };
 const Commitment = Type.Object({ commitment: Sha256 }, closed);
 
-export const Basis = Type.Union([Type.Literal('open'), Type.Literal('law'), Type.Literal('consent')]);
+/** `emergency`: two officials of the asking department opened it together (evidence.ts); each use is reviewed afterwards. */
+export const Basis = Type.Union([
+  Type.Literal('open'),
+  Type.Literal('law'),
+  Type.Literal('consent'),
+  Type.Literal('emergency'),
+]);
 export const PURPOSE_PATTERN = '^[a-z0-9](?:[a-z0-9.-]{0,62}[a-z0-9])?$';
 
 /** UUIDv7 (RFC 9562), lower case; the exchange's idempotency key within its sender. */
@@ -109,7 +115,7 @@ const PLAIN_STATEMENT = new RegExp(
   `^\\{"v":1,"id":"${inner(MESSAGE_ID_PATTERN)}","kind":"(request|response|refusal|settlement)",` +
     `"from":"${inner(SUBSYSTEM_ID_PATTERN)}","to":"${inner(SUBSYSTEM_ID_PATTERN)}",` +
     `"client":"${inner(SUBSYSTEM_ID_PATTERN)}","service":"${inner(SERVICE_ID_PATTERN)}","at":${DIGITS},` +
-    `"purpose":(?:"${inner(PURPOSE_PATTERN)}"|null),"basis":"(open|law|consent)",` +
+    `"purpose":(?:"${inner(PURPOSE_PATTERN)}"|null),"basis":"(open|law|consent|emergency)",` +
     `"context":\\{"commitment":"${HASH}"\\},"body":\\{"commitment":"${HASH}"\\},` +
     `"configuration":\\{"version":([1-9][0-9]{0,15}),"hash":"${HASH}"\\}` +
     `(?:,"request":"${HASH}"(?:,"log":\\{"origin":"([ !#-\\[\\]-~]{1,255})","index":${DIGITS}\\},` +

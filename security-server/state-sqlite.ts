@@ -102,7 +102,8 @@ export function openStateSqlite(file: string): ServerState {
 
 /** A right that was granted before ceilings and pins existed opens what it opened then: nothing that is bound. */
 function complete(right: AccessRight): AccessRight {
-  return { ...right, elements: right.elements ?? null, pins: right.pins ?? {} };
+  const { elements = null, pins = {}, evidence = 'server', secrecyDays = null } = right as Partial<AccessRight>;
+  return { ...right, elements, pins, evidence, secrecyDays };
 }
 
 type PredicateUse = Pick<ServerState, 'predicatesUsed' | 'countPredicate' | 'forgetPredicates'>;

@@ -54,6 +54,8 @@ export async function genuineRequest(pair: Pair, plan: RequestPlan = {}): Promis
     partial: false,
     asOf: null,
     receipt: null,
+    evidence: [],
+    hiddenUntil: null,
     body: { length: body.length, type: body.length === 0 ? null : 'application/json' },
     settles: null,
   });

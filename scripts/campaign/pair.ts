@@ -71,6 +71,8 @@ export function accessRight(over: Partial<AccessRight> = {}): AccessRight {
     pins: {},
     statute: null,
     casePattern: null,
+    evidence: 'server',
+    secrecyDays: null,
     notBeforeMs: 0,
     notAfterMs: Number.MAX_SAFE_INTEGER,
     quotaPerDay: null,

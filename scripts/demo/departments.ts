@@ -63,6 +63,8 @@ function grant(consumer: Department, provider: Department, path: string, over: P
     elements: null,
     statute: null,
     casePattern: null,
+    evidence: 'server',
+    secrecyDays: null,
     notBeforeMs: 0,
     notAfterMs: Number.MAX_SAFE_INTEGER,
     quotaPerDay: 10_000,

@@ -115,6 +115,8 @@ async function explain(server: ServerParts, input: ExplainInput, { body, ...aske
     partial,
     asOf: null,
     receipt: null,
+    evidence: [],
+    hiddenUntil: null,
     body: { length: body.length, type: body.length === 0 ? null : 'application/json' },
     settles: null,
   };

@@ -8,7 +8,7 @@ import {
   type HeaderList,
   Method,
   parseRequestContext,
-  type RequestContext,
+  RequestContext,
 } from '#schemas/context.ts';
 import { ENTRY_REF_PATTERN } from '#schemas/dictionary-entry.ts';
 import { SERVICE_ID_PATTERN, SUBSYSTEM_ID_PATTERN } from '#schemas/identifiers.ts';
@@ -59,6 +59,10 @@ export const LookupRequest = Type.Object(
     ),
     /** On the basis of consent: the receipt; service and purpose are in it, and whom it is about. */
     receipt: Type.Optional(Type.String({ pattern: '^[A-Za-z0-9_.-]{1,24576}$' })),
+    /** On the basis of law the official's token, of emergency both officials' (schemas/evidence.ts). */
+    evidence: Type.Optional(RequestContext.properties.evidence),
+    /** The day from which the citizen is shown the request, where the law delays it. */
+    hiddenUntil: Type.Optional(Type.String({ pattern: '^[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])$' })),
     /** What is not permitted may be left out; the same as the header `Prefer: accord-partial`. */
     partial: Type.Optional(Type.Boolean()),
     /** The day for which it is asked, YYYY-MM-DD. */
@@ -117,6 +121,8 @@ export function readCall(asked: LookupRequest, caller: Caller, server: Asking): 
     partial: request.partial ?? false,
     asOf: request.asOf ?? null,
     receipt: request.receipt ?? null,
+    evidence: request.evidence ?? [],
+    hiddenUntil: request.hiddenUntil ?? null,
     body: { length: body.length, type },
     settles: null,
   });

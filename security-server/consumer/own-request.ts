@@ -16,6 +16,8 @@ export function ownRequest(asked: Pick<RequestContext, 'method' | 'path' | 'body
     partial: false,
     asOf: null,
     receipt: null,
+    evidence: [],
+    hiddenUntil: null,
     ...asked,
   });
 }

@@ -71,19 +71,22 @@ export function judge(
 ): Judgement {
   const nowMs = server.clock.nowMs();
   const { client, service, purpose, basis } = statement;
-  const { method, path, userId, issue, fields, partial } = context;
+  const { method, path, userId, issue, fields, partial, hiddenUntil } = context;
   const subject = consent?.genuine?.subject ?? bound?.subject ?? null;
   const inputs: DecisionInputs = {
     v: 1,
     nowMs,
-    request: { client, service, method, path, purpose, basis, userId, issue, subject, fields, partial },
+    request: { client, service, method, path, purpose, basis, userId, issue, subject, fields, partial, hiddenUntil },
     clientRegistered: snapshot.hasSubsystem(client),
+    lockedFor: null,
+    today: dayAt(nowMs, snapshot.utcOffsetMinutes),
     service: serviceFacts(server, snapshot, service, bound),
     binding: bound && askedOf(bound),
     purpose: bound && purposeFacts(server, snapshot, statement, nowMs),
     purposeEnded: bound !== null && hasBegun(snapshot, purpose, nowMs),
     // Read again: what others used up while a status list was fetched counts.
     consent: consent && consentFacts(server, consent.facts.given, consent.genuine?.receipt ?? null),
+    evidence: null,
     rights: usedRights(server, client, service, nowMs),
     predicateUse: bound && subject ? predicateUse(server, client, subject, bound, nowMs) : [],
   };

@@ -59,6 +59,8 @@ const anyRight = fc.record({
   elements: fc.option(fc.subarray<string>([A, B, C, P, Q], { minLength: 1 }), { nil: null }),
   statute: fc.constant(null),
   casePattern: maybe('#'),
+  evidence: fc.constant('server' as const),
+  secrecyDays: fc.constant(null),
   notBeforeMs: fc.constantFrom(0, NOW, NOW + 1),
   notAfterMs: fc.constantFrom(NOW - 1, NOW, NOW + 9),
   quotaPerDay: maybe(2),
@@ -113,8 +115,11 @@ const anyInputs: fc.Arbitrary<DecisionInputs> = fc.record({
     subject: maybe({ scheme: 'gx.id@1', value: '1' }),
     fields: maybe(['/a']),
     partial: fc.boolean(),
+    hiddenUntil: fc.constant(null),
   }),
   clientRegistered: fc.boolean(),
+  lockedFor: fc.constant(null),
+  today: fc.constant('2027-01-15'),
   service: fc.constantFrom<DecisionInputs['service']>(null, off, { ...off, enabled: true }, personal),
   binding: fc.option(
     fc.record({
@@ -141,6 +146,7 @@ const anyInputs: fc.Arbitrary<DecisionInputs> = fc.record({
   ),
   purposeEnded: fc.boolean(),
   consent: fc.option(anyConsent, { nil: null }),
+  evidence: fc.constant(null),
   rights: fc.array(fc.record({ right: anyRight, usedToday: fc.integer({ min: 0, max: 3 }) }), { maxLength: 4 }),
   predicateUse: fc.constantFrom([], [{ input: A, used: ['gx.pred.o@1'], budget: 1 }]),
 });

@@ -211,6 +211,8 @@ const context = (over: Partial<RequestContext>): RequestContext => ({
   partial: false,
   asOf: null,
   receipt: null,
+  evidence: [],
+  hiddenUntil: null,
   body: { length: 0, type: null },
   settles: null,
   ...over,
