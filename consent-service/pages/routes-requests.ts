@@ -1,0 +1,91 @@
+// Requests that wait for a citizen: the one-time link, the list, the page on which one is decided, and the decision. The
+// visitor controls addresses and forms; whose request it is decides the domain.
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { ConsentView, Person } from '#consent-service/consents.ts';
+import { AccordError, isAccordError } from '#schemas/problems.ts';
+import { keepFlash, takeFlash } from './flash.ts';
+import { readDecision } from './form.ts';
+import { LEVEL, type PagesOptions, param, show, voiceFor } from './page-parts.ts';
+import { type Decision, requestPage, waitingPage } from './request-page.ts';
+import { type Voice, voiceOf } from './words.ts';
+
+const LEVEL_OF_MOST = 4;
+
+export function addRequestRoutes(scope: FastifyInstance, options: PagesOptions): void {
+  const { consents, sessions, clock } = options;
+
+  // The one-time address leads to the lasting one, so that it does not stay in the browser.
+  scope.get('/link/:link', async (request, reply) => {
+    const person = sessions.requireLevel(request, reply, LEVEL);
+    if (person === null) return reply;
+    const { id } = await consents.byLink(param(request, 'link'), person);
+    return reply.redirect(`/requests/${id}`, 303);
+  });
+
+  scope.get('/waiting', async (request, reply) => {
+    const person = sessions.requireLevel(request, reply, LEVEL);
+    if (person === null) return reply;
+    const voice = voiceFor(options, request);
+    return show(options, request, reply, voice, waitingPage(voice, await consents.waiting(person)));
+  });
+
+  scope.get('/requests/:id', async (request, reply) => {
+    const person = sessions.requireLevel(request, reply, LEVEL);
+    if (person === null) return reply;
+    const view = await consents.one(person, param(request, 'id'));
+    if (view.state !== 'REQUESTED') return reply.redirect(`/permissions/${view.id}`, 303);
+    const voice = voiceFor(options, request);
+    const flash = takeFlash(request, reply, view.id);
+    const kept = flash?.kind === 'ticked' ? flash.ticked : null;
+    const decision = { ticked: kept ?? new Set<number>(), isEmpty: false, isBack: kept !== null };
+    return showRequest(options, request, reply, { voice, view, person, decision });
+  });
+
+  scope.post('/requests/:id', async (request, reply) => {
+    sessions.checkCsrf(request);
+    const person = sessions.requireLevel(request, reply, LEVEL);
+    if (person === null) return reply;
+    const id = param(request, 'id');
+    const { decision, language, ticked } = readDecision(request);
+    if (decision === 'refuse') {
+      await consents.refuse(person, id);
+      keepFlash(reply, { kind: 'refused', consent: id, atMs: clock.nowMs() });
+      return reply.redirect(`/permissions/${id}`, 303);
+    }
+    const view = await consents.one(person, id);
+    if (ticked.size === 0 && view.state === 'REQUESTED') {
+      const voice = voiceOf(language, options.utcOffsetMinutes());
+      const empty = { ticked, isEmpty: true, isBack: false };
+      return showRequest(options, request, reply.code(422), { voice, view, person, decision: empty });
+    }
+    try {
+      await consents.give(person, id, chosenOf(view, ticked), language);
+    } catch (error) {
+      if (!isAccordError(error) || error.code !== 'STEP_UP_REQUIRED') throw error;
+      keepFlash(reply, { kind: 'ticked', consent: id, ticked });
+      const query = new URLSearchParams({ to: `/requests/${id}`, level: String(LEVEL_OF_MOST) });
+      return reply.redirect(`/sign-in/step-up?${query}`, 303);
+    }
+    keepFlash(reply, { kind: 'given', consent: id, atMs: clock.nowMs() });
+    return reply.redirect(`/permissions/${id}`, 303);
+  });
+}
+
+function showRequest(
+  options: PagesOptions,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  shown: { voice: Voice; view: ConsentView; person: Person; decision: Pick<Decision, 'ticked' | 'isEmpty' | 'isBack'> },
+): FastifyReply {
+  const { voice, view, person, decision } = shown;
+  const csrf = options.sessions.csrfToken(request);
+  const page = requestPage(voice, view, { ...decision, csrf, level: person.level });
+  return show(options, request, reply, voice, page);
+}
+
+/** Items by their numbers on the page. @throws CONSENT_OUT_OF_BOUNDS */
+function chosenOf({ services }: ConsentView, ticked: ReadonlySet<number>): { service: string; element: string }[] {
+  const all = services.flatMap(({ service, items }) => items.map(({ element }) => ({ service, element })));
+  if ([...ticked].some((at) => at >= all.length)) throw new AccordError('CONSENT_OUT_OF_BOUNDS', 'no such item');
+  return all.filter((_, at) => ticked.has(at));
+}
