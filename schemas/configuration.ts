@@ -5,7 +5,7 @@ import { type Static, Type } from '@sinclair/typebox';
 import { BindingTable } from './binding-table.ts';
 import { type DictionaryEntry, EntryRef, Level } from './dictionary-entry.ts';
 import { SEGMENT_PATTERN, SUBSYSTEM_ID_PATTERN } from './identifiers.ts';
-import { MAX_DISTRUST_ENTRIES, MAX_DISTRUST_STATEMENT_BYTES } from './limits.ts';
+import { MAX_DISTRUST_ENTRIES, MAX_DISTRUST_STATEMENT_BYTES, MAX_OFFICIAL_KEYS } from './limits.ts';
 import { EcJwk, RegisteredMember, RegisteredService, Sha256 } from './registrations.ts';
 
 const closed = { additionalProperties: false };
@@ -58,7 +58,8 @@ export const RootConfiguration = Type.Object(
 
 /**
  * `members/XX`, `services/XX` and `bindings/XX` by the first byte of SHA-256 of the member's id; `dictionary` and
- * `dictionary/X` by the first four bits of SHA-256 of the entry's id; `trust`, `limits`, `purposes`, `consent`, `identity`.
+ * `dictionary/X` by the first four bits of SHA-256 of the entry's id; `trust`, `limits`, `purposes`, `consent`, `identity`,
+ * `officials`.
  */
 const PART_NAME_PATTERN = '^(?:(?:members|services|bindings)/[0-9a-f]{2}|dictionary/[0-9a-f]|[a-z][a-z-]{0,31})$';
 /** 3 × 256 + 16 shards and the single parts of this and later releases. */
@@ -194,6 +195,20 @@ export const ConsentServiceEntry = Type.Object(
 /** Ascending by subsystem. */
 export const ConsentPart = Type.Object({ services: Type.Array(ConsentServiceEntry, { maxItems: 64 }) }, closed);
 
+/** What an official signs tokens of evidence with; `kid` is the RFC 7638 thumbprint. */
+export const OfficialKeyEntry = Type.Object({ kid: Sha256, jwk: EcJwk }, closed);
+/** Keys of one department's officials (evidence.ts), for one of its subsystems. */
+export const OfficialsEntry = Type.Object(
+  {
+    subsystem: Type.String({ pattern: SUBSYSTEM_ID_PATTERN }),
+    /** Ascending by kid. */
+    keys: Type.Array(OfficialKeyEntry, { minItems: 1, maxItems: MAX_OFFICIAL_KEYS }),
+  },
+  closed,
+);
+/** Ascending by subsystem. */
+export const OfficialsPart = Type.Object({ subsystems: Type.Array(OfficialsEntry, { maxItems: 10_000 }) }, closed);
+
 const Base64url = (maxLength: number) => Type.String({ pattern: '^[A-Za-z0-9_-]+$', maxLength });
 /** What ID tokens are signed with (RFC 7517): an RSA key says which algorithm it is for. */
 const IdentityKeyJwk = Type.Union([
@@ -243,6 +258,8 @@ export const IdentityPart = Type.Object({ providers: Type.Array(IdentityProvider
 
 export type PersonKey = Static<typeof PersonKey>;
 export type ConsentServiceEntry = Static<typeof ConsentServiceEntry>;
+export type OfficialKeyEntry = Static<typeof OfficialKeyEntry>;
+export type OfficialsEntry = Static<typeof OfficialsEntry>;
 export type IdentityProviderEntry = Static<typeof IdentityProviderEntry>;
 export type RootConfiguration = Static<typeof RootConfiguration>;
 export type ContentConfiguration = Static<typeof ContentConfiguration>;

@@ -3,9 +3,10 @@
 //
 // Ambiguity is refused, never resolved: a certificate registered to two servers belongs to neither.
 import { X509Certificate } from 'node:crypto';
+import { exportSpki, importPublicJwk } from '#certs/keys.ts';
 import { fromBase64url } from '#schemas/base64url.ts';
 import type { BindingTable } from '#schemas/binding-table.ts';
-import type { TrustPart } from '#schemas/configuration.ts';
+import type { OfficialKeyEntry, TrustPart } from '#schemas/configuration.ts';
 import {
   type MemberId,
   type ServerId,
@@ -67,6 +68,7 @@ export function buildSnapshot(
       return table && typeof hash === 'string' && bindingHashOf(table) === hash ? table : undefined;
     },
     ...consentOf(parts, listed, (id) => indexes().subsystems.has(id)),
+    lockedFor: () => null,
     utcOffsetMinutes: parts.find(({ limits }) => limits)?.limits?.utcOffsetMinutes ?? 0,
     trust: trustOf(parts.find(({ trust }) => trust)?.trust),
     isDistrusted: (value) => listed.has(value) || (listed.size > 0 && indexes().distrustedByKey.has(value)),
@@ -185,12 +187,14 @@ function consentOf(
 ): ConsentLookups {
   const purposes = parts.find((part) => part.purposes)?.purposes;
   const identityProviders = parts.find((part) => part.identityProviders)?.identityProviders;
+  const officials = parts.find((part) => part.officials)?.officials;
   const consentServices = (parts.find((part) => part.consentServices)?.consentServices ?? [])
     .map((service) => ({ ...service, keys: service.keys.filter(({ kid }) => !listed.has(kid)) }))
     .filter(({ keys }) => keys.length > 0);
   const lookups = consentLookups({
     ...(purposes && { purposes }),
     ...(identityProviders && { identityProviders }),
+    ...(officials && { officials }),
     consentServices,
   });
   const live = (id: SubsystemId) => hasSubsystem(id) && !listed.has(id);
@@ -198,7 +202,14 @@ function consentOf(
     ...lookups,
     consentService: (id) => (live(id) ? lookups.consentService(id) : undefined),
     consentServices: () => consentServices.filter(({ subsystem }) => live(subsystem)),
+    officialKeys: (id) => (hasSubsystem(id) ? lookups.officialKeys(id).filter((key) => !isListed(key, listed)) : []),
   };
+}
+
+/** By its thumbprint, or by the SHA-256 of its SPKI. */
+function isListed({ kid, jwk }: OfficialKeyEntry, listed: ReadonlySet<string>): boolean {
+  if (listed.size === 0) return false;
+  return listed.has(kid) || listed.has(fileHash(exportSpki(importPublicJwk(jwk, 'sig'))));
 }
 
 /** A certificate that cannot be read has no key to trust. */
