@@ -147,6 +147,8 @@ export const MAX_EMERGENCY_SERVICES = 16;
 export const MAX_EMERGENCY_PERSONS = 50;
 /** After its end an emergency is reviewed within this time; then its department gets nothing until it is. */
 export const EMERGENCY_REVIEW_MS = 3 * 86_400_000;
+/** Subsystems that one list of locks may name. */
+export const MAX_LOCKS = 5_000;
 /** Keys that one subsystem's officials sign with. */
 export const MAX_OFFICIAL_KEYS = 8;
 /** A citizen's question to a provider: how old it may be, how much it is answered with, how long accesses are shown. */
@@ -155,3 +157,23 @@ export const MAX_ACCESSES = 200;
 export const ACCESS_KEPT_DAYS = 1_100;
 export const MAX_ID_TOKEN_CHARS = 16 * 1024;
 export const MAX_RECEIPTS_ASKED = 200;
+/** Questions of one citizen to one server in an hour, and how many of a citizen's reports of doubt may wait there. */
+export const MAX_QUESTIONS_PER_HOUR = 60;
+export const MAX_WAITING_DOUBTS_PER_PERSON = 20;
+/** Reports of their own that a citizen is shown, the newest. */
+export const MAX_DOUBTS_SHOWN = 100;
+/** A mandate that a citizen gave to another person: how long, how far, and how many. */
+export const MAX_CITIZEN_MANDATE_DAYS = 366;
+export const MAX_CITIZEN_MANDATE_LEVEL = 3;
+/** One that a register filed lasts at most a century. */
+export const MAX_REGISTER_MANDATE_DAYS = 36_525;
+export const MAX_MANDATE_PURPOSES = 50;
+export const MAX_MANDATE_NAME_CHARS = 100;
+/** Of one represented person, and of one representative, in force or offered. */
+export const MAX_MANDATES_OF_REPRESENTED = 20;
+export const MAX_MANDATES_OF_REPRESENTATIVE = 50;
+/** An offer lapses when nobody accepts it; so many offers in a day, and so many to one identifier in a month. */
+export const MANDATE_OFFER_LIFETIME_MS = 14 * 86_400_000;
+export const MAX_MANDATE_OFFERS_A_DAY = 5;
+export const MANDATE_OFFERS_BEFORE_PAUSE = 2;
+export const MANDATE_COOL_DOWN_MS = 30 * 86_400_000;

@@ -19,6 +19,7 @@ import { consentLookups } from './consent-parts.ts';
 import { bindingHashOf, releaseOf } from './dictionary-parts.ts';
 import type { VerifiedDistrust } from './distrust.ts';
 import { type DistrustFacts, type DistrustState, distrustStates } from './distrust-in-force.ts';
+import type { VerifiedLocks } from './locks.ts';
 import type { PartIndex } from './parts.ts';
 import type { ConfigurationSnapshot, ConsentLookups, RegisteredCertificate, ServerEntry } from './snapshot.ts';
 import { fileHash, type VerifiedContent, type VerifiedRoot } from './verify.ts';
@@ -42,6 +43,7 @@ export function buildSnapshot(
   parts: readonly PartIndex[],
   distrust: VerifiedDistrust | undefined,
   root: VerifiedRoot,
+  locks?: VerifiedLocks,
 ): ConfigurationSnapshot {
   const states = distrustStates(distrust, content.document, root.document, distrustFacts(parts));
   const listed = new Set(states.flatMap(({ entry, counts }) => (counts === 'yes' ? [entry.statement.value] : [])));
@@ -68,7 +70,7 @@ export function buildSnapshot(
       return table && typeof hash === 'string' && bindingHashOf(table) === hash ? table : undefined;
     },
     ...consentOf(parts, listed, (id) => indexes().subsystems.has(id)),
-    lockedFor: () => null,
+    lockedFor: (id) => lockOf(locks, id),
     utcOffsetMinutes: parts.find(({ limits }) => limits)?.limits?.utcOffsetMinutes ?? 0,
     trust: trustOf(parts.find(({ trust }) => trust)?.trust),
     isDistrusted: (value) => listed.has(value) || (listed.size > 0 && indexes().distrustedByKey.has(value)),
@@ -211,6 +213,17 @@ function isListed({ kid, jwk }: OfficialKeyEntry, listed: ReadonlySet<string>): 
   if (listed.size === 0) return false;
   return listed.has(kid) || listed.has(fileHash(exportSpki(importPublicJwk(jwk, 'sig'))));
 }
+
+function lockOf(list: VerifiedLocks | undefined, id: string): string | null {
+  if (list === undefined || list.locks.length === 0) return null;
+  let bySubsystem = lockIndexes.get(list);
+  if (!bySubsystem) {
+    bySubsystem = new Map(list.locks.map(({ subsystem, emergency }) => [subsystem, emergency]));
+    lockIndexes.set(list, bySubsystem);
+  }
+  return bySubsystem.get(id) ?? null;
+}
+const lockIndexes = new WeakMap<VerifiedLocks, Map<string, string>>();
 
 /** A certificate that cannot be read has no key to trust. */
 function keyIsListed(der: Buffer, listed: ReadonlySet<string>): boolean {
