@@ -6,10 +6,13 @@
 // The form is checked before anything else (jws.ts). A department's sign-on may be anybody's program, so signatures with a
 // high s count, which libraries make half of the time: what counts once is a token's `jti` or emergency, never its text.
 import { canonicalJson } from '#schemas/canonical-json.ts';
+import type { RequestContext } from '#schemas/context.ts';
 import {
   type EmergencyEvidence,
   type EmergencyReview,
   EVIDENCE_TYP,
+  type EvidencedRequest,
+  evidencedText,
   type Official,
   type OfficialEvidence,
   parseEmergencyEvidence,
@@ -19,6 +22,7 @@ import {
 import type { JsonValue } from '#schemas/json.ts';
 import { EMERGENCY_LIFETIME_MS, EVIDENCE_LIFETIME_MS, MAX_EVIDENCE_BYTES } from '#schemas/limits.ts';
 import { AccordError, isAccordError } from '#schemas/problems.ts';
+import { sha256 } from './commitment.ts';
 import { type ParsedJws, parseCompact, signCompact } from './jws.ts';
 import { type NamedKey, type RegisteredKey, verifiedBy } from './registered-key.ts';
 
@@ -31,10 +35,36 @@ export type Emergency = EmergencyEvidence & {
   officials: [Official, Official];
 };
 
+/** What a request's own statement says of it. */
+interface Stated {
+  client: string;
+  service: string;
+  purpose: string | null;
+  basis: EvidencedRequest['basis'];
+}
+
 type Kind = keyof typeof EVIDENCE_TYP;
 
 /** Exactly these, in this order. */
 const HEADERS: readonly string[] = ['alg', 'typ', 'kid'];
+
+/**
+ * What a token for this request is bound to; null without a case number, for which there are no tokens.
+ * @param context as it is sent, its path and query as they are forwarded
+ * @param body the exact bytes
+ */
+export function evidencedRequest(stated: Stated, context: RequestContext, body: Uint8Array): EvidencedRequest | null {
+  const { client, service, purpose, basis } = stated;
+  const { method, path, query, fields, partial, asOf, hiddenUntil, issue } = context;
+  if (issue === null) return null;
+  const asked = { method, path, query, fields, partial, asOf, hiddenUntil, issue };
+  return { v: 1, client, service, purpose, basis, ...asked, body: sha256(body) };
+}
+
+/** The `request` of a token for it: SHA-256 of its one spelling, base64url. */
+export function evidencedHash(request: EvidencedRequest): string {
+  return sha256(evidencedText(request));
+}
 
 /**
  * Signs who asks for what; a compact JWS with the header `alg`, `typ`, `kid`.

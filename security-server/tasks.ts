@@ -52,6 +52,13 @@ export function startTasks(parts: ServerParts, tls: readonly FastifyInstance[], 
     parts.state.forgetPredicates(Math.floor(clock.nowMs() / DAY_MS) - PREDICATE_WINDOW_DAYS);
   }
 
+  /** An hour more than they count: clocks differ. */
+  function forgetSpent(): void {
+    const beforeS = Math.floor((clock.nowMs() - HOUR_MS) / 1000);
+    parts.state.forgetReceipts(beforeS);
+    parts.state.forgetEvidence(beforeS);
+  }
+
   async function reloadKeys(): Promise<unknown> {
     if (keySource === undefined) throw new AccordError('KEYS_NOT_RELOADABLE');
     keys.replace(await keySource.open());
@@ -77,6 +84,7 @@ export function startTasks(parts: ServerParts, tls: readonly FastifyInstance[], 
     every(MINUTE_MS, guarded(configurationChanged)),
     every(HOUR_MS, guarded(destroyEnded)),
     every(HOUR_MS, guarded(forgetPredicates)),
+    every(HOUR_MS, guarded(forgetSpent)),
   ];
   return {
     configurationChanged: guarded(configurationChanged),
