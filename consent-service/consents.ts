@@ -10,8 +10,8 @@ export type { AskedItem, ConsentRequest };
 export interface Person {
   subjects: readonly { scheme: string; value: string }[];
   level: Level;
-  /** `idTokenHash` is SHA-256(salt ‖ ID token), both base64url. */
-  signIn: { issuer: string; idTokenHash: string; salt: string };
+  /** `idTokenHash` is SHA-256(salt ‖ ID token), both base64url; `nonce` is the one in that token (agreement.ts). */
+  signIn: { issuer: string; idTokenHash: string; salt: string; nonce: string };
 }
 
 type Bilingual = { zh: string; en: string };
@@ -79,8 +79,9 @@ export interface Consents {
   one(person: Person, id: string): Promise<ConsentView>;
   /**
    * Gives some of what was asked, at least one item; receipts are issued, one for each service.
+   * @param person whose ID token was made for this very decision: its nonce is the hash of it (agreement.ts)
    * @param language of the notice that was shown
-   * @throws CONSENT_UNKNOWN, CONSENT_TRANSITION_REFUSED, CONSENT_OUT_OF_BOUNDS (items that were not asked for),
+   * @throws SIGN_IN_NOT_BOUND, CONSENT_UNKNOWN, CONSENT_TRANSITION_REFUSED, CONSENT_OUT_OF_BOUNDS (items that were not asked for),
    *   STEP_UP_REQUIRED, PURPOSE_ENDED, PURPOSE_CHANGED, CONSENT_PROVIDER_NOT_READY
    */
   give(

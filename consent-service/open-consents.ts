@@ -19,7 +19,7 @@ import {
 import { AccordError } from '#schemas/problems.ts';
 import type { Consents, ConsentView, Person } from './consents.ts';
 import { judgeFiling } from './filing.ts';
-import { chosenOf, issueReceipts, requireLevel, requirePurpose } from './giving.ts';
+import { chosenOf, issueReceipts, requireBound, requireLevel, requirePurpose } from './giving.ts';
 import { openPeople } from './people.ts';
 import { nextRecords, statusOf, verifyRecords } from './records.ts';
 import { mayFollow } from './state.ts';
@@ -145,6 +145,7 @@ class ConsentLife {
       const chosen = chosenOf(asked, given);
       requirePurpose(snapshot, asked, nowMs);
       requireLevel(asked, chosen, person);
+      requireBound({ consent: id, asked, given, language, person });
       const subject = this.#people.openSubject(id, await store.sealed(id, 'subject'));
       const seq = this.#head === null ? 0 : this.#head.seq + 1;
       const issuer = { self, key, people: this.#people, book };

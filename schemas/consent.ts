@@ -112,7 +112,8 @@ const GivenConsent = Type.Object(
     }),
     validUntilMs: TimeMs,
     notice: Type.Object({ hash: Sha256, language: Type.Union([Type.Literal('zh'), Type.Literal('en')]) }, closed),
-    signIn: Type.Object({ issuer: Text(500), hash: Sha256, level: Level }, closed),
+    /** `hash`: of salt and ID token; `nonce`: in it, the hash of what was agreed to (consent-service/agreement.ts). */
+    signIn: Type.Object({ issuer: Text(500), hash: Sha256, nonce: Sha256, level: Level }, closed),
     /** SHA-256 of each receipt's exact text. */
     receipts: Type.Array(
       Type.Object({ service: Service, jti: Type.String({ pattern: MESSAGE_ID_PATTERN }), hash: Sha256 }, closed),

@@ -32,7 +32,7 @@ export function show(
 /** The page on which this address, or the form that was sent to it, can be read again. */
 export function pagePath(request: FastifyRequest): string {
   const [path = '/'] = request.url.split('?', 1);
-  return request.method === 'POST' ? path.replace(/\/(?:withdraw|pause|resume)$/, '') : path;
+  return path.replace(/\/(?:withdraw|pause|resume|agreed)$/, '');
 }
 
 export function voiceFor({ utcOffsetMinutes }: PagesOptions, request: FastifyRequest): Voice {

@@ -26,7 +26,7 @@ export interface Decision {
   level: number;
   /** The form was sent with nothing ticked. */
   isEmpty: boolean;
-  /** Somebody came back from a stronger sign-in. */
+  /** Somebody agreed, but the sign-in for it was not finished. */
   isBack: boolean;
 }
 
@@ -46,6 +46,7 @@ ${itemsOf(voice, view, decision)}</div>
 <h2>${words.noticeTitle}</h2>
 <p class="hint">${words.noticeHint}</p>
 <div class="notice" dir="auto">${view.notice[language]}</div>
+<p class="hint">${words.bindHint}</p>
 <div class="buttons"><button name="decision" value="give">${words.agree}</button><button name="decision" value="refuse">${words.refuse}</button></div>
 </form>`;
   return {

@@ -1,9 +1,10 @@
 // Requests that wait for a citizen: the one-time link, the list, the page on which one is decided, and the decision. The
 // visitor controls addresses and forms; whose request it is decides the domain.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { agreementNonce } from '#consent-service/agreement.ts';
 import type { ConsentView, Person } from '#consent-service/consents.ts';
-import { AccordError, isAccordError } from '#schemas/problems.ts';
-import { keepFlash, takeFlash } from './flash.ts';
+import { AccordError } from '#schemas/problems.ts';
+import { keepFlash, peekFlash, takeFlash } from './flash.ts';
 import { readDecision } from './form.ts';
 import { LEVEL, type PagesOptions, param, show, voiceFor } from './page-parts.ts';
 import { type Decision, requestPage, waitingPage } from './request-page.ts';
@@ -58,14 +59,32 @@ export function addRequestRoutes(scope: FastifyInstance, options: PagesOptions):
       const empty = { ticked, isEmpty: true, isBack: false };
       return showRequest(options, request, reply.code(422), { voice, view, person, decision: empty });
     }
-    try {
-      await consents.give(person, id, chosenOf(view, ticked), language);
-    } catch (error) {
-      if (!isAccordError(error) || error.code !== 'STEP_UP_REQUIRED') throw error;
-      keepFlash(reply, { kind: 'ticked', consent: id, ticked });
-      const query = new URLSearchParams({ to: `/requests/${id}`, level: String(LEVEL_OF_MOST) });
-      return reply.redirect(`/sign-in/step-up?${query}`, 303);
+    if (view.state !== 'REQUESTED') throw new AccordError('CONSENT_TRANSITION_REFUSED', view.state);
+    const given = chosenOf(view, ticked);
+    keepFlash(reply, { kind: 'ticked', consent: id, ticked, language });
+    return await sessions.start(request, reply, {
+      to: `/requests/${id}/agreed`,
+      nonce: agreementNonce({ consent: id, terms: view, given, language }),
+      level: hasMost(view, given) ? LEVEL_OF_MOST : LEVEL,
+    });
+  });
+
+  // Where the sign-in for a decision leads back to. It changes something although it is a GET: whatever the address says, it
+  // does only what was sent with the form before, and only if the nonce in the new ID token is the hash of exactly that.
+  scope.get('/requests/:id/agreed', async (request, reply) => {
+    const person = sessions.requireLevel(request, reply, LEVEL);
+    if (person === null) return reply;
+    const view = await consents.one(person, param(request, 'id'));
+    const { id } = view;
+    if (view.state !== 'REQUESTED') return reply.redirect(`/permissions/${id}`, 303);
+    const flash = peekFlash(request, id);
+    if (flash?.kind !== 'ticked') return reply.redirect(`/requests/${id}`, 303);
+    const { language, ticked } = flash;
+    const given = chosenOf(view, ticked);
+    if (agreementNonce({ consent: id, terms: view, given, language }) !== sessions.boundNonce(request)) {
+      return reply.redirect(`/requests/${id}`, 303);
     }
+    await consents.give(person, id, given, language);
     keepFlash(reply, { kind: 'given', consent: id, atMs: clock.nowMs() });
     return reply.redirect(`/permissions/${id}`, 303);
   });
@@ -88,4 +107,11 @@ function chosenOf({ services }: ConsentView, ticked: ReadonlySet<number>): { ser
   const all = services.flatMap(({ service, items }) => items.map(({ element }) => ({ service, element })));
   if ([...ticked].some((at) => at >= all.length)) throw new AccordError('CONSENT_OUT_OF_BOUNDS', 'no such item');
   return all.filter((_, at) => ticked.has(at));
+}
+
+function hasMost({ services }: ConsentView, given: readonly { service: string; element: string }[]): boolean {
+  const most = services.flatMap(({ service, items }) =>
+    items.filter(({ level }) => level === LEVEL_OF_MOST).map(({ element }) => `${service} ${element}`),
+  );
+  return given.some(({ service, element }) => most.includes(`${service} ${element}`));
 }

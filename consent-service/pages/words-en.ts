@@ -69,6 +69,8 @@ export const EN = {
   levelLabel: 'Sensitivity',
   stepUpHint:
     'For the items marked “most sensitive” you will be asked to sign in again in a stronger way; what you ticked is kept.',
+  bindHint:
+    'If you agree, your sign-in service confirms with its signature that it was you, for exactly this. Usually you see nothing of it. Refusing needs no such confirmation.',
   noticeTitle: 'The full notice',
   noticeHint: 'This exact text is recorded with your decision.',
   agree: 'Agree to the ticked items',
@@ -119,7 +121,8 @@ export const EN = {
     resumed: (_seconds: number, _by: string) => 'The permission is in force again.',
   },
   doneTitle: 'Done',
-  ticksKept: 'You are signed in with more now. Your ticks were kept; please look at them and decide.',
+  ticksKept:
+    'Nothing was recorded yet: the sign-in for your decision was not finished. Your ticks were kept; please look at them and decide.',
 
   receiptsTitle: (client: string, purpose: string) => `Receipts: ${client}, ${purpose}`,
   receiptsText:

@@ -52,6 +52,7 @@ export const ZH: Words = {
   level: { 1: '公开', 2: '个人信息', 3: '敏感', 4: '高度敏感' },
   levelLabel: '敏感程度',
   stepUpHint: '对标为“高度敏感”的项目，您需要以更强的方式重新登录；您的勾选会被保留。',
+  bindHint: '如果您同意，您的登录服务将以签名确认是您本人同意了以上内容。通常您无需再做什么。拒绝则无需此确认。',
   noticeTitle: '完整告知书',
   noticeHint: '以下文字将原样与您的决定一并记录。',
   agree: '同意所勾选的项目',
@@ -100,7 +101,7 @@ export const ZH: Words = {
     resumed: () => '授权已恢复生效。',
   },
   doneTitle: '已完成',
-  ticksKept: '您已以更强的方式登录。您的勾选已保留，请查看后作出决定。',
+  ticksKept: '尚未作出记录：为您的决定所作的登录没有完成。您的勾选已保留，请查看后作出决定。',
 
   receiptsTitle: (client, purpose) => `凭证：${client}，${purpose}`,
   receiptsText:

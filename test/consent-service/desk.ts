@@ -3,7 +3,8 @@
 import { join } from 'node:path';
 import { exportPublicJwk, generateKeys, thumbprint } from '#certs/keys.ts';
 import type { NamedKey } from '#certs/registered-key.ts';
-import type { ConsentRequest, Consents, Person } from '#consent-service/consents.ts';
+import { agreementNonce } from '#consent-service/agreement.ts';
+import type { ConsentRequest, Consents, ConsentView, Person } from '#consent-service/consents.ts';
 import { openConsents } from '#consent-service/open-consents.ts';
 import { openStatusBook } from '#consent-service/status-book.ts';
 import { openStatusFiles, type StatusFiles } from '#consent-service/status-files.ts';
@@ -57,9 +58,22 @@ export const REQUEST: ConsentRequest = {
 export const PERSON: Person = {
   subjects: [REQUEST.subject],
   level: 3,
-  signIn: { issuer: 'https://id.example', idTokenHash: 'A'.repeat(43), salt: 'B'.repeat(43) },
+  signIn: { issuer: 'https://id.example', idTokenHash: 'A'.repeat(43), salt: 'B'.repeat(43), nonce: 'C'.repeat(43) },
 };
 export const STRANGER: Person = { ...PERSON, subjects: [{ scheme: 'gx.id@1', value: '310101199001011235' }] };
+
+/** Gives as a person does whose sign-in was bound to just that (agreement.ts). */
+export async function give(
+  consents: Consents,
+  person: Person,
+  id: string,
+  given: readonly { service: string; element: string }[],
+  language: 'zh' | 'en',
+): Promise<ConsentView> {
+  const terms = await consents.one(person, id);
+  const nonce = agreementNonce({ consent: id, terms, given, language });
+  return await consents.give({ ...person, signIn: { ...person.signIn, nonce } }, id, given, language);
+}
 
 export function namedKey(): NamedKey {
   const { privateKey } = generateKeys('P-256');

@@ -30,7 +30,11 @@ interface Port {
 export async function openPort(t: Test): Promise<Port> {
   const desk = await openDesk(t);
   const app = openServer({ name: 'citizen' });
-  const person = ({ cookies }: FastifyRequest) => PEOPLE[cookies['who'] ?? ''] ?? null;
+  const person = ({ cookies }: FastifyRequest) => {
+    const found = PEOPLE[cookies['who'] ?? ''];
+    const nonce = cookies['nonce'] ?? '';
+    return found === undefined ? null : { ...found, signIn: { ...found.signIn, nonce } };
+  };
   const session = ({ cookies }: FastifyRequest) => {
     if (PEOPLE[cookies['who'] ?? ''] === undefined) throw new AccordError('SESSION_REQUIRED');
     return cookies['who'] ?? '';
@@ -45,6 +49,15 @@ export async function openPort(t: Test): Promise<Port> {
       reply.redirect(`${found === null ? '/sign-in' : '/sign-in/step-up'}?${query}`, 303);
       return null;
     },
+    // The provider knows the person still and sends them back at once, but for a stronger sign-in.
+    async start(request, reply, { to, nonce = '', level = 1 }) {
+      if (level <= (person(request)?.level ?? 0))
+        return reply.setCookie('nonce', nonce, { path: '/' }).redirect(to, 303);
+      return reply.redirect(`/sign-in/step-up?${new URLSearchParams({ to, level: String(level), nonce })}`, 303);
+    },
+    boundNonce: (request) => person(request)?.signIn.nonce ?? null,
+    idToken: (request) => (person(request) === null ? null : `token.of.${request.cookies['who']}`),
+    sessionName: (request) => request.cookies['who'] ?? null,
     csrfToken: (request) => csrfTokenOf(session(request)),
     checkCsrf(request) {
       requireSameSite(request, addressOf(app));

@@ -17,7 +17,7 @@ import { hintThroughServer } from '#consent-service/status-hints.ts';
 import { openConsentStoreSqlite } from '#consent-service/store-sqlite.ts';
 import { systemClock } from '#core/clock.ts';
 import { openClient } from '#core/http/client.ts';
-import { CIVIL, CLIENT, CONSENT, configurationOf, namedKey, PERSON, REQUEST, TAX } from './desk.ts';
+import { CIVIL, CLIENT, CONSENT, configurationOf, give, namedKey, PERSON, REQUEST, TAX } from './desk.ts';
 import { temporaryFolder } from './stores.ts';
 
 const CITIZEN_URL = 'http://127.0.0.1:4500';
@@ -103,7 +103,8 @@ t.test('filing, lists and hints over HTTP', async (t) => {
   for (const [status, code, answer] of refused) t.match(answer, { status, body: { code } }, code);
   t.match(await asBackend(service, 'GET', '/requests'), { body: { requests: [{ id, state: 'REQUESTED' }] } });
 
-  const view = await service.consents.give(
+  const view = await give(
+    service.consents,
     PERSON,
     id,
     [
