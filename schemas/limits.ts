@@ -162,6 +162,10 @@ export const MAX_QUESTIONS_PER_HOUR = 60;
 export const MAX_WAITING_DOUBTS_PER_PERSON = 20;
 /** Reports of their own that a citizen is shown, the newest. */
 export const MAX_DOUBTS_SHOWN = 100;
+/** A question with its token; what an answer to it takes of accesses and of reports, so that both fit into one body. */
+export const MAX_QUESTION_BYTES = 32 * 1024;
+export const MAX_ACCESSES_BYTES = 192 * 1024;
+export const MAX_DOUBTS_BYTES = 48 * 1024;
 /** A mandate that a citizen gave to another person: how long, how far, and how many. */
 export const MAX_CITIZEN_MANDATE_DAYS = 366;
 export const MAX_CITIZEN_MANDATE_LEVEL = 3;

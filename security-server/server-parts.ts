@@ -7,6 +7,7 @@ import type { BoundedClient } from '#core/http/client.ts';
 import type { MessageLog } from '#core/log/message-log.ts';
 import type { StatusClient } from '#core/status/status-client.ts';
 import type { ServerId } from '#schemas/identifiers.ts';
+import type { Accesses } from './accesses.ts';
 import type { Admission } from './admission.ts';
 import type { DictionaryInForce } from './dictionary-in-force.ts';
 import type { Doubts } from './doubts.ts';
@@ -30,10 +31,12 @@ export interface ServerParts {
   /** Status lists of consents. */
   status: StatusClient;
   dictionary: DictionaryInForce;
-  /** Under which the use of predicates is counted. */
+  /** Under which the use of predicates is counted and accesses are noted. */
   subjectTag: SubjectTag;
   /** What others doubt of this server's own services. */
   doubts: Doubts;
+  /** Who asked about whom. */
+  accesses: Accesses;
   keys: KeyRing;
   channels: Channels;
   signer: StatementSigner;

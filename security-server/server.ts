@@ -11,6 +11,8 @@ import { type MessageLog, openMessageLog } from '#core/log/message-log.ts';
 import { DEFAULT_MAX_STALE_MS } from '#schemas/configuration.ts';
 import { MAX_BODY_BYTES, MAX_IN_FLIGHT_PER_PEER, MAX_PEER_MESSAGE_BYTES } from '#schemas/limits.ts';
 import { AccordError, isAccordError } from '#schemas/problems.ts';
+import { openAccesses } from './accesses.ts';
+import { openAccessStoreSqlite } from './accesses-sqlite.ts';
 import { openAdminPort } from './admin/admin.ts';
 import { type Admission, openAdmission } from './admission.ts';
 import { openCertificateTrust } from './certificate-trust.ts';
@@ -88,6 +90,7 @@ export function foldersOf(folder: string) {
     checkpointFile: join(folder, LOG_PLACES.checkpointFile),
     state: join(folder, 'state.db'),
     doubts: join(folder, 'doubts.db'),
+    accesses: join(folder, 'accesses.db'),
     configuration: join(folder, 'configuration'),
   };
 }
@@ -118,6 +121,7 @@ export async function openSecurityServer(options: SecurityServerOptions): Promis
     await log.close();
     parts.state.close();
     parts.doubts.close();
+    parts.accesses.close();
   }
   try {
     const { ports } = options;
@@ -181,6 +185,7 @@ function assemble(from: SecurityServerOptions, messageLog: MessageLog, gate: Adm
     status: openStatuses(from),
     subjectTag: openSubjectTag(from.keys.storageKey, 'predicate subjects'),
     doubts,
+    accesses: openAccesses(openAccessStoreSqlite(foldersOf(from.folder).accesses), from.keys.storageKey),
     keys,
     channels: openChannels(id, keys.encryptionKey, clock),
     signer: openSigner(keys.signing, clock),

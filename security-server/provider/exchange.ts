@@ -23,6 +23,7 @@ import type { ServerParts } from '#security-server/server-parts.ts';
 import { callBackend } from './backend.ts';
 import { consentAgain } from './consent.ts';
 import { countUses, type Judgement, judge, prepare } from './judge.ts';
+import { noteAccess } from './note-access.ts';
 import { placed } from './place-subject.ts';
 import { minimisingHeaders, released } from './release.ts';
 import { type LoggedRequest, problemAnswer, type Reply } from './reply.ts';
@@ -120,9 +121,12 @@ async function work(server: ServerParts, snapshot: ConfigurationSnapshot, logged
     decision: archive,
     retention: decision.retention,
   });
+  // Who looked at whose data is durable with the request's record: everything below waits for both.
+  const noted = noteAccess(server, logged, judgement, snapshot.utcOffsetMinutes);
+  noted.catch(() => {});
   const service = server.state.service(statement.service);
   if (pathProblem !== null || !decision.allowed || service === null) {
-    const replayed = await logged.appended;
+    const replayed = await noted;
     if (replayed.outcome === 'replay') return refuse('MESSAGE_REPLAYED', '');
     if (pathProblem !== null) return refuse('PATH_REFUSED', pathProblem);
     return refuse(decision.code === 'OK' ? 'INTERNAL' : decision.code, decision.detail);
@@ -133,26 +137,26 @@ async function work(server: ServerParts, snapshot: ConfigurationSnapshot, logged
   const leave = enterService(server, service.id);
   try {
     if (leave === null) {
-      const code = (await logged.appended).outcome === 'replay' ? 'MESSAGE_REPLAYED' : 'SERVER_BUSY';
+      const code = (await noted).outcome === 'replay' ? 'MESSAGE_REPLAYED' : 'SERVER_BUSY';
       giveBack();
       return refuse(code, code === 'SERVER_BUSY' ? 'the service has too many requests under way' : '');
     }
     // A service that only reads may be asked while the record is being made durable; one that writes waits.
-    if (!service.safe && (await logged.appended).outcome === 'replay') {
+    if (!service.safe && (await noted).outcome === 'replay') {
       giveBack();
       return refuse('MESSAGE_REPLAYED', '');
     }
     // Nobody waits any more: what did not begin must not run, and the sender's settlement shall find that it did not.
     const remainingMs = logged.endsMs - server.clock.monotonicMs();
     if (remainingMs <= 0) {
-      const code = (await logged.appended).outcome === 'replay' ? 'MESSAGE_REPLAYED' : 'DEADLINE_PASSED';
+      const code = (await noted).outcome === 'replay' ? 'MESSAGE_REPLAYED' : 'DEADLINE_PASSED';
       giveBack();
       return refuse(code, '');
     }
     const minimising = bound && permitted ? minimisingHeaders(bound, permitted, context) : [];
     const forwarded = placed(judgement, { context, body: message.body });
     const called = callBackend(server.backends, service, statement, forwarded, minimising, remainingMs);
-    if ((await logged.appended).outcome === 'replay') {
+    if ((await noted).outcome === 'replay') {
       giveBack();
       return refuse('MESSAGE_REPLAYED', '');
     }
@@ -164,7 +168,7 @@ async function work(server: ServerParts, snapshot: ConfigurationSnapshot, logged
     const answer = bound && permitted ? released(server, bound, permitted, { ...whole, states }, about) : whole;
     return { kind: 'response', answer, decision: archived, retention: decision.retention };
   } catch (error) {
-    giveBack(); // the request could not be logged, so it is not answered either
+    giveBack(); // request or access could not be logged, so it is not answered either
     throw error;
   } finally {
     leave?.();
