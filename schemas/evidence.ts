@@ -59,6 +59,12 @@ export function evidencedText(request: EvidencedRequest): string {
   return canonicalJson(request as unknown as JsonValue);
 }
 
+/** What a department's sign-on is told of a lookup: the request, and the hash that a token for it carries. */
+export const RequestDigest = Type.Object({ request: Sha256, asked: EvidencedRequest }, closed);
+export type RequestDigest = Static<typeof RequestDigest>;
+/** @throws SCHEMA_MISMATCH */
+export const checkRequestDigest = compile(RequestDigest, 'SCHEMA_MISMATCH');
+
 /** One official for one request. */
 export const OfficialEvidence = Type.Object(
   {

@@ -14,6 +14,7 @@ import { compile } from '#schemas/validate.ts';
 import type { ServerParts } from '#security-server/server-parts.ts';
 import { type Caller, LookupRequest, readCall } from './call.ts';
 import { addCatalogueRoutes } from './catalogue.ts';
+import { addDigestRoute } from './digest.ts';
 import { addDoubtRoutes } from './doubts.ts';
 import { addEffectiveAccessRoute } from './effective-access.ts';
 import { exchange, type LookupResult } from './exchange.ts';
@@ -95,6 +96,7 @@ function addRoutes(app: FastifyInstance, server: ServerParts, callerOf: (request
   addCatalogueRoutes(app, server, callerOf);
   addDoubtRoutes(app, server, { callerOf, held, sendResult });
   addEffectiveAccessRoute(app, server, { callerOf, held, sendResult, readLookup });
+  addDigestRoute(app, server, { callerOf, readLookup });
   app.post('/lookups', async (request, reply) => {
     const call = readCall(readLookup(request), callerOf(request), server);
     return held(request, async () => sendResult(reply, await exchange(server, call)));
