@@ -1,9 +1,9 @@
-// Purposes, consent services, identity providers and officials' keys in the registry's database. A version of a purpose is written once and
+// Purposes, consent services and identity providers in the registry's database. A version of a purpose is written once and
 // stays, because receipts and access rights pin its hash; triggers hold that, also against REPLACE. Shares the connection,
 // and with it the transactions, of store-sqlite.ts; what is written here was judged before.
 import type Database from 'better-sqlite3';
 import type { ConsentState } from '#core/configuration/consent-parts.ts';
-import type { ConsentServiceEntry, IdentityProviderEntry, OfficialsEntry } from '#schemas/configuration.ts';
+import type { ConsentServiceEntry, IdentityProviderEntry } from '#schemas/configuration.ts';
 import { type Purpose, purposeText } from '#schemas/purpose.ts';
 
 export const CONSENT_SCHEMA = `
@@ -18,8 +18,6 @@ CREATE TRIGGER IF NOT EXISTS purposes_dense BEFORE INSERT ON purposes
 CREATE TABLE IF NOT EXISTS consent_services (
   subsystem TEXT PRIMARY KEY REFERENCES subsystems(id), text TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS identity_providers (issuer TEXT PRIMARY KEY, text TEXT NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS official_keys (
-  subsystem TEXT PRIMARY KEY REFERENCES subsystems(id), text TEXT NOT NULL) STRICT;
 `;
 
 export class ConsentStore {
@@ -71,24 +69,12 @@ export class ConsentStore {
     return this.#db.prepare('DELETE FROM identity_providers WHERE issuer = ?').run(issuer).changes > 0;
   }
 
-  putOfficials(entry: OfficialsEntry): void {
-    const sql = 'INSERT INTO official_keys VALUES (?, ?) ON CONFLICT(subsystem) DO UPDATE SET text = excluded.text';
-    this.#db.prepare(sql).run(entry.subsystem, JSON.stringify(entry));
-  }
-  officials(): OfficialsEntry[] {
-    return this.#read<OfficialsEntry>('SELECT text FROM official_keys ORDER BY subsystem');
-  }
-  removeOfficials(subsystem: string): boolean {
-    return this.#db.prepare('DELETE FROM official_keys WHERE subsystem = ?').run(subsystem).changes > 0;
-  }
-
-  /** Everything that goes into the parts. */
-  state(): Required<ConsentState> {
+  /** What of them goes into the parts. */
+  state(): Required<Omit<ConsentState, 'officials'>> {
     return {
       purposes: this.purposes(),
       consentServices: this.consentServices(),
       identityProviders: this.identityProviders(),
-      officials: this.officials(),
     };
   }
 
