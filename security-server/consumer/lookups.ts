@@ -5,6 +5,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { mtls, mtlsServerOptions } from '#core/http/mtls.ts';
 import { PROBLEM_TYPE, problemOf } from '#core/http/problem-reply.ts';
 import { openServer } from '#core/http/server-frame.ts';
+import { ACCESSES_PATH, CITIZEN_DOUBTS_PATH, RECEIPT_USES_PATH } from '#schemas/accesses.ts';
 import { parseJson } from '#schemas/json.ts';
 import { MAX_BODY_BYTES } from '#schemas/limits.ts';
 import { AccordError, isProblemCode, PROBLEMS } from '#schemas/problems.ts';
@@ -24,6 +25,8 @@ import { settleRequest } from './settlement.ts';
 const MAX_LOOKUP_BYTES = Math.ceil((MAX_BODY_BYTES * 4) / 3) + 128 * 1024;
 const checkLookup = compile(LookupRequest, 'SCHEMA_MISMATCH');
 const MESSAGE_ID = new RegExp(MESSAGE_ID_PATTERN);
+/** Reserved paths that consent services use; the provider looks whether it is one. */
+const OF_CONSENT_SERVICES = new Set([STATUS_HINT_PATH, ACCESSES_PATH, CITIZEN_DOUBTS_PATH, RECEIPT_USES_PATH]);
 
 /** Mutual TLS: the certificate names the subsystems its holder may speak for. */
 export async function openSystemPort(server: ServerParts): Promise<FastifyInstance> {
@@ -114,7 +117,7 @@ function addRoutes(app: FastifyInstance, server: ServerParts, callerOf: (request
 function readLookup({ body, headers }: FastifyRequest): LookupRequest {
   const asked = checkLookup(body);
   // What servers say to each other has routes of its own, whose answers are read and not just passed on.
-  if (asked.path !== undefined && isReserved(asked.path) && asked.path !== STATUS_HINT_PATH)
+  if (asked.path !== undefined && isReserved(asked.path) && !OF_CONSENT_SERVICES.has(asked.path))
     throw new AccordError('PATH_REFUSED', 'reserved');
   return { ...asked, partial: asked.partial ?? prefersPartial(headers['prefer']) };
 }
