@@ -28,6 +28,8 @@ export interface Decision {
   language: 'zh' | 'en';
   person: Person;
   subject: Subject;
+  /** Who acts for the person; null when nobody does. */
+  actor: Subject | null;
   /** Number of the record that this decision becomes. */
   seq: number;
   nowMs: number;
@@ -80,7 +82,7 @@ export function requireBound({
   given,
   language,
   person,
-}: Omit<Decision, 'subject' | 'seq' | 'nowMs'>): void {
+}: Omit<Decision, 'subject' | 'actor' | 'seq' | 'nowMs'>): void {
   if (person.signIn.nonce !== agreementNonce({ consent, terms: asked, given, language })) {
     throw new AccordError('SIGN_IN_NOT_BOUND', consent);
   }
@@ -90,7 +92,7 @@ export function requireBound({
 export function issueReceipts(
   snapshot: ConfigurationSnapshot,
   { self, key, people, book }: Issuer,
-  { consent, asked, language, person, subject, seq, nowMs }: Decision,
+  { consent, asked, language, person, subject, actor, seq, nowMs }: Decision,
   chosen: GivenConsent['given'],
 ): { data: GivenConsent; receipts: StoredReceipt[]; lists: StoredList[]; statuses: StoredStatus[] } {
   const statusUrl = snapshot.consentService(self)?.statusUrl;
@@ -121,6 +123,7 @@ export function issueReceipts(
         purpose: { id, version, hash },
         elements,
         sub: people.pseudonym(asked.client.id, subject),
+        actor: actor === null ? null : people.pseudonym(asked.client.id, actor),
         subject: (sealedTo.get(service) ?? []).map((to) => sealSubject({ jti, ...subject }, to)),
         uses: asked.uses,
         retentionDays: asked.retentionDays,
