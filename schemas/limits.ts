@@ -150,6 +150,9 @@ export const EMERGENCY_REVIEW_MS = 3 * 86_400_000;
 /** Emergencies of one subsystem that may wait for a review, and how many of them anybody is shown. */
 export const MAX_REVIEWS_WAITING = 1_000;
 export const MAX_DUE_REVIEWS = 50;
+/** A report of an emergency that waits so long for the registry is an alarm; one call of the registry may take so long. */
+export const EMERGENCY_REPORT_ALARM_MS = 15 * 60_000;
+export const REGISTRY_TIMEOUT_MS = 10_000;
 /** Servers that are noted to have answered on one emergency. */
 export const MAX_EMERGENCY_REPORTERS = 64;
 /** Reports and reviews that the registry looks at in a minute, of one address and in all. */

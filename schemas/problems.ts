@@ -154,6 +154,8 @@ export const PROBLEMS = {
   REVIEW_OVERDUE: row(403, 'The department has not reviewed an emergency in time and gets nothing until it does', 'peer', 'Review it with `accord emergency review`; access returns with the next configuration.'),
   EMERGENCY_UNKNOWN: row(404, 'No such emergency was reported', 'caller', 'Hand in its two tokens first: `accord emergency review` does so when it is given the file with both.'),
   EMERGENCY_LASTS: row(409, 'The emergency is not over when it is reviewed', 'caller', 'Review it after the time in the detail.'),
+  EMERGENCY_REPORT_WAITING: row(503, 'The registry has not taken the report of an emergency', 'operator', 'Check the way to the addresses in the configuration anchor; the server goes on trying by itself.'),
+  EMERGENCY_REVIEW_DUE: row(409, 'The own department owes the review of an emergency', 'operator', 'Have an official who is neither of the two review it with `accord emergency review`; overdue, the department gets nothing anywhere.'),
   SECRECY_NOT_ALLOWED: row(403, 'The access right does not allow to delay what the citizen is shown so long', 'peer', 'Leave `hiddenUntil` out, or name an earlier day.'),
   PURPOSE_UNKNOWN: row(403, 'No such purpose is registered, or it has not begun', 'peer', 'Name a purpose that `accord purpose list` shows; ask the registry to add the one you need.'),
   PURPOSE_ENDED: row(403, 'The purpose has ended', 'peer', 'Stop asking for it; when the task goes on, have the next version of the purpose registered and ask the citizen again.'),

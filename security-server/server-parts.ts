@@ -11,6 +11,7 @@ import type { Accesses } from './accesses.ts';
 import type { Admission } from './admission.ts';
 import type { DictionaryInForce } from './dictionary-in-force.ts';
 import type { Doubts } from './doubts.ts';
+import type { ServerEmergencies } from './emergencies.ts';
 import type { Channels } from './envelope/channels.ts';
 import type { StatementSigner } from './envelope/signer.ts';
 import type { Verifier } from './envelope/verify.ts';
@@ -37,6 +38,8 @@ export interface ServerParts {
   doubts: Doubts;
   /** Who asked about whom. */
   accesses: Accesses;
+  /** Reports to the registry, and reviews that it waits for. */
+  emergencies: ServerEmergencies;
   keys: KeyRing;
   channels: Channels;
   signer: StatementSigner;

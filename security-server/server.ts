@@ -20,6 +20,7 @@ import { openLoopbackPort, openSystemPort } from './consumer/lookups.ts';
 import { openDictionaryInForce } from './dictionary-in-force.ts';
 import { openDoubts } from './doubts.ts';
 import { openDoubtStoreSqlite } from './doubts-sqlite.ts';
+import { openServerEmergencies } from './emergencies.ts';
 import { openChannels } from './envelope/channels.ts';
 import { openSigner } from './envelope/signer.ts';
 import { openVerifier } from './envelope/verify.ts';
@@ -67,6 +68,8 @@ export interface SecurityServerOptions {
   crlGraceMs?: number;
   /** Runs `run` again and again; returns how to stop. For tests that do not want to wait. */
   every?: (ms: number, run: () => void) => () => void;
+  /** Where the registry is reached, to report emergencies; without it they wait. */
+  registryUrls?: readonly string[];
   /** Smaller disk for tests of a full one: database pages (4 KiB). */
   maxLogPages?: number;
 }
@@ -117,7 +120,7 @@ export async function openSecurityServer(options: SecurityServerOptions): Promis
     await Promise.all(apps.map((app) => app.close()));
     await tasks.stop();
     parts.status.close();
-    await Promise.all([parts.link.close(), parts.backends.close()]);
+    await Promise.all([parts.link.close(), parts.backends.close(), parts.emergencies.close()]);
     await log.close();
     parts.state.close();
     parts.doubts.close();
@@ -173,7 +176,12 @@ function assemble(from: SecurityServerOptions, messageLog: MessageLog, gate: Adm
   const link = openHttp1Link(peers, keys.authentication, isRegistered, news);
   const ready = () => (probe(assembled).ok ? 1 : 0);
   const doubts = openDoubts(openDoubtStoreSqlite(foldersOf(from.folder).doubts), from.keys.storageKey, clock);
-  const gauges = { inFlight: () => gate.inFlight, logSize: () => messageLog.size(), ready, openDoubts: doubts.open };
+  const emergencies = openServerEmergencies(from);
+  const gauges = {
+    ...{ inFlight: () => gate.inFlight, logSize: () => messageLog.size(), ready, openDoubts: doubts.open },
+    waitingReports: () => emergencies.reports.waiting().count,
+    dueReviews: emergencies.reviews.count,
+  };
   const metrics = openMetrics(gauges, logger);
   const assembled: ServerParts = {
     self: id,
@@ -185,6 +193,7 @@ function assemble(from: SecurityServerOptions, messageLog: MessageLog, gate: Adm
     status: openStatuses(from),
     subjectTag: openSubjectTag(from.keys.storageKey, 'predicate subjects'),
     doubts,
+    emergencies,
     accesses: openAccesses(openAccessStoreSqlite(foldersOf(from.folder).accesses), from.keys.storageKey),
     keys,
     channels: openChannels(id, keys.encryptionKey, clock),

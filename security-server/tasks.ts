@@ -1,5 +1,6 @@
 // What a security server does beside exchanges: the summary entry of each minute, live connections of peers whose
-// registration or certificate ended, certificates that come into use, private keys whose time is over.
+// registration or certificate ended, certificates that come into use, private keys whose time is over,
+// reports of emergencies to the registry.
 import { setImmediate } from 'node:timers/promises';
 import type { FastifyInstance } from 'fastify';
 import { everyUnref } from '#core/clock.ts';
@@ -10,7 +11,9 @@ import type { KeySource } from './key-source.ts';
 import type { ServerParts } from './server-parts.ts';
 import { writeSummary } from './summary.ts';
 
+const REPORTS_EVERY_MS = 5_000;
 const MINUTE_MS = 60_000;
+const REVIEWS_EVERY_MS = 10 * MINUTE_MS;
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 const ACCESSES_FORGOTTEN_AT_ONCE = 2_000;
@@ -94,6 +97,14 @@ export function startTasks(parts: ServerParts, tls: readonly FastifyInstance[], 
       guarded(() => writeSummary(parts)),
     ),
     every(MINUTE_MS, guarded(configurationChanged)),
+    every(
+      REPORTS_EVERY_MS,
+      guarded(() => parts.emergencies.reports.send()),
+    ),
+    every(
+      REVIEWS_EVERY_MS,
+      guarded(() => parts.emergencies.reviews.look()),
+    ),
     every(HOUR_MS, guarded(destroyEnded)),
     every(HOUR_MS, guarded(forgetPredicates)),
     every(HOUR_MS, guarded(forgetSpent)),

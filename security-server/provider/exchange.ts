@@ -154,6 +154,9 @@ async function work(server: ServerParts, snapshot: ConfigurationSnapshot, logged
       return refuse(code, '');
     }
     const minimising = bound && permitted ? minimisingHeaders(bound, permitted, context) : [];
+    // Whoever answers on an emergency has told the registry, or will, whatever happens from here on.
+    const emergency = judgement.evidence?.emergency ?? null;
+    if (emergency !== null) server.emergencies.reports.note(emergency, context.evidence);
     const forwarded = placed(judgement, { context, body: message.body });
     const called = callBackend(server.backends, service, statement, forwarded, minimising, remainingMs);
     if ((await noted).outcome === 'replay') {
@@ -184,8 +187,9 @@ async function refusedMeanwhile(
   const consent = await consentAgain(server, judgement);
   if (consent === null) return null;
   const inputs = { ...judgement.inputs, consent };
-  const { code, detail, ...rest } = decide(inputs);
-  return code === 'OK' ? null : refuse(code, detail, archiveDecision(inputs, { code, detail, ...rest }));
+  const decision = decide(inputs);
+  // Archived as it was made: its members in another order would be other bytes, and no replay would find them.
+  return decision.code === 'OK' ? null : refuse(decision.code, decision.detail, archiveDecision(inputs, decision));
 }
 
 /** What is asked of this server itself: done only when the record is durable, and never forwarded. */
