@@ -84,6 +84,38 @@ export function signEmergencyReview(claims: EmergencyReview, key: NamedKey): str
   return signEvidence('review', claims, key, parseEmergencyReview);
 }
 
+/** A token as it stands; says nothing about who made it. */
+export type ReadEvidence = { kid: string } & (
+  | { kind: 'official'; claims: OfficialEvidence }
+  | { kind: 'emergency'; claims: EmergencyEvidence }
+  | { kind: 'review'; claims: EmergencyReview }
+);
+
+/** What a text says that claims to be a token, for people to look at. @throws EVIDENCE_MALFORMED */
+export function readEvidence(token: string): ReadEvidence {
+  try {
+    const parsed = readForm(token, null);
+    const kid = parsed.header['kid'];
+    if (typeof kid !== 'string') throw new AccordError('EVIDENCE_MALFORMED', 'no key id');
+    const typ = parsed.header['typ'];
+    const { payload } = parsed;
+    if (typ === EVIDENCE_TYP.official) return { kid, kind: 'official', claims: parseOfficialEvidence(payload) };
+    if (typ === EVIDENCE_TYP.emergency) return { kid, kind: 'emergency', claims: parseEmergencyEvidence(payload) };
+    if (typ === EVIDENCE_TYP.review) return { kid, kind: 'review', claims: parseEmergencyReview(payload) };
+    throw new AccordError('EVIDENCE_MALFORMED', 'another kind of token');
+  } catch (error) {
+    if (!isAccordError(error)) throw error;
+    throw new AccordError('EVIDENCE_MALFORMED', error.detail, { cause: error });
+  }
+}
+
+/** True when one of `keys` signed exactly this token, of whatever kind. */
+export function isSignedBy(token: string, keys: readonly OfficialKey[]): boolean {
+  const parsed = readForm(token, null);
+  const kid = parsed.header['kid'];
+  return typeof kid === 'string' && verifiedBy(parsed, kid, keys);
+}
+
 /**
  * Who asks and for what, by one of `keys`. Says nothing about the request at hand or the hour; the token's own times
  * are in order.
@@ -192,10 +224,10 @@ function verified(token: string, kind: Kind, keys: readonly OfficialKey[]): Buff
   return parsed.payload;
 }
 
-function readForm(token: string, kind: Kind): ParsedJws {
+function readForm(token: string, kind: Kind | null): ParsedJws {
   return parseCompact(token, {
     algorithms: ['ES256'],
-    typ: EVIDENCE_TYP[kind],
+    typ: kind && EVIDENCE_TYP[kind],
     headers: HEADERS,
     maxBytes: MAX_EVIDENCE_BYTES,
     allowHighS: true,
