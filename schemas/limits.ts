@@ -208,3 +208,4 @@ export const RECEIPT_USES_KEPT_MS = 60_000;
 export const RECEIPT_USES_TIMEOUT_MS = 2_500;
 /** A receipt that somebody wants checked, with the form around it. */
 export const MAX_CHECK_FORM_BYTES = 32 * 1024;
+export const MAX_CHECKS_PER_SECOND = 50;

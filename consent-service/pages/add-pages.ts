@@ -7,6 +7,8 @@ import { isAccordError, PROBLEMS, type ProblemCode } from '#schemas/problems.ts'
 import { rememberLanguage } from './language.ts';
 import { type PagesOptions, pagePath, show, voiceFor } from './page-parts.ts';
 import { citizenProblem, problemPage } from './problem-page.ts';
+import { addAccessRoutes } from './routes-accesses.ts';
+import { addCheckRoutes } from './routes-check.ts';
 import { addOpenRoutes } from './routes-open.ts';
 import { addPermissionRoutes } from './routes-permissions.ts';
 import { addRequestRoutes } from './routes-requests.ts';
@@ -25,6 +27,8 @@ export function addPages(app: FastifyInstance, options: PagesOptions): void {
     });
     scope.setErrorHandler((error, request, reply) => answerProblem(options, error, request, reply));
     addOpenRoutes(scope, options);
+    addCheckRoutes(scope, options);
+    addAccessRoutes(scope, options);
     addRequestRoutes(scope, options);
     addPermissionRoutes(scope, options);
   });

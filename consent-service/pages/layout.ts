@@ -22,7 +22,12 @@ export interface Body {
   isFaulty?: boolean;
 }
 
-const PAGES = ['/waiting', '/permissions'] as const;
+const PAGES = {
+  '/waiting': 'waiting',
+  '/permissions': 'permissions',
+  '/mandates': 'mandates',
+  '/accesses': 'accesses',
+} as const;
 
 export function document({ voice, path, csrf }: Frame, { title, content, isFaulty = false }: Body): string {
   const { words, language } = voice;
@@ -73,9 +78,8 @@ ${content}
 
 function menuOf({ words }: Voice, path: string, csrf: string): Html {
   const [here = ''] = path.split('?', 1);
-  const items = PAGES.map((page) => {
-    const name = page === '/waiting' ? words.waiting : words.permissions;
-    return html`<li><a href="${page}"${here === page && html` aria-current="page"`}>${name}</a></li>`;
+  const items = Object.entries(PAGES).map(([page, name]) => {
+    return html`<li><a href="${page}"${here === page && html` aria-current="page"`}>${words[name]}</a></li>`;
   });
   return html`<div class="pages"><header>
 <nav aria-label="${words.menu}"><ul>${items}<li><a href="/sign-in/accounts">${words.accounts}</a></li></ul></nav>

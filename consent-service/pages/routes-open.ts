@@ -17,14 +17,17 @@ export function addOpenRoutes(scope: FastifyInstance, options: PagesOptions): vo
     const person = sessions.person(request);
     if (person === null) {
       const content = html`<p>${words.homeText}</p><p>${words.homeSignIn}</p>
-<p><a class="button" href="/sign-in?to=%2Fwaiting&amp;level=${LEVEL}">${words.signIn}</a></p>`;
+<p><a class="button" href="/sign-in?to=%2Fwaiting&amp;level=${LEVEL}">${words.signIn}</a></p>
+<p><a href="/verify">${words.check}</a></p>`;
       return show(options, request, reply, voice, { title: words.home, content });
     }
     const [waiting, decided] = await Promise.all([consents.waiting(person), consents.permissions(person)]);
     const inForce = decided.filter(({ state }) => state === 'GIVEN').length;
     const content = html`<p>${words.homeText}</p>
 <h2>${words.waiting}</h2><p><a href="/waiting">${words.waitingCount(waiting.length)}</a></p>
-<h2>${words.permissions}</h2><p><a href="/permissions">${words.permissionCount(inForce)}</a></p>`;
+<h2>${words.permissions}</h2><p><a href="/permissions">${words.permissionCount(inForce)}</a></p>
+<h2>${words.accesses}</h2><p><a href="/accesses">${words.looked.ask}</a></p>
+<h2>${words.check}</h2><p><a href="/verify">${words.checking.label}</a></p>`;
     return show(options, request, reply, voice, { title: words.home, content });
   });
 

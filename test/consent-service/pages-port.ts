@@ -3,14 +3,20 @@ import cookie from '@fastify/cookie';
 import formbody from '@fastify/formbody';
 import type { FastifyRequest } from 'fastify';
 import type { Test } from 'tap';
+import { cipherKey } from '#certs/record-cipher.ts';
 import type { ConsentRequest, Person } from '#consent-service/consents.ts';
+import { openDepartments } from '#consent-service/departments.ts';
+import type { OwnServer } from '#consent-service/own-server.ts';
 import { addPages } from '#consent-service/pages/add-pages.ts';
+import { openAskedQuestions } from '#consent-service/pages/asked-question.ts';
+import { openReceiptUses } from '#consent-service/receipt-uses.ts';
+import { openShownAccesses } from '#consent-service/shown-accesses.ts';
 import { checkCsrfToken, csrfTokenOf, requireSameSite } from '#consent-service/sign-in/same-site.ts';
 import type { Sessions } from '#consent-service/sign-in/sign-in.ts';
 import { addressOf, openServer } from '#core/http/server-frame.ts';
 import { AccordError } from '#schemas/problems.ts';
 import { Browser, type Shown } from './browser.ts';
-import { CLIENT, type Desk, openDesk, PERSON, REQUEST, STRANGER } from './desk.ts';
+import { CLIENT, CONSENT, type Desk, openDesk, PERSON, REQUEST, STRANGER } from './desk.ts';
 
 const PEOPLE: Record<string, Person> = {
   wang: PERSON,
@@ -27,7 +33,8 @@ interface Port {
   file(over?: Partial<ConsentRequest>): Promise<{ id: string; link: string }>;
 }
 
-export async function openPort(t: Test): Promise<Port> {
+/** @param server the own security server; null for none */
+export async function openPort(t: Test, server: OwnServer | null = null): Promise<Port> {
   const desk = await openDesk(t);
   const app = openServer({ name: 'citizen' });
   const person = ({ cookies }: FastifyRequest) => {
@@ -68,7 +75,14 @@ export async function openPort(t: Test): Promise<Port> {
   } satisfies Partial<Sessions> as unknown as Sessions;
   app.register(cookie);
   app.register(formbody);
-  addPages(app, { consents: desk.consents, sessions, clock: desk.clock, utcOffsetMinutes: () => 480 });
+  const { consents, clock, configuration } = desk;
+  addPages(app, {
+    ...{ consents, sessions, clock, configuration, utcOffsetMinutes: () => 480, statusOf: desk.statusOf },
+    departments: server === null ? null : openDepartments({ server, configuration, clock, self: CONSENT }),
+    uses: server === null ? null : openReceiptUses({ server, clock, onFailure: () => {} }),
+    questions: openAskedQuestions(cipherKey(Buffer.alloc(32, 5)), false),
+    shown: openShownAccesses(clock),
+  });
   await app.listen({ port: 0, host: '127.0.0.1' });
   t.teardown(() => app.close());
   return {

@@ -10,6 +10,7 @@ import t from 'tap';
 import { readReceipt } from '#certs/receipt.ts';
 import { readStatusList, statusAt } from '#certs/status-list.ts';
 import { initConsentFolder, openConsentKeys } from '#consent-service/data-folder.ts';
+import { openOwnServer } from '#consent-service/own-server.ts';
 import { type ConsentService, openConsentService } from '#consent-service/service.ts';
 import { DEFAULT_CONSENT_SETTINGS, readConsentSettings } from '#consent-service/settings.ts';
 import { openSessionStoreSqlite } from '#consent-service/sign-in/session-store-sqlite.ts';
@@ -76,7 +77,9 @@ t.test('filing, lists and hints over HTTP', async (t) => {
     sessionStore: openSessionStoreSqlite(join(folder, 'sessions.db')),
     citizen: local,
     filing: local,
-    sendHint: hintThroughServer(http, `http://127.0.0.1:${(server.address() as AddressInfo).port}`, CONSENT),
+    sendHint: hintThroughServer(
+      openOwnServer(http, `http://127.0.0.1:${(server.address() as AddressInfo).port}`, CONSENT),
+    ),
   });
   t.teardown(() => service.close());
 
