@@ -106,6 +106,7 @@ t.test('from the request to the withdrawal', async (t) => {
     await t.rejects(consents.give(person, filed.id, fine.given, 'zh'), { code: 'SIGN_IN_NOT_BOUND' });
   }
   const given = await give(consents, PERSON, filed.id, [NAME, ...INCOME], 'zh');
+  t.same(Object.values(served(desk, given)), [0, 0], 'a receipt may be used at once: a new list is there before it');
   t.same(
     given.services.map((one) => one.given),
     [['gx.name@1'], ['gx.income@1', 'gx.currency@1']],
