@@ -22,7 +22,7 @@ export function outcomeOf(
 ): Outcome | null {
   const answer = server.log
     .find(peer, exchange)
-    .findLast(
+    .find(
       ({ entry: { kind, code } }) =>
         kind === 'response-sent' || (kind === 'refusal-sent' && code !== 'MESSAGE_REPLAYED'),
     );

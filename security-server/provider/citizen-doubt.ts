@@ -48,7 +48,7 @@ export async function reportOfCitizen(
 function mustBeReleased(server: ServerParts, { tag, provider, nowMs }: Citizen, question: DoubtQuestion): void {
   const { exchange, service, element, path } = question;
   const isReleased = server.accesses.about(tag, provider, exchange, nowMs).some((row) => {
-    const found = row.service === service && !row.isOwn ? outcomeOf(server, row) : null;
+    const found = row.service === service ? outcomeOf(server, row) : null;
     const elements = found?.outcome === 'answered' ? (releaseAt(server, found.seq)?.elements ?? []) : [];
     return elements.some((one) => one.element === element && (path === null || one.path === path));
   });

@@ -13,7 +13,7 @@ import { emergencyOf, LI } from '#test/certs/evidence-cases.ts';
 import { testKey } from '#test/certs/receipt-cases.ts';
 import { AGE, DAY_MS, FANG, FOR, HOUR_MS, LEI, law, lookup, numberOf, openWorld, PURPOSE } from './access-world.ts';
 import { auditBoth, deliver, entries } from './asking.ts';
-import { CARRIER, carry, report, usesOf, whoLooked } from './citizen.ts';
+import { CARRIER, carry, messageOf, report, usesOf, whoLooked } from './citizen.ts';
 
 t.setTimeout(120_000);
 
@@ -27,6 +27,7 @@ t.test('everyone who asked, on every basis, refused ones too, and the questions 
   const foreign = giver.receipt({ ...FOR, client: 'DEV/GOV/1001/other' });
   const name = ['gx.name@1'];
   const shown: object[] = [];
+  const { answer } = pair.backend;
   const ask = async (expected: object, over: object = {}, person = FANG) => {
     const { json } = await lookup(pair, person, over);
     const row = {
@@ -45,6 +46,12 @@ t.test('everyone who asked, on every basis, refused ones too, and the questions 
   const partly = { fields: ['/name', 'gx.income@1'], partial: true };
   await ask({ outcome: 'answered', items: name, asked: more }, partly);
   await ask({ outcome: 'refused', code: 'FIELDS_NOT_PERMITTED', asked: more }, { ...partly, partial: false });
+  pair.backend.answer = (_request, _body, response) => {
+    response.setHeader('content-type', 'application/json').end(JSON.stringify({ name: '王芳' }));
+  };
+  const both = { asked: ['gx.birth_date@1', 'gx.name@1'], items: name };
+  await ask({ outcome: 'answered', ...both }, { fields: ['/name', '/birthDate'] });
+  pair.backend.answer = answer;
   await ask({ outcome: 'refused', code: 'FIELDS_UNKNOWN', asked: [] }, { fields: ['/nam'] });
   await ask(
     { outcome: 'refused', code: 'CASE_NUMBER_REQUIRED', purpose: PURPOSE.id, basis: 'law' },
@@ -62,7 +69,6 @@ t.test('everyone who asked, on every basis, refused ones too, and the questions 
     { outcome: 'answered', items: name, purpose: PURPOSE.id, basis: 'emergency', unit: LI.unit, emergency },
     urgent,
   );
-  const { answer } = pair.backend;
   pair.backend.answer = (_request, _body, response) => void response.destroy();
   await ask({ outcome: 'failed' });
   pair.backend.answer = answer;
@@ -224,6 +230,38 @@ t.test('of many requests about many people each citizen sees exactly their own',
   }
 });
 
+t.test('who takes one id for two people hides neither', async (t) => {
+  const { pair, giver, clock } = await openWorld(t);
+  const receipt = giver.receipt(FOR, { scheme: 'gx.id@1', value: FANG });
+  const id = newMessageId(clock.nowMs());
+  const { status } = pair.provider.parts;
+  const refresh = status.refresh.bind(status);
+  let goOn = () => {};
+  const arrived = new Promise<void>((resolve) => {
+    status.refresh = async (uri) => {
+      resolve();
+      await new Promise<void>((go) => {
+        goOn = go;
+      });
+      return refresh(uri);
+    };
+  });
+  const about = (person: string, over: object) => ({ path: `/residents/${person}`, fields: ['/name'], ...over });
+  const [first, second] = [
+    await messageOf(pair, id, about('~subject', { receipt })),
+    await messageOf(pair, id, about(LEI, {})),
+  ];
+  const slow = deliver(pair, first);
+  await arrived;
+  t.equal(await deliver(pair, second), 'answered');
+  goOn();
+  t.equal(await slow, 'answered');
+  const codes = entries(pair.provider, id).map(({ kind, code }) => `${kind} ${code}`);
+  t.same(codes.slice(0, 2), ['response-sent OK', 'refusal-sent MESSAGE_REPLAYED']);
+  t.match((await whoLooked(pair, clock, FANG)).accesses, [{ exchange: id, outcome: 'answered', items: ['gx.name@1'] }]);
+  t.same((await whoLooked(pair, clock, LEI)).accesses, [], 'nothing was done about the other');
+});
+
 t.test('nothing is answered that could not be noted, and what is old is forgotten', async (t) => {
   const { pair, clock, timers } = await openWorld(t);
   const seen = await lookup(pair, FANG);
@@ -244,6 +282,13 @@ t.test('nothing is answered that could not be noted, and what is old is forgotte
   const { accesses: rows } = await whoLooked(pair, clock, FANG);
   t.match(rows, [{ exchange: seen.json.id, outcome: 'answered' }], 'what was answered is there after the restart');
   t.equal(rows.length, 1);
+  const { link } = pair.consumer.parts;
+  let frame: Buffer = Buffer.alloc(0);
+  const send: typeof link.send = (peer, bytes, timeoutMs) => {
+    frame = Buffer.from(bytes);
+    return link.send(peer, bytes, timeoutMs);
+  };
+  pair.consumer.parts.link = { ...link, send };
   // An answer that was never made: the row stands, and says so.
   const { append } = pair.provider.parts.log;
   pair.provider.parts.log.append = (record) =>
@@ -251,7 +296,10 @@ t.test('nothing is answered that could not be noted, and what is old is forgotte
       ? Promise.reject(new TypeError('no disk'))
       : append.call(pair.provider.parts.log, record);
   const lost = await lookup(pair, FANG);
+  pair.consumer.parts.link = link;
   pair.provider.parts.log.append = append.bind(pair.provider.parts.log);
+  t.equal(await deliver(pair, frame), 'answered', 'a replay of it is refused, and that is not its answer');
+  t.match(entries(pair.provider, lost.json.id)[0], { kind: 'refusal-sent', code: 'MESSAGE_REPLAYED' });
   const [row] = (await whoLooked(pair, clock, FANG)).accesses.filter(({ isOwn }) => !isOwn);
   t.match(row, { exchange: lost.json.id, outcome: 'under-way', code: null, items: [] });
 

@@ -16,7 +16,9 @@ import {
   type ReceiptUses,
 } from '#schemas/accesses.ts';
 import type { JsonObject } from '#schemas/json.ts';
-import { type Pair, SERVICE } from '#scripts/campaign/pair.ts';
+import { CLIENT, type Pair, PROVIDER, SERVICE } from '#scripts/campaign/pair.ts';
+import { readCall } from '#security-server/consumer/call.ts';
+import { draft, sealMessage, sign } from '#security-server/envelope/outgoing.ts';
 import { testKey } from '#test/certs/receipt-cases.ts';
 import { type Asked, post } from './asking.ts';
 
@@ -101,4 +103,31 @@ export async function usesOf(pair: Pair, receipts: string[], over: object = {}):
   const { json } = await carry(pair, RECEIPT_USES_PATH, { v: 1, receipts }, over);
   if (json.outcome !== 'ok') throw new TypeError(json.code);
   return checkReceiptUses(json['body'] as JsonObject).uses;
+}
+
+/** A message of the consumer's server with an id of the test's choice, as a server that was changed would send it. */
+export async function messageOf(pair: Pair, id: string, lookup: object): Promise<Buffer> {
+  const { parts } = pair.consumer;
+  const caller = { how: 'loopback' as const, mayUse: () => true };
+  const call = readCall({ client: CLIENT, service: SERVICE, ...lookup }, caller, parts);
+  const { version, hash } = parts.configuration.current();
+  const drafted = draft(
+    {
+      id,
+      kind: 'request',
+      from: parts.self,
+      to: PROVIDER,
+      client: call.client,
+      service: call.service,
+      at: parts.clock.nowMs(),
+      purpose: call.purpose,
+      basis: call.basis,
+      configuration: { version, hash },
+    },
+    call.context,
+    call.body,
+  );
+  const to = pair.configuration.entries.get(PROVIDER);
+  if (to === undefined) throw new TypeError('the provider is not registered');
+  return sealMessage(await sign(drafted, parts.signer), 'request', id, await parts.channels.to(to));
 }
