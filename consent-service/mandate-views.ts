@@ -2,8 +2,10 @@
 import type { ConfigurationSnapshot } from '#core/configuration/snapshot.ts';
 import { dayAt } from '#policy/calendar.ts';
 import { memberOf } from '#schemas/identifiers.ts';
+import type { Person } from './consents.ts';
+import { knownWords } from './known-words.ts';
 import { endOf, isActive } from './mandate-state.ts';
-import type { MandateView } from './mandates.ts';
+import type { Mandates, MandateView } from './mandates.ts';
 import type { Persons } from './people.ts';
 import type { MandateRow } from './store.ts';
 
@@ -27,5 +29,24 @@ export function mandateView(
     purposes: row.purposes?.map((purpose) => ({ id: purpose, title: titleOf(purpose) })) ?? null,
     endedAtMs: row.endedAtMs,
     isActive: isActive(row, nowMs, snapshot.utcOffsetMinutes),
+  };
+}
+
+/** The newest version of each purpose that is in force and rests on consent. */
+export function choicesOf(
+  snapshot: ConfigurationSnapshot,
+  { subjects }: Person,
+  nowMs: number,
+): ReturnType<Mandates['choices']> {
+  const words = knownWords(snapshot);
+  const today = dayAt(nowMs, snapshot.utcOffsetMinutes);
+  const schemes = [...subjects, ...snapshot.identityProviders()].map(({ scheme }) => scheme);
+  const ids = [...new Set(snapshot.purposes().map(({ id }) => id))];
+  return {
+    schemes: [...new Set(schemes)].map((ref) => ({ ref, label: words.item(ref) })),
+    purposes: ids.flatMap((id) => {
+      const purpose = snapshot.purpose(id, today)?.purpose;
+      return purpose?.bases.includes('consent') === true ? [{ id, title: purpose.title }] : [];
+    }),
   };
 }

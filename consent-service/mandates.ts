@@ -39,6 +39,11 @@ export interface Mandates {
    * @throws MANDATE_OUT_OF_BOUNDS, MANDATE_OPEN_ALREADY, MANDATE_COOL_DOWN, MANDATE_TOO_MANY
    */
   offer(person: Person, offer: MandateOffer): Promise<MandateView>;
+  /** What an offer can name: kinds of identifiers that people sign in with, purposes in force that rest on consent. */
+  choices(person: Person): {
+    schemes: { ref: string; label: Bilingual }[];
+    purposes: { id: string; title: Bilingual }[];
+  };
   /** @throws MANDATE_UNKNOWN, MANDATE_TRANSITION_REFUSED, MANDATE_TOO_MANY */
   accept(person: Person, id: string): Promise<MandateView>;
   /** By the one who was offered it. @throws MANDATE_UNKNOWN, MANDATE_TRANSITION_REFUSED */

@@ -19,7 +19,7 @@ import type { Ledger } from './ledger.ts';
 import { isSame, requireWelcome } from './mandate-offers.ts';
 import { pausedBy } from './mandate-pauses.ts';
 import { endOf, isActive, mandateMayFollow, termsFault } from './mandate-state.ts';
-import { mandateView } from './mandate-views.ts';
+import { choicesOf, mandateView } from './mandate-views.ts';
 import type { Mandates, MandateView } from './mandates.ts';
 import type { People, Persons } from './people.ts';
 import type { ConsentStore, MandateRow } from './store.ts';
@@ -55,6 +55,7 @@ export function openMandates(options: MandatesOptions): MandateOffice {
   return {
     mandates: {
       offer: (person, offer) => life.offer(person, offer),
+      choices: (person) => choicesOf(options.configuration.current(), person, options.clock.nowMs()),
       accept: (person, id) => life.accept(person, id),
       decline: (person, id) => life.endBy(() => life.rowOfRepresentative(person, id), 'representative', 'declined'),
       end: (person, id) => life.endByEither(person, id),

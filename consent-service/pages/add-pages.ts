@@ -9,6 +9,7 @@ import { type PagesOptions, pagePath, show, voiceFor } from './page-parts.ts';
 import { citizenProblem, problemPage } from './problem-page.ts';
 import { addAccessRoutes } from './routes-accesses.ts';
 import { addCheckRoutes } from './routes-check.ts';
+import { addMandatePages } from './routes-mandates.ts';
 import { addOpenRoutes } from './routes-open.ts';
 import { addPermissionRoutes } from './routes-permissions.ts';
 import { addRequestRoutes } from './routes-requests.ts';
@@ -31,6 +32,7 @@ export function addPages(app: FastifyInstance, options: PagesOptions): void {
     addAccessRoutes(scope, options);
     addRequestRoutes(scope, options);
     addPermissionRoutes(scope, options);
+    addMandatePages(scope, options);
   });
 }
 
