@@ -7,7 +7,7 @@ import { systemClock } from '#core/clock.ts';
 import { readKeyFile, writeKeyFile } from '#core/key-store.ts';
 import { AccordError } from '#schemas/problems.ts';
 import { OFFICIAL_KEY_VARIABLE } from './official-file.ts';
-import { type OutputOptions, print, runAction, withOutput } from './output.ts';
+import { type OutputOptions, outputFormat, print, runAction, withOutput } from './output.ts';
 import { type PassphraseOptions, passphraseOption, readPassphrase } from './passphrase.ts';
 
 interface KeyOptions extends OutputOptions, PassphraseOptions {
@@ -19,7 +19,7 @@ export function officialCommand(): Command {
   const key = official.command('key').description("keys of the department's sign-on");
   const folder = ['--dir <folder>', 'where the key files are', 'keys'] as const;
   withOutput(key.command('new'))
-    .description('make a key and store it sealed; its public half is for `accord registry official-key`')
+    .description('make a key and store it sealed; its public half is for `accord registry official-keys-set`')
     .argument('<name>', 'lower-case letters, digits and hyphens')
     .option(...folder)
     .addOption(passphraseOption(OFFICIAL_KEY_VARIABLE))
@@ -28,6 +28,10 @@ export function officialCommand(): Command {
     .description('print the public half; asks for no passphrase and so proves nothing')
     .argument('<name>')
     .option(...folder)
+    .option(
+      '--subsystem <id>',
+      'print the entry of this subsystem with this key, for `accord registry official-keys-set`',
+    )
     .action(runAction(showKey));
   return official;
 }
@@ -41,8 +45,12 @@ async function newKey(name: string, options: KeyOptions): Promise<void> {
   print({ name, kid: thumbprint(privateKey), jwk: exportPublicJwk(privateKey) }, options);
 }
 
-async function showKey(name: string, options: OutputOptions & { dir: string }): Promise<void> {
+async function showKey(name: string, options: OutputOptions & { dir: string; subsystem?: string }): Promise<void> {
   const { use, kid, publicJwk } = readKeyHeader(await readKeyFile(options.dir, name));
   if (use !== 'official') throw new AccordError('KEY_UNSUITABLE', `${name} was made to ${use}`);
-  print({ name, kid, jwk: publicJwk }, options);
+  const { subsystem } = options;
+  if (subsystem === undefined) return print({ name, kid, jwk: publicJwk }, options);
+  // A file for the registry: JSON unless YAML is asked for.
+  const entry = { subsystem, keys: [{ kid, jwk: publicJwk }] };
+  print(entry, outputFormat(options) === 'table' ? { ...options, json: true } : options);
 }
