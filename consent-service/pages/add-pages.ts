@@ -39,7 +39,7 @@ export function addPages(app: FastifyInstance, options: PagesOptions): void {
 /** Browsers hold redirects after a form to its policy too, and a stronger sign-in is one. */
 function policyOf(sessions: Sessions): string {
   const forms = ["'self'", ...sessions.formActions()].join(' ');
-  return `default-src 'none'; style-src 'self'; form-action ${forms}; frame-ancestors 'none'; base-uri 'none'`;
+  return `default-src 'none'; style-src 'self'; img-src 'self'; form-action ${forms}; frame-ancestors 'none'; base-uri 'none'`;
 }
 
 function answerProblem(

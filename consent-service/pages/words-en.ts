@@ -7,6 +7,7 @@ export const EN = {
   language: 'Language',
   menu: 'Pages',
   home: 'Start page',
+  homeTitle: 'Your information, your decision',
   waiting: 'Waiting for me',
   permissions: 'My permissions',
   mandates: 'Acting for another',

@@ -121,7 +121,7 @@ export function checkStructure(t: Test, { text, headers }: Shown, language: 'zh'
   const policy = headers.get('content-security-policy') ?? '';
   t.match(
     policy,
-    /^default-src 'none'; style-src 'self'; form-action 'self' https:\/\/id.example; frame-ancestors 'none'/,
+    /^default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self' https:\/\/id.example; frame-ancestors 'none'/,
   );
   t.equal(headers.get('cache-control'), 'no-store');
   t.equal(headers.get('x-content-type-options'), 'nosniff');
