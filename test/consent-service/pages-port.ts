@@ -125,7 +125,9 @@ export function checkStructure(
   t.match(text, /<a class="skip" href="#content">/);
   const policy = headers.get('content-security-policy') ?? '';
   t.ok(
-    policy.startsWith(`default-src 'none'; style-src 'self'; form-action 'self' ${issuer}; frame-ancestors 'none'`),
+    policy.startsWith(
+      `default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self' ${issuer}; frame-ancestors 'none'`,
+    ),
     policy,
   );
   t.equal(headers.get('cache-control'), 'no-store');
