@@ -30,7 +30,7 @@ export type EmergencyReport = Static<typeof EmergencyReport>;
 export const ReviewReport = Type.Object({ v: Type.Literal(1), token: EvidenceToken }, closed);
 
 /** `open`: it lasts; `due`: it is over and waits for its review; `overdue`: its department gets nothing until then. */
-export const EmergencyState = Type.Union([
+const EmergencyState = Type.Union([
   Type.Literal('open'),
   Type.Literal('due'),
   Type.Literal('overdue'),
@@ -45,7 +45,7 @@ export const KnownEmergency = Type.Object(
 export type KnownEmergency = Static<typeof KnownEmergency>;
 
 /** Answer of GET /emergencies: those of one subsystem that are not reviewed, the oldest first. */
-export const DueReviews = Type.Object({ items: Type.Array(KnownEmergency, { maxItems: MAX_DUE_REVIEWS }) }, closed);
+const DueReviews = Type.Object({ items: Type.Array(KnownEmergency, { maxItems: MAX_DUE_REVIEWS }) }, closed);
 
 /** @throws SCHEMA_MISMATCH */
 export const checkKnownEmergency = compile(KnownEmergency, 'SCHEMA_MISMATCH');
