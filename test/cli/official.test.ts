@@ -75,7 +75,7 @@ t.test('keys, signed lookups, tokens', async (t) => {
   const unfit = write('unfit.json', JSON.stringify({ ...WANG, key: 'keys/other.key.json' }));
   t.match(
     await call('--sign-as', unfit, ...secret, ...issue),
-    { stderr: /^KEY_UNSUITABLE/ },
+    { stderr: /\nKEY_UNSUITABLE/ },
     'a key for something else',
   );
   t.match(await call('--sign-as', write('x.json', '{"id":"1"}'), ...secret, ...issue), { stderr: /^SCHEMA_MISMATCH/ });
