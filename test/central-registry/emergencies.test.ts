@@ -4,6 +4,7 @@
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pino } from 'pino';
 import t from 'tap';
 import { openThrowawayRegistry } from '#central-registry/throwaway.ts';
 import { signEmergencyEvidence, signEmergencyReview } from '#certs/evidence.ts';
@@ -14,7 +15,8 @@ import { openClient } from '#core/http/client.ts';
 import type { EmergencyEvidence, EmergencyReview } from '#schemas/evidence.ts';
 import { parseJson } from '#schemas/json.ts';
 import { MAX_EMERGENCY_POSTS_PER_ADDRESS } from '#schemas/limits.ts';
-import { CLIENT, PROVIDER, SERVICE } from '#scripts/campaign/pair.ts';
+import { CLIENT, CONSUMER, PROVIDER, SERVICE } from '#scripts/campaign/pair.ts';
+import { openDueReviews } from '#security-server/due-reviews.ts';
 import { emergencyOf, LI, reviewOf, WANG, ZHAO } from '#test/certs/evidence-cases.ts';
 import { testKey } from '#test/certs/receipt-cases.ts';
 import { MovingClock, Timers } from '#test/security-server/moving-clock.ts';
@@ -224,6 +226,16 @@ t.test('reported, due, overdue, locked, reviewed', async (t) => {
   await move(untilMs + REVIEW_MINUTES * MINUTE - 5_000);
   t.match(await owed(CLIENT), [{ state: 'due', reviewDueAtMs: untilMs + REVIEW_MINUTES * MINUTE }]);
   t.equal(real.current().lockedFor(CLIENT), null, 'not a moment early');
+  const alarms: string[] = [];
+  const logger = pino({}, { write: (line: string) => void alarms.push(line) });
+  const registries = ['http://127.0.0.1:1/', registry.configurationUrl];
+  const reviews = openDueReviews(CONSUMER, pair.configuration, registries, http, logger);
+  await reviews.look();
+  t.equal(reviews.count(), 1, 'the own server knows what is owed');
+  t.match(
+    alarms.map((line) => JSON.parse(line)),
+    [{ alarm: 'EMERGENCY_REVIEW_DUE', emergency: first.emergency, locked: false }],
+  );
   const law = async (client = CLIENT) => {
     const over = { client };
     return (
@@ -234,6 +246,12 @@ t.test('reported, due, overdue, locked, reviewed', async (t) => {
   await move(untilMs + REVIEW_MINUTES * MINUTE + 1);
   t.equal(real.current().lockedFor(CLIENT), first.emergency);
   t.match(await law(), { code: 'REVIEW_OVERDUE' }, 'on any basis');
+  await openDueReviews(CONSUMER, pair.configuration, [], http, logger).look();
+  t.match(
+    JSON.parse(alarms.at(-1) ?? ''),
+    { alarm: 'EMERGENCY_REVIEW_DUE', locked: true },
+    'a lock is seen without the registry',
+  );
   t.match(await law(CLIENT2), { code: 'OK' }, 'nobody else');
   const again = await client('provider', fetchFromFolder(join(folder, 'nowhere')));
   t.equal(again.current().lockedFor(CLIENT), first.emergency, 'after a restart without the registry');
@@ -264,6 +282,8 @@ t.test('reported, due, overdue, locked, reviewed', async (t) => {
   await real.refresh();
   t.equal(real.current().lockedFor(CLIENT), null, 'at once, not with the next minute');
   t.match(await law(), { code: 'OK' });
+  await reviews.look();
+  t.equal(reviews.count(), 0);
   const after = (await registry.call('GET', '/emergencies')).body as { items: Record<string, unknown>[] };
   t.match(after.items, [{ state: 'reviewed', reviews: [{ finding: 'not-justified', official: ZHAO }] }]);
   t.equal((after.items[0]?.['reviews'] as unknown[] | undefined)?.length, 1);
