@@ -7,10 +7,9 @@ import type { AskedConsent, GivenConsent } from '#schemas/consent.ts';
 import type { JsonValue } from '#schemas/json.ts';
 
 /** Both a record's terms and the view of a consent have these. */
-export type AgreedTerms = Pick<
-  AskedConsent,
-  'client' | 'purpose' | 'uses' | 'validDays' | 'retentionDays' | 'notice'
-> & { services: readonly { service: string; items: readonly { element: string }[] }[] };
+type AgreedTerms = Pick<AskedConsent, 'client' | 'purpose' | 'uses' | 'validDays' | 'retentionDays' | 'notice'> & {
+  services: readonly { service: string; items: readonly { element: string }[] }[];
+};
 
 export interface Agreement {
   consent: string;

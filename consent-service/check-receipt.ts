@@ -6,7 +6,7 @@ import { AccordError, isAccordError } from '#schemas/problems.ts';
 import { type Receipt, STATUS } from '#schemas/receipt.ts';
 
 /** `unknown`: another consent service issued it, and publishes its state. */
-export type Standing = 'valid' | 'paused' | 'ended' | 'expired' | 'not-begun' | 'unknown';
+type Standing = 'valid' | 'paused' | 'ended' | 'expired' | 'not-begun' | 'unknown';
 
 export type CheckedReceipt =
   | { kind: 'unreadable' }

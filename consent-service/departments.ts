@@ -34,7 +34,7 @@ export interface NoAnswer {
   code: string;
 }
 
-export interface Department {
+interface Department {
   subsystem: string;
   /** Of the member, as registered. */
   name: string;
@@ -126,7 +126,7 @@ export function openDepartments({ server, configuration, clock, self }: Departme
 }
 
 /** One service of each subsystem that has services with personal data, but for the consent service itself. */
-export function departmentsOf(snapshot: ConfigurationSnapshot, self: string): Department[] {
+function departmentsOf(snapshot: ConfigurationSnapshot, self: string): Department[] {
   const found = new Map<string, Department>();
   for (const { id: service, personalData } of snapshot.services()) {
     const subsystem = subsystemOfService(service);

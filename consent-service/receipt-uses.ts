@@ -13,7 +13,7 @@ import { AccordError } from '#schemas/problems.ts';
 import type { ConsentView } from './consents.ts';
 import type { OwnServer } from './own-server.ts';
 
-export interface Use {
+interface Use {
   times: number;
   lastAtMs: number | null;
 }
