@@ -104,8 +104,15 @@ interface Waiting {
   reject: (error: AccordError) => void;
 }
 
-/** @param storageKey the server's, 32 bytes */
-export function openAccesses(store: AccessStore, storageKey: Buffer): Accesses {
+/**
+ * @param storageKey the server's, 32 bytes
+ * @param onFault told when rows could not be written: until they can, no request about a person is answered
+ */
+export function openAccesses(
+  store: AccessStore,
+  storageKey: Buffer,
+  onFault: (cause: unknown) => void = () => {},
+): Accesses {
   const key = cipherKey(storageSubkeyOf(storageKey, 'accesses'));
   let waiting: Waiting[] = [];
 
@@ -125,9 +132,11 @@ export function openAccesses(store: AccessStore, storageKey: Buffer): Accesses {
   function flush(): void {
     const now = waiting;
     waiting = [];
+    if (now.length === 0) return;
     try {
       store.insert(now.map(({ row }) => row));
     } catch (cause) {
+      onFault(cause);
       const refusal = new AccordError('ANSWER_NOT_LOGGED', 'who looked could not be noted', { cause });
       for (const { reject } of now) reject(refusal);
       return;

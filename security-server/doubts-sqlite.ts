@@ -24,7 +24,8 @@ CREATE INDEX IF NOT EXISTS doubt_by_state ON doubt (state, id);
 // Files from before citizens could report.
 const REPORTER = `ALTER TABLE doubt ADD COLUMN
   reporter TEXT NOT NULL DEFAULT 'department' CHECK (reporter IN ('department', 'citizen'))`;
-const BY_CITIZEN = "CREATE INDEX IF NOT EXISTS doubt_of_citizen ON doubt (subject_tag, id) WHERE reporter = 'citizen'";
+const BY_CITIZEN =
+  "CREATE INDEX IF NOT EXISTS doubt_of_citizen ON doubt (subject_tag, created_ms) WHERE reporter = 'citizen'";
 const COLUMNS = `id, reporter, peer, client, service, element, exchange, subject_tag AS subjectTag, state,
   created_ms AS createdAtMs, changed_ms AS changedAtMs, sealed`;
 const WAITING = "state IN ('open', 'needs-info')";
@@ -54,7 +55,8 @@ export function openDoubtStoreSqlite(file: string): DoubtStore {
   const behind = db.prepare(`SELECT ${COLUMNS} FROM doubt WHERE id > ? ORDER BY id LIMIT ?`);
   const ofState = db.prepare(`SELECT ${COLUMNS} FROM doubt WHERE state = ? AND id > ? ORDER BY id LIMIT ?`);
   const ofCitizen = db.prepare(
-    `SELECT ${COLUMNS} FROM doubt WHERE reporter = 'citizen' AND subject_tag = ? ORDER BY id DESC LIMIT ?`,
+    `SELECT ${COLUMNS} FROM doubt WHERE reporter = 'citizen' AND subject_tag = ?
+     ORDER BY created_ms DESC, rowid DESC LIMIT ?`,
   );
   const forget = db.prepare(`DELETE FROM doubt WHERE NOT ${WAITING} AND changed_ms < ?`);
   return {

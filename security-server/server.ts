@@ -194,7 +194,7 @@ function assemble(from: SecurityServerOptions, messageLog: MessageLog, gate: Adm
     subjectTag: openSubjectTag(from.keys.storageKey, 'predicate subjects'),
     doubts,
     emergencies,
-    accesses: openAccesses(openAccessStoreSqlite(foldersOf(from.folder).accesses), from.keys.storageKey),
+    accesses: openAccessIndex(from),
     keys,
     channels: openChannels(id, keys.encryptionKey, clock),
     signer: openSigner(keys.signing, clock),
@@ -208,6 +208,12 @@ function assemble(from: SecurityServerOptions, messageLog: MessageLog, gate: Adm
     logger,
   };
   return assembled;
+}
+
+function openAccessIndex({ folder, keys, logger }: SecurityServerOptions): ServerParts['accesses'] {
+  return openAccesses(openAccessStoreSqlite(foldersOf(folder).accesses), keys.storageKey, (err) =>
+    logger.error({ alarm: 'ACCESS_NOT_NOTED', err }, 'requests about persons are not answered: accesses.db'),
+  );
 }
 
 function openLog({ id, folder, keys, clock, logger, restoredAtMs, maxLogPages }: SecurityServerOptions) {

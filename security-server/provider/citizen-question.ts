@@ -47,6 +47,8 @@ export function citizenOf(
   const provider = subsystemOfService(statement.service);
   if (question.asker !== statement.client) throw refuse('asker');
   if (Math.abs(nowMs - question.atMs) > CITIZEN_QUESTION_LIFETIME_MS) throw refuse('atMs');
+  // Which questions were taken just before a restored backup's end nobody knows.
+  if (question.atMs < server.log.refuseBeforeMs) throw refuse('restored from a backup');
   const nonce = sha256(Buffer.from(questionText(question), 'utf8'));
   const subject = subjectIn(idToken, snapshot, nonce, nowMs);
   if (typeof subject === 'string') throw refuse(subject);

@@ -57,7 +57,6 @@ export async function openWorld(t: Test, secrecyDays: number | null = null): Pro
       response.writeHead(404, { 'content-type': 'application/problem+json' });
       return void response.end('{"code":"NO_SUCH_RESIDENT","status":404}');
     }
-    if (request.url?.includes('broken')) return void response.destroy();
     response.setHeader('content-type', 'application/json');
     response.end(JSON.stringify({ name: '王芳', birthDate: '1990-02-03' }));
   };

@@ -3,11 +3,12 @@
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import Database from 'better-sqlite3';
 import t, { type Test } from 'tap';
 import { openAccord } from '#adapters/client.ts';
 import { systemClock } from '#core/clock.ts';
 import type { DoubtReport, DoubtState } from '#schemas/doubt.ts';
-import { DOUBT_KEPT_MS, MAX_WAITING_DOUBTS_PER_CLIENT } from '#schemas/limits.ts';
+import { DOUBT_KEPT_MS, MAX_WAITING_DOUBTS_PER_CLIENT, MAX_WAITING_DOUBTS_PER_PERSON } from '#schemas/limits.ts';
 import { ADMIN_KEY, AUDITOR_KEY, accessRight, CLIENT, openPair, type Pair, SERVICE } from '#scripts/campaign/pair.ts';
 import { readCall } from '#security-server/consumer/call.ts';
 import { exchange } from '#security-server/consumer/exchange.ts';
@@ -289,6 +290,38 @@ t.test('the store of doubts: limits, pages, a year, another key', async (t) => {
   if (one === undefined || two === undefined) throw new TypeError('two rows');
   store.update({ ...one, sealed: two.sealed });
   t.throws(() => doubts.find(one.id), { code: 'RECORD_UNREADABLE' }, "another row's content");
+  doubts.close();
+});
+
+t.test('reports of citizens have a limit of their own, also in a file from before there were any', async (t) => {
+  const file = join(t.testdir(), 'doubts.db');
+  openDoubtStoreSqlite(file).close();
+  const old = new Database(file);
+  old.exec('DROP INDEX doubt_of_citizen; ALTER TABLE doubt DROP COLUMN reporter');
+  old.exec("INSERT INTO doubt VALUES ('a', 'p', 'c', 's', 'gx.name@1', 'x', 'tag', 'open', 1, 1, x'00')");
+  old.close();
+  const store = openDoubtStoreSqlite(file);
+  t.match(store.row('a'), { reporter: 'department', client: 'c' });
+  const doubts = openDoubts(store, Buffer.alloc(32, 7), systemClock);
+  const nothing = { path: null, doubted: null, proposed: null, evidenceHash: null, note: null };
+  const report = (at: number, value: string, service = SERVICE) => {
+    const subject = { scheme: 'gx.id@1', value };
+    const made: DoubtReport = { v: 1, element: 'gx.name@1', subject, exchange: `${at}`, ...nothing };
+    return doubts.report({ reporter: 'citizen', peer: 'p', client: CLIENT, service, report: made });
+  };
+  for (let at = 0; at < MAX_WAITING_DOUBTS_PER_PERSON; at += 1) report(at, PERSON, at < 3 ? SERVICE : 'A/B/C/D/e');
+  t.throws(() => report(5_000, PERSON), { code: 'DOUBT_LIMIT' });
+  t.ok(report(5_000, 'another').isNew, 'whoever else comes through the same consent service');
+  const about = { scheme: 'gx.id@1', value: PERSON };
+  const provider = SERVICE.slice(0, SERVICE.lastIndexOf('/'));
+  t.same(
+    doubts.ofCitizen(about, provider).map(({ exchange }) => exchange),
+    ['2', '1', '0'],
+  );
+  const [newest] = doubts.ofCitizen(about, provider);
+  if (newest === undefined) throw new TypeError('three reports');
+  doubts.answer(newest.id, 'accepted', null);
+  t.ok(report(5_000, PERSON).isNew);
   doubts.close();
 });
 
