@@ -92,7 +92,7 @@ const leaf = (field: Field, type = 'string', over: object = {}) => ({
 });
 const answer = (schema: object, type: string) => ({ description: 'answer', content: { [type]: { schema } } });
 
-const DOCUMENT = {
+export const DOCUMENT = {
   openapi: '3.1.0',
   info: { title: 'Residents', version: '1.0.0' },
   paths: {

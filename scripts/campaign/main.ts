@@ -8,6 +8,7 @@ import { filter } from './filter.ts';
 import { flip } from './flip.ts';
 import { kill } from './kill.ts';
 import { logDamage } from './log-damage.ts';
+import { revocation } from './revocation.ts';
 
 // A campaign without its broken part: only the suite puts one in.
 const CAMPAIGNS: readonly Pick<Campaign, 'name' | 'title' | 'defaultSize' | 'run'>[] = [
@@ -16,6 +17,7 @@ const CAMPAIGNS: readonly Pick<Campaign, 'name' | 'title' | 'defaultSize' | 'run
   flip,
   kill,
   logDamage,
+  revocation,
 ];
 
 function usage(detail: string): never {
