@@ -134,7 +134,7 @@ async function tellRequest({ world, tell, resident, folder }: Told): Promise<Fil
   const filed = status === 0 ? (JSON.parse(stdout) as Filed) : null;
   const isLink = filed?.link.startsWith(`${world.consentOffice.urls.citizen}/link/`) === true;
   tell.step('consent request', isLink, { status, ...filed, command: ['accord', ...words], stderr }, [
-    'So Housing files a request at the consent service, through its own security server:',
+    'So Housing files a request at the consent service, through its own security server (accord is bin/accord.js):',
     ...typed(words),
     `It hands the resident the one-time link: ${filed?.link}`,
   ]);
@@ -211,18 +211,18 @@ async function tellWhoLooked({ world, tell, visitor }: Told, exchange: string | 
   const cards = text.split(/ (?=When \d)/).slice(1);
   const refused = cards.filter((card) => card.includes('refused: nothing was told')).length;
   const own = cards.find((card) => card.includes(`Number of the access ${exchange}`)) ?? '';
-  const told = /What was told (.*?) What was asked for (.*?) The permission/.exec(own);
-  const isTold = ITEMS.filter(({ from }) => from === 'civil-affairs').every(
-    ({ label, isGiven }) => told?.[1]?.includes(label) === isGiven && told[2]?.includes(label) === true,
-  );
+  const [, told = '', asked = ''] = /What was told (.*?) What was asked for (.*?) The permission/.exec(own) ?? [];
+  const ofCivil = ITEMS.filter(({ from }) => from === 'civil-affairs');
+  const isTold = ofCivil.every(({ label, isGiven }) => told.includes(label) === isGiven && asked.includes(label));
+  const named = (text: string) => ofCivil.flatMap(({ label }) => (text.includes(label) ? [label] : [])).join(', ');
   tell.step(
     'who looked',
     answered !== undefined && answered === departments && isTold && own.includes(CASE.issue) && refused > 0,
-    { answered, departments, accesses: cards.length, refused, told: told?.[1], asked: told?.[2] },
+    { answered, departments, accesses: cards.length, refused, told, asked },
     [
       `The resident asks who looked at the data: ${answered} of ${departments} departments answered, each from its own server, to a question that`,
       `the identity provider signed for this resident alone. ${cards.length} accesses, on every basis, ${refused} of them refused. Among them:`,
-      `Housing, Rent subsidy, case ${CASE.issue}. Asked for: ${told?.[2]}. Told: ${told?.[1]}.`,
+      `Housing, Rent subsidy, case ${CASE.issue}. Asked for: ${named(asked)}. Told: ${named(told)}.`,
     ],
   );
 }

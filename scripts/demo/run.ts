@@ -54,7 +54,7 @@ export async function runDemo(): Promise<void> {
   let visitor: Visitor | undefined;
   try {
     const population = values.data === undefined ? generatePopulation(seed) : readPersonas(readFileSync(values.data));
-    tell.heading('Four departments');
+    tell.heading('Four departments and a consent office');
     world = await openWorld(folder, population);
     tellWorld(tell, world, population.residents.length, systemClock.monotonicMs() - startedMs);
     await tellStory(world, population, tell, folder);
@@ -80,7 +80,8 @@ async function openVisitor(tell: Transcript, isBrowser: boolean): Promise<Visito
   const { openChromiumVisitor } = await import('./visitor-chromium.ts');
   const opened = await openChromiumVisitor();
   if (!('skipped' in opened)) return opened;
-  tell.heading(`The citizen’s part goes over HTTP: ${opened.skipped}`);
+  const { skipped } = opened;
+  tell.step('browser', true, { skipped }, [`Without Chromium the citizen’s part goes over HTTP: ${skipped}.`]);
   return openHttpVisitor();
 }
 
@@ -105,6 +106,7 @@ function tellWorld(tell: Transcript, world: World, residents: number, tookMs: nu
     { servers: ids, registry: registry.configurationUrl },
     [
       `${servers.length} security servers, each a process of its own, know each other from the registry’s signed configuration.`,
+      'The fifth is the consent office’s: it runs the consent service, and citizens sign in at an identity provider.',
       'For the demonstration this process holds both approvers’ keys; in a real instance two persons do.',
     ],
   );
