@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { evidenceInWords } from '#cli/evidence-words.ts';
 import type { DecisionInputs } from '#policy/decision-inputs.ts';
-import { CLIENT, SERVICE } from '#scripts/campaign/pair.ts';
+import { AUDITOR_KEY, CLIENT, SERVICE } from '#scripts/campaign/pair.ts';
 import { LI, WANG } from '#test/certs/evidence-cases.ts';
 import { testKey } from '#test/certs/receipt-cases.ts';
 import { LOOKUP, openDesk, SERVICE2 } from '#test/security-server/official-desk.ts';
@@ -157,6 +157,53 @@ t.test('what a token says', async (t) => {
   t.match(await show(...alone, '--key', jwk), { code: 7, stderr: /no emergency/ });
   t.match(await show(write('x.jws', 'x'), '--json'), { stderr: /^EVIDENCE_MALFORMED/ });
   t.match(await show(file, '--config', folder), { code: 2, stderr: /--anchor/ });
+});
+
+t.test('what a provider is told of its rights', async (t) => {
+  const { pair } = await openDesk(t);
+  const admin = ['--admin', pair.provider.urls.admin, '--api-key-file', write('auditor', AUDITOR_KEY)];
+  const asked = [
+    '--client',
+    CLIENT,
+    '--service',
+    SERVICE,
+    '--field',
+    '/name',
+    '--purpose',
+    'rescue',
+    '--endpoint',
+    'GET /residents/7',
+  ];
+  const explain = (...argv: string[]) => accord('access', 'explain', ...asked, ...argv, ...admin);
+  const told = async (...argv: string[]) => JSON.parse((await explain(...argv, '--json')).stdout)[0];
+  const law = ['--basis', 'law', '--user-id', 'u', '--issue', 'AB-12'];
+  t.match(await told(...law), { code: 'OK', evidenceAssumed: 'official' });
+  t.match(await explain(...law), { stdout: /if the official signs this very request/ });
+  t.match(await told('--basis', 'law', '--user-id', 'u'), { code: 'CASE_NUMBER_REQUIRED', evidenceAssumed: null });
+  const urgent = ['--basis', 'emergency', '--user-id', 'u'];
+  t.match(await told(...urgent), { code: 'OK', evidenceAssumed: 'emergency' });
+  t.match(await explain(...urgent), { stdout: /if two officials have opened an emergency/ });
+  t.match(await told('--basis', 'emergency'), { code: 'OFFICIAL_REQUIRED', evidenceAssumed: null });
+  const [right] = pair.provider.parts.state.rightsFor(CLIENT, SERVICE);
+  t.match(await accord('access', 'list', ...admin), { stdout: /law \(the official's token, hidden up to 10 days\)/ });
+  pair.provider.parts.state.putRight({ ...right!, evidence: 'server', secrecyDays: null });
+  t.match(await told(...law), { code: 'OK', evidenceAssumed: null }, 'nothing needs to be assumed');
+  t.match(await accord('access', 'list', ...admin), { stdout: /law \(the server's word\)/ });
+
+  const grant = (...argv: string[]) =>
+    accord('access', 'grant', '--client', CLIENT, '--service', SERVICE, '--dry-run', '--json', ...argv, ...admin);
+  const statute = ['--basis', 'law', '--statute', 'Act 1'];
+  t.match(
+    JSON.parse((await grant(...statute)).stdout),
+    { evidence: 'official', secrecyDays: null },
+    'the stronger choice',
+  );
+  const weaker = await grant(...statute, '--evidence', 'server', '--secrecy-days', '30');
+  t.match(JSON.parse(weaker.stdout), { evidence: 'server', secrecyDays: 30 });
+  t.match(JSON.parse((await grant('--basis', 'emergency')).stdout), { bases: ['emergency'], statute: null });
+  t.match(await grant('--basis', 'open', '--evidence', 'server'), { code: 2, stderr: /law/ });
+  t.match(await grant(...statute, '--secrecy-days', '4000'), { code: 2, stderr: /3650/ });
+  t.match(await accord('access', 'grant', '--help'), { stdout: /can ask in any official's name/ });
 });
 
 t.test('what an auditor is told', async (t) => {

@@ -27,7 +27,7 @@ const purpose = (id: string): Purpose => ({
   from: '2020-01-01',
   until: null,
 });
-export const PURPOSES = [purpose('other-aid'), purpose('rescue')];
+const PURPOSES = [purpose('other-aid'), purpose('rescue')];
 const hashOf = (one: Purpose) => createHash('sha256').update(purposeText(one)).digest('base64url');
 const pins = Object.fromEntries(PURPOSES.map((one) => [one.id, hashOf(one)]));
 
