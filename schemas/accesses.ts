@@ -68,13 +68,13 @@ export const DoubtQuestion = Type.Object(
 );
 
 /** Bodies of POST /.accord/accesses and POST /.accord/citizen-doubts. */
-export const AskedAccesses = Type.Object({ question: AccessesQuestion, idToken: IdToken }, closed);
-export const AskedDoubt = Type.Object({ question: DoubtQuestion, idToken: IdToken }, closed);
+const AskedAccesses = Type.Object({ question: AccessesQuestion, idToken: IdToken }, closed);
+const AskedDoubt = Type.Object({ question: DoubtQuestion, idToken: IdToken }, closed);
 
 export type AccessesQuestion = Static<typeof AccessesQuestion>;
 export type DoubtQuestion = Static<typeof DoubtQuestion>;
-export type AskedAccesses = Static<typeof AskedAccesses>;
-export type AskedDoubt = Static<typeof AskedDoubt>;
+type AskedAccesses = Static<typeof AskedAccesses>;
+type AskedDoubt = Static<typeof AskedDoubt>;
 
 /** The one spelling of a question; the ID token's nonce is its SHA-256 (base64url). */
 export function questionText(question: AccessesQuestion | DoubtQuestion): string {
@@ -135,7 +135,7 @@ export const Accesses = Type.Object(
 export type Accesses = Static<typeof Accesses>;
 
 /** Body of POST /.accord/receipt-uses: only whoever issued the receipts is told of them. */
-export const AskedReceiptUses = Type.Object(
+const AskedReceiptUses = Type.Object(
   { v: Type.Literal(1), receipts: Type.Array(Id, { minItems: 1, maxItems: MAX_RECEIPTS_ASKED, uniqueItems: true }) },
   closed,
 );
@@ -149,7 +149,7 @@ export const ReceiptUses = Type.Object(
   },
   closed,
 );
-export type AskedReceiptUses = Static<typeof AskedReceiptUses>;
+type AskedReceiptUses = Static<typeof AskedReceiptUses>;
 export type ReceiptUses = Static<typeof ReceiptUses>;
 
 /** @throws SCHEMA_MISMATCH */

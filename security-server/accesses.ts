@@ -53,7 +53,7 @@ export interface UnsettledUse {
   atMs: number;
 }
 
-export interface AccessWindow {
+interface AccessWindow {
   tag: string;
   provider: string;
   /** Both ends belong to it. */

@@ -22,7 +22,7 @@ import { draft, sealMessage, sign } from '#security-server/envelope/outgoing.ts'
 import { testKey } from '#test/certs/receipt-cases.ts';
 import { type Asked, post } from './asking.ts';
 
-export const ISSUER = 'https://id.example';
+const ISSUER = 'https://id.example';
 export const CARRIER = 'DEV/GOV/9000/consent';
 const CLIENT_ID = 'accord-consent';
 const key = testKey();
