@@ -73,8 +73,6 @@ const AskedDoubt = Type.Object({ question: DoubtQuestion, idToken: IdToken }, cl
 
 export type AccessesQuestion = Static<typeof AccessesQuestion>;
 export type DoubtQuestion = Static<typeof DoubtQuestion>;
-type AskedAccesses = Static<typeof AskedAccesses>;
-type AskedDoubt = Static<typeof AskedDoubt>;
 
 /** The one spelling of a question; the ID token's nonce is its SHA-256 (base64url). */
 export function questionText(question: AccessesQuestion | DoubtQuestion): string {
@@ -149,7 +147,6 @@ export const ReceiptUses = Type.Object(
   },
   closed,
 );
-type AskedReceiptUses = Static<typeof AskedReceiptUses>;
 export type ReceiptUses = Static<typeof ReceiptUses>;
 
 /** @throws SCHEMA_MISMATCH */
