@@ -152,6 +152,13 @@ t.test('an emergency: two people of two units on the same terms', async (t) => {
       ],
     ],
     ['no unit', [first, person({ unit: '\u200b' })]],
+    [
+      'the same unit, with a sign that stands for a blank and another',
+      [
+        signEmergencyEvidence({ ...opens, official: { ...WANG, unit: 'Office\u00b4' } }, key),
+        person({ unit: 'Office \u0301' }),
+      ],
+    ],
     ['another emergency', [first, half({ emergency: emergencyOf(ISS, opens, AT)[0].emergency })]],
     ['another department', [first, half({ iss: 'DEV/GOV/1003/window' })]],
     ['another purpose', [first, half({ purpose: 'gx.other' })]],
