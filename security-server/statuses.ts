@@ -26,6 +26,7 @@ export function openStatuses({
     clock,
     keysOf: (subsystem) => services().find((one) => one.subsystem === subsystem)?.keys,
     listsOf: () => [],
+    provedMs: () => configuration.leastNowMs?.() ?? 0,
     consentServiceOf: (uri) => services().find(({ statusUrl }) => uri.startsWith(`${statusUrl}/`))?.subsystem,
     onAlarm: (code, detail) => logger.error({ alarm: code, detail }, 'alarm of a status list'),
   });

@@ -335,7 +335,7 @@ class Client implements ConfigurationClient {
     // The same statement once more is no news of the time: a mirror that stands still must not stop our clock.
     if (fresh.document.signedAtMs <= (held.freshness?.document.signedAtMs ?? -1)) return;
     this.#cache.storeFreshness(fresh);
-    const atMs = Math.max(fresh.document.signedAtMs, this.#leastNowMs());
+    const atMs = Math.max(fresh.document.signedAtMs, this.leastNowMs());
     held.freshness = fresh;
     this.#base = { atMs, monotonicMs: this.#options.clock.monotonicMs() };
   }
@@ -384,10 +384,10 @@ class Client implements ConfigurationClient {
 
   /** A clock set back does not make old news fresh. */
   #nowMs(): number {
-    return Math.max(this.#options.clock.nowMs(), this.#leastNowMs());
+    return Math.max(this.#options.clock.nowMs(), this.leastNowMs());
   }
 
-  #leastNowMs(): number {
+  leastNowMs(): number {
     return this.#base.atMs + Math.max(0, this.#options.clock.monotonicMs() - this.#base.monotonicMs);
   }
 

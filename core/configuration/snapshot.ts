@@ -105,6 +105,8 @@ export interface ConfigurationSource {
   /** The newest verified snapshot. @throws CONFIGURATION_MISSING when none was ever verified. */
   current(): ConfigurationSnapshot;
   freshness(): Freshness;
+  /** A time that is surely past: when the newest freshness was signed, and what the monotonic clock counted since. */
+  leastNowMs?(): number;
   /** Runs `listener` after each change of content or distrust; returns how to stop. */
   onChange(listener: () => void): () => void;
 }

@@ -32,6 +32,8 @@ export interface StatusClientOptions {
    * fetched when it is first asked for (`refresh`), and kept until ten minutes after the last question.
    */
   consentServiceOf?: (uri: string) => string | undefined;
+  /** A time that is surely past, proved by the signed configuration and what went by since. */
+  provedMs?: () => number;
   /** Default 5 s; 0 never asks by itself. */
   pollMs?: number;
   /** Told once of each new reason to refuse a list; a consent service that is merely away is none. */
@@ -113,7 +115,7 @@ class Client implements StatusClient {
   constructor(options: StatusClientOptions) {
     this.#options = options;
     this.#pollMs = options.pollMs ?? POLL_MS;
-    this.#time = openTrustedTime(options.clock);
+    this.#time = openTrustedTime(options.clock, options.provedMs);
     setMaxListeners(0, this.#closing.signal); // one per question under way
   }
 

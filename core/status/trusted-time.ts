@@ -1,6 +1,9 @@
 // The time by which consent is judged (DESIGN: consent): the wall clock, but never before the newest time that a verified
 // signature proved and what the monotonic clock counted since. Whoever sets this server's clock back cannot make an old
-// status list young, nor an ended receipt valid.
+// status list young, nor an ended receipt valid. The clock's own first word counts like a proof: or somebody who holds all
+// lists back for a while could set it back by as much later, and nobody would see it.
+//
+// What is left: a clock that is behind when the server starts, while somebody holds back both lists and configuration.
 import type { Clock } from '#core/clock.ts';
 
 export interface TrustedNow {
@@ -15,10 +18,11 @@ export interface TrustedTime {
   now(): TrustedNow;
 }
 
-export function openTrustedTime(clock: Clock): TrustedTime {
-  let proved: { atMs: number; monotonicMs: number } | null = null;
-  const leastMs = () =>
-    proved === null ? 0 : Math.floor(proved.atMs + Math.max(0, clock.monotonicMs() - proved.monotonicMs));
+/** @param elsewhereMs a time that others proved to be past, of this moment: what the signed configuration says */
+export function openTrustedTime(clock: Clock, elsewhereMs: () => number = () => 0): TrustedTime {
+  let proved = { atMs: clock.nowMs(), monotonicMs: clock.monotonicMs() };
+  const ownMs = () => proved.atMs + Math.max(0, clock.monotonicMs() - proved.monotonicMs);
+  const leastMs = () => Math.floor(Math.max(ownMs(), elsewhereMs()));
   return {
     prove(atMs) {
       proved = { atMs: Math.max(atMs, leastMs()), monotonicMs: clock.monotonicMs() };
