@@ -207,11 +207,19 @@ async function startProcess({ passphraseFile }: Context, folder: string): Promis
   return { urls, pid: child.pid ?? null, stop: () => stopProcess(child) };
 }
 
+const children = new Set<ChildProcess>();
+const endChildren = () => {
+  for (const child of children) child.kill('SIGTERM');
+};
+
 /** Ends a child with this process, however this one ends short of kill -9. */
 export function endWithUs(child: ChildProcess): void {
-  const end = () => void child.kill('SIGTERM');
-  process.once('exit', end);
-  child.once('exit', () => process.off('exit', end));
+  if (children.size === 0) process.once('exit', endChildren);
+  children.add(child);
+  child.once('exit', () => {
+    children.delete(child);
+    if (children.size === 0) process.off('exit', endChildren);
+  });
 }
 
 /** The ready line of a program, or an error when it ends or stays silent. */

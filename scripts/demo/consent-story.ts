@@ -1,7 +1,7 @@
 // The second half of the story: a citizen decides. Refused without consent, asked for, given in part, used, withdrawn,
 // refused again, and decided once more by an auditor. Departments use the typed client and the command line, the citizen
 // real pages and forms.
-import { readdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { LookupAnswer } from '#adapters/client.ts';
@@ -38,7 +38,7 @@ const BOUND_MS = STATUS_MAX_AGE_MS[3] + STATUS_MAX_DEVIATION_MS;
 const HINT_WITHIN_MS = 3_000;
 const READY_WITHIN_MS = 10_000;
 
-interface Told {
+export interface Told {
   world: World;
   tell: Transcript;
   resident: Resident;
@@ -58,7 +58,6 @@ export async function tellConsent(story: Told): Promise<void> {
   await tellWhoLooked(story, exchange);
   const refused = await tellWithdrawal(story, request, receipts);
   if (refused !== null) await tellReplay(story, refused);
-  tellPictures(story);
 }
 
 async function consentServiceReady({ consentOffice }: World): Promise<void> {
@@ -303,13 +302,5 @@ async function tellReplay({ world, tell }: Told, exchange: string): Promise<void
     'An auditor of Civil Affairs makes that decision again, from what its log has kept:',
     ...typed(words),
     `${verdict}: ${code}, with the hash that both logs carry, ${hash}.`,
-  ]);
-}
-
-function tellPictures({ tell, visitor: { pictures } }: Told): void {
-  if (pictures === null) return;
-  const files = readdirSync(pictures);
-  tell.step('pictures', files.length > 0, { folder: pictures, files }, [
-    `What the resident saw: ${files.length} pictures in ${pictures}.`,
   ]);
 }

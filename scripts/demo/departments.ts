@@ -148,6 +148,14 @@ export const GRANTS: { provider: Department; right: Grant }[] = [
     provider: 'tax',
     right: grant('housing', 'tax', '/residents/*/annual-income', { ...SUBSIDY, elements: ['gx.pred.is_low_income@1'] }),
   },
+  {
+    provider: 'civil-affairs',
+    right: grant('medical-insurance', 'civil-affairs', '/residents/*', {
+      bases: ['emergency'],
+      purposes: ['emergency-care'],
+      elements: ['gx.address.full@1'],
+    }),
+  },
 ];
 
 /** Filing a request tells nobody anything about the citizen: no personal data, free to ask. */
@@ -200,6 +208,14 @@ export const PURPOSES: Purpose[] = [
     {
       zh: '判断居民是否符合租房补贴条件。不同意的，可以自行提交纸质证明。',
       en: 'To decide whether a resident is entitled to a rent subsidy. Without it, papers can be handed in instead.',
+    },
+  ),
+  purpose(
+    'emergency-care',
+    { zh: '紧急救治', en: 'Emergency care' },
+    {
+      zh: '救治无法表达意愿的患者，并通知其家人。',
+      en: 'To treat a patient who cannot say anything, and to reach the family.',
     },
   ),
 ];

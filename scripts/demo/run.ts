@@ -1,11 +1,12 @@
 // What `npm run demo` does: four departments, a consent office, five security servers, one story.
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { systemClock } from '#core/clock.ts';
 import { typed } from './accord-command.ts';
 import { asHousing, requestCommand, tellConsent } from './consent-story.ts';
+import { tellEmergency } from './emergency-story.ts';
 import { chooseResident } from './people.ts';
 import { readPersonas } from './personas.ts';
 import { generatePopulation } from './residents.ts';
@@ -59,7 +60,10 @@ export async function runDemo(): Promise<void> {
     tellWorld(tell, world, population.residents.length, systemClock.monotonicMs() - startedMs);
     await tellStory(world, population, tell, folder);
     visitor = await openVisitor(tell, values.browser);
-    await tellConsent({ world, tell, folder, visitor, resident: chooseResident(population).resident });
+    const story = { world, tell, folder, visitor, resident: chooseResident(population).resident };
+    await tellConsent(story);
+    await tellEmergency(story);
+    tellPictures(tell, visitor);
     tellMemory(tell, world, systemClock.monotonicMs() - startedMs);
     if (values.stay) {
       process.off('SIGINT', giveUp);
@@ -112,6 +116,14 @@ function tellWorld(tell: Transcript, world: World, residents: number, tookMs: nu
   );
 }
 
+function tellPictures(tell: Transcript, { pictures }: Visitor): void {
+  if (pictures === null) return;
+  const files = readdirSync(pictures);
+  tell.step('pictures', files.length > 0, { folder: pictures, files }, [
+    `What the resident saw: ${files.length} pictures in ${pictures}.`,
+  ]);
+}
+
 function tellMemory(tell: Transcript, world: World, tookMs: number): void {
   const processes = world.memory();
   const known = processes.filter((one) => one.mib !== null);
@@ -157,6 +169,6 @@ function commandsToTry(world: World, folder: string): string[][] {
   return [
     requestCommand(world, folder),
     ['consent', 'list', ...asHousing(world)],
-    ['log', 'show', '--dir', world.servers['civil-affairs'].folder],
+    ['log', 'show', '--dir', world.servers['civil-affairs'].folder, '--limit', '1000'],
   ];
 }

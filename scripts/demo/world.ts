@@ -4,6 +4,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { pino } from 'pino';
+import { exportPublicJwk, generateKeys, thumbprint } from '#certs/keys.ts';
+import type { NamedKey } from '#certs/registered-key.ts';
 import {
   type DevNetwork,
   type DevServer,
@@ -28,6 +30,7 @@ import {
   MEMBERS,
   PURPOSES,
   serviceOf,
+  subsystemOf,
 } from './departments.ts';
 import { pssMiB } from './memory.ts';
 import { citizensOf } from './people.ts';
@@ -38,6 +41,8 @@ export interface World {
   network: DevNetwork;
   servers: Record<Department, DevServer>;
   consentOffice: ConsentOffice & { server: DevServer };
+  /** Keys of two officials of Medical Insurance; in life each stays with its official. */
+  officials: readonly [NamedKey, NamedKey];
   /** The release of the shared dictionary, and its entries by kind. */
   dictionary: { release: string; entries: Record<string, number> };
   /** Why there is no PostgreSQL, or null when the tax office runs on it. */
@@ -78,12 +83,15 @@ export async function openWorld(folder: string, population: Population, processe
     const dictionary = await releaseDictionary(network);
     await network.addPurposes(PURPOSES);
     await registerOffice(network, consentOffice);
+    const officials = [namedKey(), namedKey()] as const;
+    await registerOfficials(network, officials);
     await publishServices(network, servers, adapters);
     await consentOffice.server.call('POST', '/access-rights', FILING_RIGHT);
     return {
       network,
       servers,
       consentOffice,
+      officials,
       dictionary,
       withoutPostgres: databases.withoutPostgres,
       memory: () => [
@@ -134,6 +142,17 @@ async function registerOffice(network: DevNetwork, office: World['consentOffice'
   await registry.call('POST', '/limits', { name: 'utcOffsetMinutes', value: UTC_OFFSET_MINUTES });
   const service = { id: CONSENT_REQUESTS, title: 'Consent requests', url: urls.filing };
   await network.addService(server, { ...service, personalData: false, safe: false });
+}
+
+function namedKey(): NamedKey {
+  const { privateKey } = generateKeys('P-256');
+  return { kid: thumbprint(privateKey), privateKey };
+}
+
+async function registerOfficials({ registry }: DevNetwork, officials: readonly NamedKey[]): Promise<void> {
+  const keys = officials.map(({ kid, privateKey }) => ({ kid, jwk: exportPublicJwk(privateKey) }));
+  keys.sort((one, other) => (one.kid < other.kid ? -1 : 1));
+  await registry.call('POST', '/official-keys', { subsystem: subsystemOf('medical-insurance'), keys });
 }
 
 async function openDatabases(folder: string, population: Population) {

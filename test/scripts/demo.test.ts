@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import t, { type Test } from 'tap';
 import { tellConsent } from '#scripts/demo/consent-story.ts';
+import { tellEmergency } from '#scripts/demo/emergency-story.ts';
 import { chooseResident } from '#scripts/demo/people.ts';
 import { readPersonas } from '#scripts/demo/personas.ts';
 import { tellStory } from '#scripts/demo/story.ts';
@@ -107,6 +108,8 @@ function checkConsent(t: Test, steps: Map<string, Step>): void {
   t.match(withdrawn, { code: 'CONSENT_WITHDRAWN', boundMs: 65_000 });
   t.ok(Number(withdrawn?.['afterMs']) < 3_000);
   t.match(steps.get('audit replay'), { verdict: 'SAME', code: 'CONSENT_WITHDRAWN' });
+  t.match(steps.get('emergency'), { alone: 'EVIDENCE_REFUSED', outcome: 'ok' });
+  t.match(steps.get('emergency seen'), { first: /Their reason: Brought in unconscious/ });
 }
 
 /** What `--stay` prints can be typed, the command of the story is among it, and its new link works for the citizen. */
@@ -147,7 +150,9 @@ t.test('a file of personas', { skip: existsSync(PERSONAS) ? false : `SKIPPED: ${
   });
   await tellStory(world, population, tell, folder);
   const { resident } = chooseResident(population);
-  await tellConsent({ world, tell, folder, resident, visitor: openHttpVisitor() });
+  const story = { world, tell, folder, resident, visitor: openHttpVisitor() };
+  await tellConsent(story);
+  await tellEmergency(story);
   t.equal(tell.failed, false, 'every step', { told });
   const steps = stepsOf(told);
   t.match(steps.get('consent lookup'), { predicates: [{ result: 'unknown' }] });
