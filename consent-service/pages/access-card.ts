@@ -15,7 +15,7 @@ interface CardParts {
 }
 
 export function accessCard(voice: Voice, parts: CardParts, access: Access): Html {
-  return html`<section class="card"><h3>${timeOf(voice, access.atMs)}: ${apart(parts.known.member(access.client))}</h3>
+  return html`<section class="card"><h3>${timeOf(voice, access.atMs)}${voice.marks.colon}${apart(parts.known.member(access.client))}</h3>
 ${factsOf(voice, parts, access)}
 ${reportLink(voice, parts, access)}</section>
 `;
@@ -57,7 +57,7 @@ function factsOf(voice: Voice, parts: CardParts, access: Access): Html {
       : [[looked.emergencyReason, html`${apart(emergency.reason)} <code>${emergency.id}</code>`] as const]),
     [
       looked.from,
-      html`${apart(known.provider(service))}: ${apart(known.service(service))} <code>${subsystemOfService(service)}</code>`,
+      html`${apart(known.provider(service))}${voice.marks.colon}${apart(known.service(service))} <code>${subsystemOfService(service)}</code>`,
     ],
     [looked.outcome, outcomeOf(voice, access)],
     ...itemRows(voice, known, access),
@@ -71,11 +71,11 @@ ${rows.map(
 )}</dl>`;
 }
 
-function outcomeOf({ words, language }: Voice, { outcome, code }: Access): Html {
+function outcomeOf({ words, language, marks }: Voice, { outcome, code }: Access): Html {
   const said = html`<span class="state">${words.looked.outcomes[outcome]}</span>`;
   if (code === null || code === 'OK') return said;
   const why = refusalWords(code, language);
-  return html`${said} ${why !== null && html`${why}. `}${words.code}: <code>${code}</code>`;
+  return html`${said} ${why !== null && html`${why}${marks.stop} `}${words.code}${marks.colon}<code>${code}</code>`;
 }
 
 /** What was told; and what was asked for, where that is more. */

@@ -81,8 +81,9 @@ function emergenciesOf(voice: Voice, { known }: AccessesView, accesses: readonly
       client,
       service,
       emergency,
-    }) => html`<li>${timeOf(voice, atMs)}: <a href="/accesses/${exchange}">${apart(known.member(client))}</a>, ${apart(known.provider(service))}${
-      emergency !== null && html`. ${looked.emergencyReason}: ${apart(emergency.reason)}`
+    }) => html`<li>${timeOf(voice, atMs)}${voice.marks.colon}<a href="/accesses/${exchange}">${apart(known.member(client))}</a>${voice.marks.comma}${apart(known.provider(service))}${
+      emergency !== null &&
+      html`${voice.marks.stop}${looked.emergencyReason}${voice.marks.colon}${apart(emergency.reason)}`
     }</li>
 `,
   );
@@ -95,20 +96,20 @@ function emergenciesOf(voice: Voice, { known }: AccessesView, accesses: readonly
   );
 }
 
-function departmentsOf({ words: { looked, code: codeWord } }: Voice, { departments }: AccessesAnswer): Html {
+function departmentsOf({ words: { looked, code: codeWord }, marks }: Voice, { departments }: AccessesAnswer): Html {
   const answered = departments.filter((one) => one.answered);
   const missing = departments.flatMap((one) =>
     one.answered
       ? []
       : [
-          html`<li><strong>${apart(one.name)}</strong> <code>${one.subsystem}</code>: ${one.code === 'QUESTION_LIMIT' ? looked.tooOften : looked[one.why]} ${codeWord}: <code>${one.code}</code></li>
+          html`<li><strong>${apart(one.name)}</strong> <code>${one.subsystem}</code>${marks.colon}${one.code === 'QUESTION_LIMIT' ? looked.tooOften : looked[one.why]} ${codeWord}${marks.colon}<code>${one.code}</code></li>
 `,
         ],
   );
   const cut = answered.flatMap((one) =>
     one.answered && one.hasMore
       ? [
-          html`<li>${apart(one.name)} <code>${one.subsystem}</code>: ${looked.hasMore}</li>
+          html`<li>${apart(one.name)} <code>${one.subsystem}</code>${marks.colon}${looked.hasMore}</li>
 `,
         ]
       : [],
@@ -128,7 +129,7 @@ function ownOf(voice: Voice, own: readonly Access[], { known }: AccessesView): H
   const { looked } = voice.words;
   const items = own.map(
     ({ atMs, service, outcome }) =>
-      html`<li>${timeOf(voice, atMs)}: ${apart(known.provider(service))} <code>${subsystemOfService(service)}</code>, ${looked.outcomes[outcome]}</li>
+      html`<li>${timeOf(voice, atMs)}${voice.marks.colon}${apart(known.provider(service))} <code>${subsystemOfService(service)}</code>${voice.marks.comma}${looked.outcomes[outcome]}</li>
 `,
   );
   return html`<details><summary>${looked.own(own.length)}</summary><p>${looked.ownText}</p><ul>${items}</ul></details>`;

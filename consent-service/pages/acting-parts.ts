@@ -55,3 +55,8 @@ export function beyondOf(voice: Voice, { state, last, actingFor }: ConsentView):
   if (!actingFor.isWithin) return { all: true, why: words.notChangeable(other) };
   return state === 'SUSPENDED' && last.by === 'citizen' ? { all: false, why: words.onlyTheyResume(other) } : null;
 }
+
+/** For the title of a page about somebody else's request or permission. */
+export function forWhom({ marks }: Voice, { actingFor }: ConsentView): string {
+  return actingFor === null ? '' : `${marks.open}${named(actingFor.represented)}${marks.close}`;
+}

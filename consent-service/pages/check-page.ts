@@ -67,7 +67,10 @@ function saidBy(voice: Voice, known: KnownWords, { receipt, hash }: { receipt: R
   const rows: (readonly [string, Html])[] = [
     [words.elements, html`<ul>${items}</ul>`],
     [words.mayAsk, html`${apart(known.member(client))} <code>${client}</code>`],
-    [words.answers, html`${apart(known.provider(service))}: ${apart(known.service(service))} <code>${service}</code>`],
+    [
+      words.answers,
+      html`${apart(known.provider(service))}${voice.marks.colon}${apart(known.service(service))} <code>${service}</code>`,
+    ],
     [
       words.checking.saysWhy,
       html`${apart(known.purposeByHash(purpose.hash, purpose.id)[language])} <code>${purpose.id} ${purpose.version}</code>`,

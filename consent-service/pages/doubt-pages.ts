@@ -79,7 +79,7 @@ export function doubtCard(voice: Voice, known: KnownWords, doubt: DoubtStatus, l
   const label = apart(known.item(element)[language]);
   const rows: (readonly [string, Html])[] = [
     [words.doubt.status, html`<span class="state">${words.doubt.states[state]}</span>`],
-    [words.looked.from, html`${apart(known.provider(service))}: ${apart(known.service(service))}`],
+    [words.looked.from, html`${apart(known.provider(service))}${voice.marks.colon}${apart(known.service(service))}`],
     ...(note === null ? [] : [[words.doubt.answer, apart(note)] as const]),
     [words.doubt.reported, timeOf(voice, createdAtMs)],
     ...(changedAtMs === createdAtMs ? [] : [[words.doubt.changed, timeOf(voice, changedAtMs)] as const]),

@@ -2,7 +2,7 @@
 import { readReceipt } from '#certs/receipt.ts';
 import type { CheckedReceipt } from '#consent-service/check-receipt.ts';
 import type { ConsentView } from '#consent-service/consents.ts';
-import { bannerOf, beyondOf, decidedByRow, placeOf, stateText } from './acting-parts.ts';
+import { bannerOf, beyondOf, decidedByRow, forWhom, placeOf, stateText } from './acting-parts.ts';
 import { verdictOf } from './check-page.ts';
 import type { Done } from './flash.ts';
 import { apart, type Html, html } from './html.ts';
@@ -20,9 +20,9 @@ export function permissionsPage(voice: Voice, views: readonly ConsentView[], csr
   const shown = groups.filter((group) => group.views.length > 0);
   const sections = shown.map(({ name, views }) => {
     const cards = views.map((view) => {
-      const what = `${view.client.name}: ${view.purpose.title[language]}`;
+      const what = `${view.client.name}${voice.marks.colon}${view.purpose.title[language]}`;
       return html`<div class="card"><h3>${apart(what)}</h3>
-${summaryOf(voice, view)}
+${briefOf(voice, view)}
 <p><a href="${placeOf(view)}/permissions/${view.id}">${words.details}<span class="visually-hidden"> ${words.detailsOf(what)}</span></a></p>
 ${buttonsOf(voice, view, csrf)}</div>
 `;
@@ -44,12 +44,15 @@ export function permissionPage(
   csrf: string,
   done: { kind: Done; atMs: number } | null,
 ): Body {
-  const { words, language } = voice;
+  const { words, language, marks } = voice;
   const itemsOf = (isGiven: boolean) =>
     view.services.flatMap(({ provider, title, items, given }) =>
       items
         .filter(({ element }) => given.includes(element) === isGiven)
-        .map(({ labels }) => html`<li>${apart(labels[language])} (${apart(provider)}, ${apart(title)})</li>`),
+        .map(
+          ({ labels }) =>
+            html`<li>${apart(labels[language])}${marks.open}${apart(provider)}${marks.comma}${apart(title)}${marks.close}</li>`,
+        ),
     );
   const [given, left] = [itemsOf(true), itemsOf(false)];
   const bound = view.revocationBoundS;
@@ -62,9 +65,20 @@ ${buttonsOf(voice, view, csrf)}
 ${given.length > 0 && html`<h2>${words.givenItems}</h2><ul>${given}</ul>`}
 ${left.length > 0 && html`<h2>${words.notGiven}</h2><ul>${left}</ul>`}
 ${view.actingFor === null && html`<p><a href="/permissions/${view.id}/receipts">${words.receipts}</a></p>`}
-<h2>${words.noticeTitle}</h2>
-<div class="notice" dir="auto">${view.notice[language]}</div>`;
-  return { title: words.permissionTitle(named(view.client.name), named(view.purpose.title[language])), content };
+<details><summary>${words.noticeTitle}</summary><div class="notice" dir="auto">${view.notice[language]}</div></details>`;
+  const title = words.permissionTitle(named(view.client.name), named(view.purpose.title[language]));
+  return { title: `${title}${forWhom(voice, view)}`, content };
+}
+
+/** Of one among others. */
+function briefOf(voice: Voice, view: ConsentView): Html {
+  const { words, marks } = voice;
+  const { state, validUntilMs, decidedAtMs } = view;
+  const isLive = state === 'GIVEN' || state === 'SUSPENDED';
+  const when = isLive ? validUntilMs : decidedAtMs;
+  return html`<p><span class="state">${stateText(voice, view)}</span></p>
+${when !== null && html`<p>${isLive ? words.validUntil : words.decided}${marks.colon}${timeOf(voice, when)}</p>`}
+${isLive && html`<p>${words.lastUsed}${marks.colon}${lastUsedOf(voice, view)}</p>`}`;
 }
 
 function summaryOf(voice: Voice, view: ConsentView): Html {
@@ -93,17 +107,18 @@ ${rows.map(
 }
 
 /** Service by service, as far as the providers say. */
-function usesLeftOf({ words }: Voice, { uses, services }: ConsentView): Html {
+function usesLeftOf(voice: Voice, { uses, services }: ConsentView): Html {
+  const { words } = voice;
   const told = services.flatMap(({ service, provider, title, used }) =>
-    used === null ? [] : [{ service, name: `${provider}, ${title}`, times: used.times }],
+    used === null ? [] : [{ service, name: `${provider}${voice.marks.comma}${title}`, times: used.times }],
   );
   const isPartly = services.some(({ given, used }) => given.length > 0 && used === null);
   if (told.length === 0) return html`${words.usesLeftUnknown(uses)}`;
   const said = (times: number) =>
     uses === null ? words.usedTimes(times) : words.usesLeftAt(Math.max(0, uses - times), String(uses));
   return html`${uses === null && html`${words.usesLeftUnknown(null)}`}<ul>${told.map(
-    ({ name, times }) => html`<li>${apart(name)}: ${said(times)}</li>`,
-  )}</ul>${isPartly && html`${words.looked.others}: ${words.lastUsedUnknown}`}`;
+    ({ name, times }) => html`<li>${apart(name)}${voice.marks.colon}${said(times)}</li>`,
+  )}</ul>${isPartly && html`${words.looked.others}${voice.marks.colon}${words.lastUsedUnknown}`}`;
 }
 
 function lastUsedOf(voice: Voice, { services, lastUsedAtMs }: ConsentView): Html {
@@ -120,7 +135,7 @@ function buttonsOf(voice: Voice, view: ConsentView, csrf: string): Html | null {
   const beyond = beyondOf(voice, view);
   const why = beyond && html`<p class="hint">${beyond.why}</p>`;
   if (beyond?.all === true) return why;
-  const about = html`<span class="visually-hidden"> ${client.name}: ${purpose.title[language]}</span>`;
+  const about = html`<span class="visually-hidden"> ${client.name}${voice.marks.colon}${purpose.title[language]}</span>`;
   const button = (step: string, name: string) =>
     html`<form method="post" action="${placeOf(view)}/permissions/${id}/${step}">${csrfField(csrf)}<button>${name}${about}</button></form>`;
   const pause = state === 'GIVEN' ? button('pause', words.pause) : button('resume', words.resume);
@@ -176,7 +191,7 @@ function decodedOf(voice: Voice, view: ConsentView, jws: string): Html {
     [words.elements, html`<ul>${items}</ul>`],
     [words.howOften, html`${words.uses(receipt.uses)}`],
     [words.retention, html`${words.kept(receipt.retentionDays)}`],
-    [words.pseudonym, html`<code>${receipt.sub}</code> (${words.pseudonymHint})`],
+    [words.pseudonym, html`<code>${receipt.sub}</code>${voice.marks.open}${words.pseudonymHint}${voice.marks.close}`],
     [words.signInLevel, html`${receipt.signIn.level}`],
     [words.statusList, html`<code>${receipt.status.uri}</code> ${receipt.status.idx}`],
   ];

@@ -51,7 +51,12 @@ export function citizenProblem(code: ProblemCode): CitizenProblem {
 }
 
 /** @param back where the citizen was: a path of this service */
-export function problemPage({ language, words }: Voice, code: CitizenProblem, back: string, requestId: string): Body {
+export function problemPage(
+  { language, words, marks }: Voice,
+  code: CitizenProblem,
+  back: string,
+  requestId: string,
+): Body {
   const [title, next] = SAID[code][language];
   const query = (level: string) => new URLSearchParams({ to: back, level }).toString();
   const signIn =
@@ -63,7 +68,7 @@ export function problemPage({ language, words }: Voice, code: CitizenProblem, ba
   const link = signIn === null ? { href: back, name: words.back } : { href: signIn, name: words.signIn };
   const content = html`<p>${next}</p>
 <p><a class="button" href="${link.href}">${link.name}</a></p>
-<p class="hint">${words.code}: <code>${code}</code></p>
-${code === 'INTERNAL' && html`<p class="hint">${words.number}: <code>${requestId}</code></p>`}`;
+<p class="hint">${words.code}${marks.colon}<code>${code}</code></p>
+${code === 'INTERNAL' && html`<p class="hint">${words.number}${marks.colon}<code>${requestId}</code></p>`}`;
   return { title, content };
 }

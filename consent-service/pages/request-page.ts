@@ -2,7 +2,7 @@
 // that are ticked one by one (none beforehand), and two equal buttons (WCAG 2.2, 3.3.1 and 3.3.3 for its errors).
 import type { AskedItem, ConsentView } from '#consent-service/consents.ts';
 import type { MandateView } from '#consent-service/mandates.ts';
-import { bannerOf, placeOf } from './acting-parts.ts';
+import { bannerOf, forWhom, placeOf } from './acting-parts.ts';
 import { apart, type Html, html } from './html.ts';
 import { type Body, csrfField } from './layout.ts';
 import { MANDATE_WORDS } from './mandate-words.ts';
@@ -33,14 +33,14 @@ ${groups}`,
 }
 
 export function waitingCards(voice: Voice, views: readonly ConsentView[], level: 2 | 3): Html[] {
-  const { words, language } = voice;
+  const { words, language, marks } = voice;
   return views.map((view) => {
     const { id, client, purpose, requestedAtMs, expiresAtMs } = view;
-    const what = html`${apart(client.name)}: ${apart(purpose.title[language])}`;
+    const what = html`${apart(client.name)}${marks.colon}${apart(purpose.title[language])}`;
     return html`<section class="card">${level === 2 ? html`<h2>${what}</h2>` : html`<h3>${what}</h3>`}
-<p>${words.asked}: ${timeOf(voice, requestedAtMs)}</p>
-<p>${words.until}: ${timeOf(voice, expiresAtMs)}</p>
-<p><a class="button" href="${placeOf(view)}/requests/${id}">${words.open}<span class="visually-hidden"> ${client.name}: ${purpose.title[language]}</span></a></p></section>
+<p>${words.asked}${marks.colon}${timeOf(voice, requestedAtMs)}</p>
+<p>${words.until}${marks.colon}${timeOf(voice, expiresAtMs)}</p>
+<p><a class="button" href="${placeOf(view)}/requests/${id}">${words.open}<span class="visually-hidden"> ${client.name}${marks.colon}${purpose.title[language]}</span></a></p></section>
 `;
   });
 }
@@ -76,8 +76,9 @@ ${itemsOf(voice, view, decision)}</div>
 <p class="hint">${words.bindHint}</p>
 ${decisionButtons(voice, view)}
 </form>`;
+  const title = words.requestTitle(named(view.client.name), named(view.purpose.title[language]));
   return {
-    title: words.requestTitle(named(view.client.name), named(view.purpose.title[language])),
+    title: `${title}${forWhom(voice, view)}`,
     content,
     isFaulty: isEmpty,
   };
@@ -103,7 +104,9 @@ function emptySummary({ words }: Voice): Html {
 function termsOf(voice: Voice, view: ConsentView): Html {
   const { words, language } = voice;
   const { client, purpose, reason, services, retentionDays, uses, validDays, validUntilMs, expiresAtMs } = view;
-  const froms = services.map(({ provider, title }) => html`<li>${apart(provider)}: ${apart(title)}</li>`);
+  const froms = services.map(
+    ({ provider, title }) => html`<li>${apart(provider)}${voice.marks.colon}${apart(title)}</li>`,
+  );
   const rows: (readonly [string, Html])[] = [
     [words.who, html`${apart(client.name)} <code>${client.id}</code>`],
     [words.why, html`<strong>${apart(purpose.title[language])}</strong><br>${apart(purpose.text[language])}`],
@@ -135,7 +138,7 @@ ${boxes}</fieldset>
 }
 
 function itemOf(
-  { words, language }: Voice,
+  { words, language, marks }: Voice,
   item: AskedItem,
   at: number,
   { ticked }: Decision,
@@ -146,7 +149,7 @@ function itemOf(
   const label = item.labels[language];
   const isPredicate = item.kind === 'predicate';
   return html`<div class="item"><div class="tick"><input type="checkbox" name="item" value="${at}" id="item-${at}" aria-describedby="item-${at}-hint"${ticked.has(at) && !isAbove && html` checked`}${isAbove && html` disabled`}><label for="item-${at}">${apart(label)}</label></div>
-<p class="hint" id="item-${at}-hint">${words.levelLabel}: ${words.level[item.level]}.${isPredicate && html` ${words.answerOnly}`}${above}</p>
-<details><summary>${words.definition}<span class="visually-hidden"> ${words.about(label)}</span></summary><p>${apart(item.definition[language])}</p></details></div>
+<p class="hint" id="item-${at}-hint">${apart(item.definition[language])}${isPredicate && html` ${words.answerOnly}`}${above}</p>
+<p class="hint">${words.levelLabel}${marks.colon}${words.level[item.level]}</p></div>
 `;
 }

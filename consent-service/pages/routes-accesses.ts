@@ -117,7 +117,7 @@ function accessOf(options: PagesOptions, request: FastifyRequest, reply: Fastify
   const voice = voiceFor(options, request);
   const content = html`<p>${voice.words.doubt.gone}</p>
 <p><a class="button" href="/accesses">${voice.words.accesses}</a></p>`;
-  show(options, request, reply.code(404), voice, { title: voice.words.accesses, content });
+  show(options, request, reply.code(404), voice, { title: voice.words.nothingTitle, content });
   return null;
 }
 

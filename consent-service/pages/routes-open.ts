@@ -1,7 +1,7 @@
 // The start page, the style sheet, and the answer to every other address.
 import type { FastifyInstance } from 'fastify';
 import { AccordError } from '#schemas/problems.ts';
-import { html } from './html.ts';
+import { type Html, html } from './html.ts';
 import { LEVEL, type PagesOptions, show, voiceFor } from './page-parts.ts';
 import { ICON, ICON_PATH, STYLE, STYLE_PATH } from './style.ts';
 
@@ -29,14 +29,19 @@ export function addOpenRoutes(scope: FastifyInstance, options: PagesOptions): vo
     const [waiting, decided] = await Promise.all([consents.waiting(person), consents.permissions(person)]);
     const inForce = decided.filter(({ state }) => state === 'GIVEN').length;
     const content = html`<p>${words.homeText}</p>
-<h2>${words.waiting}</h2><p><a href="/waiting">${words.waitingCount(waiting.length)}</a></p>
-<h2>${words.permissions}</h2><p><a href="/permissions">${words.permissionCount(inForce)}</a></p>
-<h2>${words.accesses}</h2><p><a href="/accesses">${words.looked.ask}</a></p>
-<h2>${words.check}</h2><p><a href="/verify">${words.checking.label}</a></p>`;
+${cardOf('/waiting', words.waiting, words.waitingCount(waiting.length))}
+${cardOf('/permissions', words.permissions, words.permissionCount(inForce))}
+${cardOf('/accesses', words.accesses, words.accessesText)}
+${cardOf('/verify', words.check, words.checkText)}`;
     return show(options, request, reply, voice, { title: words.homeTitle, content });
   });
 
   scope.get('/*', async () => {
     throw new AccordError('NOT_FOUND');
   });
+}
+
+function cardOf(path: string, name: string, text: string): Html {
+  return html`<section class="card"><h2><a href="${path}">${name}</a></h2><p>${text}</p></section>
+`;
 }

@@ -18,9 +18,11 @@ main:focus { outline: none; box-shadow: none }
 .visually-hidden { position: absolute; width: 1px; height: 1px; margin: -1px; padding: 0; overflow: hidden; clip-path: inset(50%); white-space: nowrap; border: 0 }
 .skip { position: absolute; left: -999em }
 .skip:focus { position: static; display: block; padding: .75rem 1rem; background: #fd0; color: #14191e }
-.wide { max-width: 46rem; width: 100%; margin: 0 auto; padding: 0 1rem }
+.wide { max-width: 46rem; width: 100%; margin: 0 auto; padding-left: 1rem; padding-right: 1rem }
 .bar { background: var(--bar); color: #fff }
-.bar .wide, .pages .wide { display: flex; flex-wrap: wrap; gap: 0 1.25rem; align-items: center; justify-content: space-between }
+.bar .wide, .pages .wide { display: flex; flex-wrap: wrap; gap: 0 1.1rem; align-items: center }
+.bar nav, .pages form { margin-left: auto }
+.pages nav, .pages ul { display: contents }
 .bar .wide { padding-top: .2rem; padding-bottom: .2rem }
 .bar a { color: #fff; text-decoration: none }
 .bar a:hover { text-decoration: underline }
@@ -37,6 +39,7 @@ footer { background: var(--shade); border-top: 1px solid var(--line); color: var
 footer .wide { padding-top: 1rem; padding-bottom: 1.25rem }
 footer p { margin: .25rem 0 }
 h1, h2, h3 { text-wrap: balance; line-height: 1.35 }
+:lang(zh) :is(h1, h2, h3) { text-wrap: pretty }
 h1 { font-size: 1.6rem; margin: 0 0 1.1rem }
 h2 { font-size: 1.25rem; margin: 2.25rem 0 .75rem }
 h3 { font-size: 1.1rem; margin: 1.5rem 0 .5rem }
@@ -57,8 +60,10 @@ legend { font-weight: 700; font-size: 1.1rem; padding: 0; margin-bottom: .6rem }
 .tick input { flex: none; width: 2.25rem; height: 2.25rem; margin: 0; accent-color: var(--strong) }
 .tick label { flex: 1; padding: .5rem 0; font-weight: 600; font-size: 1.05rem }
 label, select, input, textarea { font: inherit }
-select, input:not([type=checkbox], [type=radio], [type=hidden]), textarea { max-width: 100%; min-height: 44px; padding: .4rem .6rem; color: var(--ink); background: var(--paper); border: 2px solid var(--ink); border-radius: 4px }
-textarea { width: 100% }
+main form > div:not([class]), main form > p, form > .field-row { margin: 0 0 1.25rem }
+main form > div > label, main form > p > label { display: inline-block; font-weight: 600; margin-bottom: .25rem }
+select, input:not([type=checkbox], [type=radio], [type=hidden]), textarea { display: block; width: 100%; max-width: 26rem; margin-bottom: 1.25rem; min-height: 44px; padding: .4rem .6rem; color: var(--ink); background: var(--paper); border: 2px solid var(--ink); border-radius: 4px }
+textarea { max-width: none }
 summary { min-height: 44px; padding: .6rem 0; color: var(--link); text-decoration: underline; text-underline-offset: .18em; cursor: pointer }
 .buttons { display: flex; flex-wrap: wrap; gap: .75rem; margin: 1.5rem 0 }
 .buttons > * { flex: 1 1 9rem; margin: 0 }

@@ -22,6 +22,8 @@ export const EN = {
   back: 'Back',
 
   homeText: 'See which departments ask for your permission, what you have allowed, and end it whenever you like.',
+  accessesText: 'Ask all departments who looked up something about you, and report what is wrong.',
+  checkText: 'See whether a receipt is genuine and still counts.',
   homeSignIn: 'To see what concerns you, sign in first.',
   waitingCount: (count: number) =>
     count === 0
@@ -66,8 +68,6 @@ export const EN = {
   items: 'What it would learn',
   itemsHint: 'Tick what you allow. Nothing is ticked beforehand, and each item counts by itself.',
   legend: (provider: string, title: string) => `From ${provider}: ${title}`,
-  definition: 'What is this?',
-  about: (label: string) => `about ${label}`,
   answerOnly: 'Only yes, no or unknown is told, never the value behind it.',
   level: { 1: 'public', 2: 'personal', 3: 'sensitive', 4: 'most sensitive' },
   levelLabel: 'Sensitivity',

@@ -22,6 +22,8 @@ export const ZH: Words = {
   back: '返回',
 
   homeText: '在这里，您可以看到哪些部门想查询您的信息，决定是否同意，并随时收回已经给出的授权。',
+  accessesText: '向各部门询问谁查询过您的信息；发现有误，可以报告。',
+  checkText: '查验凭证是真是假、是否仍然有效。',
   homeSignIn: '请先登录，再查看与您有关的内容。',
   waitingCount: (count) => (count === 0 ? '没有待您处理的请求。' : `有 ${count} 项请求待您处理。`),
   permissionCount: (count) => (count === 0 ? '没有生效中的授权。' : `有 ${count} 项授权生效中。`),
@@ -51,8 +53,6 @@ export const ZH: Words = {
   items: '对方想了解什么',
   itemsHint: '请勾选您同意的项目。系统不会替您预先勾选，每一项都由您单独决定。',
   legend: (provider, title) => `由${provider}提供：${title}`,
-  definition: '这是什么？',
-  about: (label) => `关于${label}`,
   answerOnly: '只回答“是”“否”或“未知”，不会透露具体内容。',
   level: { 1: '公开', 2: '个人信息', 3: '敏感', 4: '高度敏感' },
   levelLabel: '敏感程度',

@@ -22,6 +22,7 @@ import { openClient } from '#core/http/client.ts';
 import type { DictionaryEntry } from '#schemas/dictionary-entry.ts';
 import { tableOf } from '#test/security-server/bound-service.ts';
 import { Browser } from './browser.ts';
+import { answerOf } from './department-answers.ts';
 import { CIVIL, CLIENT, CONSENT, configurationOf, namedKey, PERSON, PURPOSE, TAX } from './desk.ts';
 import { choose } from './sign-in-site.ts';
 import { temporaryFolder } from './stores.ts';
@@ -83,6 +84,7 @@ export interface CitizenSite {
   base: string;
   issuer: string;
   consents: Consents;
+  nowMs(): number;
   /** Addresses that answer GET, as the router knows them. */
   routes: string[];
   file(resident: string, over: Partial<ConsentRequest>): Promise<{ id: string; link: string }>;
@@ -112,6 +114,7 @@ export async function openCitizenSite(t: Test, residents: readonly DevResident[]
   const listening = listenForRoutes();
   const service = await openConsentService({
     ...{ self: CONSENT, folder, keys, configuration, http, clock: systemClock, citizenUrl: base, sendHint: null },
+    ownServer: { ask: async (to, path, body) => answerOf(to, path, body) },
     logger: pino({ level: 'silent' }),
     store: openConsentStoreSqlite(join(folder, 'database')),
     sessionStore: openSessionStoreSqlite(join(folder, 'sessions.db')),
@@ -121,7 +124,7 @@ export async function openCitizenSite(t: Test, residents: readonly DevResident[]
   t.teardown(() => service.close());
   const { consents } = service;
   return {
-    ...{ base, issuer: provider.issuer, consents, routes: listening.end() },
+    ...{ base, issuer: provider.issuer, consents, routes: listening.end(), nowMs: () => systemClock.nowMs() },
     file: (resident, over) => {
       const asker = over.purpose === 'public-housing' ? HOUSING : CLIENT;
       const terms = {

@@ -1,7 +1,10 @@
 // Every citizen page, in the order in which one life shows them: the table that drives the tests in a real browser. A row
 // says who is there, how the page is reached and what it must be; a page of the service that no row shows fails the test.
 import type { Page } from 'playwright-core';
+import type { Person } from '#consent-service/consents.ts';
 import { type CitizenSite, MANY, ONE, THREE } from './citizen-site.ts';
+import { EMERGENCY, LAW } from './department-answers.ts';
+import { give } from './desk.ts';
 
 type Who = 'nobody' | 'stranger' | 'citizen';
 
@@ -9,12 +12,21 @@ export interface Tour {
   page: Page;
   site: CitizenSite;
   resident: string;
-  /** Requests of the citizen. */
-  ids: { many: string; three: string; one: string };
+  ids: Ids;
   /** Who is signed in from now on. */
   become(who: Who): Promise<void>;
   /** Clicks something that leads to another page, and waits for it. */
   press(selector: string): Promise<void>;
+}
+
+/** Requests of the citizen; the mandate of somebody for whom the citizen acts, a request and a permission of theirs. */
+interface Ids {
+  many: string;
+  three: string;
+  one: string;
+  mandate: string;
+  theirs: string;
+  theirGiven: string;
 }
 
 export interface Row {
@@ -38,18 +50,37 @@ export const NO_PAGES: readonly RegExp[] = [
   /^\/sign-in\/(?::provider\/start|step-up)$/,
   /^\/requests\/:id\/agreed$/,
   /^\/permissions\/:id\/receipts\/:file$/,
+  /^\/for\/:mandate\/requests\/:id\/agreed$/,
+  /^\/accesses\/answers$/,
 ];
 
-/** Requests of a citizen that the rows speak of. */
-export async function prepare(site: CitizenSite, resident: string): Promise<Tour['ids']> {
-  const [many, three, one] = [
-    await site.file(resident, MANY),
-    await site.file(resident, THREE),
-    await site.file(resident, ONE),
-  ];
-  return { many: many.id, three: three.id, one: one.id };
+/** What the rows speak of. @param parent for whom the citizen acts */
+export async function prepare(site: CitizenSite, resident: string, parent: string): Promise<Ids> {
+  const ids = await Promise.all([MANY, THREE, ONE].map((over) => site.file(resident, over)));
+  const [many = '', three = '', one = ''] = ids.map(({ id }) => id);
+  const { consents, personOf } = site;
+  const { mandates } = consents;
+  const nowMs = site.nowMs();
+  const [child, mother, neighbour] = [personOf(resident), personOf(parent), personOf(`${parent}9`)];
+  const offerOf = (to: Person, name: string, theirName: string) => {
+    const [subject] = to.subjects;
+    const terms = { purposes: null, maxLevel: 3, notBeforeMs: nowMs, validUntilMs: nowMs + 90 * DAY_MS } as const;
+    return { representative: { ...subject!, name: theirName }, name, ...terms };
+  };
+
+  const { id: mandate } = await mandates.offer(mother, offerOf(child, '符玉兰', '王小明'));
+  await mandates.accept(child, mandate);
+  await mandates.offer(neighbour, { ...offerOf(child, '邢益民', '王小明'), purposes: ['public-housing'] });
+  await mandates.offer(child, offerOf(neighbour, '王小明', '邢益民'));
+  const { id: theirs } = await site.file(parent, MANY);
+  const { id: theirGiven } = await site.file(parent, THREE);
+  const [first] = (await consents.one(child, theirGiven, mandate)).services;
+  const given = [{ service: first!.service, element: first!.items[0]!.element }];
+  await give(consents, child, theirGiven, given, 'zh', mandate);
+  return { many, three, one, mandate, theirs, theirGiven };
 }
 
+const DAY_MS = 86_400_000;
 const GIVE = 'button[value=give]';
 const REFUSE = 'button[value=refuse]';
 const pressStep = (step: string) => `form[action$="/${step}"] button`;
@@ -66,6 +97,7 @@ export const ROWS: readonly Row[] = [
 
   { name: 'start, nothing to do', route: '/', who: 'stranger', reach: () => '/' },
   { name: 'waiting, none', route: '/waiting', who: 'stranger', reach: () => '/waiting' },
+  { name: 'mandates, none', route: '/mandates', who: 'stranger', reach: () => '/mandates' },
   { name: 'permissions, none', route: '/permissions', who: 'stranger', reach: () => '/permissions' },
   {
     ...{ name: "somebody else's request", route: '/requests/:id', who: 'stranger', status: 404 },
@@ -164,6 +196,77 @@ export const ROWS: readonly Row[] = [
   {
     ...{ name: 'receipts, none any more', route: '/permissions/:id/receipts', who: 'citizen' },
     reach: ({ ids }) => `/permissions/${ids.many}/receipts`,
+  },
+  { name: 'mandates', route: '/mandates', who: 'citizen', reach: () => '/mandates' },
+  { name: 'asking somebody', route: '/mandates/offer', who: 'citizen', reach: () => '/mandates/offer' },
+  {
+    ...{ name: 'asking nobody', route: '/mandates/offer', who: 'citizen', status: 422 },
+    async reach(tour) {
+      await open(tour, '/mandates/offer');
+      await tour.page.fill('#name', '王');
+      await tour.page.fill('#theirName', '李');
+      await tour.page.fill('#value', '460102199001010011');
+      await tour.page.fill('#days', '1000');
+      await tour.press('form[action="/mandates/offer"] .buttons button');
+    },
+  },
+  { name: 'for another', route: '/for/:mandate', who: 'citizen', reach: ({ ids }) => `/for/${ids.mandate}` },
+  {
+    ...{ name: "another's request", route: '/for/:mandate/requests/:id', who: 'citizen' },
+    reach: ({ ids }) => `/for/${ids.mandate}/requests/${ids.theirs}`,
+  },
+  {
+    ...{ name: "another's permission", route: '/for/:mandate/permissions/:id', who: 'citizen' },
+    reach: ({ ids }) => `/for/${ids.mandate}/permissions/${ids.theirGiven}`,
+  },
+  { name: 'who looked, not asked yet', route: '/accesses', who: 'citizen', reach: () => '/accesses' },
+  {
+    ...{ name: 'who looked', route: '/accesses', who: 'citizen' },
+    async reach(tour) {
+      await open(tour, '/accesses');
+      await tour.press('form[action="/accesses"] button');
+    },
+  },
+  { name: 'an emergency', route: '/accesses/:exchange', who: 'citizen', reach: () => `/accesses/${EMERGENCY}` },
+  { name: 'an error', route: '/accesses/:exchange/doubt', who: 'citizen', reach: () => `/accesses/${LAW}/doubt` },
+  {
+    ...{ name: 'an error in nothing', route: '/accesses/:exchange/doubt', who: 'citizen', status: 422 },
+    async reach(tour) {
+      await open(tour, `/accesses/${LAW}/doubt`);
+      await tour.press('form[action$="/doubt"] .buttons button');
+    },
+  },
+  {
+    ...{ name: 'an error reported', route: '/accesses/reported', who: 'citizen' },
+    async reach(tour) {
+      await tour.page.check('#item-0');
+      await tour.page.fill('#note', '姓名中的“岚”字写错了。');
+      await tour.press('form[action$="/doubt"] .buttons button');
+    },
+  },
+  {
+    ...{ name: 'an access that is not shown', route: '/accesses/:exchange', who: 'stranger', status: 404 },
+    reach: () => `/accesses/${LAW}`,
+  },
+  { name: 'a receipt to check', route: '/verify', who: 'nobody', reach: () => '/verify' },
+  {
+    ...{ name: 'no receipt', route: '/verify', who: 'nobody', status: 422 },
+    reach: (tour) => tour.press('form[action="/verify"] button'),
+  },
+  {
+    ...{ name: 'not a receipt', route: '/verify', who: 'nobody' },
+    async reach(tour) {
+      await tour.page.fill('#receipt', 'eyJhbGciOiJFUzI1NiJ9.e30.AAAA');
+      await tour.press('form[action="/verify"] button');
+    },
+  },
+  {
+    ...{ name: 'a genuine receipt', route: '/verify', who: 'nobody' },
+    async reach(tour) {
+      const { receipts } = await tour.site.consents.one(tour.site.personOf(tour.resident), tour.ids.three);
+      await tour.page.fill('#receipt', receipts[0]?.jws ?? '');
+      await tour.press('form[action="/verify"] button');
+    },
   },
   {
     ...{ name: 'ended meanwhile', route: '/permissions/:id/withdraw', who: 'citizen', status: 409 },

@@ -9,23 +9,32 @@ const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.mi
 const OWN = readFileSync(join(import.meta.dirname, 'in-page.js'), 'utf8');
 const TAGS = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
 
+interface Looking {
+  withAxe: boolean;
+  /** Ticks of the citizen may stand there. */
+  hasTicks: boolean;
+}
+
 /**
  * Faults of the page that is shown, as lines to read. It works with JavaScript off too: the debugger may still run what it
  * brings along, but no timer fires then, so axe-core's short ones are run as microtasks.
  */
-export async function faultsOf(page: Page, hasTicks: boolean): Promise<string[]> {
+export async function faultsOf(page: Page, { withAxe, hasTicks }: Looking): Promise<string[]> {
+  const own = await page.evaluate(`{ ${OWN} globalThis.inPage.faults(${hasTicks}) }`);
+  return withAxe ? [...(own as string[]), ...(await axeFaultsOf(page))] : (own as string[]);
+}
+
+async function axeFaultsOf(page: Page): Promise<string[]> {
   const found = await page.evaluate(`(async () => {
     globalThis.setTimeout = (run, ms = 0, ...rest) => {
       if (ms < 100) Promise.resolve().then(() => run(...rest));
       return 0;
     };
     ${AXE}
-    ${OWN}
     const options = { resultTypes: ['violations'], runOnly: ${JSON.stringify(TAGS)} };
     const { violations } = await axe.run(document, options);
-    const lines = violations.flatMap(({ id, nodes }) =>
+    return violations.flatMap(({ id, nodes }) =>
       nodes.map(({ target, failureSummary }) => (id + ': ' + target.join(' ') + ' ' + failureSummary).replaceAll('\\n', ' ')));
-    return [...lines, ...globalThis.inPage.faults(${hasTicks})];
   })()`);
   return found as string[];
 }
