@@ -1,5 +1,6 @@
 // Mandates under pressure: offers without flood, records that somebody made up, and, whatever the order of things, nobody
 // but the person or an active representative within bounds who changes a consent.
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import t from 'tap';
@@ -131,7 +132,7 @@ const purposeOf = fc.constantFrom('social-aid', 'housing');
 const operation = fc.oneof(
   { weight: 2, arbitrary: fc.record({ op: fc.constant('request' as const), of: name, purpose: purposeOf }) },
   {
-    weight: 2,
+    weight: 1,
     arbitrary: fc.record({
       op: fc.constant('offer' as const),
       of: name,
@@ -154,14 +155,15 @@ const operation = fc.oneof(
     }),
   },
   {
-    weight: 3,
+    weight: 2,
     arbitrary: fc.record({ op: fc.constantFrom('accept' as const, 'decline' as const, 'end' as const), by: name, at }),
   },
   { weight: 1, arbitrary: fc.record({ op: fc.constant('revoke' as const), at }) },
   {
-    weight: 8,
+    weight: 20,
     arbitrary: fc.record({
       op: fc.constant('act' as const),
+      fits: fc.boolean(),
       by: name,
       step,
       at,
@@ -173,7 +175,7 @@ const operation = fc.oneof(
     weight: 1,
     arbitrary: fc.record({
       op: fc.constant('wait' as const),
-      hours: fc.integer({ min: 1, max: 30 }),
+      hours: fc.integer({ min: 1, max: 12 }),
       tick: fc.boolean(),
     }),
   },
@@ -185,6 +187,19 @@ const ITEMS: Record<number, { service: string; element: string }[]> = {
   3: [{ service: TAX, element: 'gx.currency@1' }],
   4: [{ service: TAX, element: 'gx.income@1' }],
 };
+
+const BEGINNING: readonly Operation[] = [
+  { op: 'request', of: 'wang', purpose: 'social-aid' },
+  { op: 'request', of: 'wang', purpose: 'housing' },
+  { op: 'request', of: 'li', purpose: 'housing' },
+  { op: 'offer', of: 'wang', to: 'li', level: 3, purpose: 'housing', days: 2, fromDays: 0 },
+  { op: 'accept', by: 'li', at: 0 },
+  { op: 'file', of: 'wang', to: 'zhao', level: 4, purpose: null, days: 1 },
+  { op: 'file', of: 'li', to: 'zhao', level: 2, purpose: null, days: 3 },
+  { op: 'act', by: 'li', step: 'give', at: 1, under: 0, level: 2, fits: false },
+  { op: 'act', by: 'zhao', step: 'give', at: 0, under: 1, level: 4, fits: false },
+  { op: 'act', by: 'zhao', step: 'suspend', at: 0, under: 1, level: 2, fits: false },
+];
 
 /** The whole rule, once more and in other words. */
 function mayAct(
@@ -215,7 +230,7 @@ async function run(office: Office, operations: readonly Operation[]): Promise<nu
   const { mandates } = consents;
   const [known, filed]: [Known[], KnownConsent[]] = [[], []];
   const pick = <T>(all: T[], index: number): T | undefined => (all.length === 0 ? undefined : all[index % all.length]);
-  for (const o of operations) {
+  for (const o of [...BEGINNING, ...operations]) {
     const nowMs = clock.nowMs();
     let target: KnownConsent | undefined;
     let allowed = false;
@@ -247,18 +262,21 @@ async function run(office: Office, operations: readonly Operation[]): Promise<nu
         isEnding = o.tick;
         if (o.tick) await consents.tick();
       } else if (o.op === 'act') {
-        target = pick(filed, o.at);
-        const under = o.under === null ? null : (pick(known, o.under)?.id ?? null);
+        // Half of the time somebody tries with the mandate they have; else anybody with anything.
+        const m = o.under === null ? undefined : pick(known, o.under);
+        const by = o.fits && m !== undefined ? m.to : o.by;
+        target = pick(o.fits && m !== undefined ? filed.filter((c) => c.of === m.of) : filed, o.at);
+        const under = m?.id ?? null;
         if (target === undefined) continue;
         const level = o.level;
-        allowed = mayAct(known, target, o.by, under, o.step, level, nowMs);
-        const [person, id, acting] = [PEOPLE[o.by], target.id, under ?? undefined];
+        allowed = mayAct(known, target, by, under, o.step, level, nowMs);
+        const [person, id, acting] = [PEOPLE[by], target.id, under ?? undefined];
         gives = o.step === 'give';
         if (o.step === 'give') await give(consents, person, id, ITEMS[level]!, 'en', acting);
         else await consents[o.step](person, id, acting);
-        if (!allowed) throw new Error(`${o.by} could ${o.step} ${id} of ${target.of} under ${under}`);
+        if (!allowed) throw new Error(`${by} could ${o.step} ${id} of ${target.of} under ${under}`);
         if (target.state === 'REQUESTED') Object.assign(target, { under, given: gives ? level : 0 });
-        target.pausedBy = o.step === 'suspend' ? o.by : null;
+        target.pausedBy = o.step === 'suspend' ? by : null;
         if (under !== null) acts += 1;
       } else {
         const m = pick(known, o.at);
@@ -301,9 +319,11 @@ async function run(office: Office, operations: readonly Operation[]): Promise<nu
 }
 
 t.test('whatever the order of things, only the person or who may act for them changes a consent', async (t) => {
-  const folder = temporaryFolder(t);
+  // In memory where that can be: what the disk keeps is not the question here.
+  const folder = existsSync('/dev/shm') ? mkdtempSync('/dev/shm/accord-mandates-') : temporaryFolder(t);
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
   let [count, acts] = [0, 0];
-  const property = fc.asyncProperty(fc.array(operation, { minLength: 20, maxLength: 70 }), async (operations) => {
+  const property = fc.asyncProperty(fc.array(operation, { minLength: 20, maxLength: 40 }), async (operations) => {
     const office = await officeOver(async () => openConsentStoreSqlite(join(folder, String(count++))));
     try {
       acts += await run(office, operations);
@@ -313,6 +333,6 @@ t.test('whatever the order of things, only the person or who may act for them ch
     const again = await officeOver(async () => openConsentStoreSqlite(join(folder, String(count - 1))));
     await again.store.close();
   });
-  await fc.assert(property, { numRuns: 30 });
-  t.ok(acts >= 20, `${acts} acts of representatives`);
+  await fc.assert(property, { numRuns: 12 });
+  t.ok(acts >= 30, `${acts} acts of representatives`);
 });
