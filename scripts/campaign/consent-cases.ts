@@ -277,5 +277,6 @@ function otherBasis(one: ConsentCase, { subject }: ConsentTerms, chance: Source)
   request.basis = chance.pick(['law', 'law', 'emergency', 'emergency', 'open'] as const);
   request.official = chance.chance(0.8);
   request.literal = chance.pick([null, subject, newSubject(chance)]);
-  if (request.basis === 'emergency') one.emergency = chance.pick([null, 'opened', 'opened', 'opened', ...EMERGENCIES]);
+  const tokens = chance.pick([null, 'opened', 'opened', 'opened', ...EMERGENCIES] as const);
+  one.emergency = request.basis === 'emergency' ? tokens : null;
 }

@@ -3,6 +3,7 @@
 import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import type { Campaign } from './campaign.ts';
+import { clocks } from './clocks.ts';
 import { consent } from './consent.ts';
 import { filter } from './filter.ts';
 import { flip } from './flip.ts';
@@ -12,6 +13,7 @@ import { revocation } from './revocation.ts';
 
 // A campaign without its broken part: only the suite puts one in.
 const CAMPAIGNS: readonly Pick<Campaign, 'name' | 'title' | 'defaultSize' | 'run'>[] = [
+  clocks,
   consent,
   filter,
   flip,

@@ -3,6 +3,9 @@
 import { createServer, request as send } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
+/** Longer than any client of a campaign keeps an idle connection. */
+export const KEPT_ALIVE_MS = 60_000;
+
 export type Passage = 'open' | 'cut' | 'held';
 
 export interface Relay {
@@ -30,7 +33,9 @@ export async function openRelay(): Promise<Relay> {
       request.socket.destroy();
       return;
     }
-    const onward = send(`${relay.target}${path}`, { method: request.method, headers: request.headers }, (answer) => {
+    const { method, headers } = request;
+    // A connection of its own each time: one that was kept may just be closing at the other end.
+    const onward = send(`${relay.target}${path}`, { method, headers, agent: false }, (answer) => {
       const chunks: Buffer[] = [];
       answer.on('data', (chunk: Buffer) => chunks.push(chunk));
       answer.on('error', () => response.destroy());
@@ -44,6 +49,7 @@ export async function openRelay(): Promise<Relay> {
     onward.on('error', () => response.destroy());
     request.pipe(onward);
   });
+  server.keepAliveTimeout = KEPT_ALIVE_MS;
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   relay.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   relay.close = () => {

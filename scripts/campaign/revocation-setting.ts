@@ -28,7 +28,7 @@ import type { Purpose } from '#schemas/purpose.ts';
 import { FIELDS, type Field, SERVICES } from './consent-facts.ts';
 import { DOCUMENT, ENTRIES } from './consent-registrations.ts';
 import { backendAnswer } from './consent-setting.ts';
-import { openRelay, type Relay } from './relay.ts';
+import { KEPT_ALIVE_MS, openRelay, type Relay } from './relay.ts';
 
 export const SERVICE = SERVICES[0];
 const OFFICE = 'DEV/GOV/9000/consent';
@@ -195,6 +195,7 @@ async function openBackend(): Promise<{ url: string; close(): void }> {
     const { status, type, body } = backendAnswer(request.url ?? '');
     response.writeHead(status, { 'content-type': type }).end(body);
   });
+  server.keepAliveTimeout = KEPT_ALIVE_MS;
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const close = () => {
     server.close();

@@ -185,7 +185,7 @@ async function campaign(run: Campaigning, size: number, forgetful: boolean, say:
 async function run({ size, seed, broken, say = () => {} }: CampaignRun<BrokenRevocation>): Promise<CampaignResult> {
   const isFull = size >= FULL_SIZE;
   const folder = mkdtempSync(join(tmpdir(), 'accord-revocation-'));
-  const shape = isFull ? { citizens: 12, consumers: 2 } : { citizens: 2, consumers: 1 };
+  const shape = isFull ? { citizens: 8, consumers: 2 } : { citizens: 2, consumers: 1 };
   const setting = await openRevocationSetting({ folder, ...shape, processes: isFull });
   const none = { heard: [], permissions: [], inUse: new Set<Permission>(), watches: [], aways: [] };
   const citizens = setting.citizens.map((resident) => new Citizen(resident, setting));
