@@ -76,8 +76,9 @@ function briefOf(voice: Voice, view: ConsentView): Html {
   const { state, validUntilMs, decidedAtMs } = view;
   const isLive = state === 'GIVEN' || state === 'SUSPENDED';
   const when = isLive ? validUntilMs : decidedAtMs;
+  const others = decidedByRow(voice, view).map(([label, who]) => html`<p>${label}${marks.colon}${who}</p>`);
   return html`<p><span class="state">${stateText(voice, view)}</span></p>
-${when !== null && html`<p>${isLive ? words.validUntil : words.decided}${marks.colon}${timeOf(voice, when)}</p>`}
+${others}${when !== null && html`<p>${isLive ? words.validUntil : words.decided}${marks.colon}${timeOf(voice, when)}</p>`}
 ${isLive && html`<p>${words.lastUsed}${marks.colon}${lastUsedOf(voice, view)}</p>`}`;
 }
 
