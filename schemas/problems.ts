@@ -168,7 +168,7 @@ export const PROBLEMS = {
   CONSENT_WITHDRAWN: row(403, 'The consent was withdrawn', 'peer', 'Stop asking, and delete what is no longer needed; only the citizen can consent again.'),
   CONSENT_USES_SPENT: row(403, 'The consent was used as often as it allows', 'peer', 'Ask the citizen again.'),
   FIELDS_NOT_CONSENTED: row(403, 'The citizen did not consent to every field', 'peer', 'Ask for less, say `partial` to get the rest, or ask the citizen again.'),
-  CLOCK_DOUBTED: row(503, 'The provider\'s clock is in doubt', 'peer', 'Ask again later; its operator has to set the clock.'),
+  CLOCK_DOUBTED: row(503, 'The provider\'s clock is in doubt', 'peer', 'Ask again later; its operator has to set the clock, or, where it was set since the start, start the server again.'),
   QUOTA_EXCEEDED: row(429, 'The quota of the access right is used up', 'caller', 'Wait for the next period, or ask the provider for more.'),
 
   // --- the consent service (consent-service/)
