@@ -27,7 +27,7 @@ export function accessPage(voice: Voice, parts: CardParts, access: Access): Body
   const content = html`${factsOf(voice, parts, access)}
 ${reportLink(voice, parts, access)}
 <p><a href="/accesses">${words.doubt.toAccesses}</a></p>`;
-  return { title: `${words.accesses}: ${voice.time(access.atMs)}`, content };
+  return { title: `${words.accesses}${voice.marks.colon}${voice.time(access.atMs)}`, content };
 }
 
 function reportLink(

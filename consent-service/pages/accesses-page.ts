@@ -59,7 +59,7 @@ function answerOf(voice: Voice, view: AccessesView, answer: ShownAnswer): Html {
   const cards = pageOf(chosen, view.filter).map((access) => accessCard(voice, view, access));
   const none = others.length === 0 ? words.looked.none : words.looked.noneHere;
   return html`${emergenciesOf(voice, view, others)}${departmentsOf(voice, answer)}
-<p>${words.looked.asked}: ${timeOf(voice, question.atMs)}. ${words.looked.since}: ${timeOf(voice, question.fromMs)}.</p>
+<p>${words.looked.asked}${voice.marks.colon}${timeOf(voice, question.atMs)}${voice.marks.stop} ${words.looked.since}${voice.marks.colon}${timeOf(voice, question.fromMs)}${voice.marks.stop}</p>
 ${answer.isCut && html`<p class="box">${words.looked.isCut}</p>`}
 <h2>${words.looked.list}</h2>
 ${others.length > 0 && filterLinks(voice, view, others)}

@@ -35,7 +35,7 @@ export function doubtPage(voice: Voice, known: KnownWords, access: Access, form:
   const content = html`${form.isEmpty && emptySummary(voice)}<p>${doubt.text}</p>
 <dl><div><dt>${looked.when}</dt><dd>${timeOf(voice, access.atMs)}</dd></div>
 <div><dt>${looked.who}</dt><dd>${apart(known.member(access.client))}</dd></div>
-<div><dt>${looked.from}</dt><dd>${apart(known.provider(access.service))}: ${apart(known.service(access.service))}</dd></div></dl>
+<div><dt>${looked.from}</dt><dd>${apart(known.provider(access.service))}${voice.marks.colon}${apart(known.service(access.service))}</dd></div></dl>
 <form method="post" action="/accesses/${access.exchange}/doubt">${csrfField(form.csrf)}
 <fieldset${form.isEmpty && html` class="wrong" aria-describedby="element-error"`}><legend>${doubt.item}</legend>
 ${form.isEmpty && html`<p class="error-text" id="element-error">${doubt.chooseItem}</p>`}${items}</fieldset>

@@ -44,7 +44,7 @@ h1 { font-size: 1.6rem; margin: 0 0 1.1rem }
 h2 { font-size: 1.25rem; margin: 2.25rem 0 .75rem }
 h3 { font-size: 1.1rem; margin: 1.5rem 0 .5rem }
 @media (min-width: 40rem) { h1 { font-size: 2rem } h2 { font-size: 1.4rem } }
-dl { margin: 0; border-top: 1px solid var(--line) }
+dl { margin: 0 0 1.25rem; border-top: 1px solid var(--line) }
 dl > div { padding: .55rem 0; border-bottom: 1px solid var(--line) }
 dt { font-weight: 600; color: var(--soft); font-size: .9rem }
 dd { margin: 0 }

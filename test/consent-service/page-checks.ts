@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
+import type { Result } from 'axe-core';
 import type { Page } from 'playwright-core';
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
@@ -33,10 +34,13 @@ async function axeFaultsOf(page: Page): Promise<string[]> {
     ${AXE}
     const options = { resultTypes: ['violations'], runOnly: ${JSON.stringify(TAGS)} };
     const { violations } = await axe.run(document, options);
-    return violations.flatMap(({ id, nodes }) =>
-      nodes.map(({ target, failureSummary }) => (id + ': ' + target.join(' ') + ' ' + failureSummary).replaceAll('\\n', ' ')));
+    return violations;
   })()`);
-  return found as string[];
+  return (found as Result[]).flatMap(({ id, nodes }) =>
+    nodes.map(
+      ({ target, failureSummary = '' }) => `${id}: ${target.join(' ')} ${failureSummary.replaceAll('\n', ' ')}`,
+    ),
+  );
 }
 
 /** Whether the focus is at what is looked for, and to be seen. */
