@@ -40,6 +40,9 @@ function addConsentServiceRoutes(frame: AdminFrame, context: RegistryContext): v
       if (!context.store.hasSubsystem(id)) throw new AccordError('REGISTRATION_UNKNOWN', id);
       requireSecure('citizenUrl', body.citizenUrl);
       requireOwnKeys(context, body);
+      for (const register of body.mandateRegisters ?? []) {
+        if (!context.store.hasSubsystem(subsystemId(register))) throw new AccordError('REGISTRATION_UNKNOWN', register);
+      }
       consent.putConsentService(body);
       requireRoom(consent.consentServices(), ConsentPart.properties.services.maxItems);
       return { status: 201, body, target: id };

@@ -27,7 +27,7 @@ const NOUNS: readonly Noun[] = [
     path: '/consent-services',
     plural: 'consent services',
     what: 'a consent service: its subsystem, the keys of its receipts, where it is',
-    members: '{subsystem, keys: [{kid, jwk}], statusUrl, citizenUrl}',
+    members: '{subsystem, keys: [{kid, jwk}], statusUrl, citizenUrl, mandateRegisters?: [subsystem]}',
     argument: '<subsystem>',
     columns: ['subsystem', 'statusUrl', 'citizenUrl'],
     placeOf: (id) => id,

@@ -81,8 +81,9 @@ function addDictionary(found: Map<string, string>, { dictionary, entries, tables
 function addConsent(found: Map<string, string>, part: PartIndex): void {
   const { purposes = [], consentServices = [], identityProviders = [], officials = [] } = part;
   for (const purpose of purposes) found.set(`purpose ${purpose.id}@${purpose.version}`, purposeHashOf(purpose));
-  for (const { subsystem, keys, ...places } of consentServices) {
+  for (const { subsystem, keys, mandateRegisters = [], ...places } of consentServices) {
     found.set(`consent-service ${subsystem}`, canonicalJson(places));
+    for (const register of mandateRegisters) found.set(`mandate-register ${subsystem} ${register}`, '');
     for (const { kid } of keys) found.set(`consent-key ${subsystem} ${kid}`, '');
   }
   for (const { subsystem, keys } of officials) {

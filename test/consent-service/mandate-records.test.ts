@@ -7,7 +7,7 @@ import t from 'tap';
 import { sha256 } from '#certs/commitment.ts';
 import { nextRecords } from '#consent-service/records.ts';
 import { openConsentStoreSqlite } from '#consent-service/store-sqlite.ts';
-import type { ConsentState } from '#schemas/consent.ts';
+import { type ConsentState, chainRecordLine, parseConsentRecord } from '#schemas/consent.ts';
 import { CIVIL, DAY_MS, give, PERSON, TAX } from './desk.ts';
 import { guardianship, type Office, offerTo, officeOver, personOf, REGISTER } from './families.ts';
 import { engines, temporaryFolder } from './stores.ts';
@@ -50,6 +50,35 @@ t.test('offers: no flood, no guessing, and a time to answer', async (t) => {
     'open ones first',
   );
   await office.store.close();
+});
+
+t.test('a database of the version before is opened, and its chain read', async (t) => {
+  for (const engine of await engines(t)) {
+    const office = await officeOver(engine.open);
+    const id = await office.file();
+    await give(office.consents, WANG, id, ITEMS[2] ?? [], 'zh');
+    await office.store.close();
+    const version = engine.name === 'sqlite' ? 'PRAGMA user_version = 1;' : '';
+    await engine.tamper(
+      `DROP TABLE mandates; DROP INDEX consents_by_mandate; ALTER TABLE consents DROP COLUMN mandate; ${version}`,
+    );
+    await office.restart(false);
+    t.match(await office.consents.one(WANG, id), { state: 'GIVEN', decidedBy: null }, engine.name);
+    const { mandates } = office.consents;
+    await mandates.accept(LI, (await mandates.offer(WANG, offerTo(LI, office.clock.nowMs(), {}))).id);
+    await office.restart();
+    t.equal((await office.consents.mandates.mine(LI)).byMe.length, 1);
+    await office.store.close();
+    // Records of before the sign-in was bound to the decision.
+    const [, line = ''] = (await engine.open().then(async (store) => {
+      const lines = (await store.recordsOf([id])).map((record) => record.line);
+      await store.close();
+      return lines;
+    })) satisfies string[];
+    const { given, ...record } = parseConsentRecord(line);
+    const { nonce: _, ...signIn } = given!.signIn;
+    t.ok(parseConsentRecord(chainRecordLine({ ...record, given: { ...given!, signIn } })));
+  }
 });
 
 t.test('records that somebody made up keep the service from starting', async (t) => {

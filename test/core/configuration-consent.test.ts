@@ -199,7 +199,13 @@ t.test('an approver sees every version, service, provider and key', (t) => {
   };
   const after = {
     purposes: [...before.purposes, purpose('aid', 2, '2026-02-01')],
-    consentServices: [{ ...consentService(SERVICE, [next]), citizenUrl: 'https://elsewhere.example' }],
+    consentServices: [
+      {
+        ...consentService(SERVICE, [next]),
+        citizenUrl: 'https://elsewhere.example',
+        mandateRegisters: ['TEST/GOV/1/guardians'],
+      },
+    ],
     identityProviders: [{ ...provider, levels: { 'urn:low': 4 as const }, keys: identityProvider('x', ['k']).keys }],
   };
   const lines = changesBetween(read(before), read(after)).map(({ change, kind, id }) => `${change} ${kind} ${id}`);
@@ -210,6 +216,7 @@ t.test('an approver sees every version, service, provider and key', (t) => {
     `changed consent-service ${SERVICE}`,
     `changed identity-key ${ISSUER} k`,
     `changed identity-provider ${ISSUER}`,
+    `added mandate-register ${SERVICE} TEST/GOV/1/guardians`,
     'added purpose aid@2',
   ]);
   const one = member('TEST/GOV/1', 0);

@@ -69,6 +69,7 @@ export async function openConsentGiver(pair: Pair, clock: Clock): Promise<Consen
           purpose: { id: PURPOSE.id, version: 1, hash: PURPOSE_HASH },
           elements: ['gx.name@1', 'gx.pred.age_ge_18@1'],
           sub: pseudonymOf(Buffer.alloc(32, 1), CLIENT, subject),
+          actor: null,
           subject: [sealSubject({ jti: sealedFor ?? jti, ...subject }, recipient)],
           uses: null,
           retentionDays: 30,
