@@ -29,6 +29,8 @@ const WATCH_EVERY_MS = 100;
 interface Campaigning {
   setting: RevocationSetting;
   citizens: Citizen[];
+  /** Somebody whose permissions are left alone: a newer one would take their place. */
+  keeper: Citizen;
   chance: Source;
   heard: Heard[];
   permissions: Permission[];
@@ -43,9 +45,10 @@ async function give(
   run: Campaigning,
   count: number,
   phase: Phase,
+  by: readonly Citizen[] = run.citizens,
 ): Promise<{ citizen: Citizen; permission: Permission }[]> {
-  const { setting, citizens } = run;
-  const places = citizens.flatMap((citizen) =>
+  const { setting } = run;
+  const places = by.flatMap((citizen) =>
     setting.consumers.flatMap((consumer) => ASKED.map((asked) => ({ citizen, consumer, asked }))),
   );
   // Most of those that hang on the bound alone are of the level with the shortest one.
@@ -114,7 +117,7 @@ async function endHeld(run: Campaigning, count: number): Promise<void> {
 
 /** Half of them are ended when the consent service dies; whoever got no word clicks again when it is back. */
 async function endKilled(run: Campaigning, count: number, forgetful: boolean): Promise<void> {
-  const { setting, chance, isFull } = run;
+  const { setting, citizens, chance, isFull } = run;
   const given = await give(run, count, 'killed');
   if (forgetful) setting.copyRecords();
   const spreadMs = isFull ? 4_000 : 400;
@@ -138,7 +141,7 @@ async function endKilled(run: Campaigning, count: number, forgetful: boolean): P
     });
   }
   // A new consent makes the provider fetch a list of the one that came back.
-  await give(run, 1, 'hints');
+  await give(run, 1, 'hints', citizens.slice(0, 1));
   await delay(500);
 }
 
@@ -156,7 +159,7 @@ async function askAgain({ permissions, heard, chance, isFull }: Campaigning): Pr
 async function campaign(run: Campaigning, size: number, forgetful: boolean, say: (line: string) => void) {
   const { relays } = run.setting;
   const share = (part: number) => (run.isFull ? Math.round(size * part) : 0);
-  const [polled, held, killed] = [share(0.35), Math.min(36, share(0.05)), Math.max(2, share(0.07))];
+  const [polled, held, killed] = [share(0.35), Math.min(36, share(0.05)), Math.min(40, Math.max(2, share(0.07)))];
   say(`${size - polled - held - killed} with hints`);
   await endMany(run, size - polled - held - killed, 'hints', run.isFull ? 3_000 : 300);
   await Promise.all(run.watches.splice(0));
@@ -170,7 +173,7 @@ async function campaign(run: Campaigning, size: number, forgetful: boolean, say:
     await endHeld(run, held);
   }
   // Some are never ended: they have to be answered again when the consent service is back.
-  const kept = await give(run, 1, 'hints');
+  const kept = await give(run, 1, 'hints', [run.keeper]);
   say(`${killed} while the consent service is killed`);
   await endKilled(run, killed, forgetful);
   await Promise.all(run.watches.splice(0));
@@ -185,11 +188,14 @@ async function campaign(run: Campaigning, size: number, forgetful: boolean, say:
 async function run({ size, seed, broken, say = () => {} }: CampaignRun<BrokenRevocation>): Promise<CampaignResult> {
   const isFull = size >= FULL_SIZE;
   const folder = mkdtempSync(join(tmpdir(), 'accord-revocation-'));
-  const shape = isFull ? { citizens: 8, consumers: 2 } : { citizens: 2, consumers: 1 };
+  const shape = isFull ? { citizens: 9, consumers: 2 } : { citizens: 3, consumers: 1 };
   const setting = await openRevocationSetting({ folder, ...shape, processes: isFull });
   const none = { heard: [], permissions: [], inUse: new Set<Permission>(), watches: [], aways: [] };
-  const citizens = setting.citizens.map((resident) => new Citizen(resident, setting));
-  const running: Campaigning = { setting, citizens, chance: randomFrom(seed), isFull, ...none };
+  const [first, ...others] = setting.citizens;
+  if (first === undefined) throw new TypeError('nobody lives here');
+  const citizens = others.map((resident) => new Citizen(resident, setting));
+  const keeper = new Citizen(first, setting);
+  const running: Campaigning = { setting, citizens, keeper, chance: randomFrom(seed), isFull, ...none };
   const found: string[] = [];
   const stopLoad = startLoad(running.inUse, running.heard, isFull ? 8 : 2, isFull ? 20 : 50);
   try {
