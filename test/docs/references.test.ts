@@ -102,7 +102,12 @@ t.test('commands and options', async (t) => {
 });
 
 t.test('codes, limits and variables', async (t) => {
-  const sources = [...globSync('{cli,policy,security-server,central-registry}/**/*.ts'), 'certs/path-codes.ts']
+  const sources = [
+    ...globSync('{cli,policy,security-server,central-registry}/**/*.ts'),
+    'certs/path-codes.ts',
+    'scripts/chromium.ts',
+    'test/chromium.ts',
+  ]
     .map(text)
     .join('\n');
   const environment = new Set(
