@@ -99,6 +99,7 @@ t.test('limits', async (t) => {
     { name: 'maxStaleMs', value: null },
     { name: 'distrustPerApprover', value: null },
     { name: 'utcOffsetMinutes', value: -300 },
+    { name: 'emergencyReviewMinutes', value: null },
   ]);
   for (const [name, value] of [
     ['maxStaleMs', '1'],
