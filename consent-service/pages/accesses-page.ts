@@ -83,7 +83,7 @@ function emergenciesOf(voice: Voice, { known }: AccessesView, accesses: readonly
       emergency,
     }) => html`<li>${timeOf(voice, atMs)}${voice.marks.colon}<a href="/accesses/${exchange}">${apart(known.member(client))}</a>${voice.marks.comma}${apart(known.provider(service))}${
       emergency !== null &&
-      html`${voice.marks.stop}${looked.emergencyReason}${voice.marks.colon}${apart(emergency.reason)}`
+      html`${voice.marks.stop} ${looked.emergencyReason}${voice.marks.colon}${apart(emergency.reason)}`
     }</li>
 `,
   );
