@@ -13,8 +13,9 @@ export interface Told {
   outcome: string;
 }
 
-/** `unreached`: the provider answered that its backend could not be reached, so that it executed nothing. */
-type Kind = EntryKind | 'not-sent' | 'unreached';
+/** `unreached`: the provider answered that its backend could not be reached, so that it executed nothing; `late`: it refused
+ * because nobody waited any more, before anything ran. */
+type Kind = EntryKind | 'not-sent' | 'unreached' | 'late';
 type Kinds = Map<string, Set<Kind>>;
 
 export async function auditFolder(folder: string): Promise<string | null> {
@@ -34,6 +35,7 @@ export function readKinds(folder: string): Kinds {
         const mine = kinds.get(id) ?? new Set();
         mine.add(code?.startsWith('NOT_SENT_') ? 'not-sent' : kind);
         if (kind === 'response-sent' && code === 'BACKEND_UNREACHABLE') mine.add('unreached');
+        if (kind.startsWith('refusal-') && code === 'DEADLINE_PASSED') mine.add('late');
         kinds.set(id, mine);
       }
     }
@@ -64,7 +66,11 @@ export function contradictions(
     if (!holds) found.push(`${id}: ${what}`);
   };
   for (const { id, outcome } of told) {
-    if (outcome === 'ok' || outcome === 'settled answered') {
+    const isLate = /^(?:refused|settled answered)$/.test(outcome) && has(provider, id, 'late');
+    if (isLate) {
+      demand(has(consumer, id, 'late'), id, `${outcome}, but the consumer's log lacks the refusal`);
+      demand(!executed.has(id), id, `${outcome}, refused as late, but it was executed`);
+    } else if (outcome === 'ok' || outcome === 'settled answered') {
       demand(has(consumer, id, 'request-sent'), id, `${outcome}, but the consumer's log lacks the request`);
       demand(has(consumer, id, 'response-received'), id, `${outcome}, but the consumer's log lacks the answer`);
       demand(has(provider, id, 'request-received'), id, `${outcome}, but the provider's log lacks the request`);
@@ -78,7 +84,7 @@ export function contradictions(
     }
     if (outcome === 'settled void') demand(!has(provider, id, 'request-received'), id, 'void, but received');
     if (outcome === 'settled received') demand(has(provider, id, 'request-received'), id, 'received, but not logged');
-    demand(outcome !== 'refused', id, 'refused, although everything about it was in order');
+    demand(outcome !== 'refused' || isLate, id, 'refused, although everything about it was in order');
     demand(outcome !== 'settled unknown', id, 'not settled, although both servers are up');
   }
   for (const [id, times] of executed) {
