@@ -7,6 +7,7 @@ import { cipherKey, decipher, encipher } from '#certs/record-cipher.ts';
 import { storageSubkeyOf } from '#certs/storage-key.ts';
 import { parseJson } from '#schemas/json.ts';
 import type { PersonOfMandate } from '#schemas/mandate.ts';
+import { checkEmergencyNotice, type EmergencyNotice } from '#schemas/notice.ts';
 import { AccordError } from '#schemas/problems.ts';
 import type { SealedKind } from './store.ts';
 
@@ -23,6 +24,8 @@ export interface People {
   seal(consent: string, kind: SealedKind, value: object): Buffer;
   /** @throws CONSENT_RECORDS_DAMAGED */
   openSubject(consent: string, sealed: Buffer | null): Subject;
+  /** Null when it does not open. */
+  openNotice(id: string, sealed: Buffer): EmergencyNotice | null;
   /** The two of a mandate. @throws CONSENT_RECORDS_DAMAGED */
   openPersons(mandate: string, sealed: Buffer | null): Persons;
 }
@@ -51,6 +54,10 @@ export function openPeople(storageKey: Buffer): People {
     pseudonym: (client, subject) => pseudonymOf(pseudonymKey, client, subject),
     seal: (consent, kind, value) => encipher(key, place(consent, kind), Buffer.from(JSON.stringify(value))),
     openSubject: (consent, sealed) => opened(consent, 'subject', sealed) as unknown as Subject,
+    openNotice: (id, sealed) => {
+      const bytes = decipher(key, place(id, 'notice'), sealed);
+      return bytes === null ? null : checkEmergencyNotice(parseJson(bytes));
+    },
     openPersons: (mandate, sealed) => opened(mandate, 'persons', sealed) as unknown as Persons,
   };
 }

@@ -9,7 +9,9 @@ import { SUBSYSTEM_ID_PATTERN } from '#schemas/identifiers.ts';
 import { AccordError } from '#schemas/problems.ts';
 import { MESSAGE_ID_PATTERN } from '#schemas/statement.ts';
 import { type Consents, type ConsentView, linkUrl } from './consents.ts';
+import type { EmergencyNotices } from './emergency-notices.ts';
 import { addMandateRoutes } from './routes-mandates.ts';
+import { addNoticeRoutes } from './routes-notices.ts';
 
 /** Read from the raw headers by the server's frame: each at most once. */
 export const IDENTITY_HEADERS: readonly string[] = ['accord-client', 'accord-service'];
@@ -20,7 +22,7 @@ const OneConsent = Type.Object({ id: Type.String({ pattern: MESSAGE_ID_PATTERN }
 /** @param citizenUrl base of the addresses that citizens open */
 export function addFilingRoutes(
   app: FastifyInstance,
-  consents: Consents,
+  { consents, notices }: { consents: Consents; notices: EmergencyNotices },
   self: string,
   citizenUrl: () => string,
 ): void {
@@ -44,6 +46,7 @@ export function addFilingRoutes(
     shown(await consents.revokeByClient(clientOf(request), request.params.id)),
   );
   addMandateRoutes(app, consents.mandates, clientOf);
+  addNoticeRoutes(app, notices, clientOf);
 }
 
 function summaryOf({ id, state, purpose, requestedAtMs, decidedAtMs, expiresAtMs, ...view }: ConsentView) {

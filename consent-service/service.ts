@@ -14,6 +14,7 @@ import { subsystemOfService } from '#schemas/identifiers.ts';
 import type { Consents } from './consents.ts';
 import { CONSENT_FILES } from './data-folder.ts';
 import { openDepartments } from './departments.ts';
+import { type EmergencyNotices, openEmergencyNotices } from './emergency-notices.ts';
 import { openConsents } from './open-consents.ts';
 import type { OwnServer } from './own-server.ts';
 import { addPages } from './pages/add-pages.ts';
@@ -32,6 +33,7 @@ import type { ConsentStore } from './store.ts';
 
 const TICK_MS = 10_000;
 const SWEEP_MS = 60_000;
+const FORGET_MS = 3_600_000;
 
 export interface ConsentServiceOptions {
   /** Subsystem of the service. */
@@ -61,6 +63,8 @@ export interface ConsentService {
   id: string;
   urls: { citizen: string; filing: string };
   consents: Consents;
+  /** What departments tell citizens. */
+  notices: EmergencyNotices;
   /** Lets running requests and hints end; closes the stores. */
   close(): Promise<void>;
 }
@@ -95,8 +99,12 @@ export async function openConsentService(options: ConsentServiceOptions): Promis
         });
     };
     ends.push(every(TICK_MS, tick));
-    const filing = filingPort(options, consents);
-    const citizen = citizenPort(options, { consents, files, book, ends });
+    const notices = openEmergencyNotices(store, options.keys.storageKey, clock);
+    const forget = () =>
+      void notices.forget().catch((error: unknown) => onAlarm('old notices could not be forgotten', error));
+    ends.push(every(FORGET_MS, forget));
+    const filing = filingPort(options, { consents, notices });
+    const citizen = citizenPort(options, { consents, notices, files, book, ends });
     ends.push(
       () => filing.close(),
       () => citizen.close(),
@@ -107,6 +115,7 @@ export async function openConsentService(options: ConsentServiceOptions): Promis
       id: self,
       urls: { citizen: addressOf(citizen), filing: addressOf(filing) },
       consents,
+      notices,
       close: closeAll,
     };
   } catch (error) {
@@ -154,9 +163,12 @@ function openLists(
   };
 }
 
-function filingPort({ self, logger, citizenUrl, configuration, keys }: ConsentServiceOptions, consents: Consents) {
+function filingPort(
+  { self, logger, citizenUrl, configuration, keys }: ConsentServiceOptions,
+  parts: { consents: Consents; notices: EmergencyNotices },
+) {
   const app = openServer({ name: 'filing', identityHeaders: IDENTITY_HEADERS, logger });
-  addFilingRoutes(app, consents, self, () => citizenUrl);
+  addFilingRoutes(app, parts, self, () => citizenUrl);
   app.get('/livez', async () => ({ live: true }));
   app.get('/readyz', async (_request, reply) => {
     const faults = faultsOf(configuration, self, keys.receipt.kid);
@@ -179,13 +191,17 @@ function faultsOf(configuration: ConfigurationSource, self: string, kid: string)
 
 interface CitizenParts {
   consents: Consents;
+  notices: EmergencyNotices;
   files: StatusFiles;
   book: StatusBook;
   /** What has to be ended with the service. */
   ends: (() => unknown)[];
 }
 
-function citizenPort(options: ConsentServiceOptions, { consents, files, book, ends }: CitizenParts): FastifyInstance {
+function citizenPort(
+  options: ConsentServiceOptions,
+  { consents, notices, files, book, ends }: CitizenParts,
+): FastifyInstance {
   const {
     credential = () => null,
     logger,
@@ -217,7 +233,7 @@ function citizenPort(options: ConsentServiceOptions, { consents, files, book, en
   const onFailure = (error: unknown) =>
     logger.info({ err: error }, 'a provider did not tell how often receipts were used');
   addPages(app, {
-    ...{ consents, sessions, clock, configuration, shown },
+    ...{ consents, notices, sessions, clock, configuration, shown },
     utcOffsetMinutes: () => configuration.current().utcOffsetMinutes,
     departments: ownServer === null ? null : openDepartments({ server: ownServer, configuration, clock, self }),
     questions: openAskedQuestions(

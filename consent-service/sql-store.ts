@@ -6,6 +6,7 @@ import type {
   ConsentRow,
   ConsentStore,
   MandateRow,
+  NoticeRow,
   StoredList,
   StoredReceipt,
   StoredRecord,
@@ -43,6 +44,7 @@ export function sqlConsentStore(engine: SqlEngine): ConsentStore {
   return {
     ...consentIndex(rows),
     ...mandateIndex(rows),
+    ...noticeRows(rows, engine),
     head: async () => (await rows<StoredRecord>(`${RECORD} ORDER BY seq DESC LIMIT 1`))[0] ?? null,
     records: (from, limit) => rows(`${RECORD} WHERE seq >= ? ORDER BY seq LIMIT ?`, from, limit),
     recordsOf: async (ids) =>
@@ -173,6 +175,55 @@ function mandateIndex(rows: Rows): MandateIndex {
             ...ids,
             limit,
           ),
+  };
+}
+
+type NoticeStore = Pick<
+  ConsentStore,
+  'takeNotice' | 'hasNotice' | 'noticesSince' | 'unreadNotices' | 'countUnread' | 'readNotice' | 'forgetNotices'
+>;
+
+function noticeRows(rows: Rows, engine: SqlEngine): NoticeStore {
+  const unread = (subjects: readonly string[]) => `subject IN (${places(subjects)}) AND read_at_ms IS NULL`;
+  return {
+    takeNotice: ({ id, provider, subject, sealed, takenAtMs }) =>
+      engine.write([
+        statement(
+          `INSERT INTO notices (id, provider, subject, sealed, taken_at_ms) VALUES (?, ?, ?, ?, ?)
+            ON CONFLICT (id) DO NOTHING`,
+          ...[id, provider, subject, sealed, takenAtMs],
+        ),
+      ]),
+    hasNotice: async (id) => (await rows('SELECT id FROM notices WHERE id = ?', id)).length > 0,
+    noticesSince: async (provider, subject, sinceMs) => {
+      const sql = `SELECT count(*) AS "all", count(CASE WHEN subject = ? THEN 1 END) AS person FROM notices
+        WHERE provider = ? AND taken_at_ms > ?`;
+      const [found] = await rows<{ all: number; person: number }>(sql, subject, provider, sinceMs);
+      return { all: Number(found?.all ?? 0), person: Number(found?.person ?? 0) };
+    },
+    unreadNotices: async (subjects, limit) =>
+      subjects.length === 0
+        ? []
+        : rows<NoticeRow>(
+            `SELECT id, provider, subject, sealed, taken_at_ms AS "takenAtMs" FROM notices
+              WHERE ${unread(subjects)} ORDER BY taken_at_ms DESC, id LIMIT ?`,
+            ...[...subjects, limit],
+          ),
+    countUnread: async (subjects) => {
+      if (subjects.length === 0) return 0;
+      const [found] = await rows<{ count: number }>(
+        `SELECT count(*) AS count FROM notices WHERE ${unread(subjects)}`,
+        ...subjects,
+      );
+      return Number(found?.count ?? 0);
+    },
+    readNotice: async (id, subjects, atMs) => {
+      if (subjects.length === 0) return;
+      await engine.write([
+        statement(`UPDATE notices SET read_at_ms = ? WHERE id = ? AND ${unread(subjects)}`, atMs, id, ...subjects),
+      ]);
+    },
+    forgetNotices: (beforeMs) => engine.write([statement('DELETE FROM notices WHERE taken_at_ms < ?', beforeMs)]),
   };
 }
 

@@ -46,6 +46,12 @@ CREATE TABLE IF NOT EXISTS mandates (
 CREATE INDEX IF NOT EXISTS mandates_by_represented ON mandates (represented, state);
 CREATE INDEX IF NOT EXISTS mandates_by_representative ON mandates (representative, state);
 CREATE INDEX IF NOT EXISTS mandates_open ON mandates (valid_until_ms) WHERE state <> 'ENDED';
+CREATE TABLE IF NOT EXISTS notices (
+  id text PRIMARY KEY, provider text NOT NULL, subject text NOT NULL, sealed bytea NOT NULL, taken_at_ms bigint NOT NULL,
+  read_at_ms bigint);
+CREATE INDEX IF NOT EXISTS notices_unread ON notices (subject, taken_at_ms) WHERE read_at_ms IS NULL;
+CREATE INDEX IF NOT EXISTS notices_of_provider ON notices (provider, taken_at_ms, subject);
+CREATE INDEX IF NOT EXISTS notices_by_time ON notices (taken_at_ms);
 CREATE OR REPLACE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
   $$ BEGIN RAISE EXCEPTION '%: append-only', TG_TABLE_NAME; END $$;
 CREATE OR REPLACE FUNCTION in_sequence() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN

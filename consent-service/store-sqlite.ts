@@ -71,8 +71,17 @@ CREATE INDEX mandates_open ON mandates (valid_until_ms) WHERE state <> 'ENDED';
 CREATE TRIGGER mandates_delete BEFORE DELETE ON mandates ${stop('mandates: kept')}
 `;
 
+const NOTICES = `
+CREATE TABLE notices (
+  id TEXT PRIMARY KEY, provider TEXT NOT NULL, subject TEXT NOT NULL, sealed BLOB NOT NULL, taken_at_ms INTEGER NOT NULL,
+  read_at_ms INTEGER) STRICT;
+CREATE INDEX notices_unread ON notices (subject, taken_at_ms) WHERE read_at_ms IS NULL;
+CREATE INDEX notices_of_provider ON notices (provider, taken_at_ms, subject);
+CREATE INDEX notices_by_time ON notices (taken_at_ms);
+`;
+
 /** What made each version out of the one before; a new database goes through all of them. */
-const FORMATS = [TABLES + TRIGGERS, MANDATES];
+const FORMATS = [TABLES + TRIGGERS, MANDATES, NOTICES];
 
 /**
  * Opens, or makes, the store in `folder` (consents.db), and holds it alone until it is closed.

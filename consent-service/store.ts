@@ -51,6 +51,17 @@ export interface MandateRow extends MandateTerms {
   reason: MandateEnd | null;
 }
 
+/** That somebody was asked about in an emergency. Beside the records: it is nobody's decision, and forgotten after its time. */
+export interface NoticeRow {
+  id: string;
+  /** Subsystem that answered, and told. */
+  provider: string;
+  /** Keyed tag of the person. */
+  subject: string;
+  sealed: Buffer;
+  takenAtMs: number;
+}
+
 export interface StoredReceipt {
   jti: string;
   consent: string;
@@ -78,8 +89,11 @@ export interface StoredStatus {
   value: number;
 }
 
-/** Of a consent: the person, and the sign-in that decided. Of a mandate: its two persons, and the sign-ins that agreed. */
-export type SealedKind = 'subject' | 'sign-in' | 'persons' | 'offer' | 'acceptance';
+/**
+ * Of a consent: the person, and the sign-in that decided. Of a mandate: its two persons, and the sign-ins that agreed. A
+ * notice lies in a row of its own.
+ */
+export type SealedKind = 'subject' | 'sign-in' | 'persons' | 'offer' | 'acceptance' | 'notice';
 
 /** What becomes durable together. */
 export interface Change {
@@ -137,6 +151,18 @@ export interface ConsentStore {
   mandatesDue(nowMs: number, today: string, limit: number): Promise<MandateRow[]>;
   /** What is given under a mandate, and not paused. */
   givenUnder(mandates: readonly string[], limit: number): Promise<ConsentRow[]>;
+
+  /** One that is there stays as it is. @throws CONSENT_STORE_FAILED */
+  takeNotice(notice: NoticeRow): Promise<void>;
+  hasNotice(id: string): Promise<boolean>;
+  /** Taken from one provider since then: all, and those about one person. */
+  noticesSince(provider: string, subject: string, sinceMs: number): Promise<{ all: number; person: number }>;
+  /** That these persons have not read, newest first, and how many there are. */
+  unreadNotices(subjects: readonly string[], limit: number): Promise<NoticeRow[]>;
+  countUnread(subjects: readonly string[]): Promise<number>;
+  /** Nothing happens to one of somebody else. */
+  readNotice(id: string, subjects: readonly string[], atMs: number): Promise<void>;
+  forgetNotices(takenBeforeMs: number): Promise<void>;
 
   sealed(consent: string, kind: SealedKind): Promise<Buffer | null>;
   receiptsOf(consents: readonly string[]): Promise<StoredReceipt[]>;

@@ -209,3 +209,12 @@ export const RECEIPT_USES_TIMEOUT_MS = 2_500;
 /** A receipt that somebody wants checked, with the form around it. */
 export const MAX_CHECK_FORM_BYTES = 32 * 1024;
 export const MAX_CHECKS_PER_SECOND = 50;
+/** Notices of emergencies: how long a citizen's are kept, how many a department may bring in a day, in all and for one person. */
+export const NOTICE_KEPT_DAYS = 400;
+export const MAX_NOTICES_A_DAY = 5_000;
+export const MAX_NOTICES_A_DAY_OF_PERSON = 100;
+/** Unread ones that one page shows in full. */
+export const MAX_NOTICES_SHOWN = 20;
+export const MAX_NOTICE_BYTES = 16 * 1024;
+/** One attempt to bring a notice. */
+export const NOTICE_TIMEOUT_MS = 10_000;

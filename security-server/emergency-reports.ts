@@ -8,41 +8,14 @@
 import { createHash } from 'node:crypto';
 import type { FastifyBaseLogger } from 'fastify';
 import type { Emergency } from '#certs/evidence.ts';
-import { cipherKey, decipher, encipher } from '#certs/record-cipher.ts';
-import { storageSubkeyOf } from '#certs/storage-key.ts';
 import type { Clock } from '#core/clock.ts';
 import type { BoundedClient } from '#core/http/client.ts';
 import { canonicalJson } from '#schemas/canonical-json.ts';
 import { checkKnownEmergency, type EmergencyReport } from '#schemas/emergency-report.ts';
 import { type JsonValue, parseJson } from '#schemas/json.ts';
-import { EMERGENCY_REPORT_ALARM_MS, REGISTRY_TIMEOUT_MS } from '#schemas/limits.ts';
+import { REGISTRY_TIMEOUT_MS } from '#schemas/limits.ts';
 import { isAccordError } from '#schemas/problems.ts';
-
-/** One report that waits: when it was noted, when it is tried next, how often it was. */
-export interface EmergencyReportRow {
-  /** SHA-256 (base64url) of what both officials signed: one emergency is reported once. */
-  hash: string;
-  emergency: string;
-  notedAtMs: number;
-  nextAtMs: number;
-  tries: number;
-  sealed: Buffer;
-}
-
-/** Durable when a call returns. What the registry has keeps its hash, without the tokens. */
-export interface EmergencyReportStore {
-  /** False when it is there, or was and was sent. */
-  insert(row: EmergencyReportRow): boolean;
-  /** To be tried by now, those waiting longest first. */
-  due(nowMs: number, limit: number): EmergencyReportRow[];
-  postpone(hash: string, nextAtMs: number): void;
-  sent(hash: string, atMs: number): void;
-  /** How many wait, and since when the oldest. */
-  waiting(): { count: number; sinceMs: number | null };
-  /** Hashes of what was sent before that time. */
-  forget(beforeMs: number): void;
-  close(): void;
-}
+import { type OutboxStore, openOutbox } from './outbox.ts';
 
 export interface EmergencyReports {
   /** Notes that an answer is to be given on it; again is the same. @throws what the disk throws */
@@ -62,44 +35,21 @@ export interface EmergencyReportPorts {
   logger: FastifyBaseLogger;
 }
 
-const FIRST_PAUSE_MS = 5_000;
-const LONGEST_PAUSE_MS = 10 * 60_000;
-const AT_ONCE = 20;
-/** Longer than an emergency and its answers can come again. */
-const REMEMBERED_MS = 7 * 86_400_000;
-
 /** @param storageKey the server's, 32 bytes */
 export function openEmergencyReports(
-  store: EmergencyReportStore,
+  store: OutboxStore,
   storageKey: Buffer,
   { self, urls, client, clock, logger }: EmergencyReportPorts,
 ): EmergencyReports {
-  const key = cipherKey(storageSubkeyOf(storageKey, 'emergency reports'));
-  let running: Promise<void> | undefined;
-  let isClosed = false;
-
-  async function sendDue(): Promise<void> {
-    for (const row of store.due(clock.nowMs(), AT_ONCE)) {
-      if (isClosed) return;
-      if (await sendOne(row)) store.sent(row.hash, clock.nowMs());
-      else store.postpone(row.hash, clock.nowMs() + Math.min(FIRST_PAUSE_MS * 2 ** row.tries, LONGEST_PAUSE_MS));
-    }
-    store.forget(clock.nowMs() - REMEMBERED_MS);
-    const { count, sinceMs } = store.waiting();
-    if (sinceMs !== null && clock.nowMs() - sinceMs > EMERGENCY_REPORT_ALARM_MS) {
-      logger.error({ alarm: 'EMERGENCY_REPORT_WAITING', count, since: new Date(sinceMs).toISOString() }, 'alarm');
-    }
-  }
+  const outbox = openOutbox<readonly string[]>({
+    ...{ store, storageKey, clock, logger, use: 'emergency reports', alarm: 'EMERGENCY_REPORT_WAITING' },
+    deliver: (tokens, { emergency }) => report(tokens, emergency),
+  });
 
   /** A mirror at one of the addresses takes no reports; the next may be the registry. */
-  async function sendOne(row: EmergencyReportRow): Promise<boolean> {
-    const tokens = unseal(row);
-    if (tokens === null) {
-      logger.error({ alarm: 'RECORD_UNREADABLE', emergency: row.emergency }, 'a report to the registry is damaged');
-      return false;
-    }
-    const report: EmergencyReport = { v: 1, tokens, by: self };
-    const body = Buffer.from(JSON.stringify(report));
+  async function report(tokens: readonly string[], emergency: string): Promise<boolean> {
+    const told: EmergencyReport = { v: 1, tokens: [...tokens], by: self };
+    const body = Buffer.from(JSON.stringify(told));
     for (const url of urls) {
       try {
         const answer = await client.request({
@@ -110,7 +60,7 @@ export function openEmergencyReports(
           timeoutMs: REGISTRY_TIMEOUT_MS,
         });
         if (answer.status !== 200) continue;
-        if (checkKnownEmergency(parseJson(answer.body)).emergency === row.emergency) return true;
+        if (checkKnownEmergency(parseJson(answer.body)).emergency === emergency) return true;
       } catch (error) {
         if (!isAccordError(error)) throw error;
       }
@@ -118,38 +68,16 @@ export function openEmergencyReports(
     return false;
   }
 
-  function unseal({ hash, sealed }: EmergencyReportRow): string[] | null {
-    const plain = decipher(key, Buffer.from(hash), sealed);
-    return plain && (JSON.parse(plain.toString()) as string[]);
-  }
-
-  function send(): Promise<void> {
-    if (isClosed || urls.length === 0) return Promise.resolve();
-    running ??= sendDue()
-      .catch((error: unknown) => logger.error({ err: error }, 'reports to the registry could not be sent'))
-      .finally(() => {
-        running = undefined;
-      });
-    return running;
-  }
-
   return {
+    ...outbox,
     note(emergency, tokens) {
       const { iat: _iat, ...terms } = emergency;
+      // Of what both officials signed: one emergency is reported once.
       const hash = createHash('sha256')
         .update(canonicalJson(terms as unknown as JsonValue))
         .digest('base64url');
-      const notedAtMs = clock.nowMs();
-      const sealed = encipher(key, Buffer.from(hash), Buffer.from(JSON.stringify(tokens)));
-      const row = { hash, emergency: emergency.emergency, notedAtMs, nextAtMs: notedAtMs, tries: 0, sealed };
-      if (store.insert(row)) setImmediate(() => void send());
+      outbox.note(hash, emergency.emergency, tokens);
     },
-    send,
-    waiting: () => store.waiting(),
-    async close() {
-      isClosed = true;
-      await running;
-      store.close();
-    },
+    send: () => (urls.length === 0 ? Promise.resolve() : outbox.send()),
   };
 }

@@ -35,6 +35,7 @@ export interface Gauges {
   ready: () => number;
   openDoubts: () => number;
   waitingReports: () => number;
+  waitingNotices: () => number;
   dueReviews: () => number;
 }
 
@@ -77,6 +78,11 @@ export function openMetrics(gauges: Gauges, logger: FastifyBaseLogger): Metrics 
       'accord_emergency_reports_waiting',
       'Emergencies answered on that the registry does not know yet',
       gauges.waitingReports,
+    ],
+    [
+      'accord_emergency_notices_waiting',
+      'Notices of emergencies that a consent service has not taken yet',
+      gauges.waitingNotices,
     ],
     ['accord_emergency_reviews_due', 'Reviews of emergencies that the own departments owe', gauges.dueReviews],
   ] as const) {

@@ -16,6 +16,7 @@ import { openAccessStoreSqlite } from './accesses-sqlite.ts';
 import { openAdminPort } from './admin/admin.ts';
 import { type Admission, openAdmission } from './admission.ts';
 import { openCertificateTrust } from './certificate-trust.ts';
+import { exchange } from './consumer/exchange.ts';
 import { openLoopbackPort, openSystemPort } from './consumer/lookups.ts';
 import { openDictionaryInForce } from './dictionary-in-force.ts';
 import { openDoubts } from './doubts.ts';
@@ -33,6 +34,7 @@ import { openHttp1Link } from './peer/http1-link.ts';
 import { openPeerPort } from './peer/messages.ts';
 import { openPeerNews, type SharedConfiguration } from './peer/news.ts';
 import { openRegisteredPeers } from './peer/registered-peer.ts';
+import { noticeHere } from './provider/emergency-notice.ts';
 import type { ServerParts } from './server-parts.ts';
 import { openStateSqlite } from './state-sqlite.ts';
 import { openStatuses } from './statuses.ts';
@@ -176,10 +178,14 @@ function assemble(from: SecurityServerOptions, messageLog: MessageLog, gate: Adm
   const link = openHttp1Link(peers, keys.authentication, isRegistered, news);
   const ready = () => (probe(assembled).ok ? 1 : 0);
   const doubts = openDoubts(openDoubtStoreSqlite(foldersOf(from.folder).doubts), from.keys.storageKey, clock);
-  const emergencies = openServerEmergencies(from);
+  const emergencies = openServerEmergencies(from, {
+    exchange: (call) => exchange(assembled, call),
+    here: (service, notice) => noticeHere(assembled, service, notice),
+  });
   const gauges = {
     ...{ inFlight: () => gate.inFlight, logSize: () => messageLog.size(), ready, openDoubts: doubts.open },
     waitingReports: () => emergencies.reports.waiting().count,
+    waitingNotices: () => emergencies.notices.waiting().count,
     dueReviews: emergencies.reviews.count,
   };
   const metrics = openMetrics(gauges, logger);

@@ -1,6 +1,6 @@
 // What a security server does beside exchanges: the summary entry of each minute, live connections of peers whose
 // registration or certificate ended, certificates that come into use, private keys whose time is over,
-// reports of emergencies to the registry.
+// reports and notices of emergencies.
 import { setImmediate } from 'node:timers/promises';
 import type { FastifyInstance } from 'fastify';
 import { everyUnref } from '#core/clock.ts';
@@ -100,6 +100,10 @@ export function startTasks(parts: ServerParts, tls: readonly FastifyInstance[], 
     every(
       REPORTS_EVERY_MS,
       guarded(() => parts.emergencies.reports.send()),
+    ),
+    every(
+      REPORTS_EVERY_MS,
+      guarded(() => parts.emergencies.notices.send()),
     ),
     every(
       REVIEWS_EVERY_MS,

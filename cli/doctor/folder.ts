@@ -14,7 +14,7 @@ import { openLogAuditSqlite } from '#core/log/store-sqlite.ts';
 import { EMERGENCY_REPORT_ALARM_MS, SUBJECT_KEY_LIFETIME_MS } from '#schemas/limits.ts';
 import { AccordError } from '#schemas/problems.ts';
 import { emergencyReportsFile } from '#security-server/emergencies.ts';
-import { readWaitingReports } from '#security-server/emergency-reports-sqlite.ts';
+import { readWaiting } from '#security-server/outbox-sqlite.ts';
 import { type Finding, fail, ok, warn } from './finding.ts';
 
 const LEAST_NODE = [24, 12] as const;
@@ -142,12 +142,17 @@ export function checkDisk(folder: string): Finding[] {
   return [freeBytes < NEARLY_FULL_BYTES ? warn('disk', 'DISK_NEARLY_FULL', free) : ok('disk', free)];
 }
 
-/** Reports of emergencies that the registry does not have yet; a server that never made the file never answered on one. */
+const WAITING = [
+  ['report', 'emergency reports', 'none wait for the registry', 'EMERGENCY_REPORT_WAITING'],
+  ['notice', 'emergency notices', 'none wait for a consent service', 'EMERGENCY_NOTICE_WAITING'],
+] as const;
+
+/** What was not told of emergencies yet; a server that never made the file never answered on one. */
 export function checkEmergencyReports(folder: string, nowMs: number): Finding[] {
-  const check = 'emergency reports';
-  const { count, sinceMs } = readWaitingReports(emergencyReportsFile(folder)) ?? { count: 0, sinceMs: null };
-  if (sinceMs === null) return [ok(check, 'none wait for the registry')];
-  const detail = `${count} wait, the oldest since ${new Date(sinceMs).toISOString()}`;
-  const isLate = nowMs - sinceMs > EMERGENCY_REPORT_ALARM_MS;
-  return [isLate ? fail(check, 'EMERGENCY_REPORT_WAITING', detail) : ok(check, detail)];
+  return WAITING.map(([kind, check, none, code]) => {
+    const { count, sinceMs } = readWaiting(emergencyReportsFile(folder), kind) ?? { count: 0, sinceMs: null };
+    if (sinceMs === null) return ok(check, none);
+    const detail = `${count} wait, the oldest since ${new Date(sinceMs).toISOString()}`;
+    return nowMs - sinceMs > EMERGENCY_REPORT_ALARM_MS ? fail(check, code, detail) : ok(check, detail);
+  });
 }

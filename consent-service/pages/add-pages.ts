@@ -5,7 +5,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Sessions } from '#consent-service/sign-in/sign-in.ts';
 import { isAccordError, PROBLEMS, type ProblemCode } from '#schemas/problems.ts';
 import { rememberLanguage } from './language.ts';
-import { type PagesOptions, pagePath, show, voiceFor } from './page-parts.ts';
+import { countNotices, type PagesOptions, pagePath, show, voiceFor } from './page-parts.ts';
 import { citizenProblem, problemPage } from './problem-page.ts';
 import { addAccessRoutes } from './routes-accesses.ts';
 import { addCheckRoutes } from './routes-check.ts';
@@ -26,6 +26,7 @@ export function addPages(app: FastifyInstance, options: PagesOptions): void {
         'x-content-type-options': 'nosniff',
       });
     });
+    scope.addHook('preHandler', async (request) => await countNotices(options, request));
     scope.setErrorHandler((error, request, reply) => answerProblem(options, error, request, reply));
     addOpenRoutes(scope, options);
     addCheckRoutes(scope, options);

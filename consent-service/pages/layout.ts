@@ -3,6 +3,7 @@ import type { FastifyRequest } from 'fastify';
 import type { Page } from '#consent-service/sign-in/pages.ts';
 import { escapedElsewhere, type Html, html } from './html.ts';
 import type { Language } from './language.ts';
+import { NOTICE_WORDS } from './notice-words.ts';
 import { ICON_PATH, STYLE_PATH } from './style.ts';
 import { type Voice, WORDS } from './words.ts';
 import type { Words } from './words-en.ts';
@@ -13,6 +14,8 @@ export interface Frame {
   path: string;
   /** Null while nobody is signed in. */
   csrf: string | null;
+  /** Notices of emergencies that the visitor has not read. */
+  unread: number;
 }
 
 export interface Body {
@@ -32,9 +35,10 @@ const PAGES = {
   '/sign-in/accounts': 'accounts',
 } as const;
 
-export function document({ voice, path, csrf }: Frame, { title, content, isFaulty = false }: Body): string {
+export function document({ voice, path, csrf, unread }: Frame, { title, content, isFaulty = false }: Body): string {
   const { words, language } = voice;
-  const menu = csrf === null ? null : menuOf(voice.words, path, csrf);
+  const told = unread > 0 && path !== '/' && noticeLine(voice.language, unread);
+  const menu = csrf === null ? null : html`${menuOf(voice.words, path, csrf)}${told}`;
   const footer = html`<p>${words.footer}</p><p>${words.utc(voice.offset)}</p>`;
   return frameOf(language, path, { title, content, isFaulty }, menu, footer);
 }
@@ -81,6 +85,12 @@ ${content}
 </body>
 </html>
 `.toString();
+}
+
+/** Above every page but the one where the notices stand. */
+function noticeLine(language: Language, unread: number): Html {
+  return html`<div class="told"><div class="wide"><p>${NOTICE_WORDS[language].line(unread)} <a href="/">${NOTICE_WORDS[language].toRead}</a></p></div></div>
+`;
 }
 
 function menuOf(words: Words, path: string, csrf: string): Html {

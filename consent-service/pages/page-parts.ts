@@ -3,6 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { StatusOf } from '#consent-service/check-receipt.ts';
 import type { Consents } from '#consent-service/consents.ts';
 import type { Departments } from '#consent-service/departments.ts';
+import type { EmergencyNotices } from '#consent-service/emergency-notices.ts';
 import type { ReceiptUses } from '#consent-service/receipt-uses.ts';
 import type { ShownAccesses } from '#consent-service/shown-accesses.ts';
 import type { Sessions } from '#consent-service/sign-in/sign-in.ts';
@@ -15,6 +16,7 @@ import { type Voice, voiceOf } from './words.ts';
 
 export interface PagesOptions {
   consents: Consents;
+  notices: EmergencyNotices;
   sessions: Sessions;
   clock: Clock;
   /** Of the network's legal days, for the times on the pages. */
@@ -32,6 +34,14 @@ export interface PagesOptions {
 /** A sign-in that proves a person; giving the most sensitive items asks for more. */
 export const LEVEL = 2;
 
+const unread = new WeakMap<FastifyRequest, number>();
+
+/** Counts, before a page is made, what the visitor has not read of what departments told: each page says so at its top. */
+export async function countNotices({ sessions, notices }: PagesOptions, request: FastifyRequest): Promise<void> {
+  const person = sessions.person(request);
+  if (person !== null) unread.set(request, await notices.countUnread(person));
+}
+
 export function show(
   { sessions }: PagesOptions,
   request: FastifyRequest,
@@ -40,7 +50,8 @@ export function show(
   body: Body,
 ): FastifyReply {
   const csrf = sessions.person(request) === null ? null : sessions.csrfToken(request);
-  return reply.type('text/html; charset=utf-8').send(document({ voice, path: pagePath(request), csrf }, body));
+  const frame = { voice, path: pagePath(request), csrf, unread: unread.get(request) ?? 0 };
+  return reply.type('text/html; charset=utf-8').send(document(frame, body));
 }
 
 /** The page on which this address, or the form that was sent to it, can be read again. */

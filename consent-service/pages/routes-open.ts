@@ -1,12 +1,15 @@
 // The start page, the style sheet, and the answer to every other address.
 import type { FastifyInstance } from 'fastify';
+import { knownWords } from '#consent-service/known-words.ts';
 import { AccordError } from '#schemas/problems.ts';
+import { readFields } from './form.ts';
 import { type Html, html } from './html.ts';
+import { noticeCards } from './notice-cards.ts';
 import { LEVEL, type PagesOptions, show, voiceFor } from './page-parts.ts';
 import { ICON, ICON_PATH, STYLE, STYLE_PATH } from './style.ts';
 
 export function addOpenRoutes(scope: FastifyInstance, options: PagesOptions): void {
-  const { consents, sessions } = options;
+  const { consents, notices, sessions, configuration } = options;
   for (const [path, type, text] of [
     [STYLE_PATH, 'text/css; charset=utf-8', STYLE],
     [ICON_PATH, 'image/svg+xml', ICON],
@@ -28,12 +31,31 @@ export function addOpenRoutes(scope: FastifyInstance, options: PagesOptions): vo
     }
     const [waiting, decided] = await Promise.all([consents.waiting(person), consents.permissions(person)]);
     const inForce = decided.filter(({ state }) => state === 'GIVEN').length;
-    const content = html`<p>${words.homeText}</p>
+    const unread = await notices.unread(person);
+    const told =
+      unread.length > 0 &&
+      noticeCards(
+        voice,
+        knownWords(configuration.current()),
+        unread,
+        await notices.countUnread(person),
+        sessions.csrfToken(request),
+      );
+    const content = html`${told}<p>${words.homeText}</p>
 ${cardOf('/waiting', words.waiting, words.waitingCount(waiting.length))}
 ${cardOf('/permissions', words.permissions, words.permissionCount(inForce))}
 ${cardOf('/accesses', words.accesses, words.accessesText)}
 ${cardOf('/verify', words.check, words.checkText)}`;
     return show(options, request, reply, voice, { title: words.homeTitle, content });
+  });
+
+  scope.post('/', async (request, reply) => {
+    sessions.checkCsrf(request);
+    const person = sessions.requireLevel(request, reply, LEVEL);
+    if (person === null) return reply;
+    const { notice = '' } = readFields(request, { notice: 43 });
+    await notices.putAway(person, notice);
+    return reply.redirect('/', 303);
   });
 
   scope.get('/*', async () => {

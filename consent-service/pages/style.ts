@@ -81,6 +81,9 @@ button:hover { background: var(--press) }
 .wrong { border-left: 5px solid var(--error); padding-left: .9rem }
 .error-text { color: var(--error); font-weight: 700; margin: 0 0 .5rem }
 .notice { white-space: pre-wrap; font-size: .925rem; background: var(--shade); border-left: 5px solid var(--line); padding: .75rem 1rem; margin: 0 0 1rem }
+.told { border-bottom: 3px solid var(--error); background: var(--shade) }
+.told p { margin: 0; padding: .6rem 0 .1rem }
+.told a { display: inline-flex; align-items: center; min-height: 44px }
 .card { border: 1px solid var(--line); border-radius: 4px; padding: 1rem; margin: 0 0 1.25rem }
 .card > h2, .card > h3 { margin: 0 0 .6rem; font-size: 1.15rem }
 .card p { margin: .25rem 0 }

@@ -51,7 +51,7 @@ function namedByConnection(headers: HeaderList): Set<string> {
 export async function callBackend(
   backends: BoundedClient,
   service: LocalService,
-  statement: Statement,
+  statement: Pick<Statement, 'id' | 'client' | 'service' | 'basis' | 'purpose'>,
   { context, body }: { context: RequestContext; body: Buffer },
   minimising: HeaderList,
   remainingMs: number,

@@ -22,6 +22,7 @@ import { recordOf } from '#security-server/records.ts';
 import type { ServerParts } from '#security-server/server-parts.ts';
 import { callBackend } from './backend.ts';
 import { consentAgain } from './consent.ts';
+import { noteNotice } from './emergency-notice.ts';
 import { countUses, type Judgement, judge, prepare } from './judge.ts';
 import { noteAccess } from './note-access.ts';
 import { placed } from './place-subject.ts';
@@ -154,9 +155,10 @@ async function work(server: ServerParts, snapshot: ConfigurationSnapshot, logged
       return refuse(code, '');
     }
     const minimising = bound && permitted ? minimisingHeaders(bound, permitted, context) : [];
-    // Whoever answers on an emergency has told the registry, or will, whatever happens from here on.
+    // Whoever answers on an emergency has told the registry and the citizen, or will, whatever happens from here on.
     const emergency = judgement.evidence?.emergency ?? null;
     if (emergency !== null) server.emergencies.reports.note(emergency, context.evidence);
+    noteNotice(server, message, judgement);
     const forwarded = placed(judgement, { context, body: message.body });
     const called = callBackend(server.backends, service, statement, forwarded, minimising, remainingMs);
     if ((await noted).outcome === 'replay') {

@@ -8,6 +8,7 @@ import { checkDoubtReport, DOUBTS_PATH } from '#schemas/doubt.ts';
 import { EFFECTIVE_ACCESS_PATH } from '#schemas/effective-access.ts';
 import { parseJson } from '#schemas/json.ts';
 import { MAX_DOUBT_BYTES } from '#schemas/limits.ts';
+import { NOTICES_PATH } from '#schemas/notice.ts';
 import { AccordError, isAccordError } from '#schemas/problems.ts';
 import { OVER_DELIVERY_PATH, STATUS_HINT_PATH } from '#schemas/service-path.ts';
 import type { Statement } from '#schemas/statement.ts';
@@ -17,6 +18,7 @@ import { reportOfCitizen } from './citizen-doubt.ts';
 import { statusOf } from './doubt-status.ts';
 import { mustHaveReceived } from './doubted-exchange.ts';
 import { effectiveAccess } from './effective-access.ts';
+import { handNotice } from './emergency-notice.ts';
 import { noteOverDelivery } from './over-delivery.ts';
 import { receiptUses } from './receipt-uses.ts';
 import { type BackendAnswer, problemAnswer, type Reply } from './reply.ts';
@@ -55,6 +57,8 @@ const POSTED: Readonly<Record<string, (asked: Asked) => Answered | Promise<Answe
     undecided(json(200, await whoLooked(server, snapshot, peer, statement, body))),
   [CITIZEN_DOUBTS_PATH]: async ({ server, snapshot, peer, statement, body }) =>
     undecided(reported(server, await reportOfCitizen(server, snapshot, peer, statement, body))),
+  [NOTICES_PATH]: async ({ server, snapshot, statement, context, body }) =>
+    undecided(await handNotice(server, snapshot, statement, context, body)),
   [RECEIPT_USES_PATH]: async ({ server, snapshot, statement, body }) =>
     undecided(json(200, await receiptUses(server, snapshot, statement, body))),
 };

@@ -12,7 +12,7 @@ import { registrationOfFolder } from '#cli/server-registration.ts';
 import { systemClock } from '#core/clock.ts';
 import { CLIENT, openPair, SERVICE } from '#scripts/campaign/pair.ts';
 import { emergencyReportsFile } from '#security-server/emergencies.ts';
-import { openEmergencyReportStoreSqlite } from '#security-server/emergency-reports-sqlite.ts';
+import { openOutboxStoreSqlite } from '#security-server/outbox-sqlite.ts';
 import { accord } from './run.ts';
 
 interface Check {
@@ -60,7 +60,17 @@ t.test('a running server, and what can be wrong with it', async (t) => {
   ];
   t.match(
     well.checks.map(({ check }) => check.replace(/ http.*/, '')),
-    [...names, 'disk', 'emergency reports', 'configuration', 'registration', 'registry', 'running', 'peer port'],
+    [
+      ...names,
+      'disk',
+      'emergency reports',
+      'emergency notices',
+      'configuration',
+      'registration',
+      'registry',
+      'running',
+      'peer port',
+    ],
   );
   t.match(
     well.checks.find(({ check }) => check === 'registration'),
@@ -132,7 +142,7 @@ t.test('a running server, and what can be wrong with it', async (t) => {
     [
       'a report that the registry never took',
       (dir) => {
-        const store = openEmergencyReportStoreSqlite(emergencyReportsFile(dir));
+        const store = openOutboxStoreSqlite(emergencyReportsFile(dir), 'report');
         const row = { hash: 'h', emergency: 'e', notedAtMs: 1, nextAtMs: 1, tries: 9, sealed: Buffer.from('x') };
         store.insert(row);
         store.close();
@@ -140,6 +150,17 @@ t.test('a running server, and what can be wrong with it', async (t) => {
       'emergency reports',
       'fail',
       'EMERGENCY_REPORT_WAITING',
+    ],
+    [
+      'a notice that a consent service never took',
+      (dir) => {
+        const store = openOutboxStoreSqlite(emergencyReportsFile(dir), 'notice');
+        store.insert({ hash: 'h', emergency: 'e', notedAtMs: 1, nextAtMs: 1, tries: 9, sealed: Buffer.from('x') });
+        store.close();
+      },
+      'emergency notices',
+      'fail',
+      'EMERGENCY_NOTICE_WAITING',
     ],
     ['no subject key', (dir) => rmSync(join(dir, 'keys/subject-1.key.json')), 'keys', 'warn', 'KEY_UNUSABLE'],
     [

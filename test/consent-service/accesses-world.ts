@@ -15,7 +15,7 @@ import { slugOf } from '#consent-service/sign-in/providers.ts';
 import { openSessionStoreSqlite } from '#consent-service/sign-in/session-store-sqlite.ts';
 import { hintThroughServer } from '#consent-service/status-hints.ts';
 import { openConsentStoreSqlite } from '#consent-service/store-sqlite.ts';
-import { systemClock } from '#core/clock.ts';
+import { type Clock, systemClock } from '#core/clock.ts';
 import { purposeHashOf } from '#core/configuration/consent-parts.ts';
 import { openClient } from '#core/http/client.ts';
 import type { RegisteredService } from '#schemas/registrations.ts';
@@ -42,7 +42,8 @@ export interface AccessesWorld {
   signIn(resident: string): Promise<Browser>;
 }
 
-export async function openAccessesWorld(t: Test): Promise<AccessesWorld> {
+/** @param clock of both security servers */
+export async function openAccessesWorld(t: Test, clock: Clock = systemClock): Promise<AccessesWorld> {
   const base = `http://127.0.0.1:${await freePort()}`;
   const provider = await openDevIdentityProvider({
     port: 0,
@@ -52,7 +53,7 @@ export async function openAccessesWorld(t: Test): Promise<AccessesWorld> {
   t.teardown(() => provider.close());
   const elements = [...PURPOSE.elements];
   const right = accessRight({ elements });
-  const pair = await openPair({ right });
+  const pair = await openPair({ right, clock });
   t.teardown(() => pair.close());
   const id = '00000000-0000-4000-8000-000000000002';
   const hash = purposeHashOf(PURPOSE);

@@ -10,6 +10,7 @@ import { pino } from 'pino';
 import type { Test } from 'tap';
 import { OWN_DICTIONARY, readDictionaryFolder } from '#cli/dictionary-folder.ts';
 import type { ConsentRequest, Consents, Person } from '#consent-service/consents.ts';
+import type { EmergencyNotices } from '#consent-service/emergency-notices.ts';
 import { DEV_ACR, type DevResident } from '#consent-service/identity/dev-accounts.ts';
 import { openDevIdentityProvider } from '#consent-service/identity/dev-provider.ts';
 import { openConsentService } from '#consent-service/service.ts';
@@ -84,6 +85,7 @@ export interface CitizenSite {
   base: string;
   issuer: string;
   consents: Consents;
+  notices: EmergencyNotices;
   nowMs(): number;
   /** Addresses that answer GET, as the router knows them. */
   routes: string[];
@@ -122,9 +124,9 @@ export async function openCitizenSite(t: Test, residents: readonly DevResident[]
     filing: { host: '127.0.0.1', port: 0 },
   });
   t.teardown(() => service.close());
-  const { consents } = service;
+  const { consents, notices } = service;
   return {
-    ...{ base, issuer: provider.issuer, consents, routes: listening.end(), nowMs: () => systemClock.nowMs() },
+    ...{ base, issuer: provider.issuer, consents, notices, routes: listening.end(), nowMs: () => systemClock.nowMs() },
     file: (resident, over) => {
       const asker = over.purpose === 'public-housing' ? HOUSING : CLIENT;
       const terms = {

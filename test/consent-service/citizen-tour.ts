@@ -4,7 +4,7 @@ import type { Page } from 'playwright-core';
 import type { Person } from '#consent-service/consents.ts';
 import { type CitizenSite, MANY, ONE, THREE } from './citizen-site.ts';
 import { EMERGENCY, LAW } from './department-answers.ts';
-import { give } from './desk.ts';
+import { CIVIL, give } from './desk.ts';
 
 type Who = 'nobody' | 'stranger' | 'citizen';
 
@@ -77,6 +77,10 @@ export async function prepare(site: CitizenSite, resident: string, parent: strin
   const [first] = (await consents.one(child, theirGiven, mandate)).services;
   const given = [{ service: first!.service, element: first!.items[0]!.element }];
   await give(consents, child, theirGiven, given, 'zh', mandate);
+  const [subject] = child.subjects;
+  const emergency = { id: EMERGENCY, reason: '登革热疫情流调，需立即联系到本人' };
+  const about = { subject: subject!, client: 'DEV/GOV/5005/homes', service: CIVIL, exchange: EMERGENCY, emergency };
+  await site.notices.take('DEV/GOV/2002/provider', { v: 1, ...about, atMs: nowMs });
   return { many, three, one, mandate, theirs, theirGiven };
 }
 
@@ -104,7 +108,15 @@ export const ROWS: readonly Row[] = [
     reach: ({ ids }) => `/requests/${ids.many}`,
   },
 
-  { name: 'start', route: '/', who: 'citizen', reach: () => '/' },
+  { name: 'start, an emergency', route: '/', who: 'citizen', reach: () => '/' },
+  { name: 'waiting, an emergency', route: '/waiting', who: 'citizen', reach: () => '/waiting' },
+  {
+    ...{ name: 'start', route: '/', who: 'citizen' },
+    async reach(tour) {
+      await open(tour, '/');
+      await tour.press('form[action="/"] button');
+    },
+  },
   { name: 'waiting', route: '/waiting', who: 'citizen', reach: () => '/waiting' },
   { name: 'request, one item', route: '/requests/:id', who: 'citizen', reach: ({ ids }) => `/requests/${ids.one}` },
   { name: 'request, many items', route: '/requests/:id', who: 'citizen', reach: ({ ids }) => `/requests/${ids.many}` },

@@ -2,6 +2,7 @@
 import type { FastifyInstance } from 'fastify';
 import t from 'tap';
 import { readReceipt } from '#certs/receipt.ts';
+import { openEmergencyNotices } from '#consent-service/emergency-notices.ts';
 import { addFilingRoutes, IDENTITY_HEADERS } from '#consent-service/routes-filing.ts';
 import { addressOf, openServer } from '#core/http/server-frame.ts';
 import type { Browser, Shown } from './browser.ts';
@@ -116,7 +117,8 @@ t.test('registers over the filing port', async (t) => {
   const port = await openPort(t);
   const { configuration, consents } = port.desk;
   const app: FastifyInstance = openServer({ name: 'filing', identityHeaders: IDENTITY_HEADERS });
-  addFilingRoutes(app, consents, CONSENT, () => 'https://consent.example');
+  const notices = openEmergencyNotices(port.desk.store, Buffer.alloc(32, 7), port.desk.clock);
+  addFilingRoutes(app, { consents, notices }, CONSENT, () => 'https://consent.example');
   await app.listen({ port: 0, host: '127.0.0.1' });
   t.teardown(() => app.close());
   const ask = async (client: string, method: string, path: string, body?: unknown) => {

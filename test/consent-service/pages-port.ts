@@ -6,6 +6,7 @@ import type { Test } from 'tap';
 import { cipherKey } from '#certs/record-cipher.ts';
 import type { ConsentRequest, Person } from '#consent-service/consents.ts';
 import { openDepartments } from '#consent-service/departments.ts';
+import { openEmergencyNotices } from '#consent-service/emergency-notices.ts';
 import type { OwnServer } from '#consent-service/own-server.ts';
 import { addPages } from '#consent-service/pages/add-pages.ts';
 import { openAskedQuestions } from '#consent-service/pages/asked-question.ts';
@@ -82,6 +83,7 @@ export async function openPort(t: Test, server: OwnServer | null = null): Promis
     uses: server === null ? null : openReceiptUses({ server, clock, onFailure: () => {} }),
     questions: openAskedQuestions(cipherKey(Buffer.alloc(32, 5)), false),
     shown: openShownAccesses(clock),
+    notices: openEmergencyNotices(desk.store, Buffer.alloc(32, 7), clock),
   });
   await app.listen({ port: 0, host: '127.0.0.1' });
   t.teardown(() => app.close());
