@@ -1,6 +1,6 @@
 // The house keeps its own rules: the floors hold, and the checker itself notices when it examined nothing.
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
@@ -68,4 +68,14 @@ t.test('a check that saw no file fails', async (t) => {
   const done = spawnSync(process.execPath, ['check.ts'], { cwd: folder, encoding: 'utf8' });
   t.equal(done.status, 1);
   for (const name of ['types', 'lint', 'floors', 'clock', 'unused']) t.match(done.stdout, `FAILED  ${name}: 0 files`);
+});
+
+t.test('every test file is run, and once', async (t) => {
+  const taken = globSync('test/*.test.ts').flatMap((group) => {
+    const [, patterns = ''] = /^together\(t,([^;]*)\);$/m.exec(readFileSync(group, 'utf8')) ?? [];
+    return [...patterns.matchAll(/'([^']+)'/g)].map(([, pattern]) => `test/${pattern}`);
+  });
+  const files = globSync('test/*/**/*.test.ts');
+  t.ok(files.length > 100, `${files.length} files`);
+  t.same(taken.flatMap((pattern) => globSync(pattern)).sort(), files.sort());
 });

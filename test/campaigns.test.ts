@@ -1,0 +1,5 @@
+// Short forms of the campaigns in one process.
+import t from 'tap';
+import { together } from './together.ts';
+
+together(t, 'scripts/campaign.test.ts', 'scripts/campaign-[cfl]*.test.ts');
