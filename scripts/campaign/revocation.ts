@@ -124,7 +124,10 @@ async function endKilled(run: Campaigning, count: number, forgetful: boolean): P
   const ended = given.map((one) => endOne(run, one, chance.integer(0, spreadMs)).catch(() => one));
   await delay(spreadMs / 2);
   // A planted fault shows only in what somebody saw refused.
-  if (forgetful) await Promise.all([...ended, delay(1_000)]);
+  if (forgetful) {
+    await Promise.all(ended);
+    await Promise.all(run.watches.splice(0));
+  }
   const killedMs = systemClock.nowMs();
   await setting.killConsentService();
   const unconfirmed = (await Promise.all(ended)).filter((one) => one !== undefined);
@@ -197,7 +200,7 @@ async function run({ size, seed, broken, say = () => {} }: CampaignRun<BrokenRev
   const keeper = new Citizen(first, setting);
   const running: Campaigning = { setting, citizens, keeper, chance: randomFrom(seed), isFull, ...none };
   const found: string[] = [];
-  const stopLoad = startLoad(running.inUse, running.heard, isFull ? 8 : 2, isFull ? 20 : 50);
+  const stopLoad = startLoad(running.inUse, running.heard, isFull ? 8 : 2, isFull ? 20 : 150);
   try {
     found.push(...(await campaign(running, size, broken !== undefined, say)));
   } catch (error) {

@@ -208,7 +208,7 @@ t.test('a provider that is away, busy, without a key, or behind', async (t) => {
   const consumer = pair.configuration.entries.get(CONSUMER) as ServerEntry;
   change(pair, CONSUMER, { encryptionKeys: [] });
   const ran = pair.backend.seen.length;
-  const mute = await post(pair, '/lookups', { ...ASK, deadlineMs: 200 });
+  const mute = await post(pair, '/lookups', { ...ASK, deadlineMs: 900 });
   t.match(mute.json, { outcome: 'not-sent', code: 'PROVIDER_BUSY', detail: '503 PEER_KEY_MISSING' });
   t.equal(pair.backend.seen.length, ran);
   change(pair, CONSUMER, { encryptionKeys: consumer.encryptionKeys });
