@@ -34,6 +34,7 @@ function runDemo(...args: string[]): { status: number | null; steps: Map<string,
 async function stayDemo(whenThere: (stay: Step) => Promise<void>) {
   const child = spawn(process.execPath, programOf('--stay'), { stdio: ['ignore', 'pipe', 'inherit'] });
   const ended = new Promise<number | null>((resolve) => child.once('exit', resolve));
+  process.once('exit', () => child.kill('SIGINT')); // a test that ran out of time leaves nothing running
   let output = '';
   try {
     for await (const line of createInterface({ input: child.stdout })) {
@@ -106,7 +107,8 @@ function checkConsent(t: Test, steps: Map<string, Step>): void {
   t.match(steps.get('who looked'), looked);
   const withdrawn = steps.get('consent withdrawn');
   t.match(withdrawn, { code: 'CONSENT_WITHDRAWN', boundMs: 65_000 });
-  t.ok(Number(withdrawn?.['afterMs']) < 3_000);
+  // By a hint: some hundred milliseconds, where nothing else runs. Lists are asked for every five seconds.
+  t.ok(Number(withdrawn?.['afterMs']) < 5_000, `after ${withdrawn?.['afterMs']} ms`);
   t.match(steps.get('audit replay'), { verdict: 'SAME', code: 'CONSENT_WITHDRAWN' });
   t.match(steps.get('emergency'), { alone: 'EVIDENCE_REFUSED', outcome: 'ok' });
   t.match(steps.get('emergency seen'), { first: /Their reason: Brought in unconscious/ });
