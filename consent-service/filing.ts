@@ -81,13 +81,34 @@ function judgeService(
   if (missing.length > 0) throw beyond(`${service} does not give ${listed(missing)}`);
   const alone = [...levels.keys()].filter((ref) => !elements.includes(ref));
   if (alone.length > 0) throw beyond(`${service} gives these only together with ${listed(alone)}`);
+  const groups = atomicGroups(elements, dictionary, (ref) => levelsGiven(table, dictionary, scheme, [ref]));
   const provider = memberOf(subsystemOfService(service));
   return {
     service,
     title: registered.title,
     provider: snapshot.memberName(provider) ?? provider,
-    items: elements.map((ref) => itemOf(dictionary, ref, levels.get(ref) ?? 4)),
+    items: elements.map((ref) => {
+      const at = groups.findIndex((group) => group.has(ref));
+      return { ...itemOf(dictionary, ref, levels.get(ref) ?? 4), ...(at >= 0 && { together: at }) };
+    }),
   };
+}
+
+/** Elements that come only together: one choice each. @param brought what asking for one alone brings along */
+function atomicGroups(
+  elements: readonly string[],
+  dictionary: Dictionary,
+  brought: (ref: string) => ReadonlyMap<string, unknown> | null,
+): ReadonlySet<string>[] {
+  let groups: Set<string>[] = [];
+  for (const ref of elements.filter((one) => dictionary.atomicGroupOf(one) !== undefined)) {
+    const mates = new Set(brought(ref)?.keys() ?? []);
+    if (mates.size < 2) continue;
+    const touching = groups.filter((group) => [...group].some((one) => mates.has(one)));
+    const merged = new Set([...mates, ...touching.flatMap((group) => [...group])]);
+    groups = [...groups.filter((group) => !touching.includes(group)), merged];
+  }
+  return groups;
 }
 
 function itemOf(dictionary: Dictionary, ref: string, level: Level): AskedItem {

@@ -50,6 +50,17 @@ export function chosenOf(asked: AskedConsent, given: Decision['given']): GivenCo
     const elements = items.map(({ element }) => element).filter((element) => wanted.delete(`${service} ${element}`));
     return elements.length === 0 ? [] : [{ service, elements }];
   });
+  for (const { service, items } of asked.services) {
+    const given = new Set(chosen.find((one) => one.service === service)?.elements);
+    const halved = items.find(
+      ({ element, together }) =>
+        together !== undefined &&
+        !given.has(element) &&
+        items.some((other) => other.together === together && given.has(other.element)),
+    );
+    if (halved)
+      throw new AccordError('CONSENT_OUT_OF_BOUNDS', `${service} gives this only together: ${halved.element}`);
+  }
   if (wanted.size > 0) throw new AccordError('CONSENT_OUT_OF_BOUNDS', 'an item that was not asked for');
   if (chosen.length === 0) throw new AccordError('CONSENT_OUT_OF_BOUNDS', 'no item was chosen');
   return chosen;

@@ -42,7 +42,8 @@ function english(terms: Terms): string {
     ...services.flatMap(({ title, provider, items }) => [
       `${provider}, ${title}:`,
       ...items.map(
-        (item) => `- ${item.labels.en}: ${item.definition.en}${onlyAnswer(item, ' (only yes, no or unknown)')}`,
+        (item) =>
+          `- ${item.labels.en}: ${item.definition.en}${onlyAnswer(item, ' (only yes, no or unknown)')}${alongWith('en', item, items)}`,
       ),
     ]),
     'You decide about each item by itself. Nothing else about you is sent.',
@@ -71,7 +72,8 @@ function chinese(terms: Terms): string {
     ...services.flatMap(({ title, provider, items }) => [
       `${provider}，${title}：`,
       ...items.map(
-        (item) => `- ${item.labels.zh}：${item.definition.zh}${onlyAnswer(item, '（仅回答“是”“否”或“未知”）')}`,
+        (item) =>
+          `- ${item.labels.zh}：${item.definition.zh}${onlyAnswer(item, '（仅回答“是”“否”或“未知”）')}${alongWith('zh', item, items)}`,
       ),
     ]),
     '您可以对每一项单独作出决定。除此之外不会发送您的任何其他信息。',
@@ -89,6 +91,16 @@ function chinese(terms: Terms): string {
 
 function onlyAnswer({ kind }: Item, text: string): string {
   return kind === 'predicate' ? text : '';
+}
+
+/** The items that are one choice with this one. */
+function alongWith(language: 'zh' | 'en', item: Item, items: readonly Item[]): string {
+  if (item.together === undefined) return '';
+  const others = items.filter((one) => one !== item && one.together === item.together);
+  const names = new Intl.ListFormat(language, { type: 'conjunction' }).format(
+    others.map(({ labels }) => labels[language]),
+  );
+  return language === 'en' ? ` (only together with ${names})` : `（只能与${names}一并提供）`;
 }
 
 function times(count: number): string {

@@ -66,6 +66,8 @@ const AskedItem = Type.Object(
     labels: Bilingual(200),
     definition: Bilingual(2000),
     level: Level,
+    /** Number of the choice it belongs to with others of its service; absent for one that is a choice by itself. */
+    together: Type.Optional(Type.Integer({ minimum: 0, maximum: MAX_FIELDS })),
   },
   closed,
 );

@@ -129,7 +129,12 @@ ${rows.map(
 function itemsOf(voice: Voice, { services, actingFor }: ConsentView, decision: Decision): Html[] {
   let count = 0;
   return services.map(({ provider, title, items }) => {
-    const boxes = items.map((item) => itemOf(voice, item, count++, decision, actingFor));
+    const first = count;
+    count += items.length;
+    const boxes = items.map((item, at) => {
+      const choice = item.together === undefined ? [item] : items.filter(({ together }) => together === item.together);
+      return choice[0] === item && choiceOf(voice, choice, first + at, decision, actingFor);
+    });
     const described = decision.isEmpty ? 'items-hint items-error' : 'items-hint';
     return html`<fieldset aria-describedby="${described}"><legend>${voice.words.legend(named(provider), named(title))}</legend>
 ${boxes}</fieldset>
@@ -137,19 +142,27 @@ ${boxes}</fieldset>
   });
 }
 
-function itemOf(
+/** One box: an item, or all that are given only together. @param at number of the first */
+function choiceOf(
   { words, language, marks }: Voice,
-  item: AskedItem,
+  choice: readonly AskedItem[],
   at: number,
   { ticked }: Decision,
   actingFor: ConsentView['actingFor'],
 ): Html {
-  const isAbove = actingFor !== null && item.level > actingFor.maxLevel;
-  const above = isAbove && html` ${MANDATE_WORDS[language].above(named(actingFor.represented))}`;
-  const label = item.labels[language];
-  const isPredicate = item.kind === 'predicate';
+  const level = choice.reduce<AskedItem['level']>((most, item) => (item.level > most ? item.level : most), 1);
+  const isAbove = actingFor !== null && level > actingFor.maxLevel;
+  const above = isAbove && html`<p>${MANDATE_WORDS[language].above(named(actingFor.represented))}</p>`;
+  const label = new Intl.ListFormat(language, { type: 'conjunction' }).format(
+    choice.map(({ labels }) => labels[language]),
+  );
+  const definitions = choice.map(
+    ({ kind, labels, definition }) =>
+      html`<p>${choice.length > 1 && html`${apart(labels[language])}${marks.colon}`}${apart(definition[language])}${kind === 'predicate' && html` ${words.answerOnly}`}</p>
+`,
+  );
   return html`<div class="item"><div class="tick"><input type="checkbox" name="item" value="${at}" id="item-${at}" aria-describedby="item-${at}-hint"${ticked.has(at) && !isAbove && html` checked`}${isAbove && html` disabled`}><label for="item-${at}">${apart(label)}</label></div>
-<p class="hint" id="item-${at}-hint">${apart(item.definition[language])}${isPredicate && html` ${words.answerOnly}`}${above}</p>
-<p class="hint">${words.levelLabel}${marks.colon}${words.level[item.level]}</p></div>
+<div class="hint" id="item-${at}-hint">${definitions}${choice.length > 1 && html`<p>${words.onlyTogether}</p>`}${above}</div>
+<p class="hint">${words.levelLabel}${marks.colon}${words.level[level]}</p></div>
 `;
 }

@@ -117,11 +117,16 @@ function showRequest(
   return show(options, request, reply, voice, page);
 }
 
-/** Items by their numbers on the page. @throws CONSENT_OUT_OF_BOUNDS */
+/** Items by their numbers on the page; those that are one choice come together. @throws CONSENT_OUT_OF_BOUNDS */
 function chosenOf({ services }: ConsentView, ticked: ReadonlySet<number>): { service: string; element: string }[] {
-  const all = services.flatMap(({ service, items }) => items.map(({ element }) => ({ service, element })));
+  const all = services.flatMap(({ service, items }) =>
+    items.map(({ element, together }) => ({ service, element, together })),
+  );
   if ([...ticked].some((at) => at >= all.length)) throw new AccordError('CONSENT_OUT_OF_BOUNDS', 'no such item');
-  return all.filter((_, at) => ticked.has(at));
+  const choices = all.filter((_, at) => ticked.has(at));
+  const isChosen = ({ service, together }: (typeof all)[number]) =>
+    together !== undefined && choices.some((one) => one.service === service && one.together === together);
+  return all.filter((one, at) => ticked.has(at) || isChosen(one)).map(({ service, element }) => ({ service, element }));
 }
 
 function hasMost({ services }: ConsentView, given: readonly { service: string; element: string }[]): boolean {

@@ -55,6 +55,8 @@ legend { font-weight: 700; font-size: 1.1rem; padding: 0; margin-bottom: .6rem }
 .item { border: 1px solid var(--line); border-radius: 4px; padding: .35rem .75rem .6rem; margin-bottom: .6rem }
 .item:has(:checked) { border-color: var(--strong); box-shadow: inset 0 0 0 1px var(--strong) }
 .item > p { margin: 0 0 .15rem 3rem; font-size: .925rem }
+.item > div.hint { margin-left: 3rem; font-size: .925rem }
+.item > div.hint > p { margin: 0 0 .15rem }
 .item > details { margin-left: 3rem }
 .tick { display: flex; gap: .75rem; align-items: center; min-height: 44px }
 .tick input { flex: none; width: 2.25rem; height: 2.25rem; margin: 0; accent-color: var(--strong) }

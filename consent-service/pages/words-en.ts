@@ -68,6 +68,7 @@ export const EN = {
   items: 'What it would learn',
   itemsHint: 'Tick what you allow. Nothing is ticked beforehand, and each item counts by itself.',
   legend: (provider: string, title: string) => `From ${provider}: ${title}`,
+  onlyTogether: 'These are given only together: you decide about them as one.',
   answerOnly: 'Only yes, no or unknown is told, never the value behind it.',
   level: { 1: 'public', 2: 'personal', 3: 'sensitive', 4: 'most sensitive' },
   levelLabel: 'Sensitivity',

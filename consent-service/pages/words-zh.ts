@@ -53,6 +53,7 @@ export const ZH: Words = {
   items: '对方想了解什么',
   itemsHint: '请勾选您同意的项目。系统不会替您预先勾选，每一项都由您单独决定。',
   legend: (provider, title) => `由${provider}提供：${title}`,
+  onlyTogether: '以上几项只能一并提供，请一并作出决定。',
   answerOnly: '只回答“是”“否”或“未知”，不会透露具体内容。',
   level: { 1: '公开', 2: '个人信息', 3: '敏感', 4: '高度敏感' },
   levelLabel: '敏感程度',

@@ -12,6 +12,7 @@ import type { World } from './world.ts';
 
 const PURPOSE = 'emergency-care';
 const REASON = 'Brought in unconscious after an accident; the family has to be reached.';
+const NOTICE_WITHIN_MS = 3_000;
 const OPENS = { id: '赵医生, 急诊 on duty', name: '赵敏', unit: '急诊 Emergency' };
 const CONFIRMS = { id: '孙科长, 值班 on duty', name: '孙立', unit: '值班 Duty office' };
 
@@ -31,6 +32,7 @@ export async function tellEmergency(story: Told): Promise<void> {
       `One official’s signature alone: ${alone.refusal?.code}. With a second one, of another unit: ${address}.`,
     ],
   );
+  await tellNotice(story);
   await tellSeen(story);
 }
 
@@ -65,6 +67,20 @@ function asked({ world, resident }: Told, evidence: readonly string[]): Promise<
     issue: 'JZ-2026-000009',
     evidence,
   });
+}
+
+/** Civil Affairs' server tells the consent service beside the answer, so the page is looked at until it is there. */
+async function tellNotice({ world, tell, visitor }: Told): Promise<void> {
+  const startedMs = systemClock.monotonicMs();
+  let text = '';
+  do {
+    await visitor.open(`${world.consentOffice.urls.citizen}/`);
+    text = await visitor.text();
+  } while (!text.includes(REASON) && systemClock.monotonicMs() < startedMs + NOTICE_WITHIN_MS);
+  await visitor.picture('emergency-told');
+  tell.step('emergency told', text.includes(REASON), { text }, [
+    'Without asking, the resident finds it on the start page, and a line about it on every other page, until it was read.',
+  ]);
 }
 
 async function tellSeen({ world, tell, visitor }: Told): Promise<void> {

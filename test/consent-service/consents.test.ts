@@ -91,7 +91,13 @@ t.test('from the request to the withdrawal', async (t) => {
     'the request goes on waiting',
   );
 
-  for (const bad of [[], [{ service: CIVIL, element: 'gx.birth_date@1' }], [{ service: TAX, element: 'gx.name@1' }]]) {
+  const half = [NAME, { service: TAX, element: 'gx.income@1' }];
+  for (const bad of [
+    [],
+    [{ service: CIVIL, element: 'gx.birth_date@1' }],
+    [{ service: TAX, element: 'gx.name@1' }],
+    half,
+  ]) {
     await t.rejects(give(consents, PERSON, filed.id, bad, 'en'), { code: 'CONSENT_OUT_OF_BOUNDS' });
   }
   const fine = { consent: filed.id, terms: seen, given: [NAME, ...INCOME], language: 'zh' } as const;

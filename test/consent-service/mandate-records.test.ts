@@ -60,7 +60,7 @@ t.test('a database of the version before is opened, and its chain read', async (
     await office.store.close();
     const version = engine.name === 'sqlite' ? 'PRAGMA user_version = 1;' : '';
     await engine.tamper(
-      `DROP TABLE mandates; DROP INDEX consents_by_mandate; ALTER TABLE consents DROP COLUMN mandate; ${version}`,
+      `DROP TABLE notices; DROP TABLE mandates; DROP INDEX consents_by_mandate; ALTER TABLE consents DROP COLUMN mandate; ${version}`,
     );
     await office.restart(false);
     t.match(await office.consents.one(WANG, id), { state: 'GIVEN', decidedBy: null }, engine.name);

@@ -91,7 +91,9 @@ t.test('a whole life', async (t) => {
   const notice = /<div class="notice" dir="auto">([^<]*)<\/div>/.exec(page.text)?.[1] ?? '';
   const unescaped = notice.replace(/&#(\d+);/g, (_, code) => String.fromCharCode(code));
   t.equal(unescaped, view.notice.en, 'the exact notice');
-  t.equal(page.text.match(/type="checkbox"/g)?.length, 4);
+  t.equal(page.text.match(/type="checkbox"/g)?.length, 3, 'what is given only together has one box');
+  t.match(page.text, /<label for="item-2"><bdi>label of gx.income and label of gx.currency</);
+  t.match(page.text, EN.onlyTogether);
   t.notMatch(page.text, / checked/);
   const [agree, refuse] = [...page.text.matchAll(/<button name="decision"([^>]*)>/g)].map(([, rest]) => rest);
   t.same([agree, refuse], [' value="give"', ' value="refuse"'], 'equal buttons');
@@ -109,7 +111,7 @@ t.test('a whole life', async (t) => {
   t.notMatch((await browser.open(given.url)).text, EN.done.given(0, ''), 'said once');
   t.same(
     (await desk.consents.one(PERSON, id)).services.map((one) => one.given),
-    [['gx.name@1'], ['gx.income@1']],
+    [['gx.name@1'], ['gx.income@1', 'gx.currency@1']],
   );
   t.equal((await browser.open(`${base}/requests/${id}`)).url, given.url, 'what is decided is not asked again');
 

@@ -113,6 +113,7 @@ t.test('filing, lists and hints over HTTP', async (t) => {
     [
       { service: CIVIL, element: 'gx.name@1' },
       { service: TAX, element: 'gx.income@1' },
+      { service: TAX, element: 'gx.currency@1' },
     ],
     'zh',
   );

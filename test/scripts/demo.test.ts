@@ -111,6 +111,7 @@ function checkConsent(t: Test, steps: Map<string, Step>): void {
   t.ok(Number(withdrawn?.['afterMs']) < 5_000, `after ${withdrawn?.['afterMs']} ms`);
   t.match(steps.get('audit replay'), { verdict: 'SAME', code: 'CONSENT_WITHDRAWN' });
   t.match(steps.get('emergency'), { alone: 'EVIDENCE_REFUSED', outcome: 'ok' });
+  t.match(steps.get('emergency told'), { text: /Brought in unconscious/ });
   t.match(steps.get('emergency seen'), { first: /Their reason: Brought in unconscious/ });
 }
 
