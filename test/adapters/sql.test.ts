@@ -227,7 +227,7 @@ for (const engine of all) {
       const at = await serve(t as never, engine, yamlFor(engine.database, '{statementTimeoutMs: 100}', slow));
       const began = performance.now();
       t.equal((await get(at, '/slow/k')).json.code, 'DATABASE_TIMEOUT');
-      t.ok(performance.now() - began < 1_500);
+      t.ok(performance.now() - began < 2_900);
       await engine.owner('DROP VIEW slow');
     });
 

@@ -5,6 +5,7 @@ import t from 'tap';
 import { openDer, TAG } from '#certs/der.ts';
 import { certificateHash, type PathPurpose, type PathRequest, validatePath } from '#certs/path.ts';
 import { readCertificate } from '#certs/x509-read.ts';
+import { cpuMs } from '#test/cpu-time.ts';
 import { ca, keys, leaf, request, root } from './chains.ts';
 import * as make from './make-certificate.ts';
 import { ext, pair, SERVER } from './make-certificate.ts';
@@ -98,9 +99,9 @@ t.test('a search is bounded whatever is handed in', async (t) => {
   const one = pair();
   const ring = Array.from({ length: 16 }, () => ca({ key: one, signer: one, subject: 'CN=Ring', issuer: 'CN=Ring' }));
   const asked = { ...request({}), leaf: leaf({ signer: one, issuer: 'CN=Ring' }), intermediates: ring };
-  const start = performance.now();
+  const start = cpuMs();
   t.match(validatePath(asked), { valid: false, code: 'SEARCH_EXHAUSTED' });
-  t.ok(performance.now() - start < 1000);
+  t.ok(cpuMs() - start < 1000);
   t.match(validatePath({ ...asked, intermediates: [...ring, ca()] }), { code: 'TOO_MANY_CERTIFICATES' });
   // Six of them stay within the signature checks and are stopped by the steps; sixty anchors of one name the other way.
   t.match(validatePath({ ...asked, intermediates: ring.slice(0, 6) }), { code: 'SEARCH_EXHAUSTED' });

@@ -10,6 +10,7 @@ import { partsOf } from '#core/configuration/parts.ts';
 import { fileHash } from '#core/configuration/verify.ts';
 import { openClient } from '#core/http/client.ts';
 import { addressOf } from '#core/http/server-frame.ts';
+import { cpuMs } from '#test/cpu-time.ts';
 import { ann, HOUR, MINUTE, member, setUp } from './configuration-site.ts';
 
 t.test('a new version, only its changed parts, and the registry away', async (t) => {
@@ -218,11 +219,11 @@ t.test('ten thousand members', async (t) => {
     1,
     Array.from({ length: 10_000 }, (_, at) => member(`TEST/GOV/${at}`, at)),
   );
-  const startedMs = performance.now();
+  const startedMs = cpuMs();
   const client = await open();
-  const openedMs = performance.now();
+  const openedMs = cpuMs();
   t.equal(client.current().serversOf('TEST/GOV/9999/a')[0]?.id, 'TEST/GOV/9999/ss1');
-  const indexedMs = performance.now();
+  const indexedMs = cpuMs();
   t.comment(`open ${Math.round(openedMs - startedMs)} ms, first lookup ${Math.round(indexedMs - openedMs)} ms`);
   t.ok(indexedMs - startedMs < 10_000);
 });

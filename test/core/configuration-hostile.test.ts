@@ -53,7 +53,7 @@ t.test('a mirror that stands still, trickles, or sends too much holds nobody bac
   site.sign();
   const startedMs = performance.now();
   t.match(await client.refresh(), { outcome: 'updated', version: 2 }, 'then the next mirrors are asked');
-  t.ok(performance.now() - startedMs < 3_000);
+  t.ok(performance.now() - startedMs < 10_000);
 });
 
 t.test('a slow source makes progress over several refreshes', async (t) => {

@@ -250,7 +250,7 @@ t.test('a hint while a question is under way asks once more', async (t) => {
   t.equal(seen(), '0000', 'from before the hint');
   const fromMs = systemClock.monotonicMs();
   while (seen() !== '1111') await delay(5);
-  t.ok(systemClock.monotonicMs() - fromMs < 1_000);
+  t.ok(systemClock.monotonicMs() - fromMs < 3_000);
   t.equal(site.asked.length, 2, 'ten hints are one question');
   client.hint(site.uri);
   while (site.asked.length < 3) await delay(5);
@@ -265,7 +265,7 @@ t.test('a consent service that fails is given a pause, at most five seconds', as
   const fromMs = systemClock.monotonicMs();
   while (site.asked.length < 3) await delay(10);
   const tookMs = systemClock.monotonicMs() - fromMs;
-  t.ok(tookMs > 600 && tookMs < 3_000, `three questions in ${Math.round(tookMs)} ms: 0, 250, 750`);
+  t.ok(tookMs > 600 && tookMs < 5_000, `three questions in ${Math.round(tookMs)} ms: 0, 250, 750`);
   await client.refresh(site.uri);
   t.equal(site.asked.length, 3, 'who refreshes meanwhile is not kept waiting');
   for (let failures = 3; failures < 12; failures++) {

@@ -2,6 +2,7 @@
 // place in the document.
 import t from 'tap';
 import type { JsonObject } from '#schemas/json.ts';
+import { cpuMs } from '#test/cpu-time.ts';
 import {
   AT,
   alias,
@@ -150,7 +151,7 @@ t.test('what would grow without end', async (t) => {
     for (let at = 1; at <= width; at++) schemas[`L${at}`] = compose(pointing(`L${at - 1}`));
     return around(pointing(`L${width}`), { components: { schemas } });
   };
-  const before = performance.now();
+  const before = cpuMs();
   const wide = doubling(13, (to) => closed({ a: to, b: to }));
   t.same(faultsOf(wide), ['BIND_OPEN_SCHEMA '], 'names');
   t.same(faultsOf(doubling(40, (to) => ({ oneOf: [to, to] }))), [], 'the same branch twice is one');
@@ -160,7 +161,7 @@ t.test('what would grow without end', async (t) => {
   t.same(faultsOf(around(closed(many))), ['BIND_OPEN_SCHEMA '], 'leaves');
   const merged = doubling(14, (to) => sealed({ allOf: [closed({ a: to, b: to }), closed({ a: { allOf: [to] } })] }));
   t.match(faultsOf(merged), [/^BIND_OPEN_SCHEMA/], 'merges');
-  t.ok(performance.now() - before < 5000, 'quickly');
+  t.ok(cpuMs() - before < 5000, 'quickly');
 });
 
 t.test('BIND_UNKNOWN_ELEMENT, BIND_NOT_AUTHORITY', async (t) => {

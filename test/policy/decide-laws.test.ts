@@ -6,6 +6,7 @@ import type { ConsentFacts, DecisionInputs, EvidenceFacts } from '#policy/decisi
 import { endpointAllowed, globMatches } from '#policy/endpoint-glob.ts';
 import type { AccessRight, EndpointRule } from '#schemas/access-right.ts';
 import type { Basis } from '#schemas/statement.ts';
+import { cpuMs } from '#test/cpu-time.ts';
 import { A, ASKED, B, C, CLIENT, NOW, off, P, personal, Q, SERVICE } from './decision.ts';
 
 /** The same words without cleverness: try every way to spend the path. */
@@ -40,9 +41,9 @@ t.test('endpoint rules mean what their words say', async (t) => {
     { numRuns: 3_000 },
   );
   const stalling = `/${'*a'.repeat(500)}`;
-  const startedMs = performance.now();
+  const startedMs = cpuMs();
   t.equal(globMatches(stalling, `/${'a'.repeat(8_000)}b`), false);
-  t.ok(performance.now() - startedMs < 5_000, 'no rule stalls the server');
+  t.ok(cpuMs() - startedMs < 5_000, 'no rule stalls the server');
   t.equal(endpointAllowed([{ method: 'GET', path: '/a' }], 'POST', '/a'), false);
   t.equal(endpointAllowed([{ method: '*', path: '/a' }], 'POST', '/a'), true);
 });

@@ -7,6 +7,7 @@ import t from 'tap';
 import { checkDictionary } from '#policy/dictionary/check.ts';
 import { isMultiple, misfit } from '#policy/dictionary/value-domain.ts';
 import type { DictionaryEntry, ValueDomain } from '#schemas/dictionary-entry.ts';
+import { cpuMs } from '#test/cpu-time.ts';
 import { codelist, element, GX, group, open, TESTS, WORDS } from './dictionary-entries.ts';
 import { mapping, predicate } from './entries.ts';
 
@@ -296,8 +297,8 @@ t.test('20,000 elements are opened and checked within seconds', async (t) => {
   const many = Array.from({ length: 20_000 }, (_, at) =>
     element(`gx.many.e${at}`, { domain: { type: 'string', pattern: '^[0-9]$' } }),
   );
-  const from = process.hrtime.bigint();
+  const from = cpuMs();
   t.same(checkDictionary(open(...many)), []);
-  const ms = Number(process.hrtime.bigint() - from) / 1e6;
+  const ms = cpuMs() - from;
   t.ok(ms < 5_000, `${Math.round(ms)} ms`);
 });

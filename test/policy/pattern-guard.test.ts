@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import t from 'tap';
 import { patternRefusal } from '#policy/binding/pattern-guard.ts';
+import { cpuMs } from '#test/cpu-time.ts';
 
 t.test('patterns that others run', async (t) => {
   const allowed = [
@@ -36,7 +37,7 @@ t.test('patterns that others run', async (t) => {
   ];
   for (const pattern of allowed) t.equal(patternRefusal(pattern), null, pattern);
   for (const pattern of refused) t.type(patternRefusal(pattern), 'string', pattern);
-  const before = performance.now();
+  const before = cpuMs();
   const pieces = fc.constantFrom(
     'a',
     'a',
@@ -58,11 +59,11 @@ t.test('patterns that others run', async (t) => {
     fc.property(fc.array(pieces, { minLength: 1, maxLength: 12 }), (parts) => {
       const pattern = `${parts.join('')}!`;
       if (patternRefusal(pattern) !== null) return true;
-      const started = performance.now();
+      const started = cpuMs();
       new RegExp(pattern, 'u').test('a'.repeat(256));
-      return performance.now() - started < 1000;
+      return cpuMs() - started < 1000;
     }),
     { numRuns: 300 },
   );
-  t.ok(performance.now() - before < 20_000);
+  t.ok(cpuMs() - before < 20_000);
 });

