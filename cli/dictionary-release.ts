@@ -28,7 +28,7 @@ interface Comparison extends DictionaryDiff {
   /** Release compared with; null when there was none. */
   against: string | null;
   /** Who was asked whom the changes touch. */
-  asked: { services: boolean; purposes: boolean; rights: boolean; consents: false };
+  asked: { services: boolean; purposes: boolean; rights: boolean };
 }
 
 const REGISTRY = 'registry';
@@ -115,14 +115,13 @@ async function compare(
     tables: asksRegistry ? (await listRegistry(options, '/bindings')).map(readTable) : [],
     purposes: asksRegistry ? await livingPurposes(options) : [],
     rights: asksServer ? await accessRights(options) : [],
-    consents: [],
   };
   const { changes, impact, lossyMappings, faults } = diffDictionaries(
     before ?? openDictionary(UNRELEASED, []),
     next,
     touched,
   );
-  const asked = { services: asksRegistry, purposes: asksRegistry, rights: asksServer, consents: false } as const;
+  const asked = { services: asksRegistry, purposes: asksRegistry, rights: asksServer };
   return { against: before?.release ?? null, changes, impact, lossyMappings, faults, asked };
 }
 
@@ -177,7 +176,6 @@ function show(comparison: Comparison, options: CompareOptions): void {
   print(lists, options);
   if (!asked.services) write('services and purposes: not asked; name the registry with --registry');
   if (!asked.rights) write('access rights: not asked; name a security server with --dir or --admin');
-  write('consents: not held by this instance');
   if (lossyMappings.length > 0)
     write(`Mappings that became lossy, or ways that were lost\n  ${lossyMappings.join('\n  ')}`);
   if (faults.length > 0) {

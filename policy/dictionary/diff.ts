@@ -32,7 +32,7 @@ export interface DictionaryDiff {
   faults: DictionaryFailure[];
 }
 
-const NOBODY: Touched = { tables: [], purposes: [], rights: [], consents: [] };
+const NOBODY: Touched = { tables: [], purposes: [], rights: [] };
 
 /** @param touched who speaks of entries now; nobody by default, for those who ask only whether it may */
 export function diffDictionaries(before: Dictionary, after: Dictionary, touched: Touched = NOBODY): DictionaryDiff {

@@ -1,6 +1,6 @@
 // Whom a change of the dictionary touches: services whose binding tables speak of an entry or of what depends on it,
-// purposes, access rights and consents that name it. The registry knows the tables and the purposes, a security server its
-// own access rights.
+// purposes and access rights that name it. The registry knows the tables and the purposes, a security server its own access
+// rights. Consents are known to the consent services alone, which tell nobody what citizens allowed.
 import type { BindingTable } from '#schemas/binding-table.ts';
 import { refOf } from '#schemas/dictionary-entry.ts';
 import type { Dictionary } from './dictionary.ts';
@@ -10,7 +10,6 @@ export interface Touched {
   /** `id@version` and its elements. */
   purposes: readonly { id: string; elements: readonly string[] }[];
   rights: readonly { id: string; elements: readonly string[] | null }[];
-  consents: readonly { id: string; elements: readonly string[] }[];
 }
 
 export interface Impact {
@@ -21,7 +20,6 @@ export interface Impact {
   purposes: string[];
   /** Ids of access rights. */
   rights: string[];
-  consents: string[];
 }
 
 /** Only entries that touch somebody, in the order given. */
@@ -33,8 +31,6 @@ export function impactOf(changed: readonly string[], dictionaries: readonly Dict
   for (const { id, elements } of touched.purposes) for (const ref of elements) addTo(purposes, ref, id);
   const rights = new Map<string, Set<string>>();
   for (const { id, elements } of touched.rights) for (const ref of elements ?? []) addTo(rights, ref, id);
-  const consents = new Map<string, Set<string>>();
-  for (const { id, elements } of touched.consents) for (const ref of elements) addTo(consents, ref, id);
   return changed.flatMap((entry): Impact[] => {
     const reached = reachedFrom(entry, dependents);
     const impact = {
@@ -42,9 +38,8 @@ export function impactOf(changed: readonly string[], dictionaries: readonly Dict
       services: collect(services, [...reached, ...inputsOf(entry, dictionaries)]),
       purposes: collect(purposes, reached),
       rights: collect(rights, reached),
-      consents: collect(consents, reached),
     };
-    const touches = [impact.services, impact.purposes, impact.rights, impact.consents].some((list) => list.length > 0);
+    const touches = [impact.services, impact.purposes, impact.rights].some((list) => list.length > 0);
     return touches ? [impact] : [];
   });
 }

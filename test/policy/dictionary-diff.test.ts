@@ -122,25 +122,24 @@ t.test('whom a change touches, and what becomes lossy', async (t) => {
       { id: 'aid@2', elements: ['gx.pred.one@1'] },
       { id: 'home@1', elements: ['gx.coded@1'] },
     ],
-    consents: [{ id: 'c1', elements: ['gx.n@1'] }],
   };
   const next = (id: string, over: object) =>
     openDictionary(
       '1.1.0',
       entries.map((one) => (one.id === id ? ({ ...one, version: '1.1.0', ...over } as DictionaryEntry) : one)),
     );
-  const cases: [id: string, services: string[], rights: string[], consents: string[], purposes: string[]][] = [
-    ['gx.code.x', ['one'], ['r1'], [], ['home@1']],
-    ['gx.coded', ['one'], ['r1'], [], ['home@1']],
-    ['gx.id', ['one'], [], [], []],
-    ['gx.n', ['two'], ['r1', 'r3'], ['c1'], ['aid@2']],
-    ['gx.pred.one', ['two'], ['r1'], [], ['aid@2']],
-    ['gx.map.ab', ['two'], [], [], []],
+  const cases: [id: string, services: string[], rights: string[], purposes: string[]][] = [
+    ['gx.code.x', ['one'], ['r1'], ['home@1']],
+    ['gx.coded', ['one'], ['r1'], ['home@1']],
+    ['gx.id', ['one'], [], []],
+    ['gx.n', ['two'], ['r1', 'r3'], ['aid@2']],
+    ['gx.pred.one', ['two'], ['r1'], ['aid@2']],
+    ['gx.map.ab', ['two'], [], []],
   ];
-  for (const [id, services, rights, consents, purposes] of cases) {
+  for (const [id, services, rights, purposes] of cases) {
     const { impact } = diffDictionaries(open(...entries), next(id, { labels: { zh: '新', en: 'new' } }), touched);
     const named = services.map((one) => `GX/GOV/1/a/${one}`);
-    t.same(impact, [{ entry: `${id}@1`, services: named, purposes, rights, consents }], id);
+    t.same(impact, [{ entry: `${id}@1`, services: named, purposes, rights }], id);
   }
   const grouped = diffDictionaries(
     open(...entries),
