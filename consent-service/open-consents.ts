@@ -27,7 +27,7 @@ import { openPeople, type People, type Subject } from './people.ts';
 import { statusOf } from './records.ts';
 import { mayFollow } from './state.ts';
 import type { StatusBook } from './status-book.ts';
-import type { ConsentRow, ConsentStore, MandateRow, StoredReceipt } from './store.ts';
+import type { ConsentRow, ConsentStore, MandateRow } from './store.ts';
 import { type Terms, termsOf, viewsOf } from './views.ts';
 
 const SHOWN_WAITING = 100;

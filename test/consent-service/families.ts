@@ -79,7 +79,7 @@ export async function officeOver(open: () => Promise<ConsentStore>): Promise<Off
   configuration.consentServices = [{ ...registered!, mandateRegisters: [REGISTER] }];
   configuration.purposes = [PURPOSE, { ...PURPOSE, id: 'housing' }];
   configuration.utcOffsetMinutes = 480;
-  const levels: Record<string, number> = { 'gx.income': 4, 'gx.currency': 3 };
+  const levels: Record<string, number> = { 'gx.income': 4, 'gx.currency': 3, 'gx.pred.age_ge_18': 3 };
   configuration.dictionary = {
     release: '1.1.0',
     entries: configuration.dictionary!.entries.map((entry) => {

@@ -213,8 +213,8 @@ type Operation = typeof operation extends fc.Arbitrary<infer T> ? T : never;
 /** By the highest level among them. */
 const ITEMS: Record<number, { service: string; element: string }[]> = {
   2: [{ service: CIVIL, element: 'gx.name@1' }],
-  3: [{ service: TAX, element: 'gx.currency@1' }],
-  4: [{ service: TAX, element: 'gx.income@1' }],
+  3: [{ service: CIVIL, element: 'gx.pred.age_ge_18@1' }],
+  4: ['gx.income@1', 'gx.currency@1'].map((element) => ({ service: TAX, element })),
 };
 
 const BEGINNING: readonly Operation[] = [
