@@ -144,6 +144,8 @@ export const PROBLEMS = {
   ACCESS_RIGHT_REFUSED: row(409, 'The access right does not fit the service', 'caller', 'Name elements for a bound service and none for another; `open` is for services declared free of personal data.'),
   CASE_NUMBER_REQUIRED: row(403, 'A request on the basis of law needs a case number of the agreed form', 'caller', 'Send `issue` in the form the access right shows.'),
   OFFICIAL_REQUIRED: row(403, 'A request on the basis of law names the official who asks', 'caller', 'Send `userId`.'),
+  SPOOL_FULL: row(503, 'Too many large bodies are under way', 'caller', 'Try again in a minute; the operator can give the spool more room.'),
+  SPOOL_FAILED: row(503, 'The disk of the spool does not work', 'caller', 'Tell the operator of this security server; nothing was lost.'),
   EVIDENCE_MALFORMED: row(400, 'A token of evidence cannot be read', 'peer', 'Send the token as the department\'s sign-on made it, unchanged.'),
   EVIDENCE_REQUIRED: row(403, 'The access right asks for a token of the official', 'peer', 'Send `evidence`: a token that the official\'s registered key signed for this very request.'),
   EVIDENCE_REFUSED: row(403, 'The evidence does not allow this request', 'peer', 'Make a new token for exactly this request with a registered key of the department\'s officials; it is good for ten minutes.'),

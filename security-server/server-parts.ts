@@ -18,6 +18,7 @@ import type { Metrics } from './metrics.ts';
 import type { PeerLink } from './peer/link.ts';
 import type { PeerNews, SharedConfiguration } from './peer/news.ts';
 import type { PeerByCertificate } from './peer/registered-peer.ts';
+import type { Spool } from './spool.ts';
 import type { ServerState } from './state.ts';
 import type { SubjectTag } from './subject-tag.ts';
 
@@ -43,6 +44,9 @@ export interface ServerParts {
   peerByCertificate: PeerByCertificate;
   /** For the provider's own backends. */
   backends: BoundedClient;
+  /** Bodies that are too large for memory, and how large one may be. */
+  spool: Spool;
+  maxBodyBytes: number;
   admission: Admission;
   metrics: Metrics;
   logger: FastifyBaseLogger;

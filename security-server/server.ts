@@ -9,7 +9,13 @@ import { openClient } from '#core/http/client.ts';
 import { addressOf } from '#core/http/server-frame.ts';
 import { type MessageLog, openMessageLog } from '#core/log/message-log.ts';
 import { DEFAULT_MAX_STALE_MS } from '#schemas/configuration.ts';
-import { MAX_BODY_BYTES, MAX_IN_FLIGHT_PER_PEER, MAX_PEER_MESSAGE_BYTES } from '#schemas/limits.ts';
+import {
+  DEFAULT_MAX_STREAMED_BYTES,
+  MAX_BODY_BYTES,
+  MAX_IN_FLIGHT_PER_PEER,
+  MAX_PEER_MESSAGE_BYTES,
+  MAX_SPOOLED_BYTES,
+} from '#schemas/limits.ts';
 import { AccordError, isAccordError } from '#schemas/problems.ts';
 import { openAdminPort } from './admin/admin.ts';
 import { type Admission, openAdmission } from './admission.ts';
@@ -31,6 +37,7 @@ import { openPeerPort } from './peer/messages.ts';
 import { openPeerNews, type SharedConfiguration } from './peer/news.ts';
 import { openRegisteredPeers } from './peer/registered-peer.ts';
 import type { ServerParts } from './server-parts.ts';
+import { openSpool } from './spool.ts';
 import { openStateSqlite } from './state-sqlite.ts';
 import { openStatuses } from './statuses.ts';
 import { openSubjectTag } from './subject-tag.ts';
@@ -65,6 +72,8 @@ export interface SecurityServerOptions {
   crlGraceMs?: number;
   /** Runs `run` again and again; returns how to stop. For tests that do not want to wait. */
   every?: (ms: number, run: () => void) => () => void;
+  /** Largest body in either direction, by default 1 GiB. */
+  maxBodyBytes?: number;
   /** Smaller disk for tests of a full one: database pages (4 KiB). */
   maxLogPages?: number;
 }
@@ -88,6 +97,7 @@ export function foldersOf(folder: string) {
     checkpointFile: join(folder, LOG_PLACES.checkpointFile),
     state: join(folder, 'state.db'),
     doubts: join(folder, 'doubts.db'),
+    spool: join(folder, 'spool'),
     configuration: join(folder, 'configuration'),
   };
 }
@@ -189,6 +199,8 @@ function assemble(from: SecurityServerOptions, messageLog: MessageLog, gate: Adm
     news,
     peerByCertificate,
     backends: openClient({ maxConnectionsPerOrigin: 64, maxResponseBytes: MAX_BODY_BYTES }),
+    spool: openSpool(foldersOf(from.folder).spool, MAX_SPOOLED_BYTES),
+    maxBodyBytes: from.maxBodyBytes ?? DEFAULT_MAX_STREAMED_BYTES,
     admission: gate,
     metrics,
     logger,

@@ -45,8 +45,10 @@ export interface ServerOptions {
   logger?: FastifyBaseLogger;
   /** Connections held at once; one more is closed before it said anything. */
   maxConnections?: number;
-  /** From the first byte of a request to its last. */
+  /** From the first byte of a request to its last; 0 for ports that take bodies of any size, with `idleTimeoutMs`. */
   requestTimeoutMs?: number;
+  /** A connection on which nothing moves for so long is closed, also in the middle of a request. */
+  idleTimeoutMs?: number;
   /** Idle time between two requests of one connection. Longer than our own client's, so that the client closes first. */
   keepAliveTimeoutMs?: number;
   /** Headers (lower case) that say who is asking and must stand at most once, beside host and authorization. */
@@ -127,7 +129,7 @@ function listenerFor(options: ServerOptions, handler: http.RequestListener): htt
   const httpOptions: http.ServerOptions = {
     maxHeaderSize: 2 * MAX_PATH_BYTES + 4 * MAX_HEADER_VALUE_BYTES,
     requestTimeout: options.requestTimeoutMs ?? 30_000,
-    headersTimeout: Math.min(10_000, options.requestTimeoutMs ?? 30_000),
+    headersTimeout: Math.min(10_000, options.requestTimeoutMs || 30_000),
     keepAliveTimeout: options.keepAliveTimeoutMs ?? 10_000,
     noDelay: true,
     insecureHTTPParser: false,
@@ -145,6 +147,7 @@ function listenerFor(options: ServerOptions, handler: http.RequestListener): htt
         handler,
       )
     : http.createServer(httpOptions, handler);
+  server.timeout = options.idleTimeoutMs ?? 0;
   server.maxConnections = options.maxConnections ?? MAX_CONNECTIONS;
   // Above this number Node drops headers without a word; half of it is refused below, where all of them are seen.
   server.maxHeadersCount = 2 * MAX_HTTP_HEADERS;

@@ -117,6 +117,7 @@ async function explain(server: ServerParts, input: ExplainInput, { body, ...aske
     receipt: null,
     evidence: [],
     hiddenUntil: null,
+    xroad: null,
     body: { length: body.length, type: body.length === 0 ? null : 'application/json' },
     settles: null,
   };

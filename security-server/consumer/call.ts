@@ -24,6 +24,7 @@ import {
 import { AccordError } from '#schemas/problems.ts';
 import { SUBJECT_PLACEHOLDER, servicePath, serviceQuery } from '#schemas/service-path.ts';
 import { Basis, PURPOSE_PATTERN } from '#schemas/statement.ts';
+import type { MessageBody } from '#security-server/body.ts';
 import { type Asking, findOperation } from './find-operation.ts';
 
 const Field = Type.String({ minLength: 1, maxLength: 512 });
@@ -91,7 +92,8 @@ export interface Call {
   basis: Basis;
   deadlineMs: number;
   context: Buffer;
-  body: Buffer;
+  /** A spooled one is removed by who made the call. */
+  body: MessageBody;
 }
 
 /**
@@ -123,6 +125,7 @@ export function readCall(asked: LookupRequest, caller: Caller, server: Asking): 
     receipt: request.receipt ?? null,
     evidence: request.evidence ?? [],
     hiddenUntil: request.hiddenUntil ?? null,
+    xroad: null,
     body: { length: body.length, type },
     settles: null,
   });

@@ -3,6 +3,7 @@
 //
 // A crash before the request entry is durable: nothing was sent. After it: the outcome is unknown to this server until
 // it is settled; the department sees that in `accord log show` and asks with the message id.
+import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Ticket } from '#certs/ticket.ts';
 import type { ConfigurationSnapshot, ServerEntry } from '#core/configuration/snapshot.ts';
@@ -11,8 +12,10 @@ import { type AnswerContext, parseAnswerContext, parseRequestContext } from '#sc
 import { subsystemOfService } from '#schemas/identifiers.ts';
 import { AccordError, isAccordError, type ProblemCode } from '#schemas/problems.ts';
 import type { Statement } from '#schemas/statement.ts';
-import { openMessage } from '#security-server/envelope/incoming.ts';
+import { isSpooled, type MessageBody, removeBody } from '#security-server/body.ts';
+import { type OpenedHead, type OpenedMessage, openMessage } from '#security-server/envelope/incoming.ts';
 import { draft, type SignedMessage, sealMessage, sign } from '#security-server/envelope/outgoing.ts';
+import { openStream, transferMs } from '#security-server/envelope/stream.ts';
 import type { VerifiedMessage } from '#security-server/envelope/verify.ts';
 import type { Delivery } from '#security-server/peer/link.ts';
 import { recordOf } from '#security-server/records.ts';
@@ -41,7 +44,8 @@ export interface LookupResult {
   /** `OK` or the code that explains the outcome; `detail` may be shown to the caller. */
   code: 'OK' | ProblemCode | string;
   detail: string;
-  answer: { context: AnswerContext; body: Buffer } | null;
+  /** A spooled body is removed by who asked. */
+  answer: { context: AnswerContext; body: MessageBody } | null;
   evidence: Evidence;
   retryAfterMs: number | null;
 }
@@ -62,7 +66,8 @@ export async function exchange(server: ServerParts, call: Call): Promise<LookupR
   const snapshot = usableConfiguration(server, call.client);
   const providers = resolveProvider(snapshot, call.service);
   const request = await buildSignLog(server, snapshot, call, providers);
-  const deadlineMs = startedMs + call.deadlineMs;
+  const transfer = isSpooled(call.body) ? transferMs(call.body.length) * 2 : 0;
+  const deadlineMs = startedMs + call.deadlineMs + transfer;
   const { delivery, peer } = await sendUntil(server, providers, request, deadlineMs);
   const result = await conclude(server, request, peer, delivery);
   server.metrics.exchange({
@@ -189,8 +194,13 @@ async function conclude(
   if (delivery.state === 'unknown')
     return { ...open, outcome: 'unknown', code: delivery.code, detail: delivery.detail };
   try {
-    const message = await receive(server, peer, delivery.bytes, statement, statementHash);
-    return await accept(server, request, message, peer);
+    const message = await receive(server, peer, carried(delivery, request), statement, statementHash);
+    try {
+      return await accept(server, request, message, peer);
+    } catch (error) {
+      removeBody(message.body);
+      throw error;
+    }
   } catch (error) {
     if (!(error instanceof AccordError)) throw error;
     server.metrics.unverified(error.code);
@@ -199,11 +209,19 @@ async function conclude(
   }
 }
 
+/** What an answer came as. Only a call in X-Road's protocol has somewhere to put a large body. @throws ANSWER_MISMATCH */
+function carried(delivery: Delivery & { state: 'answered' }, { signed }: LoggedRequest): Buffer | Readable {
+  if ('bytes' in delivery) return delivery.bytes;
+  if (parseRequestContext(signed.context).xroad !== null) return delivery.stream;
+  delivery.stream.destroy();
+  throw new AccordError('ANSWER_MISMATCH', 'a large body');
+}
+
 /** Opens and verifies an answer and matches it to its request. @throws ANSWER_MISMATCH and what `verify` throws */
 export async function receive(
   server: ServerParts,
   peer: ServerEntry,
-  bytes: Buffer,
+  bytes: Buffer | Readable,
   request: Statement,
   requestHash: string,
 ): Promise<VerifiedMessage> {
@@ -211,12 +229,29 @@ export async function receive(
   const snapshot = server.configuration.current();
   const registered = snapshot.isDistrusted(peer.id) ? undefined : snapshot.server(peer.id);
   if (registered === undefined) throw new AccordError('PEER_UNKNOWN', peer.id);
-  const opened = await openMessage(bytes, 'answer', registered, server.self, server.channels);
-  const message = server.verifier.verify(opened, snapshot, server.clock.nowMs());
-  const { statement } = message;
-  if (message.frameId !== request.id) throw new AccordError('ANSWER_MISMATCH', 'message id');
-  mustAnswer(statement, request, requestHash);
-  return message;
+  const { self, channels, spool, maxBodyBytes } = server;
+  const matches = ({ frameId, statement }: Pick<OpenedMessage, 'frameId' | 'statement'>) => {
+    if (frameId !== request.id) throw new AccordError('ANSWER_MISMATCH', 'message id');
+    mustAnswer(statement, request, requestHash);
+  };
+  if (Buffer.isBuffer(bytes)) {
+    const opened = await openMessage(bytes, 'answer', registered, self, channels);
+    const message = server.verifier.verify(opened, snapshot, server.clock.nowMs());
+    matches(message);
+    return message;
+  }
+  const judge = (head: OpenedHead) => {
+    server.verifier.verifyHead(head, snapshot, server.clock.nowMs());
+    matches(head);
+  };
+  const receiver = { kind: 'answer' as const, peer: registered, self, channels, spool, maxBodyBytes, judge };
+  const opened = await openStream(bytes, receiver).finally(() => bytes.destroy());
+  try {
+    return server.verifier.verify(opened, snapshot, server.clock.nowMs());
+  } catch (error) {
+    removeBody(opened.body);
+    throw error;
+  }
 }
 
 /** An answer repeats what was asked and names the request's exact bytes. @throws ANSWER_MISMATCH */
@@ -263,7 +298,10 @@ export async function accept(
   };
   const outcome = outcomeOf(isRefusal, code);
   const { id } = request.signed.statement;
-  if (tooMuch.length > 0) tellOverDelivery(server, request.signed.statement, tooMuch);
+  if (tooMuch.length > 0) {
+    removeBody(body);
+    tellOverDelivery(server, request.signed.statement, tooMuch);
+  }
   const answer = tooMuch.length === 0 ? { context, body } : null;
   return { id, outcome, code, detail: '', answer, evidence, retryAfterMs: null };
 }

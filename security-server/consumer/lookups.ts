@@ -11,6 +11,7 @@ import { AccordError, isProblemCode, PROBLEMS } from '#schemas/problems.ts';
 import { isReserved, STATUS_HINT_PATH } from '#schemas/service-path.ts';
 import { MESSAGE_ID_PATTERN } from '#schemas/statement.ts';
 import { compile } from '#schemas/validate.ts';
+import { wholeBody } from '#security-server/body.ts';
 import type { ServerParts } from '#security-server/server-parts.ts';
 import { type Caller, LookupRequest, readCall } from './call.ts';
 import { addCatalogueRoutes } from './catalogue.ts';
@@ -127,7 +128,7 @@ function prefersPartial(prefer: string | string[] | undefined): boolean {
 function sendResult(reply: FastifyReply, result: LookupResult): FastifyReply {
   if (result.outcome === 'ok') return reply.code(200).send(resultBody(result));
   if (result.retryAfterMs !== null) reply.header('retry-after', String(Math.ceil(result.retryAfterMs / 1000)));
-  const told = result.answer === null ? null : toldProblem(result.answer.body);
+  const told = result.answer === null ? null : toldProblem(wholeBody(result.answer.body));
   const code = isProblemCode(result.code) ? result.code : 'OUTCOME_UNKNOWN';
   const status = PROBLEMS[code].status;
   const detail = result.answer === null ? result.detail : (told?.detail ?? '');
@@ -158,7 +159,7 @@ function resultBody({ id, outcome, code, answer, evidence }: LookupResult): Reco
     code,
     status: answer?.context.status ?? 0,
     headers: answer === null ? {} : joined(answer.context.headers, answer.context.body.type),
-    ...(answer === null ? {} : shownBody(answer.body, answer.context.body.type)),
+    ...(answer === null ? {} : shownBody(wholeBody(answer.body), answer.context.body.type)),
     ...(answer === null || answer.context.release === null ? {} : { release: answer.context.release }),
     evidence: { requestHash, log: { origin: log.origin, index: log.request, answer: log.answer }, provider },
   };

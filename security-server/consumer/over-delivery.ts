@@ -10,6 +10,7 @@ import { DEFAULT_DEADLINE_MS } from '#schemas/limits.ts';
 import { isAccordError } from '#schemas/problems.ts';
 import { isReserved, OVER_DELIVERY_PATH } from '#schemas/service-path.ts';
 import type { Statement } from '#schemas/statement.ts';
+import { isSpooled, type MessageBody } from '#security-server/body.ts';
 import type { ServerParts } from '#security-server/server-parts.ts';
 import type { Call } from './call.ts';
 import { ownRequest } from './own-request.ts';
@@ -24,11 +25,13 @@ export function overDelivery(
   statement: Pick<Statement, 'service'>,
   request: RequestContext | null,
   answer: AnswerContext,
-  body: Buffer,
+  body: MessageBody,
 ): string[] {
   if (answer.code !== 'OK' || (request !== null && isReserved(request.path))) return [];
   const bound = server.dictionary.bound(snapshot, statement.service);
   if (bound === null) return [];
+  // No answer of a bound service is so large that it cannot be looked into.
+  if (isSpooled(body)) return [''];
   const operation = request && bound.binding.operation(request.method, request.path);
   if (request === null || operation === null || request.fields === null) return body.length === 0 ? [] : [''];
   const { asked } = resolveFields(operation, bound.binding, bound.dictionary, request.fields);

@@ -12,6 +12,9 @@ import {
 import { MAX_BODY_BYTES, MAX_HEADERS } from '#schemas/limits.ts';
 import { isAccordError } from '#schemas/problems.ts';
 import type { Statement } from '#schemas/statement.ts';
+import { gatherBody, isSpooled, type MessageBody, removeBody } from '#security-server/body.ts';
+import { transferMs } from '#security-server/envelope/stream.ts';
+import type { Spool } from '#security-server/spool.ts';
 import type { LocalService } from '#security-server/state.ts';
 import { type BackendAnswer, problemAnswer } from './reply.ts';
 
@@ -24,6 +27,12 @@ const NOT_FORWARDED = new Set([...HOP_BY_HOP, 'user-agent', 'accept-encoding', '
 const NOT_RETURNED = new Set([...HOP_BY_HOP, 'set-cookie', 'content-type']);
 /** A backend of a bound service may say here what a value is worth; read by this server, never forwarded. */
 const STATES_HEADER = 'accord-states';
+
+/** Where large answers go, and how large one may be. */
+export interface LargeAnswers {
+  spool: Spool;
+  maxBytes: number;
+}
 
 /** A backend's answer, and what it said about single values. */
 export interface CalledBackend extends BackendAnswer {
@@ -47,14 +56,16 @@ function namedByConnection(headers: HeaderList): Set<string> {
  * Calls the backend; whatever goes wrong is an answer with a code, never an exception.
  * @param minimising headers that tell the backend of a bound service what will be kept
  * @param remainingMs how long the sender still waits; more than 0
+ * @param large where an answer goes that does not fit into memory; null where none may be so large
  */
 export async function callBackend(
   backends: BoundedClient,
   service: LocalService,
   statement: Statement,
-  { context, body }: { context: RequestContext; body: Buffer },
+  { context, body }: { context: RequestContext; body: MessageBody },
   minimising: HeaderList,
   remainingMs: number,
+  large: LargeAnswers | null,
 ): Promise<CalledBackend> {
   const base = new URL(service.url);
   const path = `${base.pathname.replace(/\/$/, '')}${context.path}` || '/';
@@ -75,21 +86,29 @@ export async function callBackend(
       method: context.method,
       path: context.query === null ? path : `${path}?${context.query}`,
       headers: [...sent, ...identity, ...minimising, ...type, ['accept-encoding', 'identity']],
-      ...(body.length > 0 || context.body.type !== null ? { body } : {}),
-      timeoutMs: Math.min(service.timeoutMs, Math.ceil(remainingMs)),
+      ...(body.length > 0 || context.body.type !== null ? { body: sendable(body) } : {}),
+      timeoutMs: Math.min(service.timeoutMs + (isSpooled(body) ? transferMs(body.length) : 0), Math.ceil(remainingMs)),
       maxResponseBytes: MAX_BODY_BYTES,
+      ...(large === null ? {} : { streamed: { wanted: () => true, maxBytes: large.maxBytes } }),
     });
-    return deliverable(answer.status, answer.headers, answer.body, statement.id);
+    const { status, headers, stream } = answer;
+    const received =
+      stream === undefined || large === null ? answer.body : await gatherBody(large.spool, stream, large.maxBytes);
+    return deliverable(status, headers, received, statement.id);
   } catch (error) {
     return { ...failure(error, statement.id), states: null };
   }
 }
 
-function deliverable(status: number, raw: [string, string][], body: Buffer, id: string): CalledBackend {
-  const malformed = (detail: string) => ({
-    ...problemAnswer('BACKEND_ANSWER_MALFORMED', detail, id),
-    states: null,
-  });
+function sendable(body: MessageBody) {
+  return isSpooled(body) ? { length: body.length, bytes: () => body.read() } : body;
+}
+
+function deliverable(status: number, raw: [string, string][], body: MessageBody, id: string): CalledBackend {
+  const malformed = (detail: string) => {
+    removeBody(body);
+    return { ...problemAnswer('BACKEND_ANSWER_MALFORMED', detail, id), states: null };
+  };
   const lower: HeaderList = raw.map(([name, value]) => [name.toLowerCase(), value]);
   const encodings = lower.filter(([name]) => name === 'content-encoding');
   if (encodings.some(([, value]) => value.toLowerCase() !== 'identity')) return malformed('content-encoding');
@@ -121,7 +140,10 @@ function deliverable(status: number, raw: [string, string][], body: Buffer, id: 
 
 function failure(error: unknown, id: string): BackendAnswer {
   if (isAccordError(error, 'PEER_UNREACHABLE')) return problemAnswer('BACKEND_UNREACHABLE', '', id);
-  if (isAccordError(error, 'RESPONSE_TOO_LARGE')) return problemAnswer('BACKEND_ANSWER_TOO_LARGE', '', id);
+  if (isAccordError(error, 'SPOOL_FULL') || isAccordError(error, 'SPOOL_FAILED'))
+    return problemAnswer(error.code, '', id);
+  if (isAccordError(error, 'RESPONSE_TOO_LARGE') || isAccordError(error, 'BODY_TOO_LARGE'))
+    return problemAnswer('BACKEND_ANSWER_TOO_LARGE', '', id);
   if (isAccordError(error, 'PEER_TIMEOUT')) return problemAnswer('BACKEND_TIMEOUT', '', id);
   return problemAnswer('BACKEND_ANSWER_MALFORMED', isAccordError(error) ? error.code : '', id);
 }

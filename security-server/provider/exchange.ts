@@ -5,6 +5,7 @@
 // A crash before the request entry is durable: nothing ran, the sender may send again. After it and before the answer
 // entry: the backend may have run; the id stays claimed and `settlement` says so. After the answer entry: redelivery.
 
+import type { Readable } from 'node:stream';
 import type { Ticket } from '#certs/ticket.ts';
 import type { ConfigurationSnapshot, ServerEntry } from '#core/configuration/snapshot.ts';
 import { newMessageId } from '#core/message-id.ts';
@@ -15,8 +16,10 @@ import { subsystemOfService } from '#schemas/identifiers.ts';
 import { REPLAY_WINDOW_MS } from '#schemas/limits.ts';
 import { AccordError } from '#schemas/problems.ts';
 import { isReserved, servicePath, serviceQuery } from '#schemas/service-path.ts';
-import { openMessage } from '#security-server/envelope/incoming.ts';
+import { isSpooled, removeBody, wholeBody } from '#security-server/body.ts';
+import { type OpenedHead, openMessage } from '#security-server/envelope/incoming.ts';
 import { draft, sealMessage, sign } from '#security-server/envelope/outgoing.ts';
+import { openStream, type StreamedMessage, transferMs } from '#security-server/envelope/stream.ts';
 import type { VerifiedMessage } from '#security-server/envelope/verify.ts';
 import { recordOf } from '#security-server/records.ts';
 import type { ServerParts } from '#security-server/server-parts.ts';
@@ -39,17 +42,35 @@ import { settle } from './settlement.ts';
 export async function answerMessage(
   server: ServerParts,
   peer: ServerEntry,
-  bytes: Buffer,
+  bytes: Buffer | Readable,
   arrivedMs: number = server.clock.monotonicMs(),
-): Promise<Buffer> {
+): Promise<Buffer | StreamedMessage> {
   const startedMs = server.clock.monotonicMs();
   const snapshot = server.configuration.current();
   if (server.configuration.freshness() === 'too-old') throw new AccordError('CONFIGURATION_TOO_OLD');
-  const opened = await openMessage(bytes, 'request', peer, server.self, server.channels);
   // A clock that was set back must not bring back the time of a request whose claim was forgotten since.
   const presentMs = Math.max(server.clock.nowMs(), server.log.newestMs());
-  const message = server.verifier.verify(opened, snapshot, presentMs);
-  const { statement } = message;
+  const { self, channels, spool, maxBodyBytes } = server;
+  const judge = (head: OpenedHead) => server.verifier.verifyHead(head, snapshot, presentMs);
+  const opened = Buffer.isBuffer(bytes)
+    ? await openMessage(bytes, 'request', peer, self, channels)
+    : await openStream(bytes, { kind: 'request', peer, self, channels, spool, maxBodyBytes, judge });
+  try {
+    const message = server.verifier.verify(opened, snapshot, presentMs);
+    return await answerVerified(server, snapshot, message, arrivedMs, startedMs);
+  } finally {
+    removeBody(opened.body);
+  }
+}
+
+async function answerVerified(
+  server: ServerParts,
+  snapshot: ConfigurationSnapshot,
+  message: VerifiedMessage,
+  arrivedMs: number,
+  startedMs: number,
+): Promise<Buffer | StreamedMessage> {
+  const { statement, peer } = message;
   if (!(snapshot.server(server.self)?.subsystems.has(subsystemOfService(statement.service)) ?? false)) {
     throw new AccordError('SERVICE_NOT_ON_SERVER', statement.service);
   }
@@ -59,7 +80,8 @@ export async function answerMessage(
   if (statement.kind === 'request' && context.settles !== null) throw new AccordError('CONTEXT_MALFORMED', 'settles');
   // A peer that could not be answered is refused before anything is done for it.
   const ticket = await server.channels.to(peer);
-  const logged = claimAndLog(server, message, context, arrivedMs + context.deadlineMs);
+  const transfer = isSpooled(message.body) ? transferMs(message.body.length) * 2 : 0;
+  const logged = claimAndLog(server, message, context, arrivedMs + context.deadlineMs + transfer);
   const reply = statement.kind === 'settlement' ? await settle(server, logged) : await work(server, snapshot, logged);
   const sealed = await say(server, snapshot, logged, reply, ticket);
   server.metrics.exchange({
@@ -110,7 +132,12 @@ async function work(server: ServerParts, snapshot: ConfigurationSnapshot, logged
   const { statement } = message;
   if (isReserved(context.path)) return workReserved(server, snapshot, logged);
   const pathProblem = pathRefusal(context);
-  const prepared = await prepare(server, snapshot, statement, context, message.body);
+  if (isSpooled(message.body) && server.dictionary.bound(snapshot, statement.service) !== null) {
+    return refusedUnread(logged, 'BODY_TOO_LARGE');
+  }
+  // A spooled body is never looked into: only a bound service has something in it to look at.
+  const read = isSpooled(message.body) ? Buffer.alloc(0) : message.body;
+  const prepared = await prepare(server, snapshot, statement, context, read);
   const judgement = judge(server, snapshot, statement, context, prepared);
   const { inputs, decision, bound } = judgement;
   const archived = archiveDecision(inputs, decision);
@@ -151,7 +178,10 @@ async function work(server: ServerParts, snapshot: ConfigurationSnapshot, logged
     }
     const minimising = bound && permitted ? minimisingHeaders(bound, permitted, context) : [];
     const forwarded = placed(judgement, { context, body: message.body });
-    const called = callBackend(server.backends, service, statement, forwarded, minimising, remainingMs);
+    // Only who asks in X-Road's protocol can take an answer of any size, and only an unbound one is not looked into.
+    const large =
+      bound === null && context.xroad !== null ? { spool: server.spool, maxBytes: server.maxBodyBytes } : null;
+    const called = callBackend(server.backends, service, statement, forwarded, minimising, remainingMs, large);
     if ((await logged.appended).outcome === 'replay') {
       giveBack();
       return refuse('MESSAGE_REPLAYED', '');
@@ -184,6 +214,13 @@ async function refusedMeanwhile(
   return code === 'OK' ? null : refuse(code, detail, archiveDecision(inputs, { code, detail, ...rest }));
 }
 
+/** Refused before anything was decided. */
+async function refusedUnread({ message, appended }: LoggedRequest, code: AccordError['code']): Promise<Reply> {
+  const isReplay = (await appended).outcome === 'replay';
+  const answer = problemAnswer(isReplay ? 'MESSAGE_REPLAYED' : code, '', message.statement.id);
+  return { kind: 'refusal', answer, decision: null, retention: 'standard' };
+}
+
 /** What is asked of this server itself: done only when the record is durable, and never forwarded. */
 async function workReserved(
   server: ServerParts,
@@ -194,7 +231,7 @@ async function workReserved(
   const isReplay = (await appended).outcome === 'replay';
   const reply = isReplay
     ? { answer: problemAnswer('MESSAGE_REPLAYED', '', statement.id), decision: null, retention: 'standard' }
-    : await answerReserved(server, snapshot, peer, statement, context, body);
+    : await answerReserved(server, snapshot, peer, statement, context, wholeBody(body));
   return { kind: reply.answer.context.code === 'OK' ? 'response' : 'refusal', ...reply };
 }
 
@@ -225,7 +262,7 @@ async function say(
   logged: LoggedRequest,
   reply: Reply,
   ticket: Ticket,
-): Promise<Buffer> {
+): Promise<Buffer | StreamedMessage> {
   const { statement, statementHash, peer } = logged.message;
   const requestEntry = await logged.appended;
   const nowMs = server.clock.nowMs();
@@ -261,6 +298,7 @@ async function say(
     await server.log.append(recordOf(signed, facts));
     return sealMessage(signed, 'answer', statement.id, ticket);
   } catch (cause) {
+    removeBody(reply.answer.body);
     // The backend may have run: this must not look like an admission refusal, which would be sent again.
     throw new AccordError('ANSWER_NOT_LOGGED', '', { cause });
   }

@@ -32,7 +32,7 @@ t.test('flip: no changed byte passes', async (t) => {
 });
 
 t.test('flip finds a verifier that trusts its sender', async (t) => {
-  const trusting = { verifier: () => ({ verify: (message: unknown) => message as never }) };
+  const trusting = { verifier: () => ({ verify: (message: unknown) => message as never, verifyHead: () => {} }) };
   const { size, failures } = await flip.run({ size: 100, seed: SEED, broken: trusting });
   t.ok(size > 0 && failures > 0);
 });

@@ -213,6 +213,7 @@ const context = (over: Partial<RequestContext>): RequestContext => ({
   receipt: null,
   evidence: [],
   hiddenUntil: null,
+  xroad: null,
   body: { length: 0, type: null },
   settles: null,
   ...over,

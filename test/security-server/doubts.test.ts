@@ -209,7 +209,7 @@ t.test('replay, restart, and what the disk tells', async (t) => {
   pair.consumer.parts.link = {
     ...link,
     send: (peer, frame, timeoutMs) => {
-      frames.push(Buffer.from(frame));
+      frames.push(Buffer.from(frame as Buffer));
       return link.send(peer, frame, timeoutMs);
     },
   };
