@@ -21,7 +21,7 @@ import { MESSAGE_ID_PATTERN } from './statement.ts';
 import { compile } from './validate.ts';
 
 const closed = { additionalProperties: false };
-const HeaderName = Type.String({ pattern: "^[a-z0-9!#$%&'*+.^`|~-]{1,128}$" });
+const HeaderName = Type.String({ pattern: "^[a-z0-9!#$%&'*+.^_`|~-]{1,128}$" });
 // RFC 9110 field-content without leading or trailing white space; no CR, LF or NUL can ever reach a backend.
 const HeaderValue = Type.String({
   pattern: '^(?:[\\x21-\\x7e\\x80-\\xff](?:[\\t\\x20-\\x7e\\x80-\\xff]*[\\x21-\\x7e\\x80-\\xff])?)?$',

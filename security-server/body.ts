@@ -1,5 +1,6 @@
 // The body of a message on its way: a small one is bytes in memory, a large one lies in the spool. Whoever made a spooled
 // body removes it when the exchange has ended; nothing else holds on to it.
+import { Readable } from 'node:stream';
 import { commit, opens } from '#certs/commitment.ts';
 import { MAX_BODY_BYTES } from '#schemas/limits.ts';
 import { AccordError } from '#schemas/problems.ts';
@@ -28,6 +29,11 @@ export function commitBody(body: MessageBody, salt: Buffer): string {
 export function opensBody(commitment: string, salt: Buffer, body: MessageBody): boolean {
   if (!isSpooled(body)) return opens(commitment, salt, body);
   return body.salt.equals(salt) && body.commitment === commitment;
+}
+
+/** Its bytes from the start. */
+export function bodyStream(body: MessageBody): Readable {
+  return isSpooled(body) ? body.read() : Readable.from([body], { objectMode: false });
 }
 
 /** Ends what a body holds; bytes in memory hold nothing. */

@@ -46,6 +46,8 @@ export interface ServerParts {
   backends: BoundedClient;
   /** Bodies that are too large for memory, and how large one may be. */
   spool: Spool;
+  /** Error codes of X-Road's protocol in the spelling of its version 7.8. */
+  xroadSnakeCase: boolean;
   maxBodyBytes: number;
   admission: Admission;
   metrics: Metrics;

@@ -74,6 +74,8 @@ export interface SecurityServerOptions {
   every?: (ms: number, run: () => void) => () => void;
   /** Largest body in either direction, by default 1 GiB. */
   maxBodyBytes?: number;
+  /** Error codes of X-Road's protocol as `server.server_proxy.access_denied`. */
+  xroadSnakeCase?: boolean;
   /** Smaller disk for tests of a full one: database pages (4 KiB). */
   maxLogPages?: number;
 }
@@ -201,6 +203,7 @@ function assemble(from: SecurityServerOptions, messageLog: MessageLog, gate: Adm
     backends: openClient({ maxConnectionsPerOrigin: 64, maxResponseBytes: MAX_BODY_BYTES }),
     spool: openSpool(foldersOf(from.folder).spool, MAX_SPOOLED_BYTES),
     maxBodyBytes: from.maxBodyBytes ?? DEFAULT_MAX_STREAMED_BYTES,
+    xroadSnakeCase: from.xroadSnakeCase ?? false,
     admission: gate,
     metrics,
     logger,

@@ -51,6 +51,8 @@ export interface ServerOptions {
   idleTimeoutMs?: number;
   /** Idle time between two requests of one connection. Longer than our own client's, so that the client closes first. */
   keepAliveTimeoutMs?: number;
+  /** Another path for a request's target before any route is looked up; `originalUrl` keeps what came. */
+  rewriteUrl?: (url: string) => string;
   /** Headers (lower case) that say who is asking and must stand at most once, beside host and authorization. */
   identityHeaders?: readonly string[];
 }
@@ -74,6 +76,7 @@ export function openServer(options: ServerOptions): FastifyInstance {
     bodyLimit: options.bodyLimit ?? MAX_JSON_BYTES,
     genReqId: () => randomUUID(),
     requestIdHeader: false,
+    rewriteUrl: ({ url }: http.IncomingMessage) => options.rewriteUrl?.(url ?? '') ?? url ?? '',
     return503OnClosing: true,
     forceCloseConnections: 'idle',
     routerOptions: { caseSensitive: true, maxParamLength: 1024 },

@@ -86,6 +86,8 @@ export interface Caller {
 
 /** A call whose form is right and whose caller may speak for its client. */
 export interface Call {
+  /** The message id; made when there is none. */
+  id?: string;
   client: string;
   service: string;
   purpose: string | null;
@@ -108,6 +110,9 @@ export function readCall(asked: LookupRequest, caller: Caller, server: Asking): 
   if (new Set(headers.map(([name]) => name)).size !== headers.length) {
     throw new AccordError('HEADER_DUPLICATE', 'headers that differ in case only');
   }
+  // Some backends read an underscore as a hyphen; only X-Road's protocol has to put up with such names.
+  if (headers.some(([name]) => name.includes('_')))
+    throw new AccordError('CONTEXT_MALFORMED', 'a header name has an underscore');
   const target = readTarget(request, server, body);
   const context = encodeRequestContext({
     v: 1,

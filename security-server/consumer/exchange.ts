@@ -112,7 +112,7 @@ async function buildSignLog(
   const to = providers[0] as ServerEntry;
   const drafted = draft(
     {
-      id: newMessageId(nowMs),
+      id: call.id ?? newMessageId(nowMs),
       kind: 'request',
       from: server.self,
       to: to.id,

@@ -13,6 +13,8 @@ import { MESSAGE_ID_PATTERN } from '#schemas/statement.ts';
 import { compile } from '#schemas/validate.ts';
 import { wholeBody } from '#security-server/body.ts';
 import type { ServerParts } from '#security-server/server-parts.ts';
+import { addXRoadFace, XROAD_ROUTE } from '#security-server/xroad/face.ts';
+import { XROAD_PREFIX } from '#security-server/xroad/target.ts';
 import { type Caller, LookupRequest, readCall } from './call.ts';
 import { addCatalogueRoutes } from './catalogue.ts';
 import { addDoubtRoutes } from './doubts.ts';
@@ -22,6 +24,13 @@ import { settleRequest } from './settlement.ts';
 
 // Base64 in JSON is 4/3 of the body; the rest is room for the other members.
 const MAX_LOOKUP_BYTES = Math.ceil((MAX_BODY_BYTES * 4) / 3) + 128 * 1024;
+// In X-Road's protocol a body may be of any size and take its time; a connection on which nothing moves is closed.
+const ANY_BODY = {
+  bodyLimit: MAX_LOOKUP_BYTES,
+  requestTimeoutMs: 0,
+  idleTimeoutMs: 30_000,
+  rewriteUrl: (url: string) => (url.startsWith(XROAD_PREFIX) ? XROAD_ROUTE : url),
+};
 const checkLookup = compile(LookupRequest, 'SCHEMA_MISMATCH');
 const MESSAGE_ID = new RegExp(MESSAGE_ID_PATTERN);
 
@@ -30,7 +39,7 @@ export async function openSystemPort(server: ServerParts): Promise<FastifyInstan
   const app = openServer({
     name: 'systems',
     tls: mtlsServerOptions(server.keys.authentication()),
-    bodyLimit: MAX_LOOKUP_BYTES,
+    ...ANY_BODY,
     logger: server.logger,
   });
   await app.register(mtls, {
@@ -51,7 +60,7 @@ export async function openSystemPort(server: ServerParts): Promise<FastifyInstan
 
 /** Plain HTTP for loopback: whoever runs on this machine may speak for this server's subsystems. */
 export function openLoopbackPort(server: ServerParts): FastifyInstance {
-  const app = openServer({ name: 'loopback', bodyLimit: MAX_LOOKUP_BYTES, logger: server.logger });
+  const app = openServer({ name: 'loopback', ...ANY_BODY, logger: server.logger });
   addRoutes(app, server, (request) => {
     const address = request.raw.socket.remoteAddress ?? '';
     if (!/^(?:127\.|::1$|::ffff:127\.)/.test(address)) throw new AccordError('CALLER_UNKNOWN', 'not from loopback');
@@ -93,6 +102,7 @@ function addRoutes(app: FastifyInstance, server: ServerParts, callerOf: (request
       await leave(request);
     }
   };
+  addXRoadFace(app, server, { callerOf, held });
   addCatalogueRoutes(app, server, callerOf);
   addDoubtRoutes(app, server, { callerOf, held, sendResult });
   addEffectiveAccessRoute(app, server, { callerOf, held, sendResult, readLookup });

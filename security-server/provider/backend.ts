@@ -16,15 +16,18 @@ import { gatherBody, isSpooled, type MessageBody, removeBody } from '#security-s
 import { transferMs } from '#security-server/envelope/stream.ts';
 import type { Spool } from '#security-server/spool.ts';
 import type { LocalService } from '#security-server/state.ts';
+import {
+  forwardable,
+  type HeaderRules,
+  identityHeaders,
+  LOOKUP_RULES,
+  returnable,
+  XROAD_RULES,
+} from './backend-headers.ts';
 import { type BackendAnswer, problemAnswer } from './reply.ts';
 
-// RFC 9110 7.6.1 and what each connection decides for itself.
-const HOP_BY_HOP =
-  'connection keep-alive proxy-authenticate proxy-authorization te trailer transfer-encoding upgrade expect host content-length server date'.split(
-    ' ',
-  );
-const NOT_FORWARDED = new Set([...HOP_BY_HOP, 'user-agent', 'accept-encoding', 'cookie', 'authorization']);
-const NOT_RETURNED = new Set([...HOP_BY_HOP, 'set-cookie', 'content-type']);
+const IDENTITY_CODING: HeaderList = [['accept-encoding', 'identity']];
+
 /** A backend of a bound service may say here what a value is worth; read by this server, never forwarded. */
 const STATES_HEADER = 'accord-states';
 
@@ -38,20 +41,6 @@ export interface LargeAnswers {
 export interface CalledBackend extends BackendAnswer {
   states: string | null;
 }
-const NAME = /^[a-z0-9!#$%&'*+.^`|~-]{1,128}$/;
-
-/** Headers a request may carry on to the backend. */
-function forwardable(headers: HeaderList): HeaderList {
-  const named = namedByConnection(headers);
-  return headers.filter(([name]) => !NOT_FORWARDED.has(name) && !named.has(name) && !name.startsWith('accord-'));
-}
-
-/** RFC 9110 7.6.1: what the Connection header names ends at the next hop as well. */
-function namedByConnection(headers: HeaderList): Set<string> {
-  const values = headers.filter(([name]) => name === 'connection').map(([, value]) => value.toLowerCase());
-  return new Set(values.join(',').split(/[\s,]+/));
-}
-
 /**
  * Calls the backend; whatever goes wrong is an answer with a code, never an exception.
  * @param minimising headers that tell the backend of a bound service what will be kept
@@ -68,24 +57,18 @@ export async function callBackend(
   large: LargeAnswers | null,
 ): Promise<CalledBackend> {
   const base = new URL(service.url);
-  const path = `${base.pathname.replace(/\/$/, '')}${context.path}` || '/';
-  const identity: HeaderList = [
-    ['accord-message-id', statement.id],
-    ['accord-client', statement.client],
-    ['accord-service', statement.service],
-    ['accord-basis', statement.basis],
-    ...(statement.purpose === null ? [] : ([['accord-purpose', statement.purpose]] as HeaderList)),
-    ...(context.issue === null ? [] : ([['accord-issue', encodeURIComponent(context.issue)]] as HeaderList)),
-    ...(context.userId === null ? [] : ([['accord-user-id', encodeURIComponent(context.userId)]] as HeaderList)),
-  ];
+  // Without a path of its own the base as it is; else joined with exactly one slash.
+  const path = context.path === '' ? base.pathname : `${base.pathname.replace(/\/$/, '')}${context.path}`;
+  const rules = large === null ? LOOKUP_RULES : XROAD_RULES;
+  const identity = identityHeaders(statement, context);
   const type: HeaderList = context.body.type === null ? [] : [['content-type', context.body.type]];
-  const sent = forwardable(context.headers).filter(([name]) => name !== 'content-type');
+  const sent = forwardable(context.headers, rules).filter(([name]) => name !== 'content-type');
   try {
     const answer = await backends.request({
       origin: base.origin,
       method: context.method,
       path: context.query === null ? path : `${path}?${context.query}`,
-      headers: [...sent, ...identity, ...minimising, ...type, ['accept-encoding', 'identity']],
+      headers: [...sent, ...identity, ...minimising, ...type, ...(large === null ? IDENTITY_CODING : [])],
       ...(body.length > 0 || context.body.type !== null ? { body: sendable(body) } : {}),
       timeoutMs: Math.min(service.timeoutMs + (isSpooled(body) ? transferMs(body.length) : 0), Math.ceil(remainingMs)),
       maxResponseBytes: MAX_BODY_BYTES,
@@ -94,7 +77,7 @@ export async function callBackend(
     const { status, headers, stream } = answer;
     const received =
       stream === undefined || large === null ? answer.body : await gatherBody(large.spool, stream, large.maxBytes);
-    return deliverable(status, headers, received, statement.id);
+    return deliverable(status, headers, received, statement.id, rules);
   } catch (error) {
     return { ...failure(error, statement.id), states: null };
   }
@@ -104,18 +87,23 @@ function sendable(body: MessageBody) {
   return isSpooled(body) ? { length: body.length, bytes: () => body.read() } : body;
 }
 
-function deliverable(status: number, raw: [string, string][], body: MessageBody, id: string): CalledBackend {
+function deliverable(
+  status: number,
+  raw: [string, string][],
+  body: MessageBody,
+  id: string,
+  rules: HeaderRules,
+): CalledBackend {
   const malformed = (detail: string) => {
     removeBody(body);
     return { ...problemAnswer('BACKEND_ANSWER_MALFORMED', detail, id), states: null };
   };
   const lower: HeaderList = raw.map(([name, value]) => [name.toLowerCase(), value]);
   const encodings = lower.filter(([name]) => name === 'content-encoding');
-  if (encodings.some(([, value]) => value.toLowerCase() !== 'identity')) return malformed('content-encoding');
-  const named = namedByConnection(lower);
-  const headers = lower.filter(
-    ([name]) => NAME.test(name) && !NOT_RETURNED.has(name) && !named.has(name) && !name.startsWith('accord-'),
-  );
+  // A lookup's caller is told no coding; in X-Road's protocol it is the caller's own business.
+  const isCoded = encodings.some(([, value]) => value.toLowerCase() !== 'identity');
+  if (isCoded && rules === LOOKUP_RULES) return malformed('content-encoding');
+  const headers = returnable(lower, rules);
   if (headers.length > MAX_HEADERS) return malformed('too many headers');
   const types = lower.filter(([name]) => name === 'content-type').map(([, value]) => value);
   if (types.length > 1) return malformed('content-type');
