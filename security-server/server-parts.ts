@@ -8,6 +8,7 @@ import type { MessageLog } from '#core/log/message-log.ts';
 import type { StatusClient } from '#core/status/status-client.ts';
 import type { ServerId } from '#schemas/identifiers.ts';
 import type { Admission } from './admission.ts';
+import type { ServerChoice } from './consumer/choose-server.ts';
 import type { DictionaryInForce } from './dictionary-in-force.ts';
 import type { Doubts } from './doubts.ts';
 import type { Channels } from './envelope/channels.ts';
@@ -40,6 +41,7 @@ export interface ServerParts {
   signer: StatementSigner;
   verifier: Verifier;
   link: PeerLink;
+  choice: ServerChoice;
   news: PeerNews;
   peerByCertificate: PeerByCertificate;
   /** For the provider's own backends. */

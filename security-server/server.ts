@@ -20,6 +20,7 @@ import { AccordError, isAccordError } from '#schemas/problems.ts';
 import { openAdminPort } from './admin/admin.ts';
 import { type Admission, openAdmission } from './admission.ts';
 import { openCertificateTrust } from './certificate-trust.ts';
+import { openServerChoice } from './consumer/choose-server.ts';
 import { openLoopbackPort, openSystemPort } from './consumer/lookups.ts';
 import { openDictionaryInForce } from './dictionary-in-force.ts';
 import { openDoubts } from './doubts.ts';
@@ -198,6 +199,7 @@ function assemble(from: SecurityServerOptions, messageLog: MessageLog, gate: Adm
     signer: openSigner(keys.signing, clock),
     verifier: openVerifier(trust),
     link: { ...link, close: () => peers.close() },
+    choice: openServerChoice(clock),
     news,
     peerByCertificate,
     backends: openClient({ maxConnectionsPerOrigin: 64, maxResponseBytes: MAX_BODY_BYTES }),

@@ -45,10 +45,8 @@ export interface ServerOptions {
   logger?: FastifyBaseLogger;
   /** Connections held at once; one more is closed before it said anything. */
   maxConnections?: number;
-  /** From the first byte of a request to its last; 0 for ports that take bodies of any size, with `idleTimeoutMs`. */
+  /** From the first byte of a request to its last; 0 for ports that take bodies of any size and watch them themselves. */
   requestTimeoutMs?: number;
-  /** A connection on which nothing moves for so long is closed, also in the middle of a request. */
-  idleTimeoutMs?: number;
   /** Idle time between two requests of one connection. Longer than our own client's, so that the client closes first. */
   keepAliveTimeoutMs?: number;
   /** Another path for a request's target before any route is looked up; `originalUrl` keeps what came. */
@@ -150,7 +148,6 @@ function listenerFor(options: ServerOptions, handler: http.RequestListener): htt
         handler,
       )
     : http.createServer(httpOptions, handler);
-  server.timeout = options.idleTimeoutMs ?? 0;
   server.maxConnections = options.maxConnections ?? MAX_CONNECTIONS;
   // Above this number Node drops headers without a word; half of it is refused below, where all of them are seen.
   server.maxHeadersCount = 2 * MAX_HTTP_HEADERS;

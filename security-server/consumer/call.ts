@@ -88,6 +88,8 @@ export interface Caller {
 export interface Call {
   /** The message id; made when there is none. */
   id?: string;
+  /** The only server that may be asked. */
+  server?: string | null;
   client: string;
   service: string;
   purpose: string | null;

@@ -65,10 +65,9 @@ export async function exchange(server: ServerParts, call: Call): Promise<LookupR
   const startedMs = server.clock.monotonicMs();
   const snapshot = usableConfiguration(server, call.client);
   const providers = resolveProvider(snapshot, call.service);
-  const request = await buildSignLog(server, snapshot, call, providers);
   const transfer = isSpooled(call.body) ? transferMs(call.body.length) * 2 : 0;
   const deadlineMs = startedMs + call.deadlineMs + transfer;
-  const { delivery, peer } = await sendUntil(server, providers, request, deadlineMs);
+  const { request, delivery, peer } = await deliver(server, snapshot, call, providers, deadlineMs);
   const result = await conclude(server, request, peer, delivery);
   server.metrics.exchange({
     side: 'consumer',
@@ -102,17 +101,43 @@ function resolveProvider(snapshot: ConfigurationSnapshot, service: string): read
   return servers;
 }
 
-async function buildSignLog(
+/**
+ * Sends to the provider's servers in turn until one was reached. Each attempt is a statement of its own, addressed to one
+ * server and logged; they share the id, because nothing of the earlier ones was ever sent.
+ */
+async function deliver(
   server: ServerParts,
   snapshot: ConfigurationSnapshot,
   call: Call,
   providers: readonly ServerEntry[],
+  deadlineMs: number,
+): Promise<{ request: LoggedRequest; delivery: Delivery; peer: ServerEntry }> {
+  const turns = server.choice.order(providers, call.server ?? null);
+  const id = call.id ?? newMessageId(server.clock.nowMs());
+  for (const [turn, peer] of turns.entries()) {
+    const request = await buildSignLog(server, snapshot, call, id, peer);
+    const attempts = turns.length === 1 ? MAX_ATTEMPTS : 1;
+    const delivery = await sendUntil(server, peer, request, deadlineMs, attempts);
+    const wasReached = delivery.state !== 'not-sent';
+    server.choice.note(peer.id, wasReached);
+    const isOver = turn === turns.length - 1 || server.clock.monotonicMs() >= deadlineMs;
+    if (wasReached || isOver) return { request, delivery, peer };
+    await logNotSent(server, request, delivery.code);
+  }
+  throw new TypeError('a provider without a server');
+}
+
+async function buildSignLog(
+  server: ServerParts,
+  snapshot: ConfigurationSnapshot,
+  call: Call,
+  id: string,
+  to: ServerEntry,
 ): Promise<LoggedRequest> {
   const nowMs = server.clock.nowMs();
-  const to = providers[0] as ServerEntry;
   const drafted = draft(
     {
-      id: call.id ?? newMessageId(nowMs),
+      id,
       kind: 'request',
       from: server.self,
       to: to.id,
@@ -127,7 +152,6 @@ async function buildSignLog(
     call.body,
   );
   const signed = await sign(drafted, server.signer);
-  const { id } = drafted.statement;
   const facts = { kind: 'request-sent' as const, id, peer: to.id, code: 'OK', retention: 'standard' };
   const { seq } = await server.log.append(recordOf(signed, facts));
   return { signed, seq };
@@ -136,17 +160,17 @@ async function buildSignLog(
 /** Sends; again, with the same id, only while nothing was sent and the deadline allows. */
 async function sendUntil(
   server: ServerParts,
-  providers: readonly ServerEntry[],
+  peer: ServerEntry,
   { signed }: LoggedRequest,
   deadlineMs: number,
-): Promise<{ delivery: Delivery; peer: ServerEntry }> {
-  const peer = providers.find((one) => one.id === signed.statement.to) ?? (providers[0] as ServerEntry);
+  attempts: number,
+): Promise<Delivery> {
   for (let attempt = 1; ; attempt += 1) {
     const remainingMs = deadlineMs - server.clock.monotonicMs();
     const delivery = await sendOnce(server, peer, signed, remainingMs);
-    if (delivery.state !== 'not-sent' || attempt >= MAX_ATTEMPTS) return { delivery, peer };
+    if (delivery.state !== 'not-sent' || attempt >= attempts) return delivery;
     const waitMs = Math.min(delivery.retryAfterMs ?? RETRY_DELAY_MS * attempt, MAX_RETRY_DELAY_MS);
-    if (server.clock.monotonicMs() + waitMs >= deadlineMs) return { delivery, peer };
+    if (server.clock.monotonicMs() + waitMs >= deadlineMs) return delivery;
     await delay(waitMs);
   }
 }

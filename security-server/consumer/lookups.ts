@@ -24,11 +24,10 @@ import { settleRequest } from './settlement.ts';
 
 // Base64 in JSON is 4/3 of the body; the rest is room for the other members.
 const MAX_LOOKUP_BYTES = Math.ceil((MAX_BODY_BYTES * 4) / 3) + 128 * 1024;
-// In X-Road's protocol a body may be of any size and take its time; a connection on which nothing moves is closed.
+// In X-Road's protocol a body may be of any size and take its time; the face watches that it moves.
 const ANY_BODY = {
   bodyLimit: MAX_LOOKUP_BYTES,
   requestTimeoutMs: 0,
-  idleTimeoutMs: 30_000,
   rewriteUrl: (url: string) => (url.startsWith(XROAD_PREFIX) ? XROAD_ROUTE : url),
 };
 const checkLookup = compile(LookupRequest, 'SCHEMA_MISMATCH');

@@ -6,6 +6,7 @@ import { CONFIGURATION_HINT_HEADER } from '#core/configuration/serve-held.ts';
 import type { ServerEntry } from '#core/configuration/snapshot.ts';
 import { mtls, mtlsServerOptions } from '#core/http/mtls.ts';
 import { openServer } from '#core/http/server-frame.ts';
+import { watchMoving } from '#core/http/while-moving.ts';
 import { MAX_PEER_MESSAGE_BYTES } from '#schemas/limits.ts';
 import { AccordError } from '#schemas/problems.ts';
 import { PEER_MEDIA_TYPE, PEER_STREAM_TYPE } from '#security-server/envelope/frame.ts';
@@ -19,9 +20,8 @@ export async function openPeerPort(server: ServerParts): Promise<FastifyInstance
     name: 'peer',
     tls: mtlsServerOptions(server.keys.authentication()),
     bodyLimit: MAX_PEER_MESSAGE_BYTES,
-    // A large body takes its time; a connection on which nothing moves is closed all the same.
+    // A large body takes its time; that it moves is watched below.
     requestTimeoutMs: 0,
-    idleTimeoutMs: 30_000,
     logger: server.logger,
   });
   await app.register(mtls, {
@@ -69,10 +69,15 @@ export async function openPeerPort(server: ServerParts): Promise<FastifyInstance
       throw new AccordError('MESSAGE_MALFORMED', `send ${PEER_MEDIA_TYPE}`);
     }
     working.add(request);
+    if (message instanceof Readable) message.once('close', watchMoving(request.raw.socket));
     try {
       const answer = await answerMessage(server, request.peer as ServerEntry, message, arrivals.get(request));
       if (Buffer.isBuffer(answer)) return reply.header('content-type', PEER_MEDIA_TYPE).send(answer);
-      reply.raw.once('close', answer.release);
+      const stopWatching = watchMoving(request.raw.socket);
+      reply.raw.once('close', () => {
+        stopWatching();
+        answer.release();
+      });
       reply.header('content-type', PEER_STREAM_TYPE).header('content-length', answer.length);
       return reply.send(answer.bytes());
     } catch (error) {

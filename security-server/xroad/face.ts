@@ -5,6 +5,7 @@ import { createHash } from 'node:crypto';
 import type { OutgoingHttpHeader } from 'node:http';
 import { pipeline } from 'node:stream/promises';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { whileMoving } from '#core/http/while-moving.ts';
 import { newMessageId } from '#core/message-id.ts';
 import { encodeRequestContext, type HeaderList, Method, parseRequestContext } from '#schemas/context.ts';
 import { MAX_DEADLINE_MS } from '#schemas/limits.ts';
@@ -31,7 +32,6 @@ const checkBasis = compile(Basis, 'XROAD_HEADER_MALFORMED');
 type Routes = Pick<ExchangeRoutes, 'callerOf' | 'held'>;
 
 export function addXRoadFace(app: FastifyInstance, server: ServerParts, { callerOf, held }: Routes): void {
-  app.addHttpMethod('TRACE', { hasBody: true });
   app.register(async (scope) => {
     // Bodies of any type stay on the connection until the head was judged.
     scope.removeAllContentTypeParsers();
@@ -77,7 +77,7 @@ async function readBody({ spool, maxBodyBytes }: ServerParts, { raw, headers }: 
   if (Number(headers['content-length'] ?? 0) > maxBodyBytes) {
     throw new AccordError('BODY_TOO_LARGE', `more than ${maxBodyBytes} bytes`);
   }
-  return gatherBody(spool, raw.iterator({ destroyOnReturn: false }), maxBodyBytes);
+  return whileMoving(raw.socket, () => gatherBody(spool, raw.iterator({ destroyOnReturn: false }), maxBodyBytes));
 }
 
 /** A call whose context can be signed, with what its answer's headers repeat. */
@@ -143,6 +143,7 @@ function callOf(
     deadlineMs: MAX_DEADLINE_MS,
     context,
     body,
+    server: securityServer,
     xroad: { id: xroadId, hash },
   };
 }
@@ -178,7 +179,7 @@ async function sendAnswer(
     return;
   }
   try {
-    await pipeline(bodyStream(body), reply.raw);
+    await whileMoving(reply.request.raw.socket, () => pipeline(bodyStream(body), reply.raw));
   } catch (error) {
     // The caller went away, or the disk failed half way: the connection says that it is not whole.
     reply.raw.destroy();

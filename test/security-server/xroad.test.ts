@@ -162,3 +162,35 @@ t.test('errors in their form', async (t) => {
   t.equal(snakeCase('Server.ServerProxy.AccessDenied'), 'server.server_proxy.access_denied');
   t.equal(errorMediaType('application/json, application/xml'), 'application/xml');
 });
+
+t.test('several servers of one provider', async (t) => {
+  const pair = await openPair();
+  t.teardown(() => pair.close());
+  const { entries } = pair.configuration;
+  const [first, real] = [...entries.values()];
+  if (first === undefined || real === undefined) throw new TypeError('two servers');
+  // Registered first, and away.
+  const away = { ...real, id: 'DEV/GOV/2002/ss0', address: 'https://127.0.0.1:1', authenticationCertificates: [] };
+  entries.clear();
+  for (const entry of [first, away, real]) entries.set(entry.id, entry);
+  const { log } = pair.consumer.parts;
+  const kinds = (id: string) => log.find(null, id).map(({ entry: { kind, code, peer } }) => `${kind} ${peer} ${code}`);
+
+  const answer = await call(pair, `/r1/${SERVICE}/x`);
+  t.equal(answer.status, 200, 'the other one answers');
+  t.same(kinds(answer.header('x-road-request-id') ?? '').toReversed(), [
+    `request-sent ${away.id} OK`,
+    `summary ${away.id} NOT_SENT_PROVIDER_UNREACHABLE`,
+    `request-sent ${real.id} OK`,
+    `response-received ${real.id} OK`,
+  ]);
+  const next = await call(pair, `/r1/${SERVICE}/x`);
+  t.equal(kinds(next.header('x-road-request-id') ?? '').length, 2, 'what was not reached is not tried first again');
+
+  const named = (id: string) => call(pair, `/r1/${SERVICE}/x`, { headers: ['X-Road-Security-Server', id] });
+  t.equal((await named(real.id)).status, 200);
+  t.equal((await named(away.id)).header('x-road-error'), 'Server.ClientProxy.NetworkError', 'that one and no other');
+  for (const wrong of [first.id, 'DEV/GOV/2002/none', 'DEV/GOV/2002', 'x']) {
+    t.equal((await named(wrong)).header('x-road-error'), 'Server.ClientProxy.InvalidSecurityServer', wrong);
+  }
+});
