@@ -9,6 +9,7 @@
 import { type Static, Type } from '@sinclair/typebox';
 import { type BoundedResponse, openClient } from '#core/http/client.ts';
 import type { ClientTls } from '#core/http/connect.ts';
+import { checkRequestDigest, type RequestDigest } from '#schemas/evidence.ts';
 import { isJsonObject, type JsonObject, type JsonValue, parseJsonObject } from '#schemas/json.ts';
 import { AccordError, isAccordError, PROBLEMS } from '#schemas/problems.ts';
 import { Release } from '#schemas/release.ts';
@@ -53,7 +54,11 @@ export interface Lookup {
   /** The day for which it is asked, YYYY-MM-DD; services that answer for the present only refuse it. */
   asOf?: string;
   purpose?: string;
-  basis?: 'open' | 'law' | 'consent';
+  basis?: 'open' | 'law' | 'consent' | 'emergency';
+  /** On the basis of law the official's token for this request (`digest`), of emergency the tokens of both officials. */
+  evidence?: readonly string[];
+  /** The day from which the citizen is shown the lookup, YYYY-MM-DD, where the access right allows to delay it. */
+  hiddenUntil?: string;
   /** The official who asks. */
   userId?: string;
   /** The case the lookup belongs to. */
@@ -156,6 +161,8 @@ export interface Accord {
   lookup(lookup: Lookup): Promise<LookupAnswer>;
   /** What would be released of a lookup, without it taking place: nothing is counted, nobody is asked. @throws AccordClientError */
   effectiveAccess(lookup: Lookup): Promise<EffectiveAnswer>;
+  /** What a token of the official for this lookup has to say; nothing is sent to anybody. @throws AccordClientError */
+  digest(lookup: Lookup): Promise<RequestDigest>;
   /** Settles a lookup by its id. @throws AccordClientError */
   settle(id: string): Promise<Settlement>;
   /** Says that a received value may be wrong; the same report again finds the first. @throws AccordClientError */
@@ -218,6 +225,7 @@ export function openAccord(options: AccordOptions): Accord {
     },
     effectiveAccess: (lookup) =>
       send('POST', `${lookups}/effective-access`, checkEffective, { client, ...wireForm(lookup) }),
+    digest: (lookup) => send('POST', `${lookups}/digest`, checkRequestDigest, { client, ...wireForm(lookup) }),
     settle: (id) => send('POST', `${lookups}/${encodeURIComponent(id)}/settle`, checkSettlement),
     reportDoubt: (value) => send('POST', `${base}/doubts`, checkDoubt, { client, ...value }),
     doubt: (id, service) =>

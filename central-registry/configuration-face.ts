@@ -1,6 +1,6 @@
 // The configuration port: the published folder over HTTP, read-only and cacheable, for security servers, mirrors and
 // anybody who wants to verify. Any web server can do the same; nothing here is secret and nothing is trusted because it
-// came from here. Only names of published files are ever opened.
+// came from here. Only names of published files are ever opened. Beside them emergencies are reported here (routes-emergencies.ts).
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -8,7 +8,7 @@ import type { FastifyBaseLogger, FastifyInstance, FastifyReply, FastifyRequest }
 import { openServer } from '#core/http/server-frame.ts';
 import { AccordError } from '#schemas/problems.ts';
 
-const FILE = /^(?:(?:root|content|distrust)\.[1-9][0-9]{0,14}\.jws|freshness\.jws)$/;
+const FILE = /^(?:(?:root|content|distrust|locks)\.[1-9][0-9]{0,14}\.jws|freshness\.jws)$/;
 const PART = /^[A-Za-z0-9_-]{43}$/;
 
 /** A server that is not listening yet. */

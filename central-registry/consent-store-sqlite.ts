@@ -69,8 +69,8 @@ export class ConsentStore {
     return this.#db.prepare('DELETE FROM identity_providers WHERE issuer = ?').run(issuer).changes > 0;
   }
 
-  /** Everything that goes into the parts. */
-  state(): Required<ConsentState> {
+  /** What of them goes into the parts. */
+  state(): Required<Omit<ConsentState, 'officials'>> {
     return {
       purposes: this.purposes(),
       consentServices: this.consentServices(),

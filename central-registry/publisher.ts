@@ -1,6 +1,6 @@
 // Turns the registry's state into the published files and keeps their freshness signed. Approver keys never come here:
 // a draft leaves as bytes, signatures come back from persons. The folder can be served by any web server; files are
-// replaced atomically in the order parts, content (or root, or distrust), freshness, so that whoever follows a freshness
+// replaced atomically in the order parts, content (or root, or distrust, or locks), freshness, so that whoever follows a freshness
 // finds everything it names. A crash in between is repaired by publishing again at the next start.
 import type { KeyObject } from 'node:crypto';
 import { existsSync, mkdirSync } from 'node:fs';
@@ -11,17 +11,19 @@ import type { Clock } from '#core/clock.ts';
 import { judgeDistrust } from '#core/configuration/build-snapshot.ts';
 import { distrustFile, type VerifiedDistrust, verifyDistrust } from '#core/configuration/distrust.ts';
 import type { DistrustState } from '#core/configuration/distrust-in-force.ts';
-import { hashesOf, partsOf, readPart } from '#core/configuration/parts.ts';
-import { payloadOf, signFreshness } from '#core/configuration/sign.ts';
+import { locksVersionAt } from '#core/configuration/locks.ts';
+import { hashesOf, type PartIndex, partsOf, readPart } from '#core/configuration/parts.ts';
+import { payloadOf, signFreshness, signLocks } from '#core/configuration/sign.ts';
 import { fileHash, keysOf, type VerifiedRoot, verifyContent, verifyNextRoot } from '#core/configuration/verify.ts';
 import { replaceFile } from '#core/replace-file.ts';
 import {
   CONFIGURATION_TYP,
   CONTENT_LIFETIME_MS,
   type ContentConfiguration,
+  type LocksList,
   MAX_SIGNED_FILE_BYTES,
 } from '#schemas/configuration.ts';
-import { CLOCK_WINDOW_MS } from '#schemas/limits.ts';
+import { CLOCK_WINDOW_MS, EMERGENCY_REVIEW_MS, MAX_LOCKS } from '#schemas/limits.ts';
 import { AccordError, isAccordError } from '#schemas/problems.ts';
 import type { RegistryStore } from './store-sqlite.ts';
 
@@ -54,6 +56,7 @@ export class Publisher {
   readonly #options: PublisherOptions;
   #root: VerifiedRoot;
   #distrust: VerifiedDistrust | undefined;
+  readonly #parts = new Map<string, { hash: string; index: PartIndex }>();
 
   constructor(options: PublisherOptions) {
     this.#options = options;
@@ -152,6 +155,7 @@ export class Publisher {
     if (!file) return;
     verifyContent(file, this.#root, clock.nowMs(), store.newestPublished('content'));
     store.putPublished('content', version, fileHash(file), file);
+    store.officials.notePublished(this.#part('officials')?.officials ?? [], clock.nowMs());
   }
 
   /** The next root, signed under the old and the new thresholds. Inside a transaction. @throws as verifyNextRoot */
@@ -194,6 +198,19 @@ export class Publisher {
     return (this.#distrust?.entries ?? []).some((each) => each.statement.value === value && !lifted.has(each.hash));
   }
 
+  /** When the earliest statement says so that `isListed` sees; undefined when there is none. */
+  listedSinceMs(value: string): number | undefined {
+    if (!this.isListed(value)) return undefined;
+    const all = this.#distrust?.entries ?? [];
+    return Math.min(...all.flatMap(({ statement }) => (statement.value === value ? [statement.atMs] : [])));
+  }
+
+  /** How long after its end an emergency is to be reviewed, as approved. */
+  reviewMs(): number {
+    const minutes = this.#part('limits')?.limits?.emergencyReviewMinutes;
+    return minutes === undefined ? EMERGENCY_REVIEW_MS : minutes * 60_000;
+  }
+
   /** Every statement, and whether it counts at the clients now. */
   distrustStates(list = this.#distrust): DistrustState[] {
     const { store, instance } = this.#options;
@@ -231,22 +248,66 @@ export class Publisher {
     this.refreshFreshness();
   }
 
-  /** Signs anew what is published; every minute, and after each change. */
+  /** Signs anew what is published, and who is locked now; every minute, and after each change. */
   refreshFreshness(): void {
     const { store, clock, folder, freshnessKey, instance } = this.#options;
     const content = store.newestPublished('content');
     if (!content) return;
+    const locks = this.#refreshLocks();
     const file = signFreshness(
       {
         instance,
         root: { version: this.#root.document.version, hash: this.#root.hash },
         content: { version: content.version, hash: content.hash },
         distrust: this.#distrust ? { version: this.#distrust.version, hash: this.#distrust.hash } : null,
+        locks,
         signedAtMs: clock.nowMs(),
       },
       freshnessKey,
     );
     replaceFile(join(folder, 'freshness.jws'), file);
+  }
+
+  /**
+   * The newest list of locks: signed anew when somebody is to be added or taken away, or under another online key. Durable
+   * before it is written, so that no number is ever used twice.
+   */
+  #refreshLocks(): { version: number; hash: string } {
+    const { store, clock, freshnessKey, instance } = this.#options;
+    const locks = store.emergencies.overdue(clock.nowMs(), this.reviewMs(), MAX_LOCKS);
+    let newest = store.newestPublished('locks');
+    if (!newest || !this.#isStillRight(newest.file, locks)) {
+      const version = locksVersionAt(clock.nowMs(), newest?.version ?? 0);
+      const file = signLocks({ instance, version, locks }, freshnessKey);
+      newest = { version, hash: fileHash(file), file };
+      store.putPublished('locks', version, newest.hash, file);
+    }
+    this.#write(`locks.${newest.version}.jws`, newest.file);
+    return { version: newest.version, hash: newest.hash };
+  }
+
+  /** Our own file: signed by the key in use, and naming these. */
+  #isStillRight(file: Buffer, locks: LocksList['locks']): boolean {
+    const [header = '', payload = ''] = file.toString('latin1').split('.', 2);
+    const read = (part: string) => JSON.parse(Buffer.from(part, 'base64url').toString()) as Partial<LocksList>;
+    const { kid } = read(header) as { kid?: string };
+    if (kid !== thumbprint(this.#options.freshnessKey)) return false;
+    const named = read(payload).locks ?? [];
+    const text = (list: LocksList['locks']) =>
+      list.map(({ subsystem, emergency }) => [subsystem, emergency]).join('\n');
+    return text(named) === text(locks);
+  }
+
+  /** One part of the published content, read once as long as it stays the same. */
+  #part(name: 'limits' | 'officials'): PartIndex | undefined {
+    const hash = this.#publishedContent()?.parts[name];
+    if (hash === undefined) return undefined;
+    const known = this.#parts.get(name);
+    if (known?.hash === hash) return known.index;
+    const bytes = this.#options.store.part(hash);
+    const index = bytes && readPart(name, bytes, this.#options.instance);
+    if (index) this.#parts.set(name, { hash, index });
+    return index;
   }
 
   #publishedContent(): ContentConfiguration | undefined {

@@ -12,6 +12,7 @@ import { addressOf, openServer } from '#core/http/server-frame.ts';
 import type { ConfigurationAnchor } from '#schemas/configuration.ts';
 import { AdminFrame, newApiKey, type RegistryContext } from './admin-frame.ts';
 import { openConfigurationFace } from './configuration-face.ts';
+import { type Emergencies, openEmergencies } from './emergencies.ts';
 import { Publisher } from './publisher.ts';
 import { openReleasedDictionary } from './released-dictionary.ts';
 import {
@@ -23,6 +24,8 @@ import {
 } from './routes-configuration.ts';
 import { addConsentRoutes } from './routes-consent.ts';
 import { addDictionaryRoutes } from './routes-dictionary.ts';
+import { addEmergencyAdminRoutes, addEmergencyRoutes } from './routes-emergencies.ts';
+import { addOfficialRoutes } from './routes-officials.ts';
 import { addPurposeRoutes } from './routes-purposes.ts';
 import { addRegistrationRoutes } from './routes-registrations.ts';
 import { addServiceRoutes } from './routes-services.ts';
@@ -83,7 +86,9 @@ export async function openRegistry(options: RegistryOptions): Promise<Registry> 
   const publisher = new Publisher({ instance, store, clock, folder: publishedFolder, freshnessKey, firstRoot });
   const dictionary = openReleasedDictionary(store, instance);
   const face = openConfigurationFace(publishedFolder, logger);
-  const admin = openAdmin({ instance, store, clock, publisher, dictionary }, options);
+  const emergencies = openEmergencies({ store, clock, publisher });
+  addEmergencyRoutes(face, emergencies, clock);
+  const admin = openAdmin({ instance, store, clock, publisher, dictionary }, emergencies, options);
   await face.listen({ host: options.configuration?.host ?? '0.0.0.0', port: options.configuration?.port ?? 4400 });
   await admin.listen({ host: options.admin?.host ?? '127.0.0.1', port: options.admin?.port ?? 4401 });
   const timer = setInterval(() => {
@@ -125,7 +130,11 @@ export async function openRegistry(options: RegistryOptions): Promise<Registry> 
   };
 }
 
-function openAdmin(context: RegistryContext, { admin, logger }: RegistryOptions): FastifyInstance {
+function openAdmin(
+  context: RegistryContext,
+  emergencies: Emergencies,
+  { admin, logger }: RegistryOptions,
+): FastifyInstance {
   const app = openServer({
     name: 'registry-admin',
     bodyLimit: MAX_ADMIN_BODY_BYTES,
@@ -139,6 +148,8 @@ function openAdmin(context: RegistryContext, { admin, logger }: RegistryOptions)
   addDictionaryRoutes(frame, context);
   addPurposeRoutes(frame, context);
   addConsentRoutes(frame, context);
+  addOfficialRoutes(frame, context);
+  addEmergencyAdminRoutes(frame, emergencies);
   addTrustRoutes(frame, context);
   addApiKeyRoutes(frame, context);
   addDraftRoutes(frame, context);

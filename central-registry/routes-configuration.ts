@@ -26,8 +26,18 @@ const Trust = Type.Object(
 );
 const limitOf = <Name extends keyof LimitsPart>(name: Name) =>
   Type.Object({ name: Type.Literal(name), value: LimitsPart.properties[name] }, closed);
-const Limit = Type.Union([limitOf('maxStaleMs'), limitOf('distrustPerApprover'), limitOf('utcOffsetMinutes')]);
-const LIMITS = ['maxStaleMs', 'distrustPerApprover', 'utcOffsetMinutes'] as const satisfies (keyof LimitsPart)[];
+const Limit = Type.Union([
+  limitOf('maxStaleMs'),
+  limitOf('distrustPerApprover'),
+  limitOf('utcOffsetMinutes'),
+  limitOf('emergencyReviewMinutes'),
+]);
+const LIMITS = [
+  'maxStaleMs',
+  'distrustPerApprover',
+  'utcOffsetMinutes',
+  'emergencyReviewMinutes',
+] as const satisfies (keyof LimitsPart)[];
 const NewApiKey = Type.Object(
   {
     name: Type.String({ minLength: 1, maxLength: 200 }),

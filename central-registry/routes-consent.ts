@@ -70,6 +70,7 @@ function requireOwnKeys({ store, publisher }: RegistryContext, { subsystem, keys
     taken.add(kid);
     const keyHash = createHash('sha256').update(exportSpki(key)).digest('base64url');
     if (store.keysWith(kid, keyHash).length > 0) throw refusedKey('a security server has this key');
+    if (store.officials.holderOf(kid, keyHash) !== undefined) throw refusedKey('officials have or had this key');
     if (publisher.isListed(kid) || publisher.isListed(keyHash)) throw refusedKey('the key is on the distrust list');
   }
 }

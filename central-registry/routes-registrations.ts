@@ -151,7 +151,7 @@ function addSubsystemRoutes(frame: AdminFrame, { store }: RegistryContext): void
   frame.change({
     method: 'DELETE',
     url: '/subsystems/:instance/:class/:member/:code',
-    summary: 'Remove a subsystem that has no services and is no consent service',
+    summary: 'Remove a subsystem that has no services, is no consent service and has no officials with keys',
     permission: 'register',
     params: CodePath,
     change(request) {
@@ -161,6 +161,7 @@ function addSubsystemRoutes(frame: AdminFrame, { store }: RegistryContext): void
       if (store.consent.consentServices().some(({ subsystem }) => subsystem === id)) {
         throw new AccordError('REGISTRATION_IN_USE', `the consent service ${id}`);
       }
+      if (store.officials.isRegistered(id)) throw new AccordError('REGISTRATION_IN_USE', `keys of officials of ${id}`);
       store.removeSubsystem(id);
       return { status: 200, body: { removed: id }, target: id };
     },
@@ -188,6 +189,8 @@ function judgedKeys(
   ];
   const listed = found.find(({ hash, keyHash }) => publisher.isListed(hash) || publisher.isListed(keyHash));
   if (listed) throw new AccordError('REGISTRATION_KEY_REFUSED', `${listed.use}: the key is on the distrust list`);
+  const official = found.find(({ hash, keyHash }) => store.officials.holderOf(hash, keyHash) !== undefined);
+  if (official) throw new AccordError('REGISTRATION_KEY_REFUSED', `${official.use}: officials have or had this key`);
   return found;
 }
 

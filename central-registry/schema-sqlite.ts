@@ -1,10 +1,11 @@
-// Tables of the central registry. STRICT, so that a column holds what it says; the audit trail can only grow, also against
+// Tables of the central registry, and how its database is opened. STRICT, so that a column holds what it says; the audit trail can only grow, also against
 // REPLACE, which goes round UPDATE and DELETE triggers.
+import Database from 'better-sqlite3';
 
 /** For a registry made before services could be bound. */
-export const ADD_BINDING_HASH = 'ALTER TABLE services ADD COLUMN binding_hash TEXT';
+const ADD_BINDING_HASH = 'ALTER TABLE services ADD COLUMN binding_hash TEXT';
 
-export const SCHEMA = `
+const SCHEMA = `
 CREATE TABLE IF NOT EXISTS classes (code TEXT PRIMARY KEY, title TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS members (
   id TEXT PRIMARY KEY, class TEXT NOT NULL REFERENCES classes(code), name TEXT NOT NULL) STRICT;
@@ -56,3 +57,15 @@ CREATE TABLE IF NOT EXISTS published (
   kind TEXT NOT NULL, version INTEGER NOT NULL, hash TEXT NOT NULL, file BLOB NOT NULL, PRIMARY KEY (kind, version)
 ) STRICT;
 `;
+
+/** Opens or makes the file. @param more the schemas of the stores that share it */
+export function openDatabase(file: string, more: string): InstanceType<typeof Database> {
+  const db = new Database(file, { timeout: 5_000 });
+  db.pragma('journal_mode = WAL');
+  db.pragma('synchronous = FULL');
+  db.pragma('foreign_keys = ON');
+  db.exec(SCHEMA + more);
+  const services = db.pragma('table_info(services)') as { name: string }[];
+  if (!services.some(({ name }) => name === 'binding_hash')) db.exec(ADD_BINDING_HASH);
+  return db;
+}

@@ -1,18 +1,20 @@
 // The registry's state in SQLite: one writer, WAL with synchronous=FULL, so that an answer an administrator saw is on the
 // disk. Every change runs in one transaction with its line in the audit trail and its idempotency record. What is stored
 // here was judged by the rules and route schemas before.
-import Database from 'better-sqlite3';
+import type Database from 'better-sqlite3';
 import type { DetachedSignature } from '#certs/multi-signature.ts';
 import type { RegistryState } from '#core/configuration/parts.ts';
 import type { MemberId, ServerId, ServiceId, SubsystemId } from '#schemas/identifiers.ts';
 import type { EncryptionKey, RegisteredMember, RegisteredServer, RegisteredService } from '#schemas/registrations.ts';
 import { CONSENT_SCHEMA, ConsentStore } from './consent-store-sqlite.ts';
 import { DICTIONARY_SCHEMA, DictionaryStore } from './dictionary-store-sqlite.ts';
-import { ADD_BINDING_HASH, SCHEMA } from './schema-sqlite.ts';
+import { EMERGENCIES_SCHEMA, EmergencyStore } from './emergency-store-sqlite.ts';
+import { OFFICIALS_SCHEMA, OfficialsStore } from './officials-store-sqlite.ts';
+import { openDatabase } from './schema-sqlite.ts';
 
 export type Role = 'registry-admin' | 'registration-officer' | 'publisher' | 'auditor';
 type KeyUse = 'authentication' | 'signing' | 'encryption' | 'subject';
-export type PublishedKind = 'root' | 'content';
+export type PublishedKind = 'root' | 'content' | 'locks';
 
 export interface ApiKeyRow {
   id: string;
@@ -55,19 +57,17 @@ export class RegistryStore {
   /** On the same connection, so in the same transactions. */
   readonly dictionary: DictionaryStore;
   readonly consent: ConsentStore;
+  readonly officials: OfficialsStore;
+  readonly emergencies: EmergencyStore;
   readonly #db: InstanceType<typeof Database>;
   readonly #statements = new Map<string, Database.Statement>();
 
   constructor(file: string) {
-    this.#db = new Database(file, { timeout: 5_000 });
-    this.#db.pragma('journal_mode = WAL');
-    this.#db.pragma('synchronous = FULL');
-    this.#db.pragma('foreign_keys = ON');
-    this.#db.exec(SCHEMA + DICTIONARY_SCHEMA + CONSENT_SCHEMA);
+    this.#db = openDatabase(file, DICTIONARY_SCHEMA + CONSENT_SCHEMA + OFFICIALS_SCHEMA + EMERGENCIES_SCHEMA);
     this.dictionary = new DictionaryStore(this.#db);
     this.consent = new ConsentStore(this.#db);
-    const services = this.#db.pragma('table_info(services)') as { name: string }[];
-    if (!services.some(({ name }) => name === 'binding_hash')) this.#db.exec(ADD_BINDING_HASH);
+    this.officials = new OfficialsStore(this.#db);
+    this.emergencies = new EmergencyStore(this.#db);
   }
 
   close(): void {
@@ -234,6 +234,7 @@ export class RegistryStore {
       trust: this.trust(),
       limits: this.limits(),
       ...this.consent.state(),
+      officials: this.officials.registered(),
       dictionary: this.dictionary.files(),
       bindings: this.dictionary.bindings(),
     };

@@ -23,6 +23,7 @@ export const KEY_USES = [
   'checkpoint',
   'storage',
   'approve',
+  'official',
   'ca',
 ] as const;
 export type KeyUse = (typeof KEY_USES)[number];

@@ -29,8 +29,10 @@ export function explainCommand(collectEndpoint: (text: string, before?: Endpoint
     .option('--field <list>', 'paths, elements or predicates, comma-separated; repeatable', collectWords)
     .option('--partial', 'what is not permitted may be left out')
     .option('--purpose <purpose>', 'purpose that would be named')
-    .addOption(new Option('--basis <basis>', 'legal basis').choices(['open', 'law', 'consent']).default('open'))
-    .option('--user-id <id>', 'for the basis law: the official who would ask')
+    .addOption(
+      new Option('--basis <basis>', 'legal basis').choices(['open', 'law', 'consent', 'emergency']).default('open'),
+    )
+    .option('--user-id <id>', 'for the bases law and emergency: the official who would ask')
     .option('--issue <case>', 'for the basis law: the case number');
   return withAdmin(command).action(runAction(explain));
 }
@@ -61,10 +63,15 @@ async function explain(options: ExplainOptions): Promise<void> {
   print(outputFormat(options) === 'table' ? items.flatMap(rows) : items, options);
 }
 
+const ASSUMED = {
+  official: ' (if the official signs this very request)',
+  emergency: ' (if two officials have opened an emergency for it)',
+};
+
 /** One line for each access right, the one that decides marked. */
-function rows({ method, path, code, detail, rightId, release, rights, consentAssumed }: Explained) {
+function rows({ method, path, code, detail, rightId, release, rights, consentAssumed, evidenceAssumed }: Explained) {
   const request = `${method} ${path}`;
-  const note = consentAssumed ? ' (if the citizen agrees)' : '';
+  const note = consentAssumed ? ' (if the citizen agrees)' : evidenceAssumed === null ? '' : ASSUMED[evidenceAssumed];
   const listed = (items: { path: string | null; element: string }[] = []) =>
     items.map((one) => (one.path === null ? one.element : `${one.path} (${one.element})`)).join('\n');
   const none = {

@@ -1,6 +1,6 @@
 // `accord access grant|list|revoke|explain`: the access rights that a provider grants at its own security server (DESIGN: who may
 // ask for what). A change is in force when the command ends.
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { systemClock } from '#core/clock.ts';
 import type { AccessRight, EndpointRule } from '#schemas/access-right.ts';
 import { METHODS } from '#schemas/context.ts';
@@ -11,7 +11,7 @@ import { CommandEnd, EXIT, outputFormat, print, runAction } from './output.ts';
 
 /** What a right without an end says; far behind every date a person writes. */
 const NO_END_MS = Number.MAX_SAFE_INTEGER;
-const BASES = ['open', 'law', 'consent'] as const;
+const BASES = ['open', 'law', 'consent', 'emergency'] as const;
 
 interface GrantOptions extends AdminOptions {
   client: string;
@@ -22,12 +22,20 @@ interface GrantOptions extends AdminOptions {
   element?: string[];
   statute?: string;
   casePattern?: string;
+  evidence?: AccessRight['evidence'];
+  secrecyDays?: number;
   from?: number;
   until?: number;
   quota?: number;
   retention: string;
   dryRun?: true;
 }
+
+/** Shown with the help, because the weaker choice is the shorter one. */
+const WHAT_IS_LOST = `With --evidence server the asking department's security server alone says which official asks and for which case:
+whoever holds that server can ask in any official's name, and no official can prove that they did not. With
+--evidence official it can not: each request needs a token that the department's sign-on made for it.
+The basis emergency needs no --statute; two officials of two units sign each emergency.`;
 
 export function accessCommand(): Command {
   const access = new Command('access').description('access rights: who may ask which service for what');
@@ -57,12 +65,19 @@ function grantCommand(): Command {
     )
     .option('--statute <text>', 'for the basis law: the statute that allows it')
     .option('--case-pattern <form>', 'for the basis law: form of the case number; # is a digit, A a letter')
+    .addOption(
+      new Option(
+        '--evidence <who>',
+        'for the basis law: whose word is needed; default official, who signs each request',
+      ).choices(['official', 'server']),
+    )
+    .option('--secrecy-days <n>', 'for the basis law: how many days the citizen may at most not be shown it', days)
     .option('--from <date>', 'first moment, ISO 8601; a day begins at 00:00 UTC', (text) => moment(text, 'start'))
     .option('--until <date>', 'last moment, ISO 8601; a day ends at 24:00 UTC', (text) => moment(text, 'end'))
     .option('--quota <n>', 'requests a day (UTC)', quota)
     .option('--retention <class>', 'retention class of the records', 'standard')
     .option('--dry-run', 'print the access right, grant nothing');
-  return withAdmin(command).action(runAction(grant));
+  return withAdmin(command.addHelpText('after', `\n${WHAT_IS_LOST}\n`)).action(runAction(grant));
 }
 
 async function grant(options: GrantOptions): Promise<void> {
@@ -80,6 +95,13 @@ function rightOf(options: GrantOptions): Omit<AccessRight, 'id' | 'pins'> {
     const next = 'Name the statute with --statute, and the form of its case numbers with --case-pattern.';
     throw new CommandEnd(EXIT.usage, `The basis law and --statute go together.\nNext: ${next}`);
   }
+  const { evidence = 'official', secrecyDays = null } = options;
+  if (!basis.includes('law') && (options.evidence !== undefined || secrecyDays !== null)) {
+    throw new CommandEnd(
+      EXIT.usage,
+      '--evidence and --secrecy-days are for the basis law.\nNext: Leave them out, or add law to --basis.',
+    );
+  }
   const notBeforeMs = options.from ?? systemClock.nowMs();
   const notAfterMs = options.until ?? NO_END_MS;
   if (notAfterMs <= notBeforeMs) {
@@ -94,8 +116,8 @@ function rightOf(options: GrantOptions): Omit<AccessRight, 'id' | 'pins'> {
     elements: options.element ?? null,
     statute: statute ?? null,
     casePattern: casePattern ?? null,
-    evidence: 'server',
-    secrecyDays: null,
+    evidence,
+    secrecyDays,
     notBeforeMs,
     notAfterMs,
     quotaPerDay: options.quota ?? null,
@@ -121,18 +143,24 @@ async function list(options: AdminOptions & { client?: string; service?: string 
   print(outputFormat(options) === 'table' ? rights.map(brief) : rights, options);
 }
 
-function brief({ id, client, service, endpoints, bases, purposes, elements, notAfterMs, quotaPerDay }: AccessRight) {
+function brief(right: AccessRight) {
+  const { id, client, service, endpoints, bases, purposes, elements, notAfterMs, quotaPerDay } = right;
   return {
     id,
     client,
     service,
     endpoints: endpoints.map(({ method, path }) => `${method} ${path}`).join('\n'),
-    bases: bases.join(', '),
+    bases: bases.map((basis) => (basis === 'law' ? lawOf(right) : basis)).join(', '),
     purposes: purposes.join(', '),
     elements: elements?.join('\n') ?? 'whole answer',
     until: dateOf(notAfterMs),
     quota: quotaPerDay,
   };
+}
+
+function lawOf({ evidence, secrecyDays }: AccessRight): string {
+  const delay = secrecyDays === null ? '' : `, hidden up to ${secrecyDays} days`;
+  return `law (${evidence === 'official' ? "the official's token" : "the server's word"}${delay})`;
 }
 
 function dateOf(atMs: number): string {
@@ -191,5 +219,12 @@ function moment(text: string, day: 'start' | 'end'): number {
 
 function quota(text: string): number {
   if (!/^[1-9][0-9]{0,8}$/.test(text)) throw new InvalidArgumentError('Write a whole number from 1.');
+  return Number(text);
+}
+
+function days(text: string): number {
+  if (!/^[1-9][0-9]{0,3}$/.test(text) || Number(text) > 3_650) {
+    throw new InvalidArgumentError('Write a whole number from 1 to 3650.');
+  }
   return Number(text);
 }

@@ -19,6 +19,7 @@ import {
   replayExchange,
   type Verdict,
 } from '#security-server/replay-exchange.ts';
+import { evidenceInWords } from './evidence-words.ts';
 import { placeOf } from './log.ts';
 import { CommandEnd, EXIT, type OutputOptions, outputFormat, print, runAction, withOutput } from './output.ts';
 import { type PassphraseOptions, passphraseOption, readPassphrase } from './passphrase.ts';
@@ -125,6 +126,8 @@ function whole(exchange: string, { side, answer }: Answered, { inputs, ...replay
 function forPeople(exchange: string, { side, answer }: Answered, replayed: Replayed) {
   const { verdict, reason, hash, recomputedHash, inputs, decision, recomputed, notChecked } = replayed;
   const { code, client, service, purpose, basis, peer } = answer.entry;
+  // Older archives know of no evidence, and one of another version may hold anything in its place.
+  const words = inputs === null || verdict === 'DIFFERENT_VERSION' ? '' : evidenceInWords(inputs);
   const listed = (items: readonly { path: string | null; element: string }[] | undefined) =>
     items?.map(({ path, element }) => (path === null ? element : `${path} (${element})`)).join('\n') ?? '';
   return {
@@ -140,6 +143,7 @@ function forPeople(exchange: string, { side, answer }: Answered, replayed: Repla
     outcome: code,
     ...(decision === null ? {} : { decided: `${decision.code} ${decision.detail}`.trim(), right: decision.rightId }),
     ...(inputs === null ? {} : { at: new Date(inputs.nowMs).toISOString() }),
+    ...(words === '' ? {} : { evidence: words }),
     permitted: listed(decision?.release?.asked),
     omitted: listed(decision?.release?.omitted),
     ...(recomputed === null ? {} : { 'decided now': `${recomputed.code} ${recomputed.detail}`.trim() }),

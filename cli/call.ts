@@ -1,6 +1,6 @@
 // `accord call SERVICE [PATH]`: one lookup through the own security server, as a department's backend makes it,
-// `accord call --settle ID` for one whose outcome stayed unknown, and `--effective` to learn what would be released without
-// looking anything up. The answer's body goes to standard output as it came, everything about it to standard error, so that
+// `accord call --settle ID` for one whose outcome stayed unknown, `--effective` to learn what would be released without
+// looking anything up, and `--sign-as` to have an official sign it. The answer's body goes to standard output as it came, everything about it to standard error, so that
 // it can be piped. What comes back is the other department's.
 import { readFileSync } from 'node:fs';
 import { Command, InvalidArgumentError, Option } from 'commander';
@@ -8,8 +8,12 @@ import type { Accord, Lookup, LookupAnswer } from '#adapters/client.ts';
 import type { EffectiveAnswer } from '#adapters/client-dictionary.ts';
 import { type JsonValue, parseJson } from '#schemas/json.ts';
 import { isProblemCode, PROBLEMS } from '#schemas/problems.ts';
+import { readSecretFile } from './argument-secrets.ts';
+import { inNameOf, withToken } from './call-signed.ts';
+import { OFFICIAL_KEY_VARIABLE } from './official-file.ts';
 import { collectWords } from './option-values.ts';
 import { CommandEnd, EXIT, outputFormat, print, runAction } from './output.ts';
+import { type PassphraseOptions, passphraseOption } from './passphrase.ts';
 import {
   asSystem,
   exitOf,
@@ -20,7 +24,7 @@ import {
   withSystem,
 } from './system-client.ts';
 
-interface CallOptions extends SystemOptions {
+interface CallOptions extends SystemOptions, PassphraseOptions {
   method?: string;
   query?: [string, string][];
   header?: [string, string][];
@@ -33,15 +37,19 @@ interface CallOptions extends SystemOptions {
   partial?: true;
   asOf?: string;
   purpose?: string;
-  basis?: 'open' | 'law' | 'consent';
+  basis?: (typeof BASES)[number];
   userId?: string;
   issue?: string;
+  evidence?: string[];
+  signAs?: string;
+  hiddenUntil?: string;
   effective?: true;
   settle?: string;
-  evidence?: true;
+  proof?: true;
   dryRun?: true;
 }
 
+const BASES = ['open', 'law', 'consent', 'emergency'] as const;
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE'];
 
 export function callCommand(): Command {
@@ -71,23 +79,27 @@ export function callCommand(): Command {
     .option('--as-of <day>', 'the day for which it is asked, YYYY-MM-DD')
     .option('--purpose <purpose>', 'purpose that the access right names')
     .addOption(
-      new Option('--basis <basis>', 'legal basis; default open, with a receipt consent').choices([
-        'open',
-        'law',
-        'consent',
-      ]),
+      new Option('--basis <basis>', 'legal basis; default open, with a receipt consent, with --sign-as law').choices(
+        BASES,
+      ),
     )
     .option('--user-id <id>', 'the official who asks')
     .option('--issue <case>', 'case number')
+    .option('--evidence <file...>', "file with the official's token; for an emergency the files of both officials")
+    .option('--sign-as <file>', 'JSON file of an official, who signs this lookup: id, name, unit, key')
+    .addOption(passphraseOption(OFFICIAL_KEY_VARIABLE))
+    .option('--hidden-until <day>', 'the day from which the citizen is shown it, YYYY-MM-DD, where the law delays it')
     .option('--effective', 'say what would be released, and look nothing up')
     .option('--settle <id>', 'find out what became of the lookup with this id, instead of asking')
-    .option('--evidence', 'also print what proves the exchange')
+    .option('--proof', 'also print what proves the exchange')
     .option('--dry-run', 'print what would be asked, and stop');
   return withSystem(command).action(runAction(call));
 }
 
 async function call(service: string | undefined, path: string | undefined, options: CallOptions): Promise<void> {
-  const lookup = options.settle === undefined ? readLookup(service, path, options) : undefined;
+  const read = options.settle === undefined ? readLookup(service, path, options) : undefined;
+  const signed = read && options.signAs !== undefined ? inNameOf(options.signAs, read) : undefined;
+  const lookup = signed?.lookup ?? read;
   if (service !== undefined && options.settle !== undefined) {
     throw usage('--settle takes no service', 'Settle with `accord call --settle ID`.');
   }
@@ -108,9 +120,10 @@ async function call(service: string | undefined, path: string | undefined, optio
     return;
   }
   await asSystem(options, async (accord) => {
-    if (lookup !== undefined && options.effective) showEffective(await accord.effectiveAccess(lookup), options);
-    else if (lookup !== undefined) show(await accord.lookup(lookup), options);
-    else await settle(accord, options.settle ?? '', options);
+    if (lookup === undefined) return settle(accord, options.settle ?? '', options);
+    const asked = signed === undefined ? lookup : await withToken(accord, options.client ?? '', signed, options);
+    if (options.effective) showEffective(await accord.effectiveAccess(asked), options);
+    else show(await accord.lookup(asked), options);
   });
 }
 
@@ -136,6 +149,8 @@ function readLookup(service: string | undefined, path: string | undefined, optio
     ...(receipt !== undefined && { receipt }),
     ...(options.partial && { partial: true }),
     ...(asOf !== undefined && { asOf }),
+    ...(options.evidence !== undefined && { evidence: options.evidence.map((file) => readSecretFile(file)) }),
+    ...(options.hiddenUntil !== undefined && { hiddenUntil: options.hiddenUntil }),
     ...(options.basis !== undefined && { basis: options.basis }),
     ...(pairs.length > 0 && { query: pairs.join('&') }),
     ...(header.length > 0 && { headers: Object.fromEntries(header.map(([name, value]) => [name, readValue(value)])) }),
@@ -163,7 +178,7 @@ function show(answer: LookupAnswer, options: CallOptions): void {
   } else {
     writeBody(answer);
     if (answer.release !== undefined) writeRelease(answer.release);
-    if (options.evidence) print({ id: answer.id, status: answer.status, ...answer.evidence }, options);
+    if (options.proof) print({ id: answer.id, status: answer.status, ...answer.evidence }, options);
   }
   if (answer.status >= 400) process.stderr.write(`The other department answered with status ${answer.status}.\n`);
 }
@@ -177,7 +192,7 @@ function showEffective(effective: EffectiveAnswer, options: CallOptions): void {
     const row = (released: string) => (one: { path: string | null; element: string }) => ({ ...one, released });
     const rows = [...(release?.asked ?? []).map(row('yes')), ...(release?.omitted ?? []).map(row('left out'))];
     if (allowed) print(release === null ? { released: 'the whole answer' } : rows, options);
-    if (options.evidence) print({ id, evidence }, options);
+    if (options.proof) print({ id, evidence }, options);
   }
   if (!allowed) throw new CommandEnd(EXIT.exchangeRefused, explained(code, detail));
 }
@@ -207,7 +222,7 @@ async function settle(accord: Accord, id: string, options: CallOptions): Promise
     if (isTable) {
       process.stderr.write(`${id}: ${answer.outcome}\n`);
       writeBody(answer);
-      if (options.evidence) print({ id, status: answer.status, ...answer.evidence }, options);
+      if (options.proof) print({ id, status: answer.status, ...answer.evidence }, options);
     }
     if (answer.outcome !== 'ok') throw new CommandEnd(exitOf(answer.outcome), explained(answer.code ?? code));
     return;

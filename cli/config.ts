@@ -120,13 +120,14 @@ function verifyCommand(): Command {
   );
 }
 
-function summaryOf({ root, content, distrust, freshness, parts }: PublishedSet): object {
+function summaryOf({ root, content, distrust, locks, freshness, parts }: PublishedSet): object {
   return {
     instance: content.document.instance,
     version: content.document.version,
     hash: content.hash,
     root: root.document.version,
     distrust: distrust?.version ?? 0,
+    locked: locks?.locks.length ?? 0,
     parts: parts.size,
     freshUntil: new Date(freshness.document.expiresAtMs).toISOString(),
     expires: new Date(content.document.expiresAtMs).toISOString(),

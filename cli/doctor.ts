@@ -9,7 +9,15 @@ import type { HeldSet } from '#core/configuration/cache.ts';
 import type { ConfigurationAnchor } from '#schemas/configuration.ts';
 import { resolveSettings, type Settings } from '#security-server/settings.ts';
 import { type Finding, look, ok } from './doctor/finding.ts';
-import { checkCertificate, checkDisk, checkKeys, checkLog, checkModes, checkNode } from './doctor/folder.ts';
+import {
+  checkCertificate,
+  checkDisk,
+  checkEmergencyReports,
+  checkKeys,
+  checkLog,
+  checkModes,
+  checkNode,
+} from './doctor/folder.ts';
 import {
   checkFreshness,
   checkRegistration,
@@ -86,6 +94,7 @@ async function examine({ dir, health }: DoctorOptions): Promise<Finding[]> {
     return seen;
   });
   await see('disk', () => checkDisk(dir));
+  await see('emergency reports', () => checkEmergencyReports(dir, nowMs));
   if (anchor === undefined || settings === undefined) return findings;
   const [known, configured] = [anchor, settings];
   await see('configuration', () => {

@@ -129,7 +129,7 @@ async function list({ state, after, limit, ...options }: ListOptions): Promise<v
   if (typeof next === 'string') process.stderr.write(`Next: There may be more; see --after ${next}.\n`);
 }
 
-function brief({ id, state, element, client, service, about, words, createdAtMs }: JsonObject) {
+function brief({ id, state, element, reporter, client, service, about, words, createdAtMs }: JsonObject) {
   const { doubted, proposed } = about !== undefined && isJsonObject(about) ? about : ({} as JsonObject);
   const last = Array.isArray(words) ? words.at(-1) : undefined;
   return {
@@ -138,7 +138,7 @@ function brief({ id, state, element, client, service, about, words, createdAtMs 
     element,
     doubted,
     proposed,
-    'by / at': `${client}\n${service}`,
+    'by / at': `${reporter === 'citizen' ? 'the citizen' : client}\n${service}`,
     since: dateOf(createdAtMs),
     'last word': last !== undefined && isJsonObject(last) ? last['note'] : null,
   };

@@ -76,6 +76,21 @@ export const NOUNS: readonly Noun[] = [
     load: async () => (await import('./call.ts')).callCommand(),
   },
   {
+    name: 'official',
+    description: "officials of the department: the sign-on's keys",
+    load: async () => (await import('./official.ts')).officialCommand(),
+  },
+  {
+    name: 'evidence',
+    description: 'what officials signed: read it, verify it',
+    load: async () => (await import('./evidence.ts')).evidenceCommand(),
+  },
+  {
+    name: 'emergency',
+    description: 'emergencies: two officials open one, a third reviews it',
+    load: async () => (await import('./emergency.ts')).emergencyCommand(),
+  },
+  {
     name: 'catalogue',
     description: 'which elements and predicates there are, and which service gives them',
     load: async () => (await import('./catalogue.ts')).catalogueCommand(),

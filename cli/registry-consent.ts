@@ -1,5 +1,5 @@
-// `accord registry consent-service…|identity-provider…`: whose receipts the providers' servers believe, and whose word they
-// take for who a citizen is. Each entry is a file; the registry judges it, and two approvers see every key in it.
+// `accord registry consent-service…|identity-provider…|official-keys…`: whose receipts the providers' servers believe, whose
+// word they take for who a citizen is, and with which keys a department's officials sign. Each entry is a file; the registry judges it, and two approvers see every key in it.
 import { Command } from 'commander';
 import { isJsonObject } from '#schemas/json.ts';
 import { print, runAction } from './output.ts';
@@ -9,8 +9,10 @@ import { callRegistry, type RegistryCallOptions, withChange, withRegistry } from
 type ChangeOptions = RegistryCallOptions & { yes?: true };
 
 interface Noun {
-  /** Verbs are `NAME-set`, `NAME-remove`, `NAME-list`; the path is `/NAMEs`. */
-  name: 'consent-service' | 'identity-provider';
+  /** Verbs are `NAME-set`, `NAME-remove`, `NAME-list`. */
+  name: 'consent-service' | 'identity-provider' | 'official-keys';
+  path: string;
+  plural: string;
   what: string;
   members: string;
   argument: string;
@@ -22,6 +24,8 @@ interface Noun {
 const NOUNS: readonly Noun[] = [
   {
     name: 'consent-service',
+    path: '/consent-services',
+    plural: 'consent services',
     what: 'a consent service: its subsystem, the keys of its receipts, where it is',
     members: '{subsystem, keys: [{kid, jwk}], statusUrl, citizenUrl}',
     argument: '<subsystem>',
@@ -30,21 +34,32 @@ const NOUNS: readonly Noun[] = [
   },
   {
     name: 'identity-provider',
+    path: '/identity-providers',
+    plural: 'identity providers',
     what: 'an OpenID Connect provider that citizens sign in with',
     members: '{issuer, name, clientId, keys: [{kid, jwk}], scheme, claim, levels}',
     argument: '<issuer>',
     columns: ['issuer', 'clientId', 'scheme', 'claim', 'levels'],
     placeOf: encodeURIComponent,
   },
+  {
+    name: 'official-keys',
+    path: '/official-keys',
+    plural: 'keys of officials',
+    what: "the keys of a subsystem's officials: what they sign evidence and emergencies with",
+    members: '{subsystem, keys: [{kid, jwk}]}',
+    argument: '<subsystem>',
+    columns: ['subsystem', 'keys'],
+    placeOf: (id) => id,
+  },
 ];
 
 export function consentCommands(): Command[] {
-  return NOUNS.flatMap(({ name, what, members, argument, columns, placeOf }) => {
-    const path = `/${name}s`;
+  return NOUNS.flatMap(({ name, path, plural, what, members, argument, columns, placeOf }) => {
     const set = new Command(`${name}-set`)
       .description(`register ${what}; replaces an earlier registration`)
       .argument('<file>', `YAML or JSON: ${members}`);
-    const list = new Command(`${name}-list`).description(`registered ${name.replace('-', ' ')}s`);
+    const list = new Command(`${name}-list`).description(`registered ${plural}`);
     const remove = new Command(`${name}-remove`)
       .description(`remove ${what.split(':')[0]}`)
       .argument(argument)

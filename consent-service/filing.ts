@@ -1,17 +1,18 @@
 // What a department may ask a citizen for (DESIGN: who may ask for what, Consent): judged against the configuration in
 // force, before any citizen hears of it. The department's backend controls the request; its form was checked before.
 
-import type { ConfigurationSnapshot, DictionaryRelease } from '#core/configuration/snapshot.ts';
+import type { ConfigurationSnapshot } from '#core/configuration/snapshot.ts';
 import { openBinding, resolveFields } from '#policy/binding/binding.ts';
 import { dayAt } from '#policy/calendar.ts';
 import { statusMaxAgeMs } from '#policy/check-consent.ts';
-import { type Dictionary, openDictionary } from '#policy/dictionary/dictionary.ts';
+import type { Dictionary } from '#policy/dictionary/dictionary.ts';
 import type { BindingTable } from '#schemas/binding-table.ts';
 import type { AskedConsent, AskedItem, ConsentRequest } from '#schemas/consent.ts';
 import type { Level } from '#schemas/dictionary-entry.ts';
 import { memberOf, subsystemOfService } from '#schemas/identifiers.ts';
 import { CONSENT_REQUEST_LIFETIME_MS, MAX_FIELDS, STATUS_MAX_DEVIATION_MS } from '#schemas/limits.ts';
 import { AccordError } from '#schemas/problems.ts';
+import { dictionaryOf } from './dictionary-in-force.ts';
 import { noticeOf } from './notice.ts';
 
 /** The provider's server says no to a list older than the age for this level; the rest is what clocks may differ. */
@@ -122,15 +123,6 @@ function levelsGiven(
     }
   }
   return levels;
-}
-
-// By the release object, which the configuration keeps while its parts are unchanged.
-const opened = new WeakMap<DictionaryRelease, Dictionary>();
-
-function dictionaryOf(release: DictionaryRelease): Dictionary {
-  const known = opened.get(release) ?? openDictionary(release.release, release.entries);
-  opened.set(release, known);
-  return known;
 }
 
 function listed(refs: readonly string[]): string {

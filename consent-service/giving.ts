@@ -13,6 +13,7 @@ import { subsystemOfService } from '#schemas/identifiers.ts';
 import { AccordError } from '#schemas/problems.ts';
 import { STATUS } from '#schemas/receipt.ts';
 import type { EncryptionKey } from '#schemas/registrations.ts';
+import { agreementNonce } from './agreement.ts';
 import type { Person } from './consents.ts';
 import type { People, Subject } from './people.ts';
 import type { StatusBook } from './status-book.ts';
@@ -27,6 +28,8 @@ export interface Decision {
   language: 'zh' | 'en';
   person: Person;
   subject: Subject;
+  /** Who acts for the person; null when nobody does. */
+  actor: Subject | null;
   /** Number of the record that this decision becomes. */
   seq: number;
   nowMs: number;
@@ -72,11 +75,24 @@ export function requireLevel(asked: AskedConsent, chosen: GivenConsent['given'],
   if (isMost && level < 4) throw new AccordError('STEP_UP_REQUIRED', 'an item of level 4');
 }
 
+/** The citizen's identity provider has signed for this decision and no other. @throws SIGN_IN_NOT_BOUND */
+export function requireBound({
+  consent,
+  asked,
+  given,
+  language,
+  person,
+}: Omit<Decision, 'subject' | 'actor' | 'seq' | 'nowMs'>): void {
+  if (person.signIn.nonce !== agreementNonce({ consent, terms: asked, given, language })) {
+    throw new AccordError('SIGN_IN_NOT_BOUND', consent);
+  }
+}
+
 /** @throws CONSENT_PROVIDER_NOT_READY */
 export function issueReceipts(
   snapshot: ConfigurationSnapshot,
   { self, key, people, book }: Issuer,
-  { consent, asked, language, person, subject, seq, nowMs }: Decision,
+  { consent, asked, language, person, subject, actor, seq, nowMs }: Decision,
   chosen: GivenConsent['given'],
 ): { data: GivenConsent; receipts: StoredReceipt[]; lists: StoredList[]; statuses: StoredStatus[] } {
   const statusUrl = snapshot.consentService(self)?.statusUrl;
@@ -107,6 +123,7 @@ export function issueReceipts(
         purpose: { id, version, hash },
         elements,
         sub: people.pseudonym(asked.client.id, subject),
+        actor: actor === null ? null : people.pseudonym(asked.client.id, actor),
         subject: (sealedTo.get(service) ?? []).map((to) => sealSubject({ jti, ...subject }, to)),
         uses: asked.uses,
         retentionDays: asked.retentionDays,
@@ -123,7 +140,12 @@ export function issueReceipts(
     given: chosen,
     validUntilMs: exp * 1000,
     notice,
-    signIn: { issuer: person.signIn.issuer, hash: person.signIn.idTokenHash, level: person.level },
+    signIn: {
+      issuer: person.signIn.issuer,
+      hash: person.signIn.idTokenHash,
+      nonce: person.signIn.nonce,
+      level: person.level,
+    },
     receipts: receipts.map(({ service, jti, jws }) => ({ service, jti, hash: sha256(jws) })),
   };
   const statuses = receipts.map(({ list, idx }) => ({ list, idx, value: STATUS.valid }));

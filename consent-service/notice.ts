@@ -2,6 +2,8 @@
 // request is filed, from the approved purpose, the dictionary's names and the department's terms; record and receipt carry
 // its hash, so nobody can say later that something else was shown. The department controls the reason and nothing else.
 import type { AskedConsent } from '#schemas/consent.ts';
+import type { MandateKind } from '#schemas/mandate.ts';
+import type { ActingFor } from './consents.ts';
 
 type Terms = Omit<AskedConsent, 'notice' | 'subject' | 'expiresAtMs'>;
 type Item = AskedConsent['services'][number]['items'][number];
@@ -9,6 +11,22 @@ type Item = AskedConsent['services'][number]['items'][number];
 /** Deterministic: the same terms give the same text, lines ended by a line feed. */
 export function noticeOf(terms: Terms): { zh: string; en: string } {
   return { zh: chinese(terms), en: english(terms) };
+}
+
+const AS = {
+  citizen: { zh: '受托人', en: 'who was asked by them' },
+  guardian: { zh: '监护人', en: 'as guardian' },
+  court: { zh: '法院指定的代理人', en: 'as appointed by a court' },
+} as const satisfies Record<MandateKind, { zh: string; en: string }>;
+
+/** The notice with the sentence that a representative is shown too; the hash of the whole goes into record and receipt. */
+export function noticeFor(notice: { zh: string; en: string }, acting: ActingFor | null): { zh: string; en: string } {
+  if (acting === null) return notice;
+  const { mandate, kind, represented, representative } = acting;
+  return {
+    zh: `${notice.zh}\n本次由${representative}作为${represented}的${AS[kind].zh}代为决定（代办授权 ${mandate}）。${represented}随时可以查看并撤回。\n`,
+    en: `${notice.en}\n${representative} decides for ${represented}, ${AS[kind].en} (mandate ${mandate}). ${represented} can see and withdraw it at any time.\n`,
+  };
 }
 
 function english(terms: Terms): string {

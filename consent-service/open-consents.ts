@@ -1,6 +1,5 @@
 // The consent service's domain over its store (consents.ts says what each method promises). What changes anything runs one
-// after the other: look, judge, append, and only when the records are durable is it told, in this order, to the status
-// lists and to the caller. Between a crash and the next start nothing is lost: whatever was told is in the records.
+// after the other through the ledger: look, judge, append. Citizens act for themselves, or for another under a mandate.
 import { randomBytes } from 'node:crypto';
 import { sha256 } from '#certs/commitment.ts';
 import type { NamedKey } from '#certs/registered-key.ts';
@@ -18,22 +17,27 @@ import {
 } from '#schemas/limits.ts';
 import { AccordError } from '#schemas/problems.ts';
 import type { Consents, ConsentView, Person } from './consents.ts';
+import { dueOf, endedBy, isInForce } from './ending.ts';
 import { judgeFiling } from './filing.ts';
-import { chosenOf, issueReceipts, requireLevel, requirePurpose } from './giving.ts';
-import { openPeople } from './people.ts';
-import { nextRecords, statusOf, verifyRecords } from './records.ts';
+import { chosenOf, issueReceipts, requireBound, requireLevel, requirePurpose } from './giving.ts';
+import { type Ledger, openLedger } from './ledger.ts';
+import { reachesDecided, reachesPurpose, requireWithin } from './mandate-state.ts';
+import { type MandateOffice, openMandates } from './open-mandates.ts';
+import { openPeople, type People, type Subject } from './people.ts';
+import { statusOf } from './records.ts';
 import { mayFollow } from './state.ts';
 import type { StatusBook } from './status-book.ts';
-import type { Change, ConsentRow, ConsentStore, StoredReceipt, StoredRecord } from './store.ts';
-import { termsOf, viewsOf } from './views.ts';
+import type { ConsentRow, ConsentStore, MandateRow, StoredReceipt } from './store.ts';
+import { type Terms, termsOf, viewsOf } from './views.ts';
 
 const SHOWN_WAITING = 100;
 const SHOWN_PERMISSIONS = 200;
 const SHOWN_TO_CLIENT = 100;
 /** Of one client, purpose and person: enough to see two refusals, an open request and what is superseded. */
 const ALIKE = 200;
-const ENDED_AT_ONCE = 200;
 const LINK_BYTES = 32;
+/** Of one represented person, to find among them what the mandate reaches. */
+const LOOKED_AT = 1_000;
 
 export interface ConsentsOptions {
   store: ConsentStore;
@@ -54,40 +58,54 @@ type Actor = ConsentRecord['by'];
 
 /** Reads and checks all records first. @throws CONSENT_RECORDS_DAMAGED, CONSENT_STORE_FAILED */
 export async function openConsents(options: ConsentsOptions): Promise<Consents> {
-  const head = await verifyRecords(options.store);
-  const life = new ConsentLife(options, head);
+  const people = openPeople(options.storageKey);
+  const ledger = await openLedger(options);
+  const office = openMandates({ ...options, people, ledger });
+  const life = new ConsentLife(options, people, ledger, office);
+  const step =
+    (state: ConsentState, from?: ConsentState) =>
+    (person: Person, id: string, actingFor?: string): Promise<ConsentView> =>
+      life.move(() => life.found(person, id, actingFor), state, 'citizen', from);
   return {
+    mandates: office.mandates,
     file: (client, request) => life.file(client, request),
-    ofClient: async (client, id) => life.view(await life.rowOfClient(client, id)),
+    ofClient: async (client, id) => life.view(await life.ofClient(client, id)),
     listOfClient: (client) => life.listOfClient(client, SHOWN_TO_CLIENT),
-    revokeByClient: (client, id) => life.move(() => life.rowOfClient(client, id), 'REVOKED', 'client'),
+    revokeByClient: (client, id) => life.move(() => life.ofClient(client, id), 'REVOKED', 'client'),
     byLink: (link, person) => life.byLink(link, person),
-    waiting: (person) => life.list(person, true, SHOWN_WAITING),
-    permissions: (person) => life.list(person, false, SHOWN_PERMISSIONS),
-    one: async (person, id) => life.view(await life.rowOfPerson(person, id)),
-    give: (person, id, given, language) => life.give(person, id, given, language),
-    refuse: (person, id) => life.move(() => life.rowOfPerson(person, id), 'REFUSED', 'citizen'),
-    withdraw: (person, id) => life.move(() => life.rowOfPerson(person, id), 'WITHDRAWN', 'citizen'),
-    suspend: (person, id) => life.move(() => life.rowOfPerson(person, id), 'SUSPENDED', 'citizen'),
-    resume: (person, id) => life.move(() => life.rowOfPerson(person, id), 'GIVEN', 'citizen', 'SUSPENDED'),
-    tick: () => life.tick(),
+    waiting: (person, actingFor) => life.list(person, true, SHOWN_WAITING, actingFor),
+    permissions: (person, actingFor) => life.list(person, false, SHOWN_PERMISSIONS, actingFor),
+    one: async (person, id, actingFor) => life.view(await life.found(person, id, actingFor)),
+    give: (person, id, given, language, actingFor) => life.give(person, id, given, language, actingFor),
+    refuse: step('REFUSED'),
+    withdraw: step('WITHDRAWN'),
+    suspend: step('SUSPENDED'),
+    resume: step('GIVEN', 'SUSPENDED'),
+    tick: async () => (await office.mandates.tick()) + (await life.tick()),
   };
+}
+
+/** A consent, and the mandate under which somebody else looks at it. */
+interface Found {
+  row: ConsentRow;
+  mandate: MandateRow | null;
 }
 
 class ConsentLife {
   readonly #options: ConsentsOptions;
-  readonly #people: ReturnType<typeof openPeople>;
-  #head: StoredRecord | null;
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #people: People;
+  readonly #ledger: Ledger;
+  readonly #office: MandateOffice;
 
-  constructor(options: ConsentsOptions, head: StoredRecord | null) {
+  constructor(options: ConsentsOptions, people: People, ledger: Ledger, office: MandateOffice) {
     this.#options = options;
-    this.#people = openPeople(options.storageKey);
-    this.#head = head;
+    this.#people = people;
+    this.#ledger = ledger;
+    this.#office = office;
   }
 
   file(client: string, request: ConsentRequest): Promise<{ id: string; link: string; expiresAtMs: number }> {
-    return this.#alone(async () => {
+    return this.#ledger.alone(async () => {
       const { store, configuration } = this.#options;
       const nowMs = this.#nowMs();
       const subject = this.#people.tag(request.subject);
@@ -100,9 +118,9 @@ class ConsentLife {
       const { id: purpose, hash: purposeHash } = asked.purpose;
       const row: ConsentRow = {
         ...{ id, client, purpose, purposeHash, subject, services, state: 'REQUESTED' },
-        ...{ filedAtMs: nowMs, expiresAtMs, decidedAtMs: null, validUntilMs: null },
+        ...{ filedAtMs: nowMs, expiresAtMs, decidedAtMs: null, validUntilMs: null, mandate: null },
       };
-      await this.#append([{ atMs: nowMs, consent: id, state: 'REQUESTED', by: 'client', asked }], {
+      await this.#ledger.append([{ atMs: nowMs, consent: id, state: 'REQUESTED', by: 'client', asked }], {
         filed: [row],
         links: [{ hash: sha256(link), consent: id, untilMs: expiresAtMs }],
         sealed: [{ consent: id, kind: 'subject', bytes: this.#people.seal(id, 'subject', request.subject) }],
@@ -132,30 +150,49 @@ class ConsentLife {
     }
   }
 
-  give(person: Person, id: string, given: readonly { service: string; element: string }[], language: 'zh' | 'en') {
-    return this.#alone(async () => {
+  give(
+    person: Person,
+    id: string,
+    given: readonly { service: string; element: string }[],
+    language: 'zh' | 'en',
+    actingFor?: string,
+  ): Promise<ConsentView> {
+    return this.#ledger.alone(async () => {
       const { store, configuration, self, key, book } = this.#options;
-      const row = await this.rowOfPerson(person, id);
+      const { row, mandate } = await this.found(person, id, actingFor);
       const nowMs = this.#nowMs();
-      this.#requireStep(row, 'GIVEN', 'citizen', 'REQUESTED');
+      const terms = await this.#termsOf(id);
+      this.#requireStep(row, terms, 'GIVEN', mandate === null ? 'citizen' : 'representative', 'REQUESTED');
       if (nowMs >= row.expiresAtMs) throw new AccordError('CONSENT_TRANSITION_REFUSED', 'it has lapsed');
-      const asked = (await termsOf(store, [id])).get(id)?.asked;
-      if (asked === undefined) throw new AccordError('CONSENT_RECORDS_DAMAGED', `no terms of ${id}`);
+      const { view, actor } = await this.#shown(row, mandate);
+      const asked = { ...terms.asked, notice: view.notice };
       const snapshot = configuration.current();
       const chosen = chosenOf(asked, given);
+      if (mandate !== null) requireWithin(mandate, asked, chosen);
       requirePurpose(snapshot, asked, nowMs);
       requireLevel(asked, chosen, person);
+      const before = await this.#superseded(row, chosen, nowMs, mandate);
+      requireBound({ consent: id, asked, given, language, person });
       const subject = this.#people.openSubject(id, await store.sealed(id, 'subject'));
-      const seq = this.#head === null ? 0 : this.#head.seq + 1;
       const issuer = { self, key, people: this.#people, book };
-      const decision = { consent: id, asked, given, language, person, subject, seq, nowMs };
+      const decision = {
+        consent: id,
+        asked,
+        given,
+        language,
+        person,
+        subject,
+        actor,
+        seq: this.#ledger.nextSeq(),
+        nowMs,
+      };
       const { data, receipts, lists, statuses } = issueReceipts(snapshot, issuer, decision, chosen);
       const moved = { id, state: 'GIVEN', decidedAtMs: nowMs, validUntilMs: data.validUntilMs } as const;
-      const before = await this.#superseded(row, chosen, nowMs);
-      await this.#append(
-        [{ atMs: nowMs, consent: id, state: 'GIVEN', by: 'citizen', given: data }, ...before.records],
+      const record = { atMs: nowMs, consent: id, state: 'GIVEN', ...actorOf(mandate, 'citizen'), given: data } as const;
+      await this.#ledger.append(
+        [record, ...before.records],
         {
-          moved: [moved, ...before.moved],
+          moved: [{ ...moved, ...(mandate !== null && { mandate: mandate.id }) }, ...before.moved],
           sealed: [{ consent: id, kind: 'sign-in', bytes: this.#people.seal(id, 'sign-in', person.signIn) }],
           receipts,
           lists,
@@ -163,65 +200,93 @@ class ConsentLife {
         },
         [...receipts, ...before.receipts],
       );
-      return this.view({ ...row, ...moved });
+      return this.view({ row: { ...row, ...moved, mandate: mandate?.id ?? null }, mandate });
     });
   }
 
+  /** The notice that the one who decides is shown, and who that is when it is not the person. */
+  async #shown(row: ConsentRow, mandate: MandateRow | null): Promise<{ view: ConsentView; actor: Subject | null }> {
+    const view = await this.view({ row, mandate });
+    if (mandate === null) return { view, actor: null };
+    const { scheme, value } = (await this.#office.personsOf([mandate.id])).get(mandate.id)?.representative ?? {};
+    if (scheme === undefined || value === undefined) throw new AccordError('CONSENT_RECORDS_DAMAGED', mandate.id);
+    return { view, actor: { scheme, value } };
+  }
+
   /** What the same client may do for the same purpose at one of these services ends with the new permission. */
-  async #superseded(row: ConsentRow, chosen: readonly { service: string }[], nowMs: number) {
+  async #superseded(
+    row: ConsentRow,
+    chosen: readonly { service: string }[],
+    nowMs: number,
+    mandate: MandateRow | null,
+  ) {
     const { store } = this.#options;
     const names = new Set(chosen.map(({ service }) => service));
     const alike = (await store.alike(row.client, row.purpose, row.subject, ALIKE)).filter(isInForce);
     const receipts = await store.receiptsOf(alike.map(({ id }) => id));
     const old = alike.filter(({ id }) => receipts.some(({ consent, service }) => consent === id && names.has(service)));
-    return this.#ended(old, 'SUPERSEDED', nowMs, receipts);
-  }
-
-  /** Records and rows with which the service itself ends some consents. */
-  async #ended(rows: readonly ConsentRow[], state: ConsentState, nowMs: number, known?: readonly StoredReceipt[]) {
-    const ids = rows.map(({ id }) => id);
-    const all = known ?? (await this.#options.store.receiptsOf(ids));
-    const receipts = all.filter(({ consent }) => ids.includes(consent));
-    return {
-      records: ids.map((consent) => ({ atMs: nowMs, consent, state, by: 'service' as const })),
-      moved: rows.map(({ id, decidedAtMs, validUntilMs }) => ({ id, state, decidedAtMs, validUntilMs })),
-      statuses: receipts.map(({ list, idx }) => ({ list, idx, value: statusOf(state) })),
-      receipts,
-    };
+    // A representative ends by a new permission only what they could have withdrawn.
+    for (const one of mandate === null ? [] : old) await this.#requireReach({ row: one, mandate }, 'SUPERSEDED');
+    return endedBy(store, old, 'SUPERSEDED', nowMs, receipts);
   }
 
   /** Every step but filing and giving. @param from only from this state, when the machine knows others too */
-  move(find: () => Promise<ConsentRow>, state: ConsentState, by: Actor, from?: ConsentState): Promise<ConsentView> {
-    return this.#alone(async () => {
-      const row = await find();
+  move(find: () => Promise<Found>, state: ConsentState, by: Actor, from?: ConsentState): Promise<ConsentView> {
+    return this.#ledger.alone(async () => {
+      const { row, mandate } = await find();
       const nowMs = this.#nowMs();
-      this.#requireStep(row, state, by, from);
+      const actor = actorOf(mandate, by);
+      this.#requireStep(row, await this.#termsOf(row.id), state, actor.by, from);
       if (isInForce(row) && nowMs >= (row.validUntilMs ?? 0)) {
         throw new AccordError('CONSENT_TRANSITION_REFUSED', 'it has ended');
       }
-      const decidedAtMs = row.state === 'REQUESTED' ? nowMs : row.decidedAtMs;
-      const moved = { id: row.id, state, decidedAtMs, validUntilMs: row.validUntilMs };
+      await this.#requireReach({ row, mandate }, state);
+      const isDecision = row.state === 'REQUESTED';
+      const moved = {
+        id: row.id,
+        state,
+        decidedAtMs: isDecision ? nowMs : row.decidedAtMs,
+        validUntilMs: row.validUntilMs,
+      };
+      const under = isDecision && mandate !== null ? { mandate: mandate.id } : {};
       const receipts = await this.#options.store.receiptsOf([row.id]);
       const statuses = receipts.map(({ list, idx }) => ({ list, idx, value: statusOf(state) }));
-      await this.#append([{ atMs: nowMs, consent: row.id, state, by }], { moved: [moved], statuses }, receipts);
-      return this.view({ ...row, ...moved });
+      const record = { atMs: nowMs, consent: row.id, state, ...actor };
+      await this.#ledger.append([record], { moved: [{ ...moved, ...under }], statuses }, receipts);
+      return this.view({ row: { ...row, ...moved, ...under }, mandate });
     });
+  }
+
+  /** @throws MANDATE_EXCEEDED */
+  async #requireReach({ row, mandate }: Found, state: ConsentState): Promise<void> {
+    if (mandate === null) return;
+    const { asked, given, last } = await this.#termsOf(row.id);
+    requireWithin(mandate, asked, row.state === 'REQUESTED' ? null : (given?.given ?? []));
+    if (state !== 'SUPERSEDED') return;
+    const isOwnPause = last.state === 'SUSPENDED' && last.by === 'citizen';
+    if (isOwnPause || !reachesDecided(mandate, row.mandate)) {
+      throw new AccordError('MANDATE_EXCEEDED', 'it would end a permission of the person themself');
+    }
   }
 
   async byLink(link: string, person: Person): Promise<ConsentView> {
     const { store } = this.#options;
     const nowMs = this.#nowMs();
     const hash = sha256(link);
-    const row = await this.rowOfPerson(person, (await store.consentOfLink(hash, nowMs)) ?? '');
-    if (row.state !== 'REQUESTED') throw new AccordError('CONSENT_UNKNOWN');
+    const row = await store.consent((await store.consentOfLink(hash, nowMs)) ?? '');
+    if (row?.state !== 'REQUESTED') throw new AccordError('CONSENT_UNKNOWN');
+    const isOwn = person.subjects.map(this.#people.tag).includes(row.subject);
+    const standings = isOwn ? [] : await this.#office.standingsFor(person, row.subject);
+    const mandate = standings.find((one) => reachesPurpose(one, row.purpose)) ?? null;
+    if (!isOwn && mandate === null) throw new AccordError('CONSENT_UNKNOWN');
     await store.shortenLink(hash, nowMs + CONSENT_LINK_AFTER_OPENING_MS);
-    return this.view(row);
+    return this.view({ row, mandate });
   }
 
   async tick(): Promise<number> {
     let count = 0;
     for (let round = 0; round < 100; round++) {
-      const ended = await this.#alone(() => this.#endSome());
+      const ended = await this.#ledger.alone(() => this.#endSome());
       count += ended;
       if (ended === 0) break;
     }
@@ -229,104 +294,85 @@ class ConsentLife {
   }
 
   async #endSome(): Promise<number> {
-    const { store } = this.#options;
-    const nowMs = this.#nowMs();
-    const rows = await store.due(nowMs, ENDED_AT_ONCE);
-    const [waiting, late] = [rows.filter(({ state }) => state === 'REQUESTED'), rows.filter(isInForce)];
-    const changed = rows.length > 0 ? [] : await this.#withEndedPurpose(nowMs);
-    const parts = [
-      await this.#ended([...waiting, ...changed.filter((row) => !isInForce(row))], 'LAPSED', nowMs),
-      await this.#ended(late, 'EXPIRED', nowMs),
-      await this.#ended(changed.filter(isInForce), 'INVALIDATED', nowMs),
-    ];
-    const records = parts.flatMap((part) => part.records);
-    if (records.length === 0) return 0;
-    const [moved, statuses] = [parts.flatMap((part) => part.moved), parts.flatMap((part) => part.statuses)];
-    await this.#append(
-      records,
-      { moved, statuses },
-      parts.flatMap((part) => part.receipts),
-    );
+    const { store, configuration } = this.#options;
+    const { records, receipts, ...change } = await dueOf(store, configuration, this.#nowMs());
+    if (records.length > 0) await this.#ledger.append(records, change, receipts);
     return records.length;
   }
 
-  /** Whose words are no longer in force: the version has ended, or a newer one has begun. */
-  async #withEndedPurpose(nowMs: number): Promise<ConsentRow[]> {
-    const { store, configuration } = this.#options;
-    if (configuration.freshness() === 'too-old') return [];
-    const snapshot = configuration.current();
-    for (const { purpose, purposeHash } of await store.purposesInUse()) {
-      // What the configuration does not know at all may be a fault of the configuration: that ends nothing for ever.
-      if (snapshot.purposeByHash(purposeHash) === undefined) continue;
-      try {
-        requirePurpose(snapshot, { purpose: { id: purpose, hash: purposeHash } }, nowMs);
-      } catch {
-        return store.withPurpose(purposeHash, ENDED_AT_ONCE);
-      }
-    }
-    return [];
-  }
-
-  async list(person: Person, waiting: boolean, limit: number): Promise<ConsentView[]> {
+  async list(person: Person, waiting: boolean, limit: number, actingFor?: string): Promise<ConsentView[]> {
     const { store } = this.#options;
     const nowMs = this.#nowMs();
-    const rows = await store.ofSubjects(person.subjects.map(this.#people.tag), waiting, limit);
-    return viewsOf(store, waiting ? rows.filter(({ expiresAtMs }) => expiresAtMs > nowMs) : rows, nowMs);
+    const mandate = await this.#standing(person, actingFor);
+    const tags = mandate === null ? person.subjects.map(this.#people.tag) : [mandate.represented];
+    const rows = await store.ofSubjects(tags, waiting, mandate === null ? limit : LOOKED_AT);
+    const shown = rows.filter((row) => (!waiting || row.expiresAtMs > nowMs) && reaches({ row, mandate }));
+    const { personsOf } = this.#office;
+    return viewsOf(store, shown.slice(0, limit), nowMs, { mandate, personsOf });
   }
 
   async listOfClient(client: string, limit: number): Promise<ConsentView[]> {
     const { store } = this.#options;
-    return viewsOf(store, await store.ofClient(client, limit), this.#nowMs());
+    const { personsOf } = this.#office;
+    return viewsOf(store, await store.ofClient(client, limit), this.#nowMs(), { mandate: null, personsOf });
   }
 
-  /** @throws CONSENT_UNKNOWN, alike for none and for another's */
-  async rowOfPerson(person: Person, id: string): Promise<ConsentRow> {
+  /** @throws CONSENT_UNKNOWN, alike for none, for another's and for what the mandate does not reach */
+  async found(person: Person, id: string, actingFor?: string): Promise<Found> {
     const row = await this.#options.store.consent(id);
-    const tags = person.subjects.map(this.#people.tag);
-    if (row === null || !tags.includes(row.subject)) throw new AccordError('CONSENT_UNKNOWN');
-    return row;
+    const mandate = await this.#standing(person, actingFor);
+    const tags = mandate === null ? person.subjects.map(this.#people.tag) : [mandate.represented];
+    if (row === null || !tags.includes(row.subject) || !reaches({ row, mandate }))
+      throw new AccordError('CONSENT_UNKNOWN');
+    return { row, mandate };
+  }
+
+  /** Null for somebody who acts for themself. @throws CONSENT_UNKNOWN */
+  async #standing(person: Person, actingFor: string | undefined): Promise<MandateRow | null> {
+    if (actingFor === undefined) return null;
+    const mandate = await this.#office.standing(person, actingFor);
+    if (mandate === null) throw new AccordError('CONSENT_UNKNOWN');
+    return mandate;
   }
 
   /** @throws CONSENT_UNKNOWN */
-  async rowOfClient(client: string, id: string): Promise<ConsentRow> {
+  async ofClient(client: string, id: string): Promise<Found> {
     const row = await this.#options.store.consent(id);
     if (row === null || row.client !== client) throw new AccordError('CONSENT_UNKNOWN');
-    return row;
+    return { row, mandate: null };
   }
 
-  async view(row: ConsentRow): Promise<ConsentView> {
-    const [view] = await viewsOf(this.#options.store, [row], this.#nowMs());
+  async view({ row, mandate }: Found): Promise<ConsentView> {
+    const { personsOf } = this.#office;
+    const [view] = await viewsOf(this.#options.store, [row], this.#nowMs(), { mandate, personsOf });
     if (view === undefined) throw new AccordError('CONSENT_UNKNOWN');
     return view;
   }
 
-  #requireStep(row: ConsentRow, state: ConsentState, by: Actor, from?: ConsentState): void {
-    const last = { state: row.state, by: 'service', atMs: 0 } as const;
-    const isDecision = row.state === 'REQUESTED' && state === 'GIVEN';
-    const refusal = mayFollow([last], { state, by, atMs: 0, ...(isDecision && { given: true }) });
-    if (refusal !== null || (from !== undefined && row.state !== from)) {
-      throw new AccordError('CONSENT_TRANSITION_REFUSED', `${row.state} to ${state}`);
+  async #termsOf(id: string): Promise<Terms> {
+    const terms = (await termsOf(this.#options.store, [id])).get(id);
+    if (terms === undefined) throw new AccordError('CONSENT_RECORDS_DAMAGED', `no terms of ${id}`);
+    return terms;
+  }
+
+  #requireStep(
+    { state: from }: ConsentRow,
+    { last }: Terms,
+    state: ConsentState,
+    by: Actor,
+    only?: ConsentState,
+  ): void {
+    const isDecision = from === 'REQUESTED' && state === 'GIVEN';
+    const step = {
+      state,
+      by,
+      atMs: 0,
+      ...(isDecision && { given: true }),
+      ...(by === 'representative' && { acting: true }),
+    };
+    if (mayFollow([last], step) !== null || (only !== undefined && from !== only)) {
+      throw new AccordError('CONSENT_TRANSITION_REFUSED', `${from} to ${state}`);
     }
-  }
-
-  /** Durable first; then the lists; then, by returning, the caller. */
-  async #append(
-    made: Parameters<typeof nextRecords>[1],
-    change: Omit<Change, 'records'>,
-    touched: readonly StoredReceipt[] = [],
-  ): Promise<void> {
-    const { store, book, onStatusChange } = this.#options;
-    const records = nextRecords(this.#head, made);
-    await store.append({ ...change, records });
-    this.#head = records.at(-1) ?? this.#head;
-    const lists = book.apply(change.lists ?? [], change.statuses ?? []);
-    if (lists.length > 0) onStatusChange(lists, [...new Set(touched.map(({ service }) => service))]);
-  }
-
-  #alone<T>(work: () => Promise<T>): Promise<T> {
-    const mine = this.#last.then(work);
-    this.#last = mine.catch(() => {});
-    return mine;
   }
 
   #nowMs(): number {
@@ -334,8 +380,15 @@ class ConsentLife {
   }
 }
 
-function isInForce({ state }: ConsentRow): boolean {
-  return state === 'GIVEN' || state === 'SUSPENDED';
+/** By whom a record is, and under which mandate. */
+function actorOf(mandate: MandateRow | null, by: Actor) {
+  if (mandate === null) return { by };
+  return { by: 'representative', acting: { mandate: mandate.id, representative: mandate.representative } } as const;
+}
+
+function reaches({ row, mandate }: Found): boolean {
+  if (mandate === null) return true;
+  return reachesPurpose(mandate, row.purpose) && (row.state === 'REQUESTED' || reachesDecided(mandate, row.mandate));
 }
 
 function servicesOf(items: ConsentRequest['items']): string {

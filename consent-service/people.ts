@@ -6,7 +6,9 @@ import { pseudonymOf } from '#certs/pseudonym.ts';
 import { cipherKey, decipher, encipher } from '#certs/record-cipher.ts';
 import { storageSubkeyOf } from '#certs/storage-key.ts';
 import { parseJson } from '#schemas/json.ts';
+import type { PersonOfMandate } from '#schemas/mandate.ts';
 import { AccordError } from '#schemas/problems.ts';
+import type { SealedKind } from './store.ts';
 
 export interface Subject {
   scheme: string;
@@ -18,9 +20,16 @@ export interface People {
   /** Name of the person at one client. */
   pseudonym(client: string, subject: Subject): string;
   /** Bound to the consent: the bytes open nowhere else. */
-  seal(consent: string, kind: 'subject' | 'sign-in', value: object): Buffer;
+  seal(consent: string, kind: SealedKind, value: object): Buffer;
   /** @throws CONSENT_RECORDS_DAMAGED */
   openSubject(consent: string, sealed: Buffer | null): Subject;
+  /** The two of a mandate. @throws CONSENT_RECORDS_DAMAGED */
+  openPersons(mandate: string, sealed: Buffer | null): Persons;
+}
+
+export interface Persons {
+  represented: PersonOfMandate;
+  representative: PersonOfMandate;
 }
 
 /** @param storageKey 32 bytes */
@@ -28,7 +37,12 @@ export function openPeople(storageKey: Buffer): People {
   const tagKey = storageSubkeyOf(storageKey, 'consent-subject-tag');
   const pseudonymKey = storageSubkeyOf(storageKey, 'consent-pseudonym');
   const key = cipherKey(storageSubkeyOf(storageKey, 'consent-sealed'));
-  const place = (consent: string, kind: string) => Buffer.from(`${consent} ${kind}`);
+  const place = (consent: string, kind: SealedKind) => Buffer.from(`${consent} ${kind}`);
+  const opened = (id: string, kind: SealedKind, sealed: Buffer | null) => {
+    const bytes = sealed === null ? null : decipher(key, place(id, kind), sealed);
+    if (bytes === null) throw new AccordError('CONSENT_RECORDS_DAMAGED', `${kind} of ${id} does not open`);
+    return parseJson(bytes);
+  };
   return {
     tag: ({ scheme, value }) =>
       createHmac('sha256', tagKey)
@@ -36,10 +50,7 @@ export function openPeople(storageKey: Buffer): People {
         .digest('base64url'),
     pseudonym: (client, subject) => pseudonymOf(pseudonymKey, client, subject),
     seal: (consent, kind, value) => encipher(key, place(consent, kind), Buffer.from(JSON.stringify(value))),
-    openSubject(consent, sealed) {
-      const bytes = sealed === null ? null : decipher(key, place(consent, 'subject'), sealed);
-      if (bytes === null) throw new AccordError('CONSENT_RECORDS_DAMAGED', `the subject of ${consent} does not open`);
-      return parseJson(bytes) as unknown as Subject;
-    },
+    openSubject: (consent, sealed) => opened(consent, 'subject', sealed) as unknown as Subject,
+    openPersons: (mandate, sealed) => opened(mandate, 'persons', sealed) as unknown as Persons,
   };
 }

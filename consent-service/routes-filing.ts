@@ -9,6 +9,7 @@ import { SUBSYSTEM_ID_PATTERN } from '#schemas/identifiers.ts';
 import { AccordError } from '#schemas/problems.ts';
 import { MESSAGE_ID_PATTERN } from '#schemas/statement.ts';
 import { type Consents, type ConsentView, linkUrl } from './consents.ts';
+import { addMandateRoutes } from './routes-mandates.ts';
 
 /** Read from the raw headers by the server's frame: each at most once. */
 export const IDENTITY_HEADERS: readonly string[] = ['accord-client', 'accord-service'];
@@ -42,6 +43,7 @@ export function addFilingRoutes(
   app.post<{ Params: { id: string } }>('/requests/:id/revoke', { schema: { params: OneConsent } }, async (request) =>
     shown(await consents.revokeByClient(clientOf(request), request.params.id)),
   );
+  addMandateRoutes(app, consents.mandates, clientOf);
 }
 
 function summaryOf({ id, state, purpose, requestedAtMs, decidedAtMs, expiresAtMs, ...view }: ConsentView) {

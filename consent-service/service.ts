@@ -3,6 +3,7 @@
 // handed in, so that a test opens it over a configuration it holds in its hand.
 import { join } from 'node:path';
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
+import { cipherKey } from '#certs/record-cipher.ts';
 import type { NamedKey } from '#certs/registered-key.ts';
 import { storageSubkeyOf } from '#certs/storage-key.ts';
 import { type Clock, everyUnref } from '#core/clock.ts';
@@ -12,11 +13,16 @@ import { addressOf, openServer } from '#core/http/server-frame.ts';
 import { subsystemOfService } from '#schemas/identifiers.ts';
 import type { Consents } from './consents.ts';
 import { CONSENT_FILES } from './data-folder.ts';
+import { openDepartments } from './departments.ts';
 import { openConsents } from './open-consents.ts';
+import type { OwnServer } from './own-server.ts';
 import { addPages } from './pages/add-pages.ts';
+import { openAskedQuestions } from './pages/asked-question.ts';
 import { languageOf } from './pages/language.ts';
 import { signInLayout } from './pages/layout.ts';
+import { openReceiptUses } from './receipt-uses.ts';
 import { addFilingRoutes, IDENTITY_HEADERS } from './routes-filing.ts';
+import { openShownAccesses } from './shown-accesses.ts';
 import type { SessionStore } from './sign-in/session-store.ts';
 import { addSignIn } from './sign-in/sign-in.ts';
 import { openStatusBook, type StatusBook } from './status-book.ts';
@@ -25,6 +31,7 @@ import { openHints, type SendHint } from './status-hints.ts';
 import type { ConsentStore } from './store.ts';
 
 const TICK_MS = 10_000;
+const SWEEP_MS = 60_000;
 
 export interface ConsentServiceOptions {
   /** Subsystem of the service. */
@@ -43,6 +50,8 @@ export interface ConsentServiceOptions {
   citizenUrl: string;
   citizen: { host: string; port: number };
   filing: { host: string; port: number };
+  /** Through which departments are asked for citizens; without one their pages say that they cannot be. */
+  ownServer?: OwnServer | null;
   /** Null: nobody is told, and a change counts when the providers fetch the list next. */
   sendHint: SendHint | null;
   every?: (ms: number, run: () => void) => () => void;
@@ -87,7 +96,7 @@ export async function openConsentService(options: ConsentServiceOptions): Promis
     };
     ends.push(every(TICK_MS, tick));
     const filing = filingPort(options, consents);
-    const citizen = citizenPort(options, consents, files);
+    const citizen = citizenPort(options, { consents, files, book, ends });
     ends.push(
       () => filing.close(),
       () => citizen.close(),
@@ -168,8 +177,26 @@ function faultsOf(configuration: ConfigurationSource, self: string, kid: string)
   }
 }
 
-function citizenPort(options: ConsentServiceOptions, consents: Consents, files: StatusFiles): FastifyInstance {
-  const { credential = () => null, logger, configuration, clock, http, keys, sessionStore, citizenUrl } = options;
+interface CitizenParts {
+  consents: Consents;
+  files: StatusFiles;
+  book: StatusBook;
+  /** What has to be ended with the service. */
+  ends: (() => unknown)[];
+}
+
+function citizenPort(options: ConsentServiceOptions, { consents, files, book, ends }: CitizenParts): FastifyInstance {
+  const {
+    credential = () => null,
+    logger,
+    configuration,
+    clock,
+    http,
+    keys,
+    sessionStore,
+    citizenUrl,
+    every = everyUnref,
+  } = options;
   const app = openServer({ name: 'citizen', logger });
   files.addRoutes(app);
   const sessions = addSignIn(app, {
@@ -184,6 +211,21 @@ function citizenPort(options: ConsentServiceOptions, consents: Consents, files: 
     layout: signInLayout,
     languageOf,
   });
-  addPages(app, { consents, sessions, clock, utcOffsetMinutes: () => configuration.current().utcOffsetMinutes });
+  const { ownServer = null, self } = options;
+  const shown = openShownAccesses(clock);
+  ends.push(every(SWEEP_MS, shown.sweep));
+  const onFailure = (error: unknown) =>
+    logger.info({ err: error }, 'a provider did not tell how often receipts were used');
+  addPages(app, {
+    ...{ consents, sessions, clock, configuration, shown },
+    utcOffsetMinutes: () => configuration.current().utcOffsetMinutes,
+    departments: ownServer === null ? null : openDepartments({ server: ownServer, configuration, clock, self }),
+    questions: openAskedQuestions(
+      cipherKey(storageSubkeyOf(keys.storageKey, 'asked questions')),
+      citizenUrl.startsWith('https:'),
+    ),
+    uses: ownServer === null ? null : openReceiptUses({ server: ownServer, clock, onFailure }),
+    statusOf: (uri, idx) => book.all().find((list) => list.uri === uri)?.statuses[idx] ?? null,
+  });
   return app;
 }

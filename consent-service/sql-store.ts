@@ -5,6 +5,7 @@ import type {
   Change,
   ConsentRow,
   ConsentStore,
+  MandateRow,
   StoredList,
   StoredReceipt,
   StoredRecord,
@@ -29,7 +30,10 @@ export interface SqlEngine {
 
 const CONSENT = `SELECT id, client, purpose, purpose_hash AS "purposeHash", subject, services, state,
   filed_at_ms AS "filedAtMs", expires_at_ms AS "expiresAtMs", decided_at_ms AS "decidedAtMs",
-  valid_until_ms AS "validUntilMs" FROM consents`;
+  valid_until_ms AS "validUntilMs", mandate FROM consents`;
+const MANDATE = `SELECT id, kind, register, represented, representative, purposes, max_level AS "maxLevel",
+  not_before_ms AS "notBeforeMs", valid_until_ms AS "validUntilMs", majority_on AS "majorityOn",
+  answer_until_ms AS "answerUntilMs", state, filed_at_ms AS "filedAtMs", ended_at_ms AS "endedAtMs", reason FROM mandates`;
 const RECORD = 'SELECT seq, line, hash, consent FROM records';
 const WAITING: ConsentState = 'REQUESTED';
 const IN_FORCE = "state IN ('GIVEN', 'SUSPENDED')";
@@ -38,6 +42,7 @@ export function sqlConsentStore(engine: SqlEngine): ConsentStore {
   const rows = async <T>(sql: string, ...values: SqlValue[]) => (await engine.read({ sql, values })) as unknown as T[];
   return {
     ...consentIndex(rows),
+    ...mandateIndex(rows),
     head: async () => (await rows<StoredRecord>(`${RECORD} ORDER BY seq DESC LIMIT 1`))[0] ?? null,
     records: (from, limit) => rows(`${RECORD} WHERE seq >= ? ORDER BY seq LIMIT ?`, from, limit),
     recordsOf: async (ids) =>
@@ -129,22 +134,78 @@ function consentIndex(rows: Rows): ConsentIndex {
   };
 }
 
+type MandateIndex = Pick<
+  ConsentStore,
+  'mandate' | 'mandates' | 'mandatesOf' | 'mandatesWith' | 'mandatesDue' | 'givenUnder'
+>;
+
+function mandateIndex(rows: Rows): MandateIndex {
+  const mandates = async (rest: string, ...values: SqlValue[]): Promise<MandateRow[]> => {
+    const found = await rows<Omit<MandateRow, 'purposes'> & { purposes: string | null }>(
+      `${MANDATE} ${rest}`,
+      ...values,
+    );
+    return found.map((row) => ({ ...row, purposes: row.purposes?.split(' ') ?? null }));
+  };
+  return {
+    mandate: async (id) => (await mandates('WHERE id = ?', id))[0] ?? null,
+    mandatesOf: async (ids) => (ids.length === 0 ? [] : mandates(`WHERE id IN (${places(ids)}) ORDER BY id`, ...ids)),
+    mandates: (after, limit) => mandates('WHERE id > ? ORDER BY id LIMIT ?', after, limit),
+    mandatesWith: async (role, tags, limit) =>
+      tags.length === 0
+        ? []
+        : mandates(
+            `WHERE ${role} IN (${places(tags)}) ORDER BY CASE state WHEN 'ENDED' THEN 1 ELSE 0 END, id DESC LIMIT ?`,
+            ...tags,
+            limit,
+          ),
+    mandatesDue: (nowMs, today, limit) =>
+      mandates(
+        `WHERE (state = 'OFFERED' AND answer_until_ms <= ?) OR (state <> 'ENDED' AND valid_until_ms <= ?)
+          OR (state <> 'ENDED' AND majority_on <= ?) ORDER BY id LIMIT ?`,
+        ...[nowMs, nowMs, today, limit],
+      ),
+    givenUnder: async (ids, limit) =>
+      ids.length === 0
+        ? []
+        : rows<ConsentRow>(
+            `${CONSENT} WHERE mandate IN (${places(ids)}) AND state = 'GIVEN' ORDER BY id LIMIT ?`,
+            ...ids,
+            limit,
+          ),
+  };
+}
+
 /** The index of a consent is updated in the statement that follows its record. */
 function statementsOf(change: Change): SqlStatement[] {
   const { records, filed = [], moved = [], links = [], sealed = [], receipts = [], lists = [], statuses = [] } = change;
+  const { mandates = [], mandatesMoved = [] } = change;
   return [
     ...records.map((r) => insert('records', r.seq, r.line, r.hash, r.consent)),
     ...filed.map((c) =>
       insert(
         'consents',
         ...[c.id, c.client, c.purpose, c.purposeHash, c.subject, c.services, c.state],
-        ...[c.filedAtMs, c.expiresAtMs, c.decidedAtMs, c.validUntilMs],
+        ...[c.filedAtMs, c.expiresAtMs, c.decidedAtMs, c.validUntilMs, c.mandate],
       ),
     ),
     ...moved.map((c) =>
       statement(
-        'UPDATE consents SET state = ?, decided_at_ms = ?, valid_until_ms = ? WHERE id = ?',
-        ...[c.state, c.decidedAtMs, c.validUntilMs, c.id],
+        'UPDATE consents SET state = ?, decided_at_ms = ?, valid_until_ms = ?, mandate = coalesce(mandate, ?) WHERE id = ?',
+        ...[c.state, c.decidedAtMs, c.validUntilMs, c.mandate ?? null, c.id],
+      ),
+    ),
+    ...mandates.map((m) =>
+      insert(
+        'mandates',
+        ...[m.id, m.kind, m.register, m.represented, m.representative, m.purposes?.join(' ') ?? null, m.maxLevel],
+        ...[m.notBeforeMs, m.validUntilMs, m.majorityOn, m.answerUntilMs, m.state, m.filedAtMs, m.endedAtMs, m.reason],
+      ),
+    ),
+    ...mandatesMoved.map((m) =>
+      statement(
+        'UPDATE mandates SET state = ?, ended_at_ms = ?, reason = ? WHERE id = ?',
+        ...[m.state, m.endedAtMs, m.reason, m.id],
       ),
     ),
     ...links.map((l) => insert('links', l.hash, l.consent, l.untilMs)),

@@ -9,6 +9,7 @@ import { openConfigurationClient } from '#core/configuration/client.ts';
 import { fetchOverHttp } from '#core/configuration/fetch.ts';
 import { openClient } from '#core/http/client.ts';
 import { CONSENT_FILES, openConsentKeys } from './data-folder.ts';
+import { openOwnServer } from './own-server.ts';
 import { type ConsentService, openConsentService } from './service.ts';
 import type { ConsentSettings } from './settings.ts';
 import { readCredentials } from './sign-in/credentials.ts';
@@ -49,13 +50,15 @@ export async function startConsentService(options: ConsentStartOptions): Promise
   try {
     const database = join(folder, CONSENT_FILES.database);
     const { subsystem: self, citizenUrl, citizen, filing, server } = settings;
+    const ownServer = server === null ? null : openOwnServer(http, server, self);
     const store =
       databaseUrl === undefined ? openConsentStoreSqlite(database) : await openConsentStorePostgres(databaseUrl);
     const service = await openConsentService({
       ...{ self, folder, store, keys, configuration, clock, logger, http, citizenUrl, citizen, filing },
       credential: await readCredentials(folder, passphrase),
       sessionStore: openSessionStoreSqlite(join(folder, CONSENT_FILES.sessions)),
-      sendHint: server === null ? null : hintThroughServer(http, server, self),
+      ownServer,
+      sendHint: ownServer === null ? null : hintThroughServer(ownServer),
     });
     return {
       ...service,

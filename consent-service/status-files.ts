@@ -107,6 +107,9 @@ export function openStatusFiles(options: StatusFilesOptions): StatusFiles {
         packed.delete(list);
         dirty.add(list);
       }
+      // A provider's first receipt may be used at once, and for a list that nobody serves yet it would be refused.
+      const fresh = lists.filter((list) => !tokens.has(list));
+      if (fresh.length > 0) guarded(() => sign(new Set(fresh)))();
       timer ??= setTimeout(signDirty, STATUS_LIST_DELAY_MS);
     },
     addRoutes(app) {

@@ -1,8 +1,9 @@
 // Hints: after a status list has changed, its provider is told to fetch it now. A hint is an ordinary exchange through the
 // consent service's own security server and carries only the address of the list, so that it cannot say anything false;
 // one that is lost costs time up to the published bound and nothing else.
-import type { BoundedClient } from '#core/http/client.ts';
+import { AccordError } from '#schemas/problems.ts';
 import { STATUS_HINT_PATH } from '#schemas/service-path.ts';
+import type { OwnServer } from './own-server.ts';
 
 /** Tells the provider of this service that the list at `uri` has changed. */
 export type SendHint = (provider: string, service: string, uri: string) => Promise<void>;
@@ -11,17 +12,10 @@ const MAX_AT_ONCE = 8;
 const MAX_WAITING = 10_000;
 const TIMEOUT_MS = 5_000;
 
-/** @param server origin of the own security server's port for plain HTTP, e.g. http://127.0.0.1:8080 */
-export function hintThroughServer(http: BoundedClient, server: string, self: string): SendHint {
+export function hintThroughServer(server: OwnServer): SendHint {
   return async (_provider, service, uri) => {
-    const lookup = { client: self, service, method: 'POST', path: STATUS_HINT_PATH, basis: 'open', body: { uri } };
-    await http.request({
-      method: 'POST',
-      url: `${server}/lookups`,
-      headers: [['content-type', 'application/json']],
-      body: Buffer.from(JSON.stringify(lookup)),
-      timeoutMs: TIMEOUT_MS,
-    });
+    const answer = await server.ask(service, STATUS_HINT_PATH, { uri }, TIMEOUT_MS);
+    if (answer.kind === 'refused') throw new AccordError('OUTCOME_UNKNOWN', answer.code);
   };
 }
 

@@ -36,6 +36,16 @@ CREATE TABLE IF NOT EXISTS statuses (
 CREATE TABLE IF NOT EXISTS receipts (
   jti text PRIMARY KEY, consent text NOT NULL, service text NOT NULL, jws text NOT NULL, list text NOT NULL,
   idx bigint NOT NULL, UNIQUE (list, idx), UNIQUE (consent, service));
+ALTER TABLE consents ADD COLUMN IF NOT EXISTS mandate text;
+CREATE INDEX IF NOT EXISTS consents_by_mandate ON consents (mandate, state) WHERE mandate IS NOT NULL;
+CREATE TABLE IF NOT EXISTS mandates (
+  id text PRIMARY KEY, kind text NOT NULL, register text, represented text NOT NULL, representative text NOT NULL,
+  purposes text, max_level bigint NOT NULL, not_before_ms bigint NOT NULL, valid_until_ms bigint NOT NULL,
+  majority_on text, answer_until_ms bigint, state text NOT NULL, filed_at_ms bigint NOT NULL, ended_at_ms bigint,
+  reason text);
+CREATE INDEX IF NOT EXISTS mandates_by_represented ON mandates (represented, state);
+CREATE INDEX IF NOT EXISTS mandates_by_representative ON mandates (representative, state);
+CREATE INDEX IF NOT EXISTS mandates_open ON mandates (valid_until_ms) WHERE state <> 'ENDED';
 CREATE OR REPLACE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
   $$ BEGIN RAISE EXCEPTION '%: append-only', TG_TABLE_NAME; END $$;
 CREATE OR REPLACE FUNCTION in_sequence() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
@@ -51,6 +61,7 @@ CREATE OR REPLACE TRIGGER records_insert BEFORE INSERT ON records FOR EACH ROW E
 CREATE OR REPLACE TRIGGER receipts_fixed BEFORE UPDATE OR DELETE ON receipts FOR EACH ROW EXECUTE FUNCTION refuse();
 CREATE OR REPLACE TRIGGER receipts_kept BEFORE TRUNCATE ON receipts EXECUTE FUNCTION refuse();
 CREATE OR REPLACE TRIGGER consents_kept BEFORE DELETE ON consents FOR EACH ROW EXECUTE FUNCTION refuse();
+CREATE OR REPLACE TRIGGER mandates_kept BEFORE DELETE ON mandates FOR EACH ROW EXECUTE FUNCTION refuse();
 CREATE OR REPLACE TRIGGER statuses_kept BEFORE DELETE ON statuses FOR EACH ROW EXECUTE FUNCTION refuse();
 CREATE OR REPLACE TRIGGER statuses_update BEFORE UPDATE ON statuses FOR EACH ROW EXECUTE FUNCTION invalid_is_for_ever();
 `;

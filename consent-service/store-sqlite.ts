@@ -11,7 +11,6 @@ import type { ConsentStore } from './store.ts';
 
 type Connection = InstanceType<typeof Database>;
 
-const FORMAT_VERSION = 1;
 /** 'ACCS' */
 const APPLICATION_ID = 0x41434353;
 
@@ -58,6 +57,23 @@ CREATE TRIGGER statuses_insert BEFORE INSERT ON statuses WHEN NEW.value IS NOT 1
   ${stop('statuses: invalid is for ever')}
 `;
 
+const MANDATES = `
+ALTER TABLE consents ADD COLUMN mandate TEXT;
+CREATE INDEX consents_by_mandate ON consents (mandate, state) WHERE mandate IS NOT NULL;
+CREATE TABLE mandates (
+  id TEXT PRIMARY KEY, kind TEXT NOT NULL, register TEXT, represented TEXT NOT NULL, representative TEXT NOT NULL,
+  purposes TEXT, max_level INTEGER NOT NULL, not_before_ms INTEGER NOT NULL, valid_until_ms INTEGER NOT NULL,
+  majority_on TEXT, answer_until_ms INTEGER, state TEXT NOT NULL, filed_at_ms INTEGER NOT NULL, ended_at_ms INTEGER,
+  reason TEXT) STRICT, WITHOUT ROWID;
+CREATE INDEX mandates_by_represented ON mandates (represented, state);
+CREATE INDEX mandates_by_representative ON mandates (representative, state);
+CREATE INDEX mandates_open ON mandates (valid_until_ms) WHERE state <> 'ENDED';
+CREATE TRIGGER mandates_delete BEFORE DELETE ON mandates ${stop('mandates: kept')}
+`;
+
+/** What made each version out of the one before; a new database goes through all of them. */
+const FORMATS = [TABLES + TRIGGERS, MANDATES];
+
 /**
  * Opens, or makes, the store in `folder` (consents.db), and holds it alone until it is closed.
  * @throws CONSENT_STORE_IN_USE, CONSENT_STORE_FAILED
@@ -68,16 +84,16 @@ export function openConsentStoreSqlite(folder: string): ConsentStore {
   try {
     const db = new Database(reserveFile(join(folder, 'consents.db')), { timeout: 2_000 });
     configure(db);
-    if (db.pragma('user_version', { simple: true }) === 0) {
-      db.transaction(() => {
-        db.exec(TABLES + TRIGGERS);
-        db.pragma(`application_id = ${APPLICATION_ID}`);
-        db.pragma(`user_version = ${FORMAT_VERSION}`);
-      }).immediate();
+    const [id, version] = ['application_id', 'user_version'].map((name) => Number(db.pragma(name, { simple: true })));
+    if (version === undefined || version > FORMATS.length || (version > 0 && id !== APPLICATION_ID)) {
+      throw new AccordError('CONSENT_STORE_FAILED', `consents.db is not of format 1 to ${FORMATS.length}`);
     }
-    const [id, version] = ['application_id', 'user_version'].map((name) => db.pragma(name, { simple: true }));
-    if (id !== APPLICATION_ID || version !== FORMAT_VERSION) {
-      throw new AccordError('CONSENT_STORE_FAILED', `consents.db is not of format ${FORMAT_VERSION}`);
+    if (version < FORMATS.length) {
+      db.transaction(() => {
+        for (const format of FORMATS.slice(version)) db.exec(format);
+        db.pragma(`application_id = ${APPLICATION_ID}`);
+        db.pragma(`user_version = ${FORMATS.length}`);
+      }).immediate();
     }
     return sqlConsentStore(engine(db, lock));
   } catch (cause) {

@@ -13,12 +13,14 @@
 //
 // No identifier of a person lies in it in clear: people are found by keyed tags, and identifiers are sealed.
 import type { ConsentState } from '#schemas/consent.ts';
+import type { MandateEnd, MandateState, MandateTerms } from '#schemas/mandate.ts';
 
 export interface StoredRecord {
   seq: number;
   /** The record's one spelling, and its SHA-256 in base64url. */
   line: string;
   hash: string;
+  /** What it is about: id of the consent, or of the mandate. */
   consent: string;
 }
 
@@ -37,6 +39,16 @@ export interface ConsentRow {
   expiresAtMs: number;
   decidedAtMs: number | null;
   validUntilMs: number | null;
+  /** The mandate under which a representative decided; null when the person did, or nobody has. */
+  mandate: string | null;
+}
+
+export interface MandateRow extends MandateTerms {
+  id: string;
+  state: MandateState;
+  filedAtMs: number;
+  endedAtMs: number | null;
+  reason: MandateEnd | null;
 }
 
 export interface StoredReceipt {
@@ -66,14 +78,20 @@ export interface StoredStatus {
   value: number;
 }
 
+/** Of a consent: the person, and the sign-in that decided. Of a mandate: its two persons, and the sign-ins that agreed. */
+export type SealedKind = 'subject' | 'sign-in' | 'persons' | 'offer' | 'acceptance';
+
 /** What becomes durable together. */
 export interface Change {
   records: readonly StoredRecord[];
   filed?: readonly ConsentRow[];
-  moved?: readonly Pick<ConsentRow, 'id' | 'state' | 'decidedAtMs' | 'validUntilMs'>[];
+  /** `mandate` is set once, with the decision. */
+  moved?: readonly (Pick<ConsentRow, 'id' | 'state' | 'decidedAtMs' | 'validUntilMs'> & { mandate?: string })[];
+  mandates?: readonly MandateRow[];
+  mandatesMoved?: readonly Pick<MandateRow, 'id' | 'state' | 'endedAtMs' | 'reason'>[];
   links?: readonly { hash: string; consent: string; untilMs: number }[];
   /** Enciphered by the service; `kind` says what it is. */
-  sealed?: readonly { consent: string; kind: 'subject' | 'sign-in'; bytes: Buffer }[];
+  sealed?: readonly { consent: string; kind: SealedKind; bytes: Buffer }[];
   receipts?: readonly StoredReceipt[];
   lists?: readonly StoredList[];
   statuses?: readonly StoredStatus[];
@@ -109,7 +127,18 @@ export interface ConsentStore {
   purposesInUse(): Promise<{ purpose: string; purposeHash: string }[]>;
   withPurpose(purposeHash: string, limit: number): Promise<ConsentRow[]>;
 
-  sealed(consent: string, kind: 'subject' | 'sign-in'): Promise<Buffer | null>;
+  mandate(id: string): Promise<MandateRow | null>;
+  mandatesOf(ids: readonly string[]): Promise<MandateRow[]>;
+  /** All, ascending by id. */
+  mandates(afterId: string, limit: number): Promise<MandateRow[]>;
+  /** Where one of these persons is represented, or represents: those that have not ended first, then the newest. */
+  mandatesWith(role: 'represented' | 'representative', tags: readonly string[], limit: number): Promise<MandateRow[]>;
+  /** What time has ended and no record says so yet. @param today the legal day */
+  mandatesDue(nowMs: number, today: string, limit: number): Promise<MandateRow[]>;
+  /** What is given under a mandate, and not paused. */
+  givenUnder(mandates: readonly string[], limit: number): Promise<ConsentRow[]>;
+
+  sealed(consent: string, kind: SealedKind): Promise<Buffer | null>;
   receiptsOf(consents: readonly string[]): Promise<StoredReceipt[]>;
   lists(): Promise<StoredList[]>;
   statuses(list: string): Promise<StoredStatus[]>;

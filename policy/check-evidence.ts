@@ -3,6 +3,7 @@
 // is told alike.
 import type { AccessRight } from '#schemas/access-right.ts';
 import type { ProblemCode } from '#schemas/problems.ts';
+import { daysBetween } from './calendar.ts';
 import type { DecisionInputs, EmergencyFacts } from './decision-inputs.ts';
 
 interface Refusal {
@@ -56,9 +57,9 @@ function isFor(emergency: EmergencyFacts, { userId, purpose, service }: Decision
 function checkSecrecy({ request, today }: DecisionInputs, { secrecyDays }: AccessRight): Refusal | null {
   const { hiddenUntil, basis } = request;
   if (hiddenUntil === null) return null;
-  const days = (Date.parse(hiddenUntil) - Date.parse(today)) / 86_400_000;
   // A day that does not exist is not a number of days away.
-  const isAllowed = basis === 'law' && secrecyDays !== null && days >= 0 && days <= secrecyDays;
+  const days = daysBetween(today, hiddenUntil);
+  const isAllowed = basis === 'law' && secrecyDays !== null && days !== null && days >= 0 && days <= secrecyDays;
   return isAllowed ? null : { step: 5, code: 'SECRECY_NOT_ALLOWED', detail: `${secrecyDays ?? 0} days` };
 }
 

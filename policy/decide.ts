@@ -80,8 +80,10 @@ function checkFields({ request, service, binding }: DecisionInputs): Decision | 
   if (request.fields === null) return refused('FIELDS_REQUIRED', binding.operation);
   if (binding.tooMany) return refused('FIELDS_TOO_MANY', '');
   if (binding.unknown.length > 0) return refused('FIELDS_UNKNOWN', listed(binding.unknown));
-  const isMissing =
-    (binding.needsSubject || binding.asked.some(({ path }) => path === null)) && request.subject === null;
+  // The persons an emergency is used for are counted, so each request is about one.
+  const isNeeded =
+    binding.needsSubject || request.basis === 'emergency' || binding.asked.some(({ path }) => path === null);
+  const isMissing = isNeeded && request.subject === null;
   return isMissing ? refused('SUBJECT_MISSING', binding.operation) : null;
 }
 

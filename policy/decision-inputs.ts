@@ -115,10 +115,10 @@ interface OfficialFacts {
 }
 
 /** Tokens are genuine when a registered key of the client signed them; why one is not is told nobody. */
-interface EvidenceFacts {
+export interface EvidenceFacts {
   /** How many tokens the request carried. */
   given: number;
-  /** The basis law: who asks, by a genuine token that is bound to this very request. */
+  /** The basis law: who asks, by a genuine token that is bound to this very request and good at this time. */
   official: OfficialFacts | null;
   /** That token was used for another request before. */
   usedBefore: boolean;
@@ -128,7 +128,10 @@ interface EvidenceFacts {
 
 export interface EmergencyFacts {
   id: string;
+  /** Who opened it and who confirmed it. */
   officials: readonly OfficialFacts[];
+  /** As both signed it, for the citizen. */
+  reason: string;
   purpose: string;
   services: readonly string[];
   fromMs: number;

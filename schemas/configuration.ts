@@ -1,12 +1,13 @@
-// The documents of the global configuration (DESIGN.md 5): root.N, content.M, distrust.K, freshness, the configuration
-// anchor and the parts. Made by the central registry and by approvers offline, read by every security server. Payloads
+// The documents of the global configuration (DESIGN.md 5): root.N, content.M, distrust.K, locks.V, freshness, the
+// configuration anchor and the parts. Made by the central registry and by approvers offline, read by every security server. Payloads
 // are canonical JSON (canonical-json.ts); hashes are base64url SHA-256 of a file's exact bytes.
 import { type Static, Type } from '@sinclair/typebox';
 import { BindingTable } from './binding-table.ts';
 import { type DictionaryEntry, EntryRef, Level } from './dictionary-entry.ts';
 import { SEGMENT_PATTERN, SUBSYSTEM_ID_PATTERN } from './identifiers.ts';
-import { MAX_DISTRUST_ENTRIES, MAX_DISTRUST_STATEMENT_BYTES } from './limits.ts';
+import { MAX_DISTRUST_ENTRIES, MAX_DISTRUST_STATEMENT_BYTES, MAX_LOCKS, MAX_OFFICIAL_KEYS } from './limits.ts';
 import { EcJwk, RegisteredMember, RegisteredService, Sha256 } from './registrations.ts';
+import { MESSAGE_ID_PATTERN } from './statement.ts';
 
 const closed = { additionalProperties: false };
 const Instance = Type.String({ pattern: `^${SEGMENT_PATTERN}$` });
@@ -58,7 +59,8 @@ export const RootConfiguration = Type.Object(
 
 /**
  * `members/XX`, `services/XX` and `bindings/XX` by the first byte of SHA-256 of the member's id; `dictionary` and
- * `dictionary/X` by the first four bits of SHA-256 of the entry's id; `trust`, `limits`, `purposes`, `consent`, `identity`.
+ * `dictionary/X` by the first four bits of SHA-256 of the entry's id; `trust`, `limits`, `purposes`, `consent`, `identity`,
+ * `officials`.
  */
 const PART_NAME_PATTERN = '^(?:(?:members|services|bindings)/[0-9a-f]{2}|dictionary/[0-9a-f]|[a-z][a-z-]{0,31})$';
 /** 3 × 256 + 16 shards and the single parts of this and later releases. */
@@ -91,6 +93,8 @@ export const FreshnessStatement = Type.Object(
     content: VersionAndHash,
     /** The newest distrust list; null while there is none. */
     distrust: Type.Union([VersionAndHash, Type.Null()]),
+    /** The newest list of locks; absent at a registry that signs none yet. */
+    locks: Type.Optional(VersionAndHash),
     signedAtMs: TimeMs,
     expiresAtMs: TimeMs,
   },
@@ -124,6 +128,30 @@ export const DistrustList = Type.Object(
       maxItems: MAX_DISTRUST_ENTRIES,
       uniqueItems: true,
     }),
+  },
+  closed,
+);
+
+/** Subsystems that get nothing until an emergency of theirs is reviewed; signed with the online key. */
+export const LocksList = Type.Object(
+  {
+    v: Type.Literal(1),
+    instance: Instance,
+    /** The second in which it was signed, since 1970. */
+    version: Version,
+    /** Ascending by subsystem; each once, for its oldest emergency. */
+    locks: Type.Array(
+      Type.Object(
+        {
+          subsystem: Type.String({ pattern: SUBSYSTEM_ID_PATTERN }),
+          emergency: Type.String({ pattern: MESSAGE_ID_PATTERN }),
+          /** When the review was due. */
+          sinceMs: TimeMs,
+        },
+        closed,
+      ),
+      { maxItems: MAX_LOCKS },
+    ),
   },
   closed,
 );
@@ -171,6 +199,8 @@ export const LimitsPart = Type.Object(
     distrustPerApprover: Type.Optional(Type.Integer({ minimum: 1, maximum: 256 })),
     /** Minutes its legal day is ahead of UTC, 480 in China: ages and periods of authorities are counted in that day. */
     utcOffsetMinutes: Type.Optional(Type.Integer({ minimum: -720, maximum: 840 })),
+    /** An emergency is reviewed within so many minutes after its end; three days unless said otherwise. */
+    emergencyReviewMinutes: Type.Optional(Type.Integer({ minimum: 1, maximum: 43_200 })),
   },
   closed,
 );
@@ -188,11 +218,29 @@ export const ConsentServiceEntry = Type.Object(
     statusUrl: BaseUrl,
     /** Where citizens go. */
     citizenUrl: BaseUrl,
+    /** Subsystems that may say who acts for whom: a register of guardians, a court. */
+    mandateRegisters: Type.Optional(
+      Type.Array(Type.String({ pattern: SUBSYSTEM_ID_PATTERN }), { maxItems: 64, uniqueItems: true }),
+    ),
   },
   closed,
 );
 /** Ascending by subsystem. */
 export const ConsentPart = Type.Object({ services: Type.Array(ConsentServiceEntry, { maxItems: 64 }) }, closed);
+
+/** What an official signs tokens of evidence with; `kid` is the RFC 7638 thumbprint. */
+export const OfficialKeyEntry = Type.Object({ kid: Sha256, jwk: EcJwk }, closed);
+/** Keys of one department's officials (evidence.ts), for one of its subsystems. */
+export const OfficialsEntry = Type.Object(
+  {
+    subsystem: Type.String({ pattern: SUBSYSTEM_ID_PATTERN }),
+    /** Ascending by kid. */
+    keys: Type.Array(OfficialKeyEntry, { minItems: 1, maxItems: MAX_OFFICIAL_KEYS }),
+  },
+  closed,
+);
+/** Ascending by subsystem. */
+export const OfficialsPart = Type.Object({ subsystems: Type.Array(OfficialsEntry, { maxItems: 10_000 }) }, closed);
 
 const Base64url = (maxLength: number) => Type.String({ pattern: '^[A-Za-z0-9_-]+$', maxLength });
 /** What ID tokens are signed with (RFC 7517): an RSA key says which algorithm it is for. */
@@ -243,12 +291,15 @@ export const IdentityPart = Type.Object({ providers: Type.Array(IdentityProvider
 
 export type PersonKey = Static<typeof PersonKey>;
 export type ConsentServiceEntry = Static<typeof ConsentServiceEntry>;
+export type OfficialKeyEntry = Static<typeof OfficialKeyEntry>;
+export type OfficialsEntry = Static<typeof OfficialsEntry>;
 export type IdentityProviderEntry = Static<typeof IdentityProviderEntry>;
 export type RootConfiguration = Static<typeof RootConfiguration>;
 export type ContentConfiguration = Static<typeof ContentConfiguration>;
 export type FreshnessStatement = Static<typeof FreshnessStatement>;
 export type DistrustStatement = Static<typeof DistrustStatement>;
 export type DistrustList = Static<typeof DistrustList>;
+export type LocksList = Static<typeof LocksList>;
 export type ConfigurationAnchor = Static<typeof ConfigurationAnchor>;
 export type MembersPart = Static<typeof MembersPart>;
 export type ServicesPart = Static<typeof ServicesPart>;
@@ -261,6 +312,7 @@ export const CONFIGURATION_TYP = {
   content: 'accord-content+jws',
   distrust: 'accord-distrust+jws',
   freshness: 'accord-freshness+jws',
+  locks: 'accord-locks+jws',
 } as const;
 
 /** Longest lifetimes, in milliseconds. */

@@ -5,8 +5,9 @@ import { type Static, Type } from '@sinclair/typebox';
 import { canonicalJson } from './canonical-json.ts';
 import { EntryRef, Level } from './dictionary-entry.ts';
 import { SERVICE_ID_PATTERN, SUBSYSTEM_ID_PATTERN } from './identifiers.ts';
-import { type JsonValue, parseJson } from './json.ts';
+import { isJsonObject, type JsonValue, parseJson } from './json.ts';
 import { MAX_CONSENT_DAYS, MAX_CONSENT_RECORD_BYTES, MAX_CONSENT_SERVICES, MAX_FIELDS } from './limits.ts';
+import { mandateRecordMembers } from './mandate.ts';
 import { Purpose } from './purpose.ts';
 import { Sha256 } from './registrations.ts';
 import { MESSAGE_ID_PATTERN } from './statement.ts';
@@ -112,7 +113,8 @@ const GivenConsent = Type.Object(
     }),
     validUntilMs: TimeMs,
     notice: Type.Object({ hash: Sha256, language: Type.Union([Type.Literal('zh'), Type.Literal('en')]) }, closed),
-    signIn: Type.Object({ issuer: Text(500), hash: Sha256, level: Level }, closed),
+    /** `hash`: of salt and ID token; `nonce`: in it, the hash of what was agreed to (consent-service/agreement.ts). */
+    signIn: Type.Object({ issuer: Text(500), hash: Sha256, nonce: Type.Optional(Sha256), level: Level }, closed),
     /** SHA-256 of each receipt's exact text. */
     receipts: Type.Array(
       Type.Object({ service: Service, jti: Type.String({ pattern: MESSAGE_ID_PATTERN }), hash: Sha256 }, closed),
@@ -126,31 +128,61 @@ const GivenConsent = Type.Object(
 );
 export type GivenConsent = Static<typeof GivenConsent>;
 
-export const ConsentRecord = Type.Object(
+const place = {
+  v: Type.Literal(1),
+  seq: Type.Integer({ minimum: 0 }),
+  /** SHA-256 (base64url) of the line before; of no bytes for the first. */
+  previous: Sha256,
+  atMs: TimeMs,
+};
+
+const ConsentRecord = Type.Object(
   {
-    v: Type.Literal(1),
-    seq: Type.Integer({ minimum: 0 }),
-    /** SHA-256 (base64url) of the line before; of no bytes for the first. */
-    previous: Sha256,
-    atMs: TimeMs,
+    ...place,
     consent: Type.String({ pattern: MESSAGE_ID_PATTERN }),
     state: Type.Union(CONSENT_STATES.map((state) => Type.Literal(state))),
-    by: Type.Union([Type.Literal('citizen'), Type.Literal('client'), Type.Literal('service')]),
+    by: Type.Union([
+      Type.Literal('citizen'),
+      Type.Literal('representative'),
+      Type.Literal('client'),
+      Type.Literal('service'),
+    ]),
     asked: Type.Optional(AskedConsent),
     given: Type.Optional(GivenConsent),
+    /** Who acted for the person, with keyed tag; exactly when `by` is the representative. */
+    acting: Type.Optional(
+      Type.Object({ mandate: Type.String({ pattern: MESSAGE_ID_PATTERN }), representative: Sha256 }, closed),
+    ),
   },
   closed,
 );
 export type ConsentRecord = Static<typeof ConsentRecord>;
 
-const check = compile(ConsentRecord, 'CONSENT_RECORDS_DAMAGED');
+/** One chain holds both, so that nobody can say later which came first: a decision, or the right to make it. */
+const MandateRecord = Type.Object({ ...place, ...mandateRecordMembers }, closed);
+export type MandateRecord = Static<typeof MandateRecord>;
+
+export type ChainRecord = ConsentRecord | MandateRecord;
+
+const checkConsent = compile(ConsentRecord, 'CONSENT_RECORDS_DAMAGED');
+const checkMandate = compile(MandateRecord, 'CONSENT_RECORDS_DAMAGED');
 
 /** The one spelling of a record; it is what is hashed and stored. */
-export function consentRecordLine(record: ConsentRecord): string {
+export function chainRecordLine(record: ChainRecord): string {
   return canonicalJson(record as unknown as JsonValue);
 }
 
 /** @throws CONSENT_RECORDS_DAMAGED, JSON_* */
+export function parseChainRecord(line: string): ChainRecord {
+  const value = parseLine(line);
+  return isJsonObject(value) && value['mandate'] !== undefined ? checkMandate(value) : checkConsent(value);
+}
+
+/** @throws CONSENT_RECORDS_DAMAGED, JSON_* */
 export function parseConsentRecord(line: string): ConsentRecord {
-  return check(parseJson(line, { maxBytes: MAX_CONSENT_RECORD_BYTES, maxDepth: 10, maxValues: 50_000 }));
+  return checkConsent(parseLine(line));
+}
+
+function parseLine(line: string): JsonValue {
+  return parseJson(line, { maxBytes: MAX_CONSENT_RECORD_BYTES, maxDepth: 10, maxValues: 50_000 });
 }

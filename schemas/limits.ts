@@ -147,6 +147,19 @@ export const MAX_EMERGENCY_SERVICES = 16;
 export const MAX_EMERGENCY_PERSONS = 50;
 /** After its end an emergency is reviewed within this time; then its department gets nothing until it is. */
 export const EMERGENCY_REVIEW_MS = 3 * 86_400_000;
+/** Emergencies of one subsystem that may wait for a review, and how many of them anybody is shown. */
+export const MAX_REVIEWS_WAITING = 1_000;
+export const MAX_DUE_REVIEWS = 50;
+/** A report of an emergency that waits so long for the registry is an alarm; one call of the registry may take so long. */
+export const EMERGENCY_REPORT_ALARM_MS = 15 * 60_000;
+export const REGISTRY_TIMEOUT_MS = 10_000;
+/** Servers that are noted to have answered on one emergency. */
+export const MAX_EMERGENCY_REPORTERS = 64;
+/** Reports and reviews that the registry looks at in a minute, of one address and in all. */
+export const MAX_EMERGENCY_POSTS_PER_ADDRESS = 120;
+export const MAX_EMERGENCY_POSTS_PER_MINUTE = 1_200;
+/** Subsystems that one list of locks may name. */
+export const MAX_LOCKS = 5_000;
 /** Keys that one subsystem's officials sign with. */
 export const MAX_OFFICIAL_KEYS = 8;
 /** A citizen's question to a provider: how old it may be, how much it is answered with, how long accesses are shown. */
@@ -162,3 +175,44 @@ export const MAX_STREAMED_BYTES = 64 * 1024 ** 3;
 export const MAX_STREAM_BYTES = MAX_STREAMED_BYTES + MAX_STREAMED_BYTES / 4_096 + MAX_PEER_MESSAGE_BYTES;
 /** Bytes that the bodies under way may take in the spool together. */
 export const MAX_SPOOLED_BYTES = 16 * 1024 ** 3;
+/** Questions of one citizen to one server in an hour, and how many of a citizen's reports of doubt may wait there. */
+export const MAX_QUESTIONS_PER_HOUR = 60;
+export const MAX_WAITING_DOUBTS_PER_PERSON = 20;
+/** Reports of their own that a citizen is shown, the newest. */
+export const MAX_DOUBTS_SHOWN = 100;
+/** A question with its token; what an answer to it takes of accesses and of reports, so that both fit into one body. */
+export const MAX_QUESTION_BYTES = 32 * 1024;
+export const MAX_ACCESSES_BYTES = 192 * 1024;
+export const MAX_DOUBTS_BYTES = 48 * 1024;
+/** A mandate that a citizen gave to another person: how long, how far, and how many. */
+export const MAX_CITIZEN_MANDATE_DAYS = 366;
+export const MAX_CITIZEN_MANDATE_LEVEL = 3;
+/** One that a register filed lasts at most a century. */
+export const MAX_REGISTER_MANDATE_DAYS = 36_525;
+export const MAX_MANDATE_PURPOSES = 50;
+export const MAX_MANDATE_NAME_CHARS = 100;
+/** Of one represented person, and of one representative, in force or offered. */
+export const MAX_MANDATES_OF_REPRESENTED = 20;
+export const MAX_MANDATES_OF_REPRESENTATIVE = 50;
+/** An offer lapses when nobody accepts it; so many offers in a day, and so many to one identifier in a month. */
+export const MANDATE_OFFER_LIFETIME_MS = 14 * 86_400_000;
+export const MAX_MANDATE_OFFERS_A_DAY = 5;
+export const MANDATE_OFFERS_BEFORE_PAUSE = 2;
+export const MANDATE_COOL_DOWN_MS = 30 * 86_400_000;
+/** A citizen's question to all departments: what one may answer, how long it may take, how many are asked at once, and all. */
+export const MAX_DEPARTMENT_ANSWER_BYTES = 512 * 1024;
+export const DEPARTMENT_ANSWER_TIMEOUT_MS = 8_000;
+export const MAX_DEPARTMENTS_AT_ONCE = 8;
+export const ASKING_TIMEOUT_MS = 30_000;
+/** Questions that the consent service carries at once, of all citizens. */
+export const MAX_QUESTIONS_UNDER_WAY = 32;
+/** Answers are shown this long, and so many accesses of one citizen, and of all, are held in memory for it. */
+export const ACCESSES_SHOWN_MS = 15 * 60_000;
+export const MAX_ACCESSES_SHOWN = 2_000;
+export const MAX_ACCESSES_HELD = 100_000;
+/** What a provider said of the uses of a receipt is shown this long; a page waits for it this long. */
+export const RECEIPT_USES_KEPT_MS = 60_000;
+export const RECEIPT_USES_TIMEOUT_MS = 2_500;
+/** A receipt that somebody wants checked, with the form around it. */
+export const MAX_CHECK_FORM_BYTES = 32 * 1024;
+export const MAX_CHECKS_PER_SECOND = 50;

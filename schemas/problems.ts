@@ -160,6 +160,10 @@ export const PROBLEMS = {
   EMERGENCY_ENDED: row(403, 'The emergency does not last any more, or has not begun', 'peer', 'Open a new one if there still is need, or ask on another basis.'),
   EMERGENCY_PERSONS_SPENT: row(403, 'The emergency was used for as many persons as it allows', 'peer', 'Open another emergency for more persons.'),
   REVIEW_OVERDUE: row(403, 'The department has not reviewed an emergency in time and gets nothing until it does', 'peer', 'Review it with `accord emergency review`; access returns with the next configuration.'),
+  EMERGENCY_UNKNOWN: row(404, 'No such emergency was reported', 'caller', 'Hand in its two tokens first: `accord emergency review` does so when it is given the file with both.'),
+  EMERGENCY_LASTS: row(409, 'The emergency is not over when it is reviewed', 'caller', 'Review it after the time in the detail.'),
+  EMERGENCY_REPORT_WAITING: row(503, 'The registry has not taken the report of an emergency', 'operator', 'Check the way to the addresses in the configuration anchor; the server goes on trying by itself.'),
+  EMERGENCY_REVIEW_DUE: row(409, 'The own department owes the review of an emergency', 'operator', 'Have an official who is neither of the two review it with `accord emergency review`; overdue, the department gets nothing anywhere.'),
   SECRECY_NOT_ALLOWED: row(403, 'The access right does not allow to delay what the citizen is shown so long', 'peer', 'Leave `hiddenUntil` out, or name an earlier day.'),
   PURPOSE_UNKNOWN: row(403, 'No such purpose is registered, or it has not begun', 'peer', 'Name a purpose that `accord purpose list` shows; ask the registry to add the one you need.'),
   PURPOSE_ENDED: row(403, 'The purpose has ended', 'peer', 'Stop asking for it; when the task goes on, have the next version of the purpose registered and ask the citizen again.'),
@@ -187,8 +191,19 @@ export const PROBLEMS = {
   CONSENT_STORE_IN_USE: row(409, 'Another process writes these consent records', 'operator', 'End the other process; there is one writer.'),
   CONSENT_STORE_FAILED: row(503, 'The consent records cannot be written or read', 'public', 'Try again later; nothing was changed that was not acknowledged.'),
 
+  // --- mandates: acting for another (consent-service/)
+  MANDATE_OUT_OF_BOUNDS: row(422, 'The mandate goes beyond what may be agreed or filed', 'public', 'Correct what the detail names: kind, persons, purposes, level or times.'),
+  MANDATE_OPEN_ALREADY: row(409, 'Such a mandate is offered or in force already', 'public', 'Use the one that is there, or end it first.'),
+  MANDATE_COOL_DOWN: row(409, 'This person was offered a mandate twice and is left alone for now', 'public', 'Wait until the day in the detail.'),
+  MANDATE_TOO_MANY: row(429, 'Too many mandates are offered or in force', 'public', 'End one that is not needed any more, or wait a day.'),
+  MANDATE_UNKNOWN: row(404, 'There is no such mandate here', 'public', 'Check the id, and that you are signed in as one of its two persons; a register sees only what it filed.'),
+  MANDATE_TRANSITION_REFUSED: row(409, 'This cannot follow what has become of the mandate', 'public', 'Look at its present state; what a register filed only that register ends.'),
+  MANDATE_EXCEEDED: row(403, 'The mandate does not reach that far', 'public', 'Leave it to the person who is represented; the page says which items or permissions lie beyond.'),
+  MANDATE_REGISTER_REFUSED: row(403, 'This subsystem is no register of mandates for this consent service', 'caller', 'Have the registry name it under mandateRegisters of the consent service.'),
+
   // --- reports of doubt (security-server/doubts.ts)
   QUESTION_REFUSED: row(403, 'The citizen\'s question was not accepted', 'peer', 'Let the citizen ask again: a question is taken once, for five minutes, with the ID token that was made for it.'),
+  QUESTION_LIMIT: row(429, 'The citizen has asked too often', 'peer', 'Let the citizen ask again in an hour.'),
   DOUBT_WITHOUT_EXCHANGE: row(404, 'The value was not received in that exchange', 'caller', 'Name the id of the answered lookup that brought this element about this subject; if its record was erased, ask again and report on the new answer.'),
   DOUBT_UNKNOWN: row(404, 'There is no such report of doubt', 'caller', 'Check the id, and that the same client asks at the service that it reported to.'),
   DOUBT_CLOSED: row(409, 'The report of doubt was answered for good', 'caller', 'Leave it; whoever still doubts the value reports it again on a new answer.'),
@@ -311,6 +326,7 @@ export const PROBLEMS = {
   SIGN_IN_EXPIRED: row(400, 'This sign-in took too long, or was already used', 'public', 'Start again from the page you wanted to see.'),
   SIGN_IN_PROVIDER_AWAY: row(503, 'The identity provider does not answer at the moment', 'public', 'Try again in a few minutes, or choose another way to sign in.'),
   SESSION_REQUIRED: row(401, 'Nobody is signed in', 'public', 'Sign in, then come back to this page.'),
+  SIGN_IN_NOT_BOUND: row(403, 'The sign-in was made for something else than this', 'public', 'Start again from the page you wanted to see: the sign-in is bound to what you agree to or ask.'),
   STEP_UP_REQUIRED: row(403, 'This needs a stronger sign-in', 'public', 'Sign in again with a way that proves more, such as an identity card.'),
   LINK_CONFLICT: row(409, 'This account cannot be linked', 'public', 'Sign in with that account and unlink it there first; accounts of two people are never joined.'),
   CSRF_REFUSED: row(403, 'The form was not sent from a page of this service', 'public', 'Open the page again and send its form once more.'),

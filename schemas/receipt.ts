@@ -36,6 +36,8 @@ export const Receipt = Type.Object(
     elements: Type.Array(EntryRef, { minItems: 1, maxItems: MAX_FIELDS, uniqueItems: true }),
     /** Pairwise pseudonym of the citizen at the client: two clients' receipts cannot be joined by it. */
     sub: Sha256,
+    /** The same of whoever acted for the citizen under a mandate; null when nobody did. Absent in receipts of before. */
+    actor: Type.Optional(Type.Union([Sha256, Type.Null()])),
     /** The provider's own identifier of the citizen, sealed to each of the provider's subject keys (compact JWE). */
     subject: Type.Array(Type.String({ pattern: '^[A-Za-z0-9_-]+(?:\\.[A-Za-z0-9_-]*){4}$', maxLength: 2_000 }), {
       minItems: 1,

@@ -145,7 +145,7 @@ function amount(name: string, value: number): string {
 export async function metricsTable(): Promise<string> {
   const zero = () => 0;
   const metrics = openMetrics(
-    { inFlight: zero, logSize: zero, ready: zero, openDoubts: zero },
+    { inFlight: zero, logSize: zero, ready: zero, openDoubts: zero, waitingReports: zero, dueReviews: zero },
     pino({ level: 'silent' }),
   );
   const all = await metrics.registry.getMetricsAsJSON();

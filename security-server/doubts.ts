@@ -3,6 +3,9 @@
 //
 // What was reported is sealed under a key derived from the storage key; the person it is about is found by a keyed tag
 // only, so that the file alone tells neither values nor persons. A closed doubt is forgotten after a year.
+//
+// A report comes from a department that received the value, or from the citizen it is about (provider/citizen-doubt.ts);
+// then `client` and `peer` are the consent service that carried it and its server.
 import type { KeyObject } from 'node:crypto';
 import { cipherKey, decipher, encipher } from '#certs/record-cipher.ts';
 import { storageSubkeyOf } from '#certs/storage-key.ts';
@@ -10,8 +13,14 @@ import type { Clock } from '#core/clock.ts';
 import { newMessageId } from '#core/message-id.ts';
 import type { Subject } from '#policy/binding/binding.ts';
 import type { DoubtReport, DoubtState } from '#schemas/doubt.ts';
+import { subsystemOfService } from '#schemas/identifiers.ts';
 import { parseJsonObject } from '#schemas/json.ts';
-import { DOUBT_KEPT_MS, MAX_WAITING_DOUBTS_PER_CLIENT } from '#schemas/limits.ts';
+import {
+  DOUBT_KEPT_MS,
+  MAX_DOUBTS_SHOWN,
+  MAX_WAITING_DOUBTS_PER_CLIENT,
+  MAX_WAITING_DOUBTS_PER_PERSON,
+} from '#schemas/limits.ts';
 import { AccordError } from '#schemas/problems.ts';
 import { openSubjectTag } from './subject-tag.ts';
 
@@ -25,6 +34,7 @@ interface Word {
 interface DoubtFacts {
   /** UUIDv7 */
   id: string;
+  reporter: 'department' | 'citizen';
   peer: string;
   client: string;
   service: string;
@@ -41,6 +51,7 @@ export interface Doubt extends DoubtFacts {
 }
 
 interface NewDoubt {
+  reporter: DoubtFacts['reporter'];
   peer: string;
   client: string;
   service: string;
@@ -63,8 +74,10 @@ export interface DoubtStore {
   same(doubt: Pick<DoubtRow, 'peer' | 'exchange' | 'element' | 'subjectTag'>): DoubtRow | null;
   /** Ascending by id, behind `after`. */
   page(state: DoubtState | null, after: string | null, limit: number): DoubtRow[];
+  /** Those that the person reported, newest first. */
+  ofCitizen(subjectTag: string, limit: number): DoubtRow[];
   /** All that are `open` or `needs-info`. */
-  waiting(): Pick<DoubtRow, 'service' | 'element' | 'subjectTag' | 'client' | 'state'>[];
+  waiting(): Pick<DoubtRow, 'reporter' | 'service' | 'element' | 'subjectTag' | 'client' | 'state'>[];
   /** Deletes those closed before that time. */
   forgetClosed(beforeMs: number): void;
   close(): void;
@@ -80,6 +93,8 @@ export interface Doubts {
   report(doubt: NewDoubt): { doubt: Doubt; isNew: boolean };
   find(id: string): Doubt | null;
   page(state: DoubtState | null, after: string | null, limit: number): Doubt[];
+  /** What the person reported about services of that subsystem, newest first, at most MAX_DOUBTS_SHOWN of all. */
+  ofCitizen(subject: Subject, provider: string): Doubt[];
   /** The provider's answer. @throws DOUBT_UNKNOWN, DOUBT_CLOSED */
   answer(id: string, state: Exclude<DoubtState, 'open'>, note: string | null): Doubt;
   /** How many wait for the provider. */
@@ -122,7 +137,7 @@ export function openDoubts(store: DoubtStore, storageKey: Buffer, clock: Clock):
   return {
     isDoubted: (service, element, subject) =>
       subject !== null && index.has(service, element) && index.hasSubject(service, element, tagOf(subject)),
-    report({ peer, client, service, report }) {
+    report({ reporter, peer, client, service, report }) {
       const nowMs = clock.nowMs();
       forgetOld(nowMs);
       const { element, exchange, path, subject, doubted, proposed, evidenceHash, note } = report;
@@ -130,8 +145,11 @@ export function openDoubts(store: DoubtStore, storageKey: Buffer, clock: Clock):
       const subjectTag = tagOf(subject);
       const same = store.same({ peer, exchange, element, subjectTag });
       if (same !== null) return { doubt: reportAgain(same, { about }, note), isNew: false };
-      if (index.waitingOf(client) >= MAX_WAITING_DOUBTS_PER_CLIENT) throw new AccordError('DOUBT_LIMIT', client);
-      const facts = { id: newMessageId(nowMs), peer, client, service, element, exchange, state: 'open' as const };
+      const most = reporter === 'citizen' ? MAX_WAITING_DOUBTS_PER_PERSON : MAX_WAITING_DOUBTS_PER_CLIENT;
+      const waiting = index.waitingOf({ reporter, client, subjectTag });
+      if (waiting >= most) throw new AccordError('DOUBT_LIMIT', `${most} wait`);
+      const named = { id: newMessageId(nowMs), reporter, peer, client, service, element, exchange };
+      const facts = { ...named, state: 'open' as const };
       const words = [{ atMs: nowMs, state: 'open' as const, note }];
       const doubt: Doubt = { ...facts, createdAtMs: nowMs, changedAtMs: nowMs, about, words };
       const { about: _about, words: _words, ...clear } = doubt;
@@ -145,6 +163,11 @@ export function openDoubts(store: DoubtStore, storageKey: Buffer, clock: Clock):
       return row === null ? null : unseal(seals, row);
     },
     page: (state, after, limit) => store.page(state, after, limit).map((row) => unseal(seals, row)),
+    ofCitizen: (subject, provider) =>
+      store
+        .ofCitizen(tagOf(subject), MAX_DOUBTS_SHOWN)
+        .filter(({ service }) => subsystemOfService(service) === provider)
+        .map((row) => unseal(seals, row)),
     answer(id, state, note) {
       const row = store.row(id);
       if (row === null) throw new AccordError('DOUBT_UNKNOWN', id.slice(0, 64));
@@ -157,8 +180,9 @@ export function openDoubts(store: DoubtStore, storageKey: Buffer, clock: Clock):
 }
 
 /** Binds what is sealed to its row, so that the content of one cannot stand in another. */
-function label({ id, peer, client, service, element, exchange }: DoubtFacts): Buffer {
-  return Buffer.from(['accord-doubt/1', id, peer, client, service, element, exchange].join('\0'));
+function label({ id, reporter, peer, client, service, element, exchange }: DoubtFacts): Buffer {
+  const names = ['accord-doubt/1', id, peer, client, service, element, exchange];
+  return Buffer.from([...names, ...(reporter === 'citizen' ? [reporter] : [])].join('\0'));
 }
 
 function seal(key: KeyObject, doubt: Doubt): Buffer {
@@ -178,7 +202,7 @@ type Waiting = ReturnType<DoubtStore['waiting']>[number];
 /** The waiting doubts in memory, because every release of every element asks for them. */
 function openIndex(store: DoubtStore) {
   const subjects = new Map<string, Map<string, number>>();
-  const clients = new Map<string, number>();
+  const reporters = new Map<string, number>();
   let open = 0;
   // Without the major: what is doubted is the same in every form of the element.
   const place = (service: string, element: string) => `${service} ${element.split('@', 1)[0]}`;
@@ -187,14 +211,18 @@ function openIndex(store: DoubtStore) {
     if (now > 0) counts.set(name, now);
     else counts.delete(name);
   };
-  const put = ({ service, element, subjectTag, client, state }: Waiting, by: 1 | -1) => {
+  // One consent service carries the reports of all its citizens: each of them has a limit of their own.
+  const who = ({ reporter, client, subjectTag }: Pick<Waiting, 'reporter' | 'client' | 'subjectTag'>) =>
+    reporter === 'citizen' ? `person ${subjectTag}` : client;
+  const put = (row: Waiting, by: 1 | -1) => {
+    const { service, element, subjectTag, state } = row;
     if (!isWaiting(state)) return;
     const at = place(service, element);
     const tags = subjects.get(at) ?? new Map<string, number>();
     count(tags, subjectTag, by);
     if (tags.size > 0) subjects.set(at, tags);
     else subjects.delete(at);
-    count(clients, client, by);
+    count(reporters, who(row), by);
     if (state === 'open') open += by;
   };
   for (const row of store.waiting()) put(row, 1);
@@ -202,7 +230,7 @@ function openIndex(store: DoubtStore) {
     has: (service: string, element: string) => subjects.has(place(service, element)),
     hasSubject: (service: string, element: string, tag: string) =>
       subjects.get(place(service, element))?.has(tag) ?? false,
-    waitingOf: (client: string) => clients.get(client) ?? 0,
+    waitingOf: (reporter: Parameters<typeof who>[0]) => reporters.get(who(reporter)) ?? 0,
     open: () => open,
     add: (row: Waiting) => put(row, 1),
     move(row: Waiting, state: DoubtState) {

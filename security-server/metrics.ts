@@ -34,6 +34,8 @@ export interface Gauges {
   logSize: () => number;
   ready: () => number;
   openDoubts: () => number;
+  waitingReports: () => number;
+  dueReviews: () => number;
 }
 
 export function openMetrics(gauges: Gauges, logger: FastifyBaseLogger): Metrics {
@@ -71,6 +73,12 @@ export function openMetrics(gauges: Gauges, logger: FastifyBaseLogger): Metrics 
     ['accord_log_entries', 'Entries in the message log', gauges.logSize],
     ['accord_ready', '1 when the server takes exchanges', gauges.ready],
     ['accord_doubts_open', 'Reports of doubt that wait for an answer', gauges.openDoubts],
+    [
+      'accord_emergency_reports_waiting',
+      'Emergencies answered on that the registry does not know yet',
+      gauges.waitingReports,
+    ],
+    ['accord_emergency_reviews_due', 'Reviews of emergencies that the own departments owe', gauges.dueReviews],
   ] as const) {
     new Gauge({
       name,

@@ -7,10 +7,12 @@ import type { BoundedClient } from '#core/http/client.ts';
 import type { MessageLog } from '#core/log/message-log.ts';
 import type { StatusClient } from '#core/status/status-client.ts';
 import type { ServerId } from '#schemas/identifiers.ts';
+import type { Accesses } from './accesses.ts';
 import type { Admission } from './admission.ts';
 import type { ServerChoice } from './consumer/choose-server.ts';
 import type { DictionaryInForce } from './dictionary-in-force.ts';
 import type { Doubts } from './doubts.ts';
+import type { ServerEmergencies } from './emergencies.ts';
 import type { Channels } from './envelope/channels.ts';
 import type { StatementSigner } from './envelope/signer.ts';
 import type { Verifier } from './envelope/verify.ts';
@@ -32,10 +34,14 @@ export interface ServerParts {
   /** Status lists of consents. */
   status: StatusClient;
   dictionary: DictionaryInForce;
-  /** Under which the use of predicates is counted. */
+  /** Under which the use of predicates is counted and accesses are noted. */
   subjectTag: SubjectTag;
   /** What others doubt of this server's own services. */
   doubts: Doubts;
+  /** Who asked about whom. */
+  accesses: Accesses;
+  /** Reports to the registry, and reviews that it waits for. */
+  emergencies: ServerEmergencies;
   keys: KeyRing;
   channels: Channels;
   signer: StatementSigner;

@@ -17,6 +17,8 @@ import {
   MAX_SPOOLED_BYTES,
 } from '#schemas/limits.ts';
 import { AccordError, isAccordError } from '#schemas/problems.ts';
+import { openAccesses } from './accesses.ts';
+import { openAccessStoreSqlite } from './accesses-sqlite.ts';
 import { openAdminPort } from './admin/admin.ts';
 import { type Admission, openAdmission } from './admission.ts';
 import { openCertificateTrust } from './certificate-trust.ts';
@@ -25,6 +27,7 @@ import { openLoopbackPort, openSystemPort } from './consumer/lookups.ts';
 import { openDictionaryInForce } from './dictionary-in-force.ts';
 import { openDoubts } from './doubts.ts';
 import { openDoubtStoreSqlite } from './doubts-sqlite.ts';
+import { openServerEmergencies } from './emergencies.ts';
 import { openChannels } from './envelope/channels.ts';
 import { openSigner } from './envelope/signer.ts';
 import { openVerifier } from './envelope/verify.ts';
@@ -77,6 +80,8 @@ export interface SecurityServerOptions {
   maxBodyBytes?: number;
   /** Error codes of X-Road's protocol as `server.server_proxy.access_denied`. */
   xroadSnakeCase?: boolean;
+  /** Where the registry is reached, to report emergencies; without it they wait. */
+  registryUrls?: readonly string[];
   /** Smaller disk for tests of a full one: database pages (4 KiB). */
   maxLogPages?: number;
 }
@@ -101,6 +106,7 @@ export function foldersOf(folder: string) {
     state: join(folder, 'state.db'),
     doubts: join(folder, 'doubts.db'),
     spool: join(folder, 'spool'),
+    accesses: join(folder, 'accesses.db'),
     configuration: join(folder, 'configuration'),
   };
 }
@@ -127,10 +133,11 @@ export async function openSecurityServer(options: SecurityServerOptions): Promis
     await Promise.all(apps.map((app) => app.close()));
     await tasks.stop();
     parts.status.close();
-    await Promise.all([parts.link.close(), parts.backends.close()]);
+    await Promise.all([parts.link.close(), parts.backends.close(), parts.emergencies.close()]);
     await log.close();
     parts.state.close();
     parts.doubts.close();
+    parts.accesses.close();
   }
   try {
     const { ports } = options;
@@ -182,7 +189,12 @@ function assemble(from: SecurityServerOptions, messageLog: MessageLog, gate: Adm
   const link = openHttp1Link(peers, keys.authentication, isRegistered, news);
   const ready = () => (probe(assembled).ok ? 1 : 0);
   const doubts = openDoubts(openDoubtStoreSqlite(foldersOf(from.folder).doubts), from.keys.storageKey, clock);
-  const gauges = { inFlight: () => gate.inFlight, logSize: () => messageLog.size(), ready, openDoubts: doubts.open };
+  const emergencies = openServerEmergencies(from);
+  const gauges = {
+    ...{ inFlight: () => gate.inFlight, logSize: () => messageLog.size(), ready, openDoubts: doubts.open },
+    waitingReports: () => emergencies.reports.waiting().count,
+    dueReviews: emergencies.reviews.count,
+  };
   const metrics = openMetrics(gauges, logger);
   const assembled: ServerParts = {
     self: id,
@@ -194,6 +206,8 @@ function assemble(from: SecurityServerOptions, messageLog: MessageLog, gate: Adm
     status: openStatuses(from),
     subjectTag: openSubjectTag(from.keys.storageKey, 'predicate subjects'),
     doubts,
+    emergencies,
+    accesses: openAccesses(openAccessStoreSqlite(foldersOf(from.folder).accesses), from.keys.storageKey),
     keys,
     channels: openChannels(id, keys.encryptionKey, clock),
     signer: openSigner(keys.signing, clock),

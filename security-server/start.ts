@@ -67,6 +67,7 @@ export async function startServer({
       },
       clock,
       logger,
+      registryUrls: anchor.urls,
       adminKeys: readAdminKeys(folder),
       ...(settings.restoredAtMs === null ? {} : { restoredAtMs: settings.restoredAtMs }),
     });

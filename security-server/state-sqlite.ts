@@ -18,6 +18,13 @@ CREATE TABLE IF NOT EXISTS predicate_use (
   PRIMARY KEY (client, subject_tag, input, predicate)) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS receipt_use (
   jti TEXT PRIMARY KEY, used INTEGER NOT NULL, expires_at_s INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS evidence_use (
+  client TEXT NOT NULL, jti TEXT NOT NULL, expires_at_s INTEGER NOT NULL,
+  PRIMARY KEY (client, jti)) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS emergency_person (
+  client TEXT NOT NULL, emergency TEXT NOT NULL, subject_tag TEXT NOT NULL, used INTEGER NOT NULL,
+  expires_at_s INTEGER NOT NULL,
+  PRIMARY KEY (client, emergency, subject_tag)) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS predicate_use_day ON predicate_use (day);
 `;
 
@@ -96,6 +103,8 @@ export function openStateSqlite(file: string): ServerState {
     },
     ...predicateUse(db),
     ...receiptUse(db),
+    ...evidenceUse(db),
+    ...emergencyUse(db),
     close: () => db.close(),
   };
 }
@@ -141,5 +150,47 @@ function receiptUse(db: Database.Database): ReceiptUse {
     countReceiptUse: (jti, expiresAtS) => void count.run(jti, expiresAtS),
     takeBackReceiptUse: (jti) => void takeBack.run(jti),
     forgetReceipts: (beforeS) => void forget.run(beforeS),
+  };
+}
+
+type EvidenceUse = Pick<ServerState, 'evidenceUsed' | 'useEvidence' | 'takeBackEvidence' | 'forgetEvidence'>;
+
+function evidenceUse(db: Database.Database): EvidenceUse {
+  const usedOf = db.prepare('SELECT 1 FROM evidence_use WHERE client = ? AND jti = ?').pluck();
+  // No ON CONFLICT: a token that is spent twice is a mistake here, and must not pass.
+  const use = db.prepare('INSERT INTO evidence_use VALUES (?, ?, ?)');
+  const takeBack = db.prepare('DELETE FROM evidence_use WHERE client = ? AND jti = ?');
+  const forgetTokens = db.prepare('DELETE FROM evidence_use WHERE expires_at_s < ?');
+  const forgetPersons = db.prepare('DELETE FROM emergency_person WHERE expires_at_s < ?');
+  return {
+    evidenceUsed: (client, jti) => usedOf.get(client, jti) !== undefined,
+    useEvidence: (client, jti, expiresAtS) => void use.run(client, jti, expiresAtS),
+    takeBackEvidence: (client, jti) => void takeBack.run(client, jti),
+    forgetEvidence(beforeS) {
+      forgetTokens.run(beforeS);
+      forgetPersons.run(beforeS);
+    },
+  };
+}
+
+type EmergencyUse = Pick<ServerState, 'emergencyPersons' | 'countEmergencyPerson' | 'takeBackEmergencyPerson'>;
+
+/** Counted by use and not by person, so that taking one look-up back leaves the person's others counted. */
+function emergencyUse(db: Database.Database): EmergencyUse {
+  const others = db
+    .prepare(
+      'SELECT count(*) FROM emergency_person WHERE client = ? AND emergency = ? AND subject_tag IS NOT ? AND used > 0',
+    )
+    .pluck();
+  const count = db.prepare(
+    'INSERT INTO emergency_person VALUES (?, ?, ?, 1, ?) ON CONFLICT DO UPDATE SET used = used + 1',
+  );
+  const takeBack = db.prepare(
+    'UPDATE emergency_person SET used = used - 1 WHERE client = ? AND emergency = ? AND subject_tag = ? AND used > 0',
+  );
+  return {
+    emergencyPersons: (client, emergency, otherThan) => others.get(client, emergency, otherThan) as number,
+    countEmergencyPerson: (client, emergency, tag, expiresAtS) => void count.run(client, emergency, tag, expiresAtS),
+    takeBackEmergencyPerson: (client, emergency, tag) => void takeBack.run(client, emergency, tag),
   };
 }

@@ -55,6 +55,17 @@ export interface ServerState {
   takeBackReceiptUse(jti: string): void;
   /** Forgets the counts of receipts that expired before that time, in seconds. */
   forgetReceipts(beforeS: number): void;
+  /** Whether this token of a client's official was used. */
+  evidenceUsed(client: string, jti: string): boolean;
+  /** Spends it. @param expiresAtS seconds since the epoch after which it is refused anyway */
+  useEvidence(client: string, jti: string, expiresAtS: number): void;
+  takeBackEvidence(client: string, jti: string): void;
+  /** Persons (their tags) an emergency of a client was used for, other than this one. */
+  emergencyPersons(client: string, emergency: string, otherThan: string | null): number;
+  countEmergencyPerson(client: string, emergency: string, subjectTag: string, expiresAtS: number): void;
+  takeBackEmergencyPerson(client: string, emergency: string, subjectTag: string): void;
+  /** Forgets tokens and emergencies that ended before that time, in seconds. */
+  forgetEvidence(beforeS: number): void;
   /** Forgets what was asked before that day. */
   forgetPredicates(beforeDay: number): void;
   close(): void;

@@ -1,17 +1,22 @@
 // What a security server does beside exchanges: the summary entry of each minute, live connections of peers whose
-// registration or certificate ended, certificates that come into use, private keys whose time is over.
+// registration or certificate ended, certificates that come into use, private keys whose time is over,
+// reports of emergencies to the registry.
+import { setImmediate } from 'node:timers/promises';
 import type { FastifyInstance } from 'fastify';
 import { everyUnref } from '#core/clock.ts';
 import type { TlsIdentity } from '#core/http/mtls.ts';
-import { PREDICATE_WINDOW_DAYS } from '#schemas/limits.ts';
+import { ACCESS_KEPT_DAYS, PREDICATE_WINDOW_DAYS } from '#schemas/limits.ts';
 import { AccordError, isAccordError } from '#schemas/problems.ts';
 import type { KeySource } from './key-source.ts';
 import type { ServerParts } from './server-parts.ts';
 import { writeSummary } from './summary.ts';
 
+const REPORTS_EVERY_MS = 5_000;
 const MINUTE_MS = 60_000;
+const REVIEWS_EVERY_MS = 10 * MINUTE_MS;
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
+const ACCESSES_FORGOTTEN_AT_ONCE = 2_000;
 
 export interface Tasks {
   /** Looks at everything that hangs on registration. */
@@ -52,6 +57,23 @@ export function startTasks(parts: ServerParts, tls: readonly FastifyInstance[], 
     parts.state.forgetPredicates(Math.floor(clock.nowMs() / DAY_MS) - PREDICATE_WINDOW_DAYS);
   }
 
+  /** An hour more than they count: clocks differ. */
+  function forgetSpent(): void {
+    const beforeS = Math.floor((clock.nowMs() - HOUR_MS) / 1000);
+    parts.state.forgetReceipts(beforeS);
+    parts.state.forgetEvidence(beforeS);
+  }
+
+  async function forgetAccesses(): Promise<void> {
+    const nowMs = clock.nowMs();
+    parts.accesses.forgetQuestions(nowMs);
+    // In small steps, so that exchanges go on meanwhile.
+    const beforeMs = nowMs - ACCESS_KEPT_DAYS * DAY_MS;
+    while (parts.accesses.forget(beforeMs, ACCESSES_FORGOTTEN_AT_ONCE) === ACCESSES_FORGOTTEN_AT_ONCE) {
+      await setImmediate();
+    }
+  }
+
   async function reloadKeys(): Promise<unknown> {
     if (keySource === undefined) throw new AccordError('KEYS_NOT_RELOADABLE');
     keys.replace(await keySource.open());
@@ -75,8 +97,18 @@ export function startTasks(parts: ServerParts, tls: readonly FastifyInstance[], 
       guarded(() => writeSummary(parts)),
     ),
     every(MINUTE_MS, guarded(configurationChanged)),
+    every(
+      REPORTS_EVERY_MS,
+      guarded(() => parts.emergencies.reports.send()),
+    ),
+    every(
+      REVIEWS_EVERY_MS,
+      guarded(() => parts.emergencies.reviews.look()),
+    ),
     every(HOUR_MS, guarded(destroyEnded)),
     every(HOUR_MS, guarded(forgetPredicates)),
+    every(HOUR_MS, guarded(forgetSpent)),
+    every(HOUR_MS, guarded(forgetAccesses)),
   ];
   return {
     configurationChanged: guarded(configurationChanged),

@@ -11,8 +11,10 @@ import { readCheckpointFile } from '#core/log/checkpoint-file.ts';
 import { KeyChain } from '#core/log/key-chain.ts';
 import { formatVerifierKey, openCheckpoint, parseCheckpointText, parseNote } from '#core/log/signed-note.ts';
 import { openLogAuditSqlite } from '#core/log/store-sqlite.ts';
-import { SUBJECT_KEY_LIFETIME_MS } from '#schemas/limits.ts';
+import { EMERGENCY_REPORT_ALARM_MS, SUBJECT_KEY_LIFETIME_MS } from '#schemas/limits.ts';
 import { AccordError } from '#schemas/problems.ts';
+import { emergencyReportsFile } from '#security-server/emergencies.ts';
+import { readWaitingReports } from '#security-server/emergency-reports-sqlite.ts';
 import { type Finding, fail, ok, warn } from './finding.ts';
 
 const LEAST_NODE = [24, 12] as const;
@@ -138,4 +140,14 @@ export function checkDisk(folder: string): Finding[] {
   const free = `${(freeBytes / 1024 ** 3).toFixed(1)} GiB free`;
   if (freeBytes < FULL_BYTES) return [fail('disk', 'DISK_NEARLY_FULL', free)];
   return [freeBytes < NEARLY_FULL_BYTES ? warn('disk', 'DISK_NEARLY_FULL', free) : ok('disk', free)];
+}
+
+/** Reports of emergencies that the registry does not have yet; a server that never made the file never answered on one. */
+export function checkEmergencyReports(folder: string, nowMs: number): Finding[] {
+  const check = 'emergency reports';
+  const { count, sinceMs } = readWaitingReports(emergencyReportsFile(folder)) ?? { count: 0, sinceMs: null };
+  if (sinceMs === null) return [ok(check, 'none wait for the registry')];
+  const detail = `${count} wait, the oldest since ${new Date(sinceMs).toISOString()}`;
+  const isLate = nowMs - sinceMs > EMERGENCY_REPORT_ALARM_MS;
+  return [isLate ? fail(check, 'EMERGENCY_REPORT_WAITING', detail) : ok(check, detail)];
 }

@@ -55,11 +55,11 @@ export function checkFreshness(held: HeldSet, maxStaleMs: number, nowMs: number)
   return [warn(check, 'CONFIGURATION_STALE', detail)];
 }
 
-export function snapshotOf({ content, parts, distrust, roots }: HeldSet): ConfigurationSnapshot {
+export function snapshotOf({ content, parts, distrust, locks, roots }: HeldSet): ConfigurationSnapshot {
   const root = roots.at(-1);
   if (!content || !root) throw new AccordError('CONFIGURATION_MISSING');
   const indexes = [...parts.values()].map(({ index }) => index);
-  return buildSnapshot(content, indexes, distrust, root);
+  return buildSnapshot(content, indexes, distrust, root, locks);
 }
 
 /** @throws SERVER_NOT_REGISTERED */

@@ -7,6 +7,9 @@ import { isAccordError, PROBLEMS, type ProblemCode } from '#schemas/problems.ts'
 import { rememberLanguage } from './language.ts';
 import { type PagesOptions, pagePath, show, voiceFor } from './page-parts.ts';
 import { citizenProblem, problemPage } from './problem-page.ts';
+import { addAccessRoutes } from './routes-accesses.ts';
+import { addCheckRoutes } from './routes-check.ts';
+import { addMandatePages } from './routes-mandates.ts';
 import { addOpenRoutes } from './routes-open.ts';
 import { addPermissionRoutes } from './routes-permissions.ts';
 import { addRequestRoutes } from './routes-requests.ts';
@@ -25,15 +28,18 @@ export function addPages(app: FastifyInstance, options: PagesOptions): void {
     });
     scope.setErrorHandler((error, request, reply) => answerProblem(options, error, request, reply));
     addOpenRoutes(scope, options);
+    addCheckRoutes(scope, options);
+    addAccessRoutes(scope, options);
     addRequestRoutes(scope, options);
     addPermissionRoutes(scope, options);
+    addMandatePages(scope, options);
   });
 }
 
 /** Browsers hold redirects after a form to its policy too, and a stronger sign-in is one. */
 function policyOf(sessions: Sessions): string {
   const forms = ["'self'", ...sessions.formActions()].join(' ');
-  return `default-src 'none'; style-src 'self'; form-action ${forms}; frame-ancestors 'none'; base-uri 'none'`;
+  return `default-src 'none'; style-src 'self'; img-src 'self'; form-action ${forms}; frame-ancestors 'none'; base-uri 'none'`;
 }
 
 function answerProblem(

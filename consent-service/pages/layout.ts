@@ -3,8 +3,9 @@ import type { FastifyRequest } from 'fastify';
 import type { Page } from '#consent-service/sign-in/pages.ts';
 import { escapedElsewhere, type Html, html } from './html.ts';
 import type { Language } from './language.ts';
-import { STYLE_PATH } from './style.ts';
+import { ICON_PATH, STYLE_PATH } from './style.ts';
 import { type Voice, WORDS } from './words.ts';
+import type { Words } from './words-en.ts';
 
 export interface Frame {
   voice: Voice;
@@ -22,20 +23,28 @@ export interface Body {
   isFaulty?: boolean;
 }
 
-const PAGES = ['/waiting', '/permissions'] as const;
+/** The menu: address, and its name among the words. */
+const PAGES = {
+  '/waiting': 'waiting',
+  '/permissions': 'permissions',
+  '/accesses': 'accesses',
+  '/mandates': 'mandates',
+  '/sign-in/accounts': 'accounts',
+} as const;
 
 export function document({ voice, path, csrf }: Frame, { title, content, isFaulty = false }: Body): string {
   const { words, language } = voice;
-  const menu = csrf === null ? null : menuOf(voice, path, csrf);
+  const menu = csrf === null ? null : menuOf(voice.words, path, csrf);
   const footer = html`<p>${words.footer}</p><p>${words.utc(voice.offset)}</p>`;
   return frameOf(language, path, { title, content, isFaulty }, menu, footer);
 }
 
 /** The pages of the sign-in in the same frame. */
-export function signInLayout({ title, body, language }: Page, request: FastifyRequest): string {
+export function signInLayout({ title, body, language, csrf }: Page, request: FastifyRequest): string {
   const path = request.method === 'GET' && !request.url.startsWith('/sign-in/callback') ? request.url : '/';
-  const content = escapedElsewhere(body);
-  return frameOf(language, path, { title, content }, null, html`<p>${WORDS[language].footer}</p>`);
+  const words = WORDS[language];
+  const menu = csrf === undefined ? null : menuOf(words, path, csrf);
+  return frameOf(language, path, { title, content: escapedElsewhere(body) }, menu, html`<p>${words.footer}</p>`);
 }
 
 function frameOf(
@@ -53,34 +62,36 @@ function frameOf(
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>${isFaulty ? words.errorPrefix : ''}${title} · ${words.service}</title>
 <link rel="stylesheet" href="${STYLE_PATH}">
+<link rel="icon" href="${ICON_PATH}" type="image/svg+xml">
 </head>
 <body>
 <a class="skip" href="#content">${words.skip}</a>
-<div class="bar"><header>
-<a href="/">${words.service}</a>
+<header>
+<div class="bar"><div class="wide">
+<a class="home" href="/">${words.service}</a>
 <nav aria-label="${words.language}"><ul>
 ${(['zh', 'en'] as const).map((one) => choiceOf(one, language, path))}</ul></nav>
-</header></div>
-${menu}<main id="content" tabindex="-1">
+</div></div>
+${menu}</header>
+<main id="content" class="wide" tabindex="-1">
 <h1>${title}</h1>
 ${content}
 </main>
-<footer>${footer}</footer>
+<footer><div class="wide">${footer}</div></footer>
 </body>
 </html>
 `.toString();
 }
 
-function menuOf({ words }: Voice, path: string, csrf: string): Html {
+function menuOf(words: Words, path: string, csrf: string): Html {
   const [here = ''] = path.split('?', 1);
-  const items = PAGES.map((page) => {
-    const name = page === '/waiting' ? words.waiting : words.permissions;
-    return html`<li><a href="${page}"${here === page && html` aria-current="page"`}>${name}</a></li>`;
+  const items = Object.entries(PAGES).map(([page, name]) => {
+    return html`<li><a href="${page}"${here === page && html` aria-current="page"`}>${words[name]}</a></li>`;
   });
-  return html`<div class="pages"><header>
-<nav aria-label="${words.menu}"><ul>${items}<li><a href="/sign-in/accounts">${words.accounts}</a></li></ul></nav>
+  return html`<div class="pages"><div class="wide">
+<nav aria-label="${words.menu}"><ul>${items}</ul></nav>
 <form method="post" action="/sign-out">${csrfField(csrf)}<button class="plain">${words.signOut}</button></form>
-</header></div>
+</div></div>
 `;
 }
 

@@ -1,8 +1,14 @@
 // What the routes of all citizen pages work with: the parts they are given, and how a page is sent.
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { StatusOf } from '#consent-service/check-receipt.ts';
 import type { Consents } from '#consent-service/consents.ts';
+import type { Departments } from '#consent-service/departments.ts';
+import type { ReceiptUses } from '#consent-service/receipt-uses.ts';
+import type { ShownAccesses } from '#consent-service/shown-accesses.ts';
 import type { Sessions } from '#consent-service/sign-in/sign-in.ts';
 import type { Clock } from '#core/clock.ts';
+import type { ConfigurationSource } from '#core/configuration/snapshot.ts';
+import type { AskedQuestions } from './asked-question.ts';
 import { languageOf } from './language.ts';
 import { type Body, document } from './layout.ts';
 import { type Voice, voiceOf } from './words.ts';
@@ -13,6 +19,14 @@ export interface PagesOptions {
   clock: Clock;
   /** Of the network's legal days, for the times on the pages. */
   utcOffsetMinutes: () => number;
+  configuration: ConfigurationSource;
+  /** What stands in this service's own status lists. */
+  statusOf: StatusOf;
+  /** Null without an own security server: then nobody can be asked. */
+  departments: Departments | null;
+  uses: ReceiptUses | null;
+  questions: AskedQuestions;
+  shown: ShownAccesses;
 }
 
 /** A sign-in that proves a person; giving the most sensitive items asks for more. */
@@ -32,7 +46,7 @@ export function show(
 /** The page on which this address, or the form that was sent to it, can be read again. */
 export function pagePath(request: FastifyRequest): string {
   const [path = '/'] = request.url.split('?', 1);
-  return request.method === 'POST' ? path.replace(/\/(?:withdraw|pause|resume)$/, '') : path;
+  return path.replace(/\/(?:withdraw|pause|resume|accept|decline|end|agreed|answers|reported)$/, '');
 }
 
 export function voiceFor({ utcOffsetMinutes }: PagesOptions, request: FastifyRequest): Voice {
@@ -41,4 +55,10 @@ export function voiceFor({ utcOffsetMinutes }: PagesOptions, request: FastifyReq
 
 export function param(request: FastifyRequest, name: string): string {
   return String((request.params as Record<string, unknown>)[name]);
+}
+
+/** The mandate in an address under which somebody acts for another; undefined for their own. */
+export function actingFor(request: FastifyRequest): string | undefined {
+  const mandate = (request.params as Record<string, unknown>)['mandate'];
+  return mandate === undefined ? undefined : String(mandate);
 }

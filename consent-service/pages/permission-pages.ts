@@ -1,6 +1,9 @@
 // What a citizen has decided: what is in force, paused and ended, each with one click to end it; and the receipts.
 import { readReceipt } from '#certs/receipt.ts';
+import type { CheckedReceipt } from '#consent-service/check-receipt.ts';
 import type { ConsentView } from '#consent-service/consents.ts';
+import { bannerOf, beyondOf, decidedByRow, placeOf, stateText } from './acting-parts.ts';
+import { verdictOf } from './check-page.ts';
 import type { Done } from './flash.ts';
 import { apart, type Html, html } from './html.ts';
 import { type Body, csrfField } from './layout.ts';
@@ -20,7 +23,7 @@ export function permissionsPage(voice: Voice, views: readonly ConsentView[], csr
       const what = `${view.client.name}: ${view.purpose.title[language]}`;
       return html`<div class="card"><h3>${apart(what)}</h3>
 ${summaryOf(voice, view)}
-<p><a href="/permissions/${view.id}">${words.details}<span class="visually-hidden"> ${words.detailsOf(what)}</span></a></p>
+<p><a href="${placeOf(view)}/permissions/${view.id}">${words.details}<span class="visually-hidden"> ${words.detailsOf(what)}</span></a></p>
 ${buttonsOf(voice, view, csrf)}</div>
 `;
     });
@@ -50,7 +53,7 @@ export function permissionPage(
     );
   const [given, left] = [itemsOf(true), itemsOf(false)];
   const bound = view.revocationBoundS;
-  const content = html`${
+  const content = html`${bannerOf(voice, view.actingFor)}${
     done &&
     html`<div class="box" role="status"><h2>${words.doneTitle}</h2><p>${words.done[done.kind](bound, voice.second(done.atMs + bound * 1000))}</p></div>
 `
@@ -58,7 +61,7 @@ export function permissionPage(
 ${buttonsOf(voice, view, csrf)}
 ${given.length > 0 && html`<h2>${words.givenItems}</h2><ul>${given}</ul>`}
 ${left.length > 0 && html`<h2>${words.notGiven}</h2><ul>${left}</ul>`}
-<p><a href="/permissions/${view.id}/receipts">${words.receipts}</a></p>
+${view.actingFor === null && html`<p><a href="/permissions/${view.id}/receipts">${words.receipts}</a></p>`}
 <h2>${words.noticeTitle}</h2>
 <div class="notice" dir="auto">${view.notice[language]}</div>`;
   return { title: words.permissionTitle(named(view.client.name), named(view.purpose.title[language])), content };
@@ -66,20 +69,21 @@ ${left.length > 0 && html`<h2>${words.notGiven}</h2><ul>${left}</ul>`}
 
 function summaryOf(voice: Voice, view: ConsentView): Html {
   const { words } = voice;
-  const { state, client, decidedAtMs, validUntilMs, lastUsedAtMs, uses, usesLeft, revocationBoundS } = view;
+  const { state, client, decidedAtMs, validUntilMs, revocationBoundS } = view;
   const isLive = state === 'GIVEN' || state === 'SUSPENDED';
   const rows: (readonly [string, Html])[] = [
-    [words.state, html`<span class="state">${words.states[state]}</span>`],
+    [words.state, html`<span class="state">${stateText(voice, view)}</span>`],
+    ...decidedByRow(voice, view),
     [words.who, html`${apart(client.name)} <code>${client.id}</code>`],
     ...(decidedAtMs === null ? [] : [[words.decided, timeOf(voice, decidedAtMs)] as const]),
     ...(isLive
       ? ([
           [words.validUntil, timeOf(voice, validUntilMs)],
-          [words.usesLeft, html`${usesLeft ?? words.usesLeftUnknown(uses)}`],
+          [words.usesLeft, usesLeftOf(voice, view)],
           [words.changeMind, html`${words.changeMindText(revocationBoundS)}`],
         ] as const)
       : []),
-    [words.lastUsed, lastUsedAtMs === null ? html`${words.lastUsedUnknown}` : timeOf(voice, lastUsedAtMs)],
+    ...(isLive ? [[words.lastUsed, lastUsedOf(voice, view)] as const] : []),
   ];
   return html`<dl>
 ${rows.map(
@@ -88,21 +92,54 @@ ${rows.map(
 )}</dl>`;
 }
 
-function buttonsOf({ words, language }: Voice, { id, state, client, purpose }: ConsentView, csrf: string): Html | null {
-  if (state !== 'GIVEN' && state !== 'SUSPENDED') return null;
-  const about = html`<span class="visually-hidden"> ${client.name}: ${purpose.title[language]}</span>`;
-  const button = (step: string, name: string) =>
-    html`<form method="post" action="/permissions/${id}/${step}">${csrfField(csrf)}<button>${name}${about}</button></form>`;
-  const pause = state === 'GIVEN' ? button('pause', words.pause) : button('resume', words.resume);
-  return html`<div class="buttons">${button('withdraw', words.withdraw)}${pause}</div>`;
+/** Service by service, as far as the providers say. */
+function usesLeftOf({ words }: Voice, { uses, services }: ConsentView): Html {
+  const told = services.flatMap(({ service, provider, title, used }) =>
+    used === null ? [] : [{ service, name: `${provider}, ${title}`, times: used.times }],
+  );
+  const isPartly = services.some(({ given, used }) => given.length > 0 && used === null);
+  if (told.length === 0) return html`${words.usesLeftUnknown(uses)}`;
+  const said = (times: number) =>
+    uses === null ? words.usedTimes(times) : words.usesLeftAt(Math.max(0, uses - times), String(uses));
+  return html`${uses === null && html`${words.usesLeftUnknown(null)}`}<ul>${told.map(
+    ({ name, times }) => html`<li>${apart(name)}: ${said(times)}</li>`,
+  )}</ul>${isPartly && html`${words.looked.others}: ${words.lastUsedUnknown}`}`;
 }
 
-export function receiptsPage(voice: Voice, view: ConsentView): Body {
+function lastUsedOf(voice: Voice, { services, lastUsedAtMs }: ConsentView): Html {
+  const { words } = voice;
+  if (lastUsedAtMs !== null) return timeOf(voice, lastUsedAtMs);
+  const isKnown = services.every(({ given, used }) => given.length === 0 || used !== null);
+  return html`${isKnown ? words.lastUsedNever : words.lastUsedUnknown}`;
+}
+
+function buttonsOf(voice: Voice, view: ConsentView, csrf: string): Html | null {
+  const { words, language } = voice;
+  const { id, state, client, purpose } = view;
+  if (state !== 'GIVEN' && state !== 'SUSPENDED') return null;
+  const beyond = beyondOf(voice, view);
+  const why = beyond && html`<p class="hint">${beyond.why}</p>`;
+  if (beyond?.all === true) return why;
+  const about = html`<span class="visually-hidden"> ${client.name}: ${purpose.title[language]}</span>`;
+  const button = (step: string, name: string) =>
+    html`<form method="post" action="${placeOf(view)}/permissions/${id}/${step}">${csrfField(csrf)}<button>${name}${about}</button></form>`;
+  const pause = state === 'GIVEN' ? button('pause', words.pause) : button('resume', words.resume);
+  return html`<div class="buttons">${button('withdraw', words.withdraw)}${beyond === null && pause}</div>${why}`;
+}
+
+/** @param check whether a receipt is genuine and counts at `nowMs` */
+export function receiptsPage(
+  voice: Voice,
+  view: ConsentView,
+  check: (jws: string) => CheckedReceipt,
+  nowMs: number,
+): Body {
   const { words, language } = voice;
   const cards = view.receipts.map(({ service, jti, jws }) => {
     const known = view.services.find((one) => one.service === service);
     const title = known?.title ?? service;
     return html`<section class="card"><h2>${apart(title)}</h2>
+${verdictOf(voice, check(jws), nowMs, 3)}
 ${decodedOf(voice, view, jws)}
 <p><a class="button" href="/permissions/${view.id}/receipts/${jti}.jws" download>${words.download}<span class="visually-hidden"> ${words.downloadOf(title)}</span></a></p></section>
 `;
@@ -111,6 +148,7 @@ ${decodedOf(voice, view, jws)}
     title: words.receiptsTitle(named(view.client.name), named(view.purpose.title[language])),
     content: html`<p>${words.receiptsText}</p>
 ${cards.length === 0 ? html`<p>${words.receiptsNone}</p>` : cards}
+<p><a href="/verify">${words.check}</a></p>
 <p><a href="/permissions/${view.id}">${words.back}</a></p>`,
   };
 }

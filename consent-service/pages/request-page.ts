@@ -1,21 +1,48 @@
 // Requests that wait for a citizen, and the page on which one is decided: everything that has to be known before, items
 // that are ticked one by one (none beforehand), and two equal buttons (WCAG 2.2, 3.3.1 and 3.3.3 for its errors).
 import type { AskedItem, ConsentView } from '#consent-service/consents.ts';
+import type { MandateView } from '#consent-service/mandates.ts';
+import { bannerOf, placeOf } from './acting-parts.ts';
 import { apart, type Html, html } from './html.ts';
 import { type Body, csrfField } from './layout.ts';
+import { MANDATE_WORDS } from './mandate-words.ts';
 import { named, timeOf } from './parts.ts';
 import type { Voice } from './words.ts';
 
-export function waitingPage(voice: Voice, views: readonly ConsentView[]): Body {
+/** @param others for whom the visitor acts, with what waits for them */
+export function waitingPage(
+  voice: Voice,
+  views: readonly ConsentView[],
+  others: readonly { mandate: MandateView; views: readonly ConsentView[] }[],
+): Body {
   const { words, language } = voice;
-  const cards = views.map(({ id, client, purpose, requestedAtMs, expiresAtMs }) => {
-    return html`<section class="card"><h2>${apart(client.name)}: ${apart(purpose.title[language])}</h2>
-<p>${words.asked}: ${timeOf(voice, requestedAtMs)}</p>
-<p>${words.until}: ${timeOf(voice, expiresAtMs)}</p>
-<p><a class="button" href="/requests/${id}">${words.open}<span class="visually-hidden"> ${client.name}: ${purpose.title[language]}</span></a></p></section>
+  const acting = MANDATE_WORDS[language];
+  const groups = others.map(({ mandate: { id, kind, represented, purposes }, views: theirs }) => {
+    const other = named(represented);
+    return html`<section><h2>${acting.group(other, acting.as[kind])}</h2>
+${theirs.length === 0 ? html`<p>${words.waitingNone}</p>` : waitingCards(voice, theirs, 3)}
+${purposes !== null && html`<p class="hint">${acting.someOnly(other)}</p>`}
+<p><a href="/for/${id}">${acting.back(other)}</a></p></section>
 `;
   });
-  return { title: words.waiting, content: cards.length === 0 ? html`<p>${words.waitingNone}</p>` : html`${cards}` };
+  return {
+    title: words.waiting,
+    content: html`${views.length === 0 ? html`<p>${words.waitingNone}</p>` : waitingCards(voice, views, 2)}
+${groups}`,
+  };
+}
+
+export function waitingCards(voice: Voice, views: readonly ConsentView[], level: 2 | 3): Html[] {
+  const { words, language } = voice;
+  return views.map((view) => {
+    const { id, client, purpose, requestedAtMs, expiresAtMs } = view;
+    const what = html`${apart(client.name)}: ${apart(purpose.title[language])}`;
+    return html`<section class="card">${level === 2 ? html`<h2>${what}</h2>` : html`<h3>${what}</h3>`}
+<p>${words.asked}: ${timeOf(voice, requestedAtMs)}</p>
+<p>${words.until}: ${timeOf(voice, expiresAtMs)}</p>
+<p><a class="button" href="${placeOf(view)}/requests/${id}">${words.open}<span class="visually-hidden"> ${client.name}: ${purpose.title[language]}</span></a></p></section>
+`;
+  });
 }
 
 export interface Decision {
@@ -26,7 +53,7 @@ export interface Decision {
   level: number;
   /** The form was sent with nothing ticked. */
   isEmpty: boolean;
-  /** Somebody came back from a stronger sign-in. */
+  /** Somebody agreed, but the sign-in for it was not finished. */
   isBack: boolean;
 }
 
@@ -34,9 +61,9 @@ export function requestPage(voice: Voice, view: ConsentView, decision: Decision)
   const { words, language } = voice;
   const { csrf, isEmpty, isBack, level } = decision;
   const needsMore = level < 4 && view.services.some(({ items }) => items.some((item) => item.level === 4));
-  const content = html`${isEmpty && emptySummary(voice)}${isBack && html`<p class="box" role="status">${words.ticksKept}</p>`}
+  const content = html`${bannerOf(voice, view.actingFor)}${isEmpty && emptySummary(voice)}${isBack && html`<p class="box" role="status">${words.ticksKept}</p>`}
 ${termsOf(voice, view)}
-<form method="post" action="/requests/${view.id}">
+<form method="post" action="${placeOf(view)}/requests/${view.id}">
 ${csrfField(csrf)}<input type="hidden" name="lang" value="${language}">
 <h2 id="items">${words.items}</h2>
 <p class="hint" id="items-hint">${words.itemsHint}</p>
@@ -46,13 +73,25 @@ ${itemsOf(voice, view, decision)}</div>
 <h2>${words.noticeTitle}</h2>
 <p class="hint">${words.noticeHint}</p>
 <div class="notice" dir="auto">${view.notice[language]}</div>
-<div class="buttons"><button name="decision" value="give">${words.agree}</button><button name="decision" value="refuse">${words.refuse}</button></div>
+<p class="hint">${words.bindHint}</p>
+${decisionButtons(voice, view)}
 </form>`;
   return {
     title: words.requestTitle(named(view.client.name), named(view.purpose.title[language])),
     content,
     isFaulty: isEmpty,
   };
+}
+
+/** Equal buttons; a representative refuses only what is within the mandate. */
+function decisionButtons({ words, language }: Voice, { actingFor }: ConsentView): Html {
+  const give = html`<button name="decision" value="give">${words.agree}</button>`;
+  if (actingFor !== null && !actingFor.isWithin) {
+    const why = MANDATE_WORDS[language].notRefusable(named(actingFor.represented));
+    return html`<p class="hint">${why}</p>
+<div class="buttons">${give}</div>`;
+  }
+  return html`<div class="buttons">${give}<button name="decision" value="refuse">${words.refuse}</button></div>`;
 }
 
 function emptySummary({ words }: Voice): Html {
@@ -84,10 +123,10 @@ ${rows.map(
 )}</dl>`;
 }
 
-function itemsOf(voice: Voice, { services }: ConsentView, decision: Decision): Html[] {
+function itemsOf(voice: Voice, { services, actingFor }: ConsentView, decision: Decision): Html[] {
   let count = 0;
   return services.map(({ provider, title, items }) => {
-    const boxes = items.map((item) => itemOf(voice, item, count++, decision));
+    const boxes = items.map((item) => itemOf(voice, item, count++, decision, actingFor));
     const described = decision.isEmpty ? 'items-hint items-error' : 'items-hint';
     return html`<fieldset aria-describedby="${described}"><legend>${voice.words.legend(named(provider), named(title))}</legend>
 ${boxes}</fieldset>
@@ -95,11 +134,19 @@ ${boxes}</fieldset>
   });
 }
 
-function itemOf({ words, language }: Voice, item: AskedItem, at: number, { ticked }: Decision): Html {
+function itemOf(
+  { words, language }: Voice,
+  item: AskedItem,
+  at: number,
+  { ticked }: Decision,
+  actingFor: ConsentView['actingFor'],
+): Html {
+  const isAbove = actingFor !== null && item.level > actingFor.maxLevel;
+  const above = isAbove && html` ${MANDATE_WORDS[language].above(named(actingFor.represented))}`;
   const label = item.labels[language];
   const isPredicate = item.kind === 'predicate';
-  return html`<div class="item"><div class="tick"><input type="checkbox" name="item" value="${at}" id="item-${at}" aria-describedby="item-${at}-hint"${ticked.has(at) && html` checked`}><label for="item-${at}">${apart(label)}</label></div>
-<p class="hint" id="item-${at}-hint">${words.levelLabel}: ${words.level[item.level]}.${isPredicate && html` ${words.answerOnly}`}</p>
+  return html`<div class="item"><div class="tick"><input type="checkbox" name="item" value="${at}" id="item-${at}" aria-describedby="item-${at}-hint"${ticked.has(at) && !isAbove && html` checked`}${isAbove && html` disabled`}><label for="item-${at}">${apart(label)}</label></div>
+<p class="hint" id="item-${at}-hint">${words.levelLabel}: ${words.level[item.level]}.${isPredicate && html` ${words.answerOnly}`}${above}</p>
 <details><summary>${words.definition}<span class="visually-hidden"> ${words.about(label)}</span></summary><p>${apart(item.definition[language])}</p></details></div>
 `;
 }

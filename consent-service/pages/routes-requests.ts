@@ -1,39 +1,54 @@
 // Requests that wait for a citizen: the one-time link, the list, the page on which one is decided, and the decision. The
 // visitor controls addresses and forms; whose request it is decides the domain.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { agreementNonce } from '#consent-service/agreement.ts';
 import type { ConsentView, Person } from '#consent-service/consents.ts';
-import { AccordError, isAccordError } from '#schemas/problems.ts';
-import { keepFlash, takeFlash } from './flash.ts';
+import { AccordError } from '#schemas/problems.ts';
+import { placeOf } from './acting-parts.ts';
+import { keepFlash, peekFlash, takeFlash } from './flash.ts';
 import { readDecision } from './form.ts';
-import { LEVEL, type PagesOptions, param, show, voiceFor } from './page-parts.ts';
+import { actingFor, LEVEL, type PagesOptions, param, show, voiceFor } from './page-parts.ts';
 import { type Decision, requestPage, waitingPage } from './request-page.ts';
 import { type Voice, voiceOf } from './words.ts';
 
 const LEVEL_OF_MOST = 4;
 
 export function addRequestRoutes(scope: FastifyInstance, options: PagesOptions): void {
-  const { consents, sessions, clock } = options;
+  const { consents, sessions } = options;
 
   // The one-time address leads to the lasting one, so that it does not stay in the browser.
   scope.get('/link/:link', async (request, reply) => {
     const person = sessions.requireLevel(request, reply, LEVEL);
     if (person === null) return reply;
-    const { id } = await consents.byLink(param(request, 'link'), person);
-    return reply.redirect(`/requests/${id}`, 303);
+    const view = await consents.byLink(param(request, 'link'), person);
+    return reply.redirect(`${placeOf(view)}/requests/${view.id}`, 303);
   });
 
   scope.get('/waiting', async (request, reply) => {
     const person = sessions.requireLevel(request, reply, LEVEL);
     if (person === null) return reply;
     const voice = voiceFor(options, request);
-    return show(options, request, reply, voice, waitingPage(voice, await consents.waiting(person)));
+    const { byMe } = await consents.mandates.mine(person);
+    const others = byMe
+      .filter(({ isActive }) => isActive)
+      .map(async (mandate) => ({ mandate, views: await consents.waiting(person, mandate.id) }));
+    const page = waitingPage(voice, await consents.waiting(person), await Promise.all(others));
+    return show(options, request, reply, voice, page);
   });
 
-  scope.get('/requests/:id', async (request, reply) => {
+  addDecisionRoutes(scope, options, '');
+  addDecisionRoutes(scope, options, '/for/:mandate');
+}
+
+/** @param at before the path: whether somebody decides for themself or under a mandate */
+function addDecisionRoutes(scope: FastifyInstance, options: PagesOptions, at: '' | '/for/:mandate'): void {
+  const { consents, sessions, clock } = options;
+
+  scope.get(`${at}/requests/:id`, async (request, reply) => {
     const person = sessions.requireLevel(request, reply, LEVEL);
     if (person === null) return reply;
-    const view = await consents.one(person, param(request, 'id'));
-    if (view.state !== 'REQUESTED') return reply.redirect(`/permissions/${view.id}`, 303);
+    const view = await consents.one(person, param(request, 'id'), actingFor(request));
+    if (view.state !== 'REQUESTED') return reply.redirect(`${placeOf(view)}/permissions/${view.id}`, 303);
     const voice = voiceFor(options, request);
     const flash = takeFlash(request, reply, view.id);
     const kept = flash?.kind === 'ticked' ? flash.ticked : null;
@@ -41,33 +56,52 @@ export function addRequestRoutes(scope: FastifyInstance, options: PagesOptions):
     return showRequest(options, request, reply, { voice, view, person, decision });
   });
 
-  scope.post('/requests/:id', async (request, reply) => {
+  scope.post(`${at}/requests/:id`, async (request, reply) => {
     sessions.checkCsrf(request);
     const person = sessions.requireLevel(request, reply, LEVEL);
     if (person === null) return reply;
     const id = param(request, 'id');
     const { decision, language, ticked } = readDecision(request);
     if (decision === 'refuse') {
-      await consents.refuse(person, id);
+      const refused = await consents.refuse(person, id, actingFor(request));
       keepFlash(reply, { kind: 'refused', consent: id, atMs: clock.nowMs() });
-      return reply.redirect(`/permissions/${id}`, 303);
+      return reply.redirect(`${placeOf(refused)}/permissions/${id}`, 303);
     }
-    const view = await consents.one(person, id);
+    const view = await consents.one(person, id, actingFor(request));
     if (ticked.size === 0 && view.state === 'REQUESTED') {
       const voice = voiceOf(language, options.utcOffsetMinutes());
       const empty = { ticked, isEmpty: true, isBack: false };
       return showRequest(options, request, reply.code(422), { voice, view, person, decision: empty });
     }
-    try {
-      await consents.give(person, id, chosenOf(view, ticked), language);
-    } catch (error) {
-      if (!isAccordError(error) || error.code !== 'STEP_UP_REQUIRED') throw error;
-      keepFlash(reply, { kind: 'ticked', consent: id, ticked });
-      const query = new URLSearchParams({ to: `/requests/${id}`, level: String(LEVEL_OF_MOST) });
-      return reply.redirect(`/sign-in/step-up?${query}`, 303);
+    if (view.state !== 'REQUESTED') throw new AccordError('CONSENT_TRANSITION_REFUSED', view.state);
+    const given = chosenOf(view, ticked);
+    keepFlash(reply, { kind: 'ticked', consent: id, ticked, language });
+    return await sessions.start(request, reply, {
+      to: `${placeOf(view)}/requests/${id}/agreed`,
+      nonce: agreementNonce({ consent: id, terms: view, given, language }),
+      level: hasMost(view, given) ? LEVEL_OF_MOST : LEVEL,
+    });
+  });
+
+  // Where the sign-in for a decision leads back to. It changes something although it is a GET: whatever the address says, it
+  // does only what was sent with the form before, and only if the nonce in the new ID token is the hash of exactly that.
+  scope.get(`${at}/requests/:id/agreed`, async (request, reply) => {
+    const person = sessions.requireLevel(request, reply, LEVEL);
+    if (person === null) return reply;
+    const view = await consents.one(person, param(request, 'id'), actingFor(request));
+    const { id } = view;
+    const here = placeOf(view);
+    if (view.state !== 'REQUESTED') return reply.redirect(`${here}/permissions/${id}`, 303);
+    const flash = peekFlash(request, id);
+    if (flash?.kind !== 'ticked') return reply.redirect(`${here}/requests/${id}`, 303);
+    const { language, ticked } = flash;
+    const given = chosenOf(view, ticked);
+    if (agreementNonce({ consent: id, terms: view, given, language }) !== sessions.boundNonce(request)) {
+      return reply.redirect(`${here}/requests/${id}`, 303);
     }
+    await consents.give(person, id, given, language, actingFor(request));
     keepFlash(reply, { kind: 'given', consent: id, atMs: clock.nowMs() });
-    return reply.redirect(`/permissions/${id}`, 303);
+    return reply.redirect(`${here}/permissions/${id}`, 303);
   });
 }
 
@@ -88,4 +122,11 @@ function chosenOf({ services }: ConsentView, ticked: ReadonlySet<number>): { ser
   const all = services.flatMap(({ service, items }) => items.map(({ element }) => ({ service, element })));
   if ([...ticked].some((at) => at >= all.length)) throw new AccordError('CONSENT_OUT_OF_BOUNDS', 'no such item');
   return all.filter((_, at) => ticked.has(at));
+}
+
+function hasMost({ services }: ConsentView, given: readonly { service: string; element: string }[]): boolean {
+  const most = services.flatMap(({ service, items }) =>
+    items.filter(({ level }) => level === LEVEL_OF_MOST).map(({ element }) => `${service} ${element}`),
+  );
+  return given.some(({ service, element }) => most.includes(`${service} ${element}`));
 }

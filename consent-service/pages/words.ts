@@ -14,7 +14,14 @@ export interface Voice {
   second(ms: number): string;
   /** `+08:00` */
   offset: string;
+  /** What stands between pieces that are put together. */
+  marks: { colon: string; comma: string; open: string; close: string; stop: string };
 }
+
+const MARKS: Readonly<Record<Language, Voice['marks']>> = {
+  zh: { colon: '：', comma: '，', open: '（', close: '）', stop: '。' },
+  en: { colon: ': ', comma: ', ', open: ' (', close: ')', stop: '.' },
+};
 
 export function voiceOf(language: Language, utcOffsetMinutes: number): Voice {
   const [hours, minutes] = [Math.floor(Math.abs(utcOffsetMinutes) / 60), Math.abs(utcOffsetMinutes) % 60];
@@ -29,5 +36,6 @@ export function voiceOf(language: Language, utcOffsetMinutes: number): Voice {
     time: (ms) => format('short').format(ms),
     second: (ms) => format('medium').format(ms),
     offset,
+    marks: MARKS[language],
   };
 }

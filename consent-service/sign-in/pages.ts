@@ -10,12 +10,16 @@ export interface Page {
   /** HTML. */
   body: string;
   language: Language;
+  /** Of the session, on a page for somebody who is signed in. */
+  csrf?: string;
 }
 
 export function choicePage(language: Language, choices: readonly { href: string; name: Bilingual }[]): Page {
-  const items = choices.map(({ href, name }) => `<li><a href="${escaped(href)}">${escaped(name[language])}</a></li>`);
+  const items = choices.map(
+    ({ href, name }) => `<li><a class="button" href="${escaped(href)}">${escaped(name[language])}</a></li>`,
+  );
   const none = { zh: '目前没有可用的登录方式。', en: 'There is no way to sign in at the moment.' }[language];
-  const body = items.length === 0 ? `<p>${none}</p>` : `<ul>${items.join('\n')}</ul>`;
+  const body = items.length === 0 ? `<p>${none}</p>` : `<ul class="choices">${items.join('\n')}</ul>`;
   return { title: { zh: '选择登录方式', en: 'Choose how to sign in' }[language], body, language };
 }
 
@@ -42,11 +46,12 @@ export function accountsPage(language: Language, { csrf, to, accounts, others }:
   );
   const adding = `<h2>${say('关联另一个账户', 'Link another account')}</h2>
 <p>${say('只关联您本人的账户；您将需要在那里重新登录。', 'Link only accounts of your own; you will be asked to sign in there.')}</p>
-<ul>${more.join('\n')}</ul>`;
+<ul class="choices">${more.join('\n')}</ul>`;
   return {
     title: say('我的登录账户', 'My accounts'),
     body: `<ul>${held.join('\n')}</ul>${more.length === 0 ? '' : adding}`,
     language,
+    csrf,
   };
 }
 
@@ -58,7 +63,7 @@ export function signedOutPage(language: Language, provider: { url: string; name:
       : `<p>${say('您在以下登录服务处可能仍处于登录状态：', 'You may still be signed in at:')} <a href="${escaped(provider.url)}">${escaped(provider.name[language])}</a></p>`;
   return {
     title: say('已退出', 'Signed out'),
-    body: `<p>${say('您已退出本服务。', 'You are signed out of this service.')}</p>${there}<p><a href="/">${say('首页', 'Start page')}</a></p>`,
+    body: `<p>${say('您已退出本服务。', 'You are signed out of this service.')}</p>${there}<p><a class="button" href="/">${say('返回首页', 'Start page')}</a></p>`,
     language,
   };
 }
@@ -69,7 +74,9 @@ export function problemPage(language: Language, code: ProblemCode, again: string
   const known = ZH[code] ?? ['出错了', '请稍后重试。'];
   const [title, next] = language === 'zh' ? known : [row.title, row.next];
   const link =
-    again === null ? '' : `<p><a href="${escaped(again)}">${language === 'zh' ? '重新登录' : 'Sign in again'}</a></p>`;
+    again === null
+      ? ''
+      : `<p><a class="button" href="${escaped(again)}">${language === 'zh' ? '重新登录' : 'Sign in again'}</a></p>`;
   return { title, body: `<p>${escaped(next)}</p>${link}<p><code>${code}</code></p>`, language };
 }
 

@@ -8,6 +8,7 @@ import { MAX_CALLBACK_BYTES } from '#schemas/limits.ts';
 import { AccordError, isAccordError } from '#schemas/problems.ts';
 import { finishSignIn } from './callback.ts';
 import { accountsPage, choicePage, problemPage, signedOutPage } from './pages.ts';
+import { providerFor } from './provider-for.ts';
 import { returnPath } from './return-path.ts';
 import { checkCsrfToken, csrfTokenOf, requireSameSite } from './same-site.ts';
 import type { LiveSession } from './sessions.ts';
@@ -137,16 +138,6 @@ function providerOf({ providers }: SignInParts, request: FastifyRequest): Identi
   const entry = providers.bySlug(String((request.params as Query)['provider']));
   if (entry === undefined) throw new AccordError('NOT_FOUND');
   return entry;
-}
-
-/** The provider of the session when it reaches the level, else that of a linked account which does. */
-function providerFor({ providers }: SignInParts, { accounts }: LiveSession, level: Level): string {
-  const able = accounts.find(({ issuer }) =>
-    Object.values(providers.byIssuer(issuer)?.levels ?? {}).some((reached) => reached >= level),
-  );
-  if (able === undefined)
-    throw new AccordError('STEP_UP_REQUIRED', 'your providers offer no sign-in that is strong enough');
-  return able.issuer;
 }
 
 function field(request: FastifyRequest, name: string): unknown {

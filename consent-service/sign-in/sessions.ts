@@ -101,9 +101,13 @@ export function openSessionRegister(
     // An identifier counts up to the level at which its own account proved it: or a weak account could borrow a strong one.
     const counting = [signIn.account, ...others.filter(({ level }) => level >= signIn.level)];
     const subjects = new Map(counting.map(({ scheme, value }) => [`${scheme} ${value}`, { scheme, value }]));
-    const { salt, idToken, level, account } = signIn;
+    const { salt, idToken, level, account, nonce } = signIn;
     const idTokenHash = createHash('sha256').update(Buffer.from(salt, 'base64url')).update(idToken).digest('base64url');
-    const person = { subjects: [...subjects.values()], level, signIn: { issuer: account.issuer, idTokenHash, salt } };
+    const person = {
+      subjects: [...subjects.values()],
+      level,
+      signIn: { issuer: account.issuer, idTokenHash, salt, nonce },
+    };
     const accounts = [{ ...account, key: own }, ...others.map(({ level: _, ...rest }) => rest)];
     return { id, idHash, startedAtMs, signIn, person, accounts };
   }

@@ -14,6 +14,7 @@ import { AccordError } from '#schemas/problems.ts';
 import { openAttempts, randomValue, type SignInAttempt } from './attempt.ts';
 import { isLoopbackHttp } from './bounded-fetch.ts';
 import { type Language, languageOfHeader, type Page, plainLayout } from './pages.ts';
+import { providerFor } from './provider-for.ts';
 import { type ClientCredential, openProviders } from './providers.ts';
 import { returnPath } from './return-path.ts';
 import { addSignInRoutes } from './routes.ts';
@@ -45,7 +46,7 @@ interface StartOptions {
   to: string;
   /** Value for the ID token's nonce, e.g. the hash of notice and terms. `boundNonce` tells it afterwards. */
   nonce?: string;
-  /** At least this level. */
+  /** At least this level; never less than the session has, so that it is not weakened on the way. */
   level?: Level;
   /** The person must prove anew who they are. */
   fresh?: boolean;
@@ -60,12 +61,18 @@ export interface Sessions {
    * back, and the result is null: return the reply. @throws SESSION_REQUIRED, STEP_UP_REQUIRED for everything but GET
    */
   requireLevel(request: FastifyRequest, reply: FastifyReply, level: Level): Person | null;
-  /** Sends the person who is signed in to their provider again, and back. @throws SESSION_REQUIRED, as the provider */
+  /**
+   * Sends the person who is signed in to their provider again, and back. A provider where they are signed in sends them
+   * back without asking; for a higher level than the session has they prove anew who they are.
+   * @throws SESSION_REQUIRED, STEP_UP_REQUIRED, SIGN_IN_REFUSED, SIGN_IN_PROVIDER_AWAY
+   */
   start(request: FastifyRequest, reply: FastifyReply, options: StartOptions): Promise<FastifyReply>;
   /** The nonce in the ID token of this session. */
   boundNonce(request: FastifyRequest): string | null;
   /** The ID token itself, for queries to departments in the citizen's name. Never log it. */
   idToken(request: FastifyRequest): string | null;
+  /** Name of the session from sign-in to sign-out, over steps up and bound sign-ins; says nothing about the person. */
+  sessionName(request: FastifyRequest): string | null;
   /** Value of the field `csrf` in every form that changes something. @throws SESSION_REQUIRED */
   csrfToken(request: FastifyRequest): string;
   /** For every post: comes from a page of this service and carries the token. @throws SESSION_REQUIRED, CSRF_REFUSED */
@@ -143,17 +150,23 @@ function sessionsOf(parts: SignInParts): Sessions {
       return null;
     },
     async start(request, reply, { to, nonce, level = 1, fresh = false }) {
-      const { issuer } = required(request).signIn.account;
-      return await parts.begin(request, reply, issuer, {
+      const found = required(request);
+      const needed = level > found.person.level ? level : found.person.level;
+      return await parts.begin(request, reply, providerFor(parts, found, needed), {
         kind: 'again',
         to: returnPath(to),
-        level,
-        fresh,
+        level: needed,
+        fresh: fresh || needed > found.person.level,
         ...(nonce === undefined ? {} : { nonce }),
       });
     },
     boundNonce: (request) => session(request)?.signIn.nonce ?? null,
     idToken: (request) => session(request)?.signIn.idToken ?? null,
+    sessionName(request) {
+      const found = session(request);
+      const [own] = found?.accounts ?? [];
+      return found === null || own === undefined ? null : `${own.key} ${found.startedAtMs}`;
+    },
     csrfToken: (request) => csrfTokenOf(required(request).id),
     checkCsrf(request) {
       requireSameSite(request, origin);

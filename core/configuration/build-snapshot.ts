@@ -3,9 +3,10 @@
 //
 // Ambiguity is refused, never resolved: a certificate registered to two servers belongs to neither.
 import { X509Certificate } from 'node:crypto';
+import { exportSpki, importPublicJwk } from '#certs/keys.ts';
 import { fromBase64url } from '#schemas/base64url.ts';
 import type { BindingTable } from '#schemas/binding-table.ts';
-import type { TrustPart } from '#schemas/configuration.ts';
+import type { OfficialKeyEntry, TrustPart } from '#schemas/configuration.ts';
 import {
   type MemberId,
   type ServerId,
@@ -18,6 +19,7 @@ import { consentLookups } from './consent-parts.ts';
 import { bindingHashOf, releaseOf } from './dictionary-parts.ts';
 import type { VerifiedDistrust } from './distrust.ts';
 import { type DistrustFacts, type DistrustState, distrustStates } from './distrust-in-force.ts';
+import type { VerifiedLocks } from './locks.ts';
 import type { PartIndex } from './parts.ts';
 import type { ConfigurationSnapshot, ConsentLookups, RegisteredCertificate, ServerEntry } from './snapshot.ts';
 import { fileHash, type VerifiedContent, type VerifiedRoot } from './verify.ts';
@@ -41,6 +43,7 @@ export function buildSnapshot(
   parts: readonly PartIndex[],
   distrust: VerifiedDistrust | undefined,
   root: VerifiedRoot,
+  locks?: VerifiedLocks,
 ): ConfigurationSnapshot {
   const states = distrustStates(distrust, content.document, root.document, distrustFacts(parts));
   const listed = new Set(states.flatMap(({ entry, counts }) => (counts === 'yes' ? [entry.statement.value] : [])));
@@ -67,6 +70,7 @@ export function buildSnapshot(
       return table && typeof hash === 'string' && bindingHashOf(table) === hash ? table : undefined;
     },
     ...consentOf(parts, listed, (id) => indexes().subsystems.has(id)),
+    lockedFor: (id) => lockOf(locks, id),
     utcOffsetMinutes: parts.find(({ limits }) => limits)?.limits?.utcOffsetMinutes ?? 0,
     trust: trustOf(parts.find(({ trust }) => trust)?.trust),
     isDistrusted: (value) => listed.has(value) || (listed.size > 0 && indexes().distrustedByKey.has(value)),
@@ -185,12 +189,14 @@ function consentOf(
 ): ConsentLookups {
   const purposes = parts.find((part) => part.purposes)?.purposes;
   const identityProviders = parts.find((part) => part.identityProviders)?.identityProviders;
+  const officials = parts.find((part) => part.officials)?.officials;
   const consentServices = (parts.find((part) => part.consentServices)?.consentServices ?? [])
     .map((service) => ({ ...service, keys: service.keys.filter(({ kid }) => !listed.has(kid)) }))
     .filter(({ keys }) => keys.length > 0);
   const lookups = consentLookups({
     ...(purposes && { purposes }),
     ...(identityProviders && { identityProviders }),
+    ...(officials && { officials }),
     consentServices,
   });
   const live = (id: SubsystemId) => hasSubsystem(id) && !listed.has(id);
@@ -198,8 +204,26 @@ function consentOf(
     ...lookups,
     consentService: (id) => (live(id) ? lookups.consentService(id) : undefined),
     consentServices: () => consentServices.filter(({ subsystem }) => live(subsystem)),
+    officialKeys: (id) => (hasSubsystem(id) ? lookups.officialKeys(id).filter((key) => !isListed(key, listed)) : []),
   };
 }
+
+/** By its thumbprint, or by the SHA-256 of its SPKI. */
+function isListed({ kid, jwk }: OfficialKeyEntry, listed: ReadonlySet<string>): boolean {
+  if (listed.size === 0) return false;
+  return listed.has(kid) || listed.has(fileHash(exportSpki(importPublicJwk(jwk, 'sig'))));
+}
+
+function lockOf(list: VerifiedLocks | undefined, id: string): string | null {
+  if (list === undefined || list.locks.length === 0) return null;
+  let bySubsystem = lockIndexes.get(list);
+  if (!bySubsystem) {
+    bySubsystem = new Map(list.locks.map(({ subsystem, emergency }) => [subsystem, emergency]));
+    lockIndexes.set(list, bySubsystem);
+  }
+  return bySubsystem.get(id) ?? null;
+}
+const lockIndexes = new WeakMap<VerifiedLocks, Map<string, string>>();
 
 /** A certificate that cannot be read has no key to trust. */
 function keyIsListed(der: Buffer, listed: ReadonlySet<string>): boolean {

@@ -1,8 +1,8 @@
 // The durable copy of the last good configuration: the published files themselves, so that each start verifies them
-// anew. Every file is written beside its place, synced and renamed, in the order roots, distrust, parts, content,
-// freshness, floor; a crash or a full disk between two of them leaves an older complete set. `floor.json` remembers the
+// anew. Every file is written beside its place, synced and renamed, in the order roots, distrust, locks, parts,
+// content, freshness, floor; a crash or a full disk between two of them leaves an older complete set. `floor.json` remembers the
 // newest versions ever verified, so that a damaged copy cannot be an excuse for taking an older one: a content without
-// its distrust list is not used.
+// its distrust list, or its list of locks, is not used.
 //
 // Who controls the folder: the server's own account. A disk may still damage it, and a restored backup may hold links:
 // only regular files below their limits are read, none is read or deleted through a link.
@@ -28,6 +28,7 @@ import { compile } from '#schemas/validate.ts';
 import { requireWholeDictionary } from './dictionary-parts.ts';
 import { requireConfirmed, type VerifiedDistrust, verifyDistrust } from './distrust.ts';
 import type { Part } from './gather.ts';
+import { type VerifiedLocks, verifyLocks } from './locks.ts';
 import { readPart, requirePart } from './parts.ts';
 import {
   type VerifiedContent,
@@ -41,17 +42,18 @@ import {
 
 const closed = { additionalProperties: false };
 const Named = Type.Union([Type.Object({ version: Type.Integer({ minimum: 1 }), hash: Sha256 }, closed), Type.Null()]);
-const Floor = Type.Object({ content: Named, distrust: Named }, closed);
+const Floor = Type.Object({ content: Named, distrust: Named, locks: Type.Optional(Named) }, closed);
 const readFloor = compile(Floor, 'CONFIGURATION_CACHE_CORRUPT');
 
 export interface HeldSet {
   /** From the anchor's on, ascending. */
   roots: VerifiedRoot[];
   distrust?: VerifiedDistrust;
+  locks?: VerifiedLocks;
   content?: VerifiedContent;
   parts: Map<string, Part>;
   freshness?: VerifiedFreshness;
-  /** The newest content and distrust list ever verified here, also in an earlier life of the process. */
+  /** The newest content, distrust list and list of locks ever verified here, also in an earlier life of the process. */
   floor: Static<typeof Floor>;
 }
 
@@ -89,6 +91,10 @@ export class ConfigurationCache {
       const bytes = this.#newest('distrust');
       if (bytes) held.distrust = verifyDistrust(bytes, newest);
     });
+    attempt('locks', () => {
+      const bytes = this.#newest('locks');
+      if (bytes) held.locks = verifyLocks(bytes, newest, Infinity);
+    });
     attempt('content', () => this.#loadContent(held));
     attempt('freshness', () => {
       const bytes = this.#read('freshness.jws');
@@ -116,6 +122,9 @@ export class ConfigurationCache {
     if ((held.distrust?.version ?? 0) < (held.floor.distrust?.version ?? 0)) {
       throw new AccordError('CONFIGURATION_ROLLBACK', 'the distrust list is gone or older than it was');
     }
+    if ((held.locks?.version ?? 0) < (held.floor.locks?.version ?? 0)) {
+      throw new AccordError('CONFIGURATION_ROLLBACK', 'the list of locks is gone or older than it was');
+    }
     requireConfirmed(content.document, held.distrust);
     const parts = new Map<string, Part>();
     for (const [name, hash] of Object.entries(content.document.parts)) {
@@ -139,6 +148,13 @@ export class ConfigurationCache {
     this.#write(`distrust.${distrust.version}.jws`, distrust.file);
     this.#writeFloor(floor);
     this.#drop(/^distrust\.\d+\.jws$/, `distrust.${distrust.version}.jws`);
+  }
+
+  /** @param floor with this list already in it */
+  storeLocks(locks: VerifiedLocks, floor: HeldSet['floor']): void {
+    this.#write(`locks.${locks.version}.jws`, locks.file);
+    this.#writeFloor(floor);
+    this.#drop(/^locks\.\d+\.jws$/, `locks.${locks.version}.jws`);
   }
 
   /**
@@ -170,7 +186,7 @@ export class ConfigurationCache {
     this.#write('freshness.jws', freshness.file);
   }
 
-  #newest(kind: 'content' | 'distrust'): Buffer | undefined {
+  #newest(kind: 'content' | 'distrust' | 'locks'): Buffer | undefined {
     const versions = readdirSync(this.#folder).flatMap((name) => {
       const found = new RegExp(`^${kind}\\.(\\d{1,15})\\.jws$`).exec(name)?.[1];
       return found === undefined ? [] : [Number(found)];

@@ -14,7 +14,8 @@ export interface ConfigurationChange {
 
 /**
  * Members, subsystems, servers, their certificates and keys, services and their binding tables, the dictionary's release
- * and entries, trust and limits, purposes, consent services and identity providers with their keys; sorted by kind and id. Parts that are in both (the same object) are not looked into.
+ * and entries, trust and limits, purposes, consent services and identity providers with their
+ * keys, officials' keys; sorted by kind and id. Parts that are in both (the same object) are not looked into.
  */
 export function changesBetween(before: readonly PartIndex[], after: readonly PartIndex[]): ConfigurationChange[] {
   const [kept, wanted] = [new Set(before), new Set(after)];
@@ -78,11 +79,14 @@ function addDictionary(found: Map<string, string>, { dictionary, entries, tables
 
 /** A version of a purpose never changes, so its hash says enough; a key is a line of its own. */
 function addConsent(found: Map<string, string>, part: PartIndex): void {
-  const { purposes = [], consentServices = [], identityProviders = [] } = part;
+  const { purposes = [], consentServices = [], identityProviders = [], officials = [] } = part;
   for (const purpose of purposes) found.set(`purpose ${purpose.id}@${purpose.version}`, purposeHashOf(purpose));
   for (const { subsystem, keys, ...places } of consentServices) {
     found.set(`consent-service ${subsystem}`, canonicalJson(places));
     for (const { kid } of keys) found.set(`consent-key ${subsystem} ${kid}`, '');
+  }
+  for (const { subsystem, keys } of officials) {
+    for (const { kid } of keys) found.set(`official-key ${subsystem} ${kid}`, '');
   }
   for (const { issuer, keys, ...terms } of identityProviders) {
     found.set(`identity-provider ${issuer}`, canonicalJson(terms as JsonValue));

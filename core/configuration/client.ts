@@ -11,7 +11,8 @@ import { buildSnapshot, judgeDistrust } from './build-snapshot.ts';
 import { ConfigurationCache, type HeldSet } from './cache.ts';
 import { verifyDistrust } from './distrust.ts';
 import { type ConfigurationFetch, withinTime } from './fetch.ts';
-import { gatherContent, gatherDistrust, gatherRoots, judgeFreshness, type Part } from './gather.ts';
+import { gatherContent, gatherDistrust, gatherLocks, gatherRoots, judgeFreshness, type Part } from './gather.ts';
+import { isStillSigned } from './locks.ts';
 import { type HeldFiles, serveHeld } from './serve-held.ts';
 import type { ConfigurationSnapshot, ConfigurationSource, Freshness } from './snapshot.ts';
 import { refuseOlder, type VerifiedFreshness, type VerifiedRoot } from './verify.ts';
@@ -106,6 +107,7 @@ class Client implements ConfigurationClient {
   /** Verified and in use, not yet on the disk. */
   #unstoredRoots: VerifiedRoot[] = [];
   #distrustUnstored = false;
+  #locksUnstored = false;
   /** Parts of a content that could not be fetched whole, by hash. */
   #pending: { content: string; parts: Map<string, Part> } = { content: '', parts: new Map() };
   /** A time that was not later than now at this moment of the monotonic clock: signed times and what passed since. */
@@ -238,11 +240,12 @@ class Client implements ConfigurationClient {
     if (!root) throw new TypeError('a gathered chain has a root');
     const fresh = judgeFreshness(answer.bytes, root, this.#nowMs(), held.freshness);
     const distrusted = await this.#takeDistrust(fetch, root, fresh);
+    const locked = await this.#takeLocks(fetch, root, fresh);
     this.#storeUnstored();
     const updated = await this.#takeContent(fetch, root, fresh);
     this.#takeFreshness(fresh);
     if (answer.etag !== undefined && this.#options.fetch.includes(source)) this.#etags.set(source, answer.etag);
-    return updated || distrusted || roots.length > 0 ? 'updated' : 'unchanged';
+    return updated || distrusted || locked || roots.length > 0 ? 'updated' : 'unchanged';
   }
 
   #takeRoots(roots: readonly VerifiedRoot[]): void {
@@ -253,6 +256,7 @@ class Client implements ConfigurationClient {
     const newest = held.roots.at(-1);
     // A removed approver's word counts no longer.
     if (newest && held.distrust) held.distrust = verifyDistrust(held.distrust.file, newest);
+    if (newest && held.locks && !isStillSigned(held.locks, newest)) delete held.locks;
     this.#changed();
   }
 
@@ -272,15 +276,32 @@ class Client implements ConfigurationClient {
     return true;
   }
 
+  /** Like distrust: a lock counts, and a review lifts it, whatever becomes of the content of the same news. */
+  async #takeLocks(fetch: ConfigurationFetch, root: VerifiedRoot, fresh: VerifiedFreshness): Promise<boolean> {
+    const held = this.#held;
+    const before = held.locks;
+    refuseOlder(fresh.document.locks ?? { version: 0, hash: '' }, held.floor.locks ?? undefined, 'locks');
+    const found = await gatherLocks(fetch, root, fresh.document.locks, this.#nowMs(), before);
+    this.#requireSame(held.locks, before);
+    if (!found) return false;
+    held.locks = found;
+    held.floor = { ...held.floor, locks: { version: found.version, hash: found.hash } };
+    this.#locksUnstored = true;
+    this.#changed();
+    return true;
+  }
+
   /** After it counts: a full disk must not keep a stolen key trusted. What could not be stored is tried again. */
   #storeUnstored(): void {
     for (let next = this.#unstoredRoots[0]; next; next = this.#unstoredRoots[0]) {
       this.#cache.storeRoot(next);
       this.#unstoredRoots.shift();
     }
-    const { distrust, floor } = this.#held;
+    const { distrust, locks, floor } = this.#held;
     if (this.#distrustUnstored && distrust) this.#cache.storeDistrust(distrust, floor);
     this.#distrustUnstored = false;
+    if (this.#locksUnstored && locks) this.#cache.storeLocks(locks, floor);
+    this.#locksUnstored = false;
   }
 
   async #takeContent(fetch: ConfigurationFetch, root: VerifiedRoot, fresh: VerifiedFreshness): Promise<boolean> {
@@ -332,9 +353,9 @@ class Client implements ConfigurationClient {
   }
 
   #rebuild(): void {
-    const { content, distrust, roots } = this.#held;
+    const { content, distrust, locks, roots } = this.#held;
     const root = roots.at(-1);
-    if (content && root) this.#snapshot = buildSnapshot(content, this.#indexes(), distrust, root);
+    if (content && root) this.#snapshot = buildSnapshot(content, this.#indexes(), distrust, root, locks);
   }
 
   #indexes() {

@@ -1,6 +1,6 @@
-// Purposes, consent services and identity providers as parts of the global configuration: how the registered ones become
-// files, how a verified file is read again, and how the snapshot looks them up. One small part each; a part that says
-// nothing does not exist.
+// Purposes, consent services, identity providers and officials' keys as parts of the global configuration: how the
+// registered ones become files, how a verified file is read again, and how the snapshot looks them up. One small part
+// each; a part that says nothing does not exist.
 //
 // Approved with their hashes, yet form, order and numbering are checked here: a registry that was broken into could hide a
 // second version 3, or a second set of keys for one issuer, where an approver reads past it.
@@ -11,6 +11,8 @@ import {
   type ConsentServiceEntry,
   IdentityPart,
   type IdentityProviderEntry,
+  type OfficialsEntry,
+  OfficialsPart,
 } from '#schemas/configuration.ts';
 import type { JsonValue } from '#schemas/json.ts';
 import { AccordError } from '#schemas/problems.ts';
@@ -22,6 +24,7 @@ import type { ConsentLookups } from './snapshot.ts';
 const readPurposes = compile(PurposesPart, 'CONFIGURATION_INVALID');
 const readConsent = compile(ConsentPart, 'CONFIGURATION_INVALID');
 const readIdentity = compile(IdentityPart, 'CONFIGURATION_INVALID');
+const readOfficials = compile(OfficialsPart, 'CONFIGURATION_INVALID');
 
 /** SHA-256 (base64url) of a purpose's one spelling: what pins the words that were approved. */
 export function purposeHashOf(purpose: Purpose): string {
@@ -40,6 +43,8 @@ export interface ConsentState {
   purposes?: readonly Purpose[];
   consentServices?: readonly ConsentServiceEntry[];
   identityProviders?: readonly IdentityProviderEntry[];
+  /** Keys of officials, an entry for each subsystem that has any. */
+  officials?: readonly OfficialsEntry[];
 }
 
 /** The files by part name; those without an entry do not exist. */
@@ -47,6 +52,7 @@ export function consentFiles({
   purposes = [],
   consentServices = [],
   identityProviders = [],
+  officials = [],
 }: ConsentState): Map<string, Buffer> {
   const files = new Map<string, Buffer>();
   if (purposes.length > 0) files.set('purposes', encode({ purposes: purposes.toSorted(byIdAndVersion) }));
@@ -58,11 +64,15 @@ export function consentFiles({
     const providers = identityProviders.toSorted((a, b) => order(a.issuer, b.issuer)).map(keysInOrder);
     files.set('identity', encode({ providers }));
   }
+  if (officials.length > 0) {
+    const subsystems = officials.toSorted((a, b) => order(a.subsystem, b.subsystem)).map(keysInOrder);
+    files.set('officials', encode({ subsystems }));
+  }
   return files;
 }
 
-/** What parts named `purposes`, `consent` and `identity` say. */
-export type ConsentIndex = Pick<PartIndex, 'purposes' | 'consentServices' | 'identityProviders'>;
+/** What parts named `purposes`, `consent`, `identity` and `officials` say. */
+export type ConsentIndex = Pick<PartIndex, 'purposes' | 'consentServices' | 'identityProviders' | 'officials'>;
 
 /** @param value the part's JSON @throws CONFIGURATION_INVALID */
 export function readConsentPart(name: string, value: JsonValue, instance: string): ConsentIndex {
@@ -73,17 +83,30 @@ export function readConsentPart(name: string, value: JsonValue, instance: string
   }
   if (name === 'consent') {
     const { services } = readConsent(value);
-    for (const { subsystem } of services) {
-      if (!subsystem.startsWith(`${instance}/`)) throw new AccordError('CONFIGURATION_INSTANCE', subsystem);
-    }
-    requireAscending(services.map(({ subsystem }) => subsystem));
-    for (const { keys } of services) requireAscending(keys.map(({ kid }) => kid));
+    requireSubsystems(services, instance);
     return { consentServices: services };
+  }
+  if (name === 'officials') {
+    const { subsystems } = readOfficials(value);
+    requireSubsystems(subsystems, instance);
+    return { officials: subsystems };
   }
   const { providers } = readIdentity(value);
   requireAscending(providers.map(({ issuer }) => issuer));
   for (const { keys } of providers) requireAscending(keys.map(({ kid }) => kid));
   return { identityProviders: providers };
+}
+
+/** Of this instance, each once and in order, and so its keys. */
+function requireSubsystems(
+  entries: readonly { subsystem: string; keys: readonly { kid: string }[] }[],
+  instance: string,
+): void {
+  for (const { subsystem } of entries) {
+    if (!subsystem.startsWith(`${instance}/`)) throw new AccordError('CONFIGURATION_INSTANCE', subsystem);
+  }
+  requireAscending(entries.map(({ subsystem }) => subsystem));
+  for (const { keys } of entries) requireAscending(keys.map(({ kid }) => kid));
 }
 
 /** Ids ascending, and the versions of each 1, 2, 3, …: a version that was approved never vanishes. */
@@ -118,6 +141,7 @@ export function consentLookups({
   purposes = NO_PURPOSES,
   consentServices = [],
   identityProviders = [],
+  officials = NO_OFFICIALS,
 }: ConsentState): ConsentLookups {
   return {
     purpose: (id, day) => {
@@ -133,6 +157,7 @@ export function consentLookups({
     consentServices: () => consentServices,
     identityProvider: (wanted) => identityProviders.find(({ issuer }) => issuer === wanted),
     identityProviders: () => identityProviders,
+    officialKeys: (wanted) => keysBySubsystem(officials).get(wanted) ?? [],
   };
 }
 
@@ -158,6 +183,17 @@ function indexOf(purposes: readonly Purpose[]): PurposeIndex {
   indexes.set(purposes, made);
   return made;
 }
+
+function keysBySubsystem(officials: readonly OfficialsEntry[]): Map<string, OfficialsEntry['keys']> {
+  let made = officialIndexes.get(officials);
+  if (!made) {
+    made = new Map(officials.map(({ subsystem, keys }) => [subsystem, keys]));
+    officialIndexes.set(officials, made);
+  }
+  return made;
+}
+const NO_OFFICIALS: readonly OfficialsEntry[] = [];
+const officialIndexes = new WeakMap<readonly OfficialsEntry[], Map<string, OfficialsEntry['keys']>>();
 
 function byIdAndVersion(a: Purpose, b: Purpose): number {
   return a.id === b.id ? a.version - b.version : order(a.id, b.id);

@@ -1,5 +1,5 @@
 // From an anchor (or the set held so far) and a place to fetch from, the next verified set, in the order in which each
-// file is the key to the next: roots, freshness, distrust, content, parts. Nothing is written here; the client stores
+// file is the key to the next: roots, freshness, distrust, locks, content, parts. Nothing is written here; the client stores
 // what these functions return, `accord config verify` only reports it.
 import type { ConfigurationAnchor } from '#schemas/configuration.ts';
 import { MAX_FRESHNESS_BYTES, MAX_PART_BYTES, MAX_SIGNED_FILE_BYTES } from '#schemas/configuration.ts';
@@ -7,6 +7,7 @@ import { AccordError } from '#schemas/problems.ts';
 import { requireWholeDictionary } from './dictionary-parts.ts';
 import { requireConfirmed, type VerifiedDistrust, verifyDistrust } from './distrust.ts';
 import type { ConfigurationFetch } from './fetch.ts';
+import { type VerifiedLocks, verifyLocks } from './locks.ts';
 import { type PartIndex, readPart, requirePart } from './parts.ts';
 import {
   readUnverifiedFreshness,
@@ -101,6 +102,23 @@ export async function gatherDistrust(
   return found;
 }
 
+/** The list of locks that the freshness names, when it is not the one held; undefined when there is nothing new. */
+export async function gatherLocks(
+  fetch: ConfigurationFetch,
+  root: VerifiedRoot,
+  named: VersionAndHash | undefined,
+  nowMs: number,
+  held: VerifiedLocks | undefined,
+): Promise<VerifiedLocks | undefined> {
+  refuseOlder(named ?? { version: 0, hash: '' }, held, 'locks');
+  if (!named || named.hash === held?.hash) return undefined;
+  const bytes = await file(fetch, `locks.${named.version}.jws`);
+  requirePart(`locks.${named.version}`, bytes, named.hash);
+  const found = verifyLocks(bytes, root, nowMs);
+  if (found.version !== named.version) throw new AccordError('CONFIGURATION_INVALID', 'locks version');
+  return found;
+}
+
 /**
  * The content that the freshness names and its parts, when it is not the one held.
  * @param floor version and hash of the newest content ever verified here, also in an earlier life of the process
@@ -157,12 +175,13 @@ export interface PublishedSet {
   root: VerifiedRoot;
   freshness: VerifiedFreshness;
   distrust?: VerifiedDistrust;
+  locks?: VerifiedLocks;
   content: VerifiedContent;
   parts: Map<string, Part>;
 }
 
 /**
- * Verifies everything that a fetch offers: the chain of roots, freshness (which must be valid at `nowMs`), distrust,
+ * Verifies everything that a fetch offers: the chain of roots, freshness (which must be valid at `nowMs`), distrust, locks,
  * content and every part.
  * @param under whose approvers must have signed the content. `root of its day` is for comparing a draft with what was
  *   published before a change of root removed one of its approvers: then nobody could approve a successor otherwise
@@ -179,13 +198,14 @@ export async function verifyPublished(
   const root = roots.at(-1);
   if (!root) throw new TypeError('a gathered chain has a root');
   const freshness = judgeFreshness(bytes, root, nowMs, undefined);
-  const { content: named, distrust: list, expiresAtMs } = freshness.document;
+  const { content: named, distrust: list, locks: locksNamed, expiresAtMs } = freshness.document;
   const distrust = await gatherDistrust(fetch, root, list, undefined);
+  const locks = await gatherLocks(fetch, root, locksNamed, nowMs, undefined);
   const gather = (of: VerifiedRoot) => gatherContent(fetch, of, named, nowMs, undefined, new Map(), distrust);
   const { content, parts } =
     under === 'newest root' ? await gather(root) : await underFirstThatHolds(roots.toReversed(), gather);
   if (expiresAtMs <= nowMs) throw new AccordError('CONFIGURATION_EXPIRED', 'freshness');
-  return { roots, root, freshness, ...(distrust && { distrust }), content, parts };
+  return { roots, root, freshness, ...(distrust && { distrust }), ...(locks && { locks }), content, parts };
 }
 
 /** Newest root first; only a signature that does not count there sends on to an older one. */

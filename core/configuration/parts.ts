@@ -14,6 +14,7 @@ import {
   LimitsPart,
   MAX_PART_BYTES,
   MembersPart,
+  type OfficialsEntry,
   ServicesPart,
   TrustPart,
 } from '#schemas/configuration.ts';
@@ -64,9 +65,10 @@ export interface PartIndex {
   purposes?: readonly Purpose[];
   consentServices?: readonly ConsentServiceEntry[];
   identityProviders?: readonly IdentityProviderEntry[];
+  officials?: readonly OfficialsEntry[];
 }
 
-const CONSENT_PARTS: readonly string[] = ['purposes', 'consent', 'identity'];
+const CONSENT_PARTS: readonly string[] = ['purposes', 'consent', 'identity', 'officials'];
 const KINDS: readonly string[] = [
   ...['members', 'services', 'trust', 'limits', 'dictionary', 'bindings'],
   ...CONSENT_PARTS,

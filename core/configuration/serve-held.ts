@@ -14,11 +14,12 @@ export interface HeldVersions {
 export interface HeldFiles {
   /** undefined before a whole set was verified. */
   versions(): HeldVersions | undefined;
-  /** The bytes of `root.N.jws`, `content.M.jws`, `distrust.K.jws`, `freshness.jws` or `parts/HASH`; undefined when it is not held. */
+  /** The bytes of `root.N.jws`, `content.M.jws`, `distrust.K.jws`, `locks.V.jws`, `freshness.jws` or `parts/HASH`; undefined when it is not held. */
   file(path: string): Buffer | undefined;
 }
 
-const NAME = /^(?:(root|content|distrust)\.([1-9][0-9]{0,14})\.jws|(freshness)\.jws|(parts)\/([A-Za-z0-9_-]{43}))$/;
+const NAME =
+  /^(?:(root|content|distrust|locks)\.([1-9][0-9]{0,14})\.jws|(freshness)\.jws|(parts)\/([A-Za-z0-9_-]{43}))$/;
 
 export function serveHeld(held: HeldSet, cache: ConfigurationCache): HeldFiles {
   return {
@@ -35,6 +36,7 @@ export function serveHeld(held: HeldSet, cache: ConfigurationCache): HeldFiles {
       const version = Number(number);
       if (kind === 'root') return held.roots.find(({ document }) => document.version === version)?.file;
       if (kind === 'content') return held.content?.document.version === version ? held.content.file : undefined;
+      if (kind === 'locks') return held.locks?.version === version ? held.locks.file : undefined;
       // A freshness may name an earlier list than the one held: each prefix of a list is a list.
       if (kind !== 'distrust' || !held.distrust || version > held.distrust.version) return undefined;
       const entries = held.distrust.entries.slice(0, version).map(({ jws }) => jws);

@@ -11,6 +11,7 @@ import {
   type DistrustStatement,
   FRESHNESS_LIFETIME_MS,
   type FreshnessStatement,
+  type LocksList,
   type PersonKey,
   RootConfiguration,
 } from '#schemas/configuration.ts';
@@ -92,6 +93,12 @@ export function signFreshness(statement: Omit<FreshnessStatement, 'v' | 'expires
   const whole: FreshnessStatement = { v: 1, ...statement, expiresAtMs: statement.signedAtMs + FRESHNESS_LIFETIME_MS };
   const header = { typ: CONFIGURATION_TYP.freshness, kid: thumbprint(key) };
   return Buffer.from(signCompact(payloadOf(whole), header, signer(key)), 'latin1');
+}
+
+/** The file `locks.V.jws`; subsystems ascending. */
+export function signLocks(list: Omit<LocksList, 'v'>, key: KeyObject): Buffer {
+  const header = { typ: CONFIGURATION_TYP.locks, kid: thumbprint(key) };
+  return Buffer.from(signCompact(payloadOf({ v: 1, ...list }), header, signer(key)), 'latin1');
 }
 
 /**

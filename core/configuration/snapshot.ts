@@ -1,7 +1,7 @@
 // One verified version of the global configuration as the servers use it: immutable, indexed, never fetched on the
 // request path. Who controls it: two approvers; by the time a snapshot exists their signatures were verified.
 import type { BindingTable } from '#schemas/binding-table.ts';
-import type { ConsentServiceEntry, IdentityProviderEntry } from '#schemas/configuration.ts';
+import type { ConsentServiceEntry, IdentityProviderEntry, OfficialKeyEntry } from '#schemas/configuration.ts';
 import type { DictionaryEntry } from '#schemas/dictionary-entry.ts';
 import type { MemberId, ServerId, ServiceId, SubsystemId } from '#schemas/identifiers.ts';
 import type { Purpose } from '#schemas/purpose.ts';
@@ -49,6 +49,7 @@ export type ConsentLookups = Pick<
   | 'consentServices'
   | 'identityProvider'
   | 'identityProviders'
+  | 'officialKeys'
 >;
 
 export interface ConfigurationSnapshot {
@@ -84,6 +85,10 @@ export interface ConfigurationSnapshot {
   consentServices(): readonly ConsentServiceEntry[];
   identityProvider(issuer: string): IdentityProviderEntry | undefined;
   identityProviders(): readonly IdentityProviderEntry[];
+  /** What officials of the subsystem's department sign evidence with, without distrusted keys; none when none is registered. */
+  officialKeys(subsystem: string): readonly OfficialKeyEntry[];
+  /** Id of the emergency whose overdue review keeps the subsystem from asking; null when nothing does. */
+  lockedFor(subsystem: string): string | null;
   /** Minutes the instance's legal day is ahead of UTC; 0 unless the limits say otherwise. */
   utcOffsetMinutes: number;
   /** Certification authorities whose certificates the members use (DER): anchors, intermediates, their CRLs. */

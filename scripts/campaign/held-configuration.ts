@@ -13,7 +13,7 @@ import type {
 } from '#core/configuration/snapshot.ts';
 import { fromBase64url } from '#schemas/base64url.ts';
 import type { BindingTable } from '#schemas/binding-table.ts';
-import type { ConsentServiceEntry, IdentityProviderEntry } from '#schemas/configuration.ts';
+import type { ConsentServiceEntry, IdentityProviderEntry, OfficialKeyEntry } from '#schemas/configuration.ts';
 import type { Purpose } from '#schemas/purpose.ts';
 import type { RegisteredService } from '#schemas/registrations.ts';
 
@@ -30,6 +30,9 @@ export class HeldConfiguration implements ConfigurationSource {
   purposes: Purpose[] = [];
   consentServices: ConsentServiceEntry[] = [];
   identityProviders: IdentityProviderEntry[] = [];
+  /** By subsystem: keys of its officials, and the emergency that locks it. */
+  officials = new Map<string, OfficialKeyEntry[]>();
+  locks = new Map<string, string>();
   trust: ConfigurationSnapshot['trust'] = { anchors: [], intermediates: [] };
   utcOffsetMinutes = 0;
   distrusted = new Set<string>();
@@ -56,7 +59,13 @@ export class HeldConfiguration implements ConfigurationSource {
         const table = tables.get(id);
         return table && bindingHashOf(table) === services.get(id)?.bindingHash ? table : undefined;
       },
-      ...consentLookups({ ...this, purposes: [...this.purposes] }),
+      ...consentLookups({
+        purposes: [...this.purposes],
+        consentServices: this.consentServices,
+        identityProviders: this.identityProviders,
+      }),
+      officialKeys: (id) => (this.officials.get(id) ?? []).filter(({ kid }) => !distrusted.has(kid)),
+      lockedFor: (id) => this.locks.get(id) ?? null,
       utcOffsetMinutes: this.utcOffsetMinutes,
       trust,
       isDistrusted: (what) => distrusted.has(what),

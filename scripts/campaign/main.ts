@@ -3,13 +3,20 @@
 import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import type { Campaign } from './campaign.ts';
+import { consent } from './consent.ts';
 import { filter } from './filter.ts';
 import { flip } from './flip.ts';
 import { kill } from './kill.ts';
 import { logDamage } from './log-damage.ts';
 
 // A campaign without its broken part: only the suite puts one in.
-const CAMPAIGNS: readonly Pick<Campaign, 'name' | 'title' | 'defaultSize' | 'run'>[] = [filter, flip, kill, logDamage];
+const CAMPAIGNS: readonly Pick<Campaign, 'name' | 'title' | 'defaultSize' | 'run'>[] = [
+  consent,
+  filter,
+  flip,
+  kill,
+  logDamage,
+];
 
 function usage(detail: string): never {
   console.error(`${detail}\nuse: npm run -s campaign -- NAME [--size N] [--seed S] [--json]; list names them`);

@@ -1,4 +1,4 @@
-// The four departments of the demonstration: who they are, what they offer, and whom they allow what.
+// The four departments of the demonstration and the consent office: who they are, what they offer, and whom they allow what.
 
 import type { DevMember } from '#cli/dev/network.ts';
 import type { AccessRight } from '#schemas/access-right.ts';
@@ -42,6 +42,17 @@ export const MEMBERS: Record<Department, DevMember & { title: string; service: s
   },
 };
 
+/** A member like the others, whose subsystem is the consent service (docs/consent.md). */
+export const CONSENT_OFFICE = {
+  id: 'GX/GOV/3003',
+  name: '授权服务中心 Consent Office',
+  subsystem: 'consent',
+  server: 'ss-consent',
+} as const satisfies DevMember;
+export const CONSENT_SUBSYSTEM = `${CONSENT_OFFICE.id}/${CONSENT_OFFICE.subsystem}`;
+/** Where departments file their requests. */
+export const CONSENT_REQUESTS = `${CONSENT_SUBSYSTEM}/requests`;
+
 export function subsystemOf(department: Department): string {
   const { id, subsystem } = MEMBERS[department];
   return `${id}/${subsystem}`;
@@ -53,33 +64,33 @@ export function serviceOf(department: Department): string {
 
 type Grant = Omit<AccessRight, 'id' | 'pins'>;
 
+const PLAIN = {
+  bases: ['law'],
+  purposes: [],
+  elements: null,
+  statute: null,
+  casePattern: null,
+  evidence: 'server',
+  secrecyDays: null,
+  notBeforeMs: 0,
+  notAfterMs: Number.MAX_SAFE_INTEGER,
+  quotaPerDay: 10_000,
+  retention: 'standard',
+} satisfies Partial<Grant>;
+
 function grant(consumer: Department, provider: Department, path: string, over: Partial<Grant>): Grant {
-  return {
-    client: subsystemOf(consumer),
-    service: serviceOf(provider),
-    endpoints: [{ method: 'GET', path }],
-    bases: ['law'],
-    purposes: [],
-    elements: null,
-    statute: null,
-    casePattern: null,
-    evidence: 'server',
-    secrecyDays: null,
-    notBeforeMs: 0,
-    notAfterMs: Number.MAX_SAFE_INTEGER,
-    quotaPerDay: 10_000,
-    retention: 'standard',
-    ...over,
-  };
+  const [client, service] = [subsystemOf(consumer), serviceOf(provider)];
+  return { ...PLAIN, client, service, endpoints: [{ method: 'GET', path }], ...over };
 }
 
 const SOCIAL_ASSISTANCE = '社会救助暂行办法 (Interim Measures for Social Assistance)';
 const MEDICAL = { purposes: ['medical-assistance'], casePattern: 'YB-####-######' };
 const REVIEW = { purposes: ['low-income-review'], casePattern: 'MZ-####-######' };
+const SUBSIDY = { bases: ['consent' as const], purposes: ['rent-subsidy'] };
 
 /**
  * By provider; `elements` is the most that may ever leave. Medical Insurance is given two predicates and none of what they
- * look at; Housing is given nothing at Civil Affairs. That is the point of some steps.
+ * look at; Housing is given nothing that the citizen has not consented to. That is the point of some steps.
  */
 export const GRANTS: { provider: Department; right: Grant }[] = [
   {
@@ -126,13 +137,36 @@ export const GRANTS: { provider: Department; right: Grant }[] = [
       statute: `${SOCIAL_ASSISTANCE}, art. 58`,
     }),
   },
+  {
+    provider: 'civil-affairs',
+    right: grant('housing', 'civil-affairs', '/residents/*', {
+      ...SUBSIDY,
+      elements: ['gx.address.full@1', 'gx.person.birth_date@1'],
+    }),
+  },
+  {
+    provider: 'tax',
+    right: grant('housing', 'tax', '/residents/*/annual-income', { ...SUBSIDY, elements: ['gx.pred.is_low_income@1'] }),
+  },
 ];
+
+/** Filing a request tells nobody anything about the citizen: no personal data, free to ask. */
+export const FILING_RIGHT: Grant = {
+  ...PLAIN,
+  client: subsystemOf('housing'),
+  service: CONSENT_REQUESTS,
+  endpoints: [
+    { method: '*', path: '/requests' },
+    { method: '*', path: '/requests/**' },
+  ],
+  bases: ['open'],
+};
 
 function purpose(id: string, title: Purpose['title'], text: Purpose['text']): Purpose {
   const rights = GRANTS.map(({ right }) => right).filter(({ purposes }) => purposes.includes(id));
   const elements = [...new Set(rights.flatMap((right) => right.elements ?? []))].sort();
   const bounds = {
-    bases: ['law' as const],
+    bases: [...new Set(rights.flatMap((right) => right.bases))],
     elements,
     retentionDays: 365,
     quotaPerDay: null,
@@ -158,6 +192,14 @@ export const PURPOSES: Purpose[] = [
     {
       zh: '定期复核领取最低生活保障的家庭是否仍符合条件。',
       en: 'To review whether a household that receives low-income support is still entitled to it.',
+    },
+  ),
+  purpose(
+    'rent-subsidy',
+    { zh: '租房补贴', en: 'Rent subsidy' },
+    {
+      zh: '判断居民是否符合租房补贴条件。不同意的，可以自行提交纸质证明。',
+      en: 'To decide whether a resident is entitled to a rent subsidy. Without it, papers can be handed in instead.',
     },
   ),
 ];

@@ -1,23 +1,28 @@
-// What `npm run demo` does: four departments, four security servers, one story.
+// What `npm run demo` does: four departments, a consent office, five security servers, one story.
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { systemClock } from '#core/clock.ts';
+import { typed } from './accord-command.ts';
+import { asHousing, requestCommand, tellConsent } from './consent-story.ts';
+import { chooseResident } from './people.ts';
 import { readPersonas } from './personas.ts';
 import { generatePopulation } from './residents.ts';
 import { tellStory } from './story.ts';
 import { DEPARTMENTS } from './tables.ts';
 import { openTranscript, type Transcript } from './transcript.ts';
+import { openHttpVisitor, type Visitor } from './visitor.ts';
 import { openWorld, type World } from './world.ts';
 
 const HELP = `npm run demo [-- options]
   --json        one JSON object a line: {step, ok, …}
-  --stay        leave everything running, print the addresses, end with Ctrl-C
+  --stay        leave everything running, print the addresses and what to try, end with Ctrl-C
+  --browser     the citizen's part in Chromium, with pictures, when there is one; else over HTTP as always
   --data FILE   residents from a file of Myinfo v3 personas instead of made-up ones
   --seed N      another set of made-up residents (default 1)
 `;
-const MEMORY_LIMIT_MIB = 800;
+const MEMORY_LIMIT_MIB = 1024;
 
 /** Runs the demonstration; the exit status says whether every step did what it says. */
 export async function runDemo(): Promise<void> {
@@ -25,6 +30,7 @@ export async function runDemo(): Promise<void> {
     options: {
       json: { type: 'boolean', default: false },
       stay: { type: 'boolean', default: false },
+      browser: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
       data: { type: 'string' },
       seed: { type: 'string', default: '1' },
@@ -45,23 +51,37 @@ export async function runDemo(): Promise<void> {
   process.once('SIGTERM', giveUp);
   process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
   let world: World | undefined;
+  let visitor: Visitor | undefined;
   try {
     const population = values.data === undefined ? generatePopulation(seed) : readPersonas(readFileSync(values.data));
     tell.heading('Four departments');
     world = await openWorld(folder, population);
     tellWorld(tell, world, population.residents.length, systemClock.monotonicMs() - startedMs);
     await tellStory(world, population, tell, folder);
+    visitor = await openVisitor(tell, values.browser);
+    await tellConsent({ world, tell, folder, visitor, resident: chooseResident(population).resident });
     tellMemory(tell, world, systemClock.monotonicMs() - startedMs);
     if (values.stay) {
       process.off('SIGINT', giveUp);
       process.off('SIGTERM', giveUp);
-      await stay(world, values.json);
+      await stay(world, folder, values.json);
     }
   } finally {
+    await visitor?.close();
     await world?.close();
     rmSync(folder, { recursive: true, force: true });
   }
   process.exitCode = tell.failed ? 1 : 0;
+}
+
+/** Chromium where it was asked for and is there. */
+async function openVisitor(tell: Transcript, isBrowser: boolean): Promise<Visitor> {
+  if (!isBrowser) return openHttpVisitor();
+  const { openChromiumVisitor } = await import('./visitor-chromium.ts');
+  const opened = await openChromiumVisitor();
+  if (!('skipped' in opened)) return opened;
+  tell.heading(`The citizen’s part goes over HTTP: ${opened.skipped}`);
+  return openHttpVisitor();
 }
 
 function tellWorld(tell: Transcript, world: World, residents: number, tookMs: number): void {
@@ -79,10 +99,15 @@ function tellWorld(tell: Transcript, world: World, residents: number, tookMs: nu
     `One dictionary for all, release ${release}: ${entries['element']} elements, ${entries['codelist']} codelists, ${entries['mapping']} mappings, ${entries['predicate']} predicates.`,
     'Each of the four services is bound to it: what stands at which place of an answer was compiled when it was published.',
   ]);
-  tell.step('servers', servers.length === DEPARTMENTS.length, { servers: ids, registry: registry.configurationUrl }, [
-    `${servers.length} security servers, each a process of its own, know each other from the registry’s signed configuration.`,
-    'For the demonstration this process holds both approvers’ keys; in a real instance two persons do.',
-  ]);
+  tell.step(
+    'servers',
+    servers.length === DEPARTMENTS.length + 1,
+    { servers: ids, registry: registry.configurationUrl },
+    [
+      `${servers.length} security servers, each a process of its own, know each other from the registry’s signed configuration.`,
+      'For the demonstration this process holds both approvers’ keys; in a real instance two persons do.',
+    ],
+  );
 }
 
 function tellMemory(tell: Transcript, world: World, tookMs: number): void {
@@ -97,22 +122,39 @@ function tellMemory(tell: Transcript, world: World, tookMs: number): void {
   ]);
 }
 
-async function stay(world: World, json: boolean): Promise<void> {
+async function stay(world: World, folder: string, json: boolean): Promise<void> {
+  const { registry, servers } = world.network;
+  const { urls, citizens } = world.consentOffice;
   const addresses = {
-    registry: { configuration: world.network.registry.configurationUrl, admin: world.network.registry.adminUrl },
-    servers: world.network.servers.map(({ id, subsystem, urls, folder }) => ({
-      id,
-      subsystem,
-      ...urls,
-      dataDir: folder,
-    })),
+    registry: { configuration: registry.configurationUrl, admin: registry.adminUrl },
+    servers: servers.map(({ id, subsystem, urls, folder }) => ({ id, subsystem, ...urls, dataDir: folder })),
+    citizen: { url: urls.citizen, signInAs: citizens },
   };
-  process.stdout.write(
-    json ? `${JSON.stringify({ step: 'stay', ok: true, ...addresses })}\n` : '\nEverything is running:\n',
-  );
-  if (!json) process.stdout.write(`${JSON.stringify(addresses, null, 2)}\nEnd with Ctrl-C.\n`);
+  const commands = commandsToTry(world, folder);
+  const inOneLine = commands.map((words) => typed(words).join('\n'));
+  if (json) {
+    process.stdout.write(`${JSON.stringify({ step: 'stay', ok: true, ...addresses, commands: inOneLine })}\n`);
+  } else {
+    const people = citizens.map(({ name, id }) => `${name} (${id})`).join(', ');
+    const lines = [
+      `\nEverything is running:\n${JSON.stringify(addresses, null, 2)}`,
+      `\nThe citizen’s pages: ${urls.citizen}\nSign in there as ${people}.`,
+      `\nTo try, in this folder in another window:\nalias accord="$PWD/bin/accord.js"\n${inOneLine.join('\n')}`,
+      '\nEnd with Ctrl-C.\n',
+    ];
+    process.stdout.write(lines.join('\n'));
+  }
   await new Promise<void>((resolve) => {
     process.once('SIGINT', resolve);
     process.once('SIGTERM', resolve);
   });
+}
+
+/** Another request for the citizen to decide, what became of all, and the message log of who was asked. */
+function commandsToTry(world: World, folder: string): string[][] {
+  return [
+    requestCommand(world, folder),
+    ['consent', 'list', ...asHousing(world)],
+    ['log', 'show', '--dir', world.servers['civil-affairs'].folder],
+  ];
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { verifyLog } from '#core/log/audit.ts';
 import { ask } from './ask.ts';
 import { MEMBERS, serviceOf } from './departments.ts';
+import { chooseResident, masked } from './people.ts';
 import type { Population, Resident } from './residents.ts';
 import { DEPARTMENTS } from './tables.ts';
 import { tamperWithCopy } from './tamper-sqlite.ts';
@@ -23,17 +24,6 @@ const REVIEW = {
   basis: 'law',
 } as const;
 const SUPPORT = ['gx.assistance.receiving_low_income_support', 'gx.assistance.monthly_amount', 'gx.assistance.since'];
-
-/** An adult with an income who receives support; where nobody does (a file of personas), the nearest to it. */
-function chooseResident(population: Population): { resident: Resident; receiving: boolean } {
-  const supported = new Set(population.support.filter((one) => one.receiving).map((one) => one.residentId));
-  const earning = new Set(population.incomes.map((one) => one.residentId));
-  const wanted = (one: Resident) => Number(supported.has(one.id)) * 2 + Number(earning.has(one.id));
-  const [first, ...others] = population.residents;
-  if (first === undefined) throw new Error('there are no residents');
-  const resident = others.reduce((best, one) => (wanted(one) > wanted(best) ? one : best), first);
-  return { resident, receiving: supported.has(resident.id) };
-}
 
 export async function tellStory(world: World, population: Population, tell: Transcript, folder: string): Promise<void> {
   const { resident, receiving } = chooseResident(population);
@@ -232,11 +222,6 @@ async function tellTampering(world: World, tell: Transcript, folder: string, exc
       `The verifier names it: ${result.code} at entry ${result.firstBadSeq}.`,
     ],
   );
-}
-
-/** An identifier as it may be shown over somebody's shoulder. */
-function masked(id: string): string {
-  return `${id.slice(0, 3)}${'*'.repeat(Math.max(0, id.length - 5))}${id.slice(-2)}`;
 }
 
 function isEmpty(body: unknown): boolean {

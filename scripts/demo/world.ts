@@ -1,6 +1,6 @@
-// Everything the demonstration stands on: four databases, their adapters, four security servers and the registry. Each
-// security server and each adapter is a process of its own, as in life; this process holds the registry and, because it
-// is a demonstration, the keys of both approvers.
+// Everything the demonstration stands on: four databases, their adapters, the consent office, five security servers and the
+// registry. Each security server, each adapter and the consent service is a process of its own, as in life; this process
+// holds the registry, the identity provider and, because it is a demonstration, the keys of both approvers.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { pino } from 'pino';
@@ -17,15 +17,27 @@ import { OWN_DICTIONARY, readDictionaryFolder } from '#cli/dictionary-folder.ts'
 import { systemClock } from '#core/clock.ts';
 import { parseJson } from '#schemas/json.ts';
 import { type RunningPostgres, startPostgres } from '#scripts/postgres.ts';
+import { type ConsentOffice, openConsentOffice } from './consent-office.ts';
 import { makeDatabases } from './databases.ts';
-import { GRANTS, INSTANCE, MEMBERS, PURPOSES, serviceOf } from './departments.ts';
+import {
+  CONSENT_OFFICE,
+  CONSENT_REQUESTS,
+  FILING_RIGHT,
+  GRANTS,
+  INSTANCE,
+  MEMBERS,
+  PURPOSES,
+  serviceOf,
+} from './departments.ts';
 import { pssMiB } from './memory.ts';
+import { citizensOf } from './people.ts';
 import type { Population } from './residents.ts';
 import { DEPARTMENTS, type Department } from './tables.ts';
 
 export interface World {
   network: DevNetwork;
   servers: Record<Department, DevServer>;
+  consentOffice: ConsentOffice & { server: DevServer };
   /** The release of the shared dictionary, and its entries by kind. */
   dictionary: { release: string; entries: Record<string, number> };
   /** Why there is no PostgreSQL, or null when the tax office runs on it. */
@@ -36,14 +48,16 @@ export interface World {
 }
 
 const DICTIONARY_RELEASE = '1.0.0';
+/** China's legal day. */
+const UTC_OFFSET_MINUTES = 480;
 
 interface Adapter {
   url: string;
   child: ChildProcess;
-  description: object;
+  description: { info: { title: string } };
 }
 
-/** @param processes whether each security server is a process of its own, as in life, or runs in this one */
+/** @param processes whether security servers and consent service are processes of their own, as in life, or run in this one */
 export async function openWorld(folder: string, population: Population, processes = true): Promise<World> {
   const ending: (() => Promise<unknown>)[] = [];
   const close = async () => {
@@ -54,20 +68,29 @@ export async function openWorld(folder: string, population: Population, processe
     const [network, databases] = await Promise.all([openNetwork(folder, processes), openDatabases(folder, population)]);
     ending.push(() => databases.postgres?.stop() ?? Promise.resolve());
     ending.push(() => network.close());
-    const adapters = await openAdapters(databases.adapterFiles, databases.environment);
-    ending.push(() => Promise.all(Object.values(adapters).map(({ child }) => stopProcess(child))));
     const servers = Object.fromEntries(DEPARTMENTS.map((name, at) => [name, network.servers[at]])) as World['servers'];
+    const [consentOffice, adapters] = await Promise.all([
+      openOffice(folder, network, population, processes),
+      openAdapters(databases.adapterFiles, databases.environment),
+    ]);
+    ending.push(() => Promise.all(Object.values(adapters).map(({ child }) => stopProcess(child))));
+    ending.push(() => consentOffice.close());
     const dictionary = await releaseDictionary(network);
     await network.addPurposes(PURPOSES);
+    await registerOffice(network, consentOffice);
     await publishServices(network, servers, adapters);
+    await consentOffice.server.call('POST', '/access-rights', FILING_RIGHT);
     return {
       network,
       servers,
+      consentOffice,
       dictionary,
       withoutPostgres: databases.withoutPostgres,
       memory: () => [
-        { name: 'registry and this demonstration', mib: pssMiB(process.pid) },
+        { name: 'registry, identity provider and this demonstration', mib: pssMiB(process.pid) },
         ...DEPARTMENTS.map((name) => ({ name: servers[name].id, mib: pssMiB(servers[name].pid ?? 0) })),
+        { name: consentOffice.server.id, mib: pssMiB(consentOffice.server.pid ?? 0) },
+        { name: 'consent service', mib: pssMiB(consentOffice.pid ?? 0) },
         ...DEPARTMENTS.map((name) => ({ name: `adapter ${name}`, mib: pssMiB(adapters[name].child.pid ?? 0) })),
       ],
       close,
@@ -82,11 +105,35 @@ function openNetwork(folder: string, processes: boolean): Promise<DevNetwork> {
   return openDevNetwork({
     folder: join(folder, 'network'),
     instance: INSTANCE,
-    members: DEPARTMENTS.map((name) => MEMBERS[name]),
+    members: [...DEPARTMENTS.map((name) => MEMBERS[name]), CONSENT_OFFICE],
     clock: systemClock,
     logger: pino({ level: 'error' }, pino.destination(2)),
     processes,
   });
+}
+
+async function openOffice(folder: string, network: DevNetwork, population: Population, processes: boolean) {
+  const server = network.servers[DEPARTMENTS.length];
+  if (server === undefined) throw new Error('the consent office has no security server');
+  const { registry, passphraseFile } = network;
+  const office = await openConsentOffice({
+    folder: join(folder, 'consent-service'),
+    anchorText: JSON.stringify(registry.anchor),
+    citizens: citizensOf(population),
+    ...{ server, passphraseFile, processes },
+  });
+  return { ...office, server };
+}
+
+/** What `accord registry consent-service-set`, `identity-provider-set` and `limit-set` hand in, and its one service. */
+async function registerOffice(network: DevNetwork, office: World['consentOffice']): Promise<void> {
+  const { registry } = network;
+  const { registration, identityProvider, server, urls } = office;
+  await registry.call('POST', '/consent-services', registration);
+  await registry.call('POST', '/identity-providers', identityProvider);
+  await registry.call('POST', '/limits', { name: 'utcOffsetMinutes', value: UTC_OFFSET_MINUTES });
+  const service = { id: CONSENT_REQUESTS, title: 'Consent requests', url: urls.filing };
+  await network.addService(server, { ...service, personalData: false, safe: false });
 }
 
 async function openDatabases(folder: string, population: Population) {
@@ -120,7 +167,7 @@ async function openAdapters(
       );
       endWithUs(child);
       const { url } = parseJson(await firstLine(child)) as { url: string };
-      const description = (await (await fetch(`${url}/openapi.json`)).json()) as object;
+      const description = (await (await fetch(`${url}/openapi.json`)).json()) as Adapter['description'];
       return [department, { url, child, description }] as const;
     }),
   );
@@ -148,7 +195,7 @@ async function publishServices(
     // Its words x-accord-… bind it to the dictionary: the registry compiles them into the service's binding table.
     await network.addService(servers[department], {
       id: serviceOf(department),
-      title: MEMBERS[department].title,
+      title: description.info.title,
       url,
       personalData: true,
       safe: true,

@@ -36,6 +36,8 @@ const { note: _said, ...status } = DoubtStatus.properties;
 /** One report as the department sees it; `about` and `words` are for administrators. */
 export const ReportedDoubt = Type.Object({
   ...status,
+  /** `citizen`: the person themselves, through the consent service that `client` names. */
+  reporter: Type.Union([Type.Literal('department'), Type.Literal('citizen')]),
   client: Type.String(),
   peer: Type.String(),
   about: Type.Optional(Type.Object(about)),

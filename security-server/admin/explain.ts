@@ -5,7 +5,7 @@ import { type Static, Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
 import { newMessageId } from '#core/message-id.ts';
 import { type Decision, decide } from '#policy/decide.ts';
-import type { ConsentFacts, DecisionInputs } from '#policy/decision-inputs.ts';
+import type { ConsentFacts, DecisionInputs, EvidenceFacts } from '#policy/decision-inputs.ts';
 import type { BindingOperation } from '#schemas/binding-table.ts';
 import { Method, RequestContext } from '#schemas/context.ts';
 import { SERVICE_ID_PATTERN, SUBSYSTEM_ID_PATTERN, subsystemOfService } from '#schemas/identifiers.ts';
@@ -57,6 +57,8 @@ export const Explained = Type.Object(
     rights: Type.Array(Judged),
     /** On the basis of consent: judged as if the citizen had agreed to everything that is asked. */
     consentAssumed: Type.Boolean(),
+    /** Judged as if the official had signed it, or two had opened an emergency for it; null where that changes nothing. */
+    evidenceAssumed: Type.Union([Type.Literal('official'), Type.Literal('emergency'), Type.Null()]),
   },
   closed,
 );
@@ -129,14 +131,21 @@ async function explain(server: ServerParts, input: ExplainInput, { body, ...aske
     await prepare(server, snapshot, statement, context, body),
   );
   const consentAssumed = inputs.consent !== null;
-  const judged = consentAssumed ? { ...inputs, consent: agreed(inputs) } : inputs;
+  const judged: DecisionInputs = {
+    ...inputs,
+    consent: consentAssumed ? agreed(inputs) : null,
+    evidence: inputs.evidence && signed(inputs),
+  };
   const { allowed, code, detail, rightId, release }: Decision = decide(judged);
+  const without = decide({ ...judged, evidence: inputs.evidence });
+  const isAssumed = without.code !== code || without.rightId !== rightId;
+  const evidenceAssumed = !isAssumed ? null : input.basis === 'emergency' ? 'emergency' : 'official';
   const rights = judged.rights.map((one) => {
     const alone = decide({ ...judged, rights: [one] });
     return { id: one.right.id, code: alone.code, detail: alone.detail };
   });
   const { method, path } = asked;
-  return { method, path, allowed, code, detail, rightId, release, rights, consentAssumed };
+  return { method, path, allowed, code, detail, rightId, release, rights, consentAssumed, evidenceAssumed };
 }
 
 /** A consent to all that is asked, given a moment ago. */
@@ -151,6 +160,16 @@ function agreed({ nowMs, purpose, binding }: DecisionInputs): ConsentFacts {
     used: 0,
   };
   return { given: true, receipt, status: { value: 0, listIatMs: nowMs }, trustedNowMs: nowMs, deviationMs: 0 };
+}
+
+/** What the official would sign, or two officials for an emergency, a moment ago. */
+function signed({ request, nowMs }: DecisionInputs): EvidenceFacts {
+  const asks = { id: request.userId ?? '', unit: '' };
+  const { purpose, service } = request;
+  if (request.basis !== 'emergency') return { given: 1, official: asks, usedBefore: false, emergency: null };
+  const terms = { purpose: purpose ?? '', services: [service], reason: '', persons: 1, otherPersons: 0 };
+  const times = { fromMs: nowMs, untilMs: nowMs + DEFAULT_DEADLINE_MS };
+  return { given: 2, official: null, usedBefore: false, emergency: { id: '', officials: [asks], ...terms, ...times } };
 }
 
 /** The form that the rules read; it is never signed and never leaves. */

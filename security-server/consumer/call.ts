@@ -106,6 +106,7 @@ export interface Call {
  */
 export function readCall(asked: LookupRequest, caller: Caller, server: Asking): Call {
   const request = withReceipt(asked);
+  requireBasis(request);
   if (!caller.mayUse(request.client)) throw new AccordError('CALLER_NOT_ALLOWED', request.client);
   const { body, type } = readBody(request);
   const headers: HeaderList = Object.entries(request.headers ?? {}).map(([name, value]) => [name.toLowerCase(), value]);
@@ -158,6 +159,13 @@ function withReceipt(request: LookupRequest): LookupRequest {
   const { receipt } = readReceipt(request.receipt);
   const { service = receipt.service, purpose = receipt.purpose.id } = request;
   return { ...request, basis: 'consent', service, purpose };
+}
+
+/** The provider looks at tokens on two bases only; on another they would stand in both records as if they meant something. */
+function requireBasis({ evidence = [], basis = 'open' }: LookupRequest): void {
+  if (evidence.length > 0 && basis !== 'law' && basis !== 'emergency') {
+    throw new AccordError('SCHEMA_MISMATCH', 'evidence on another basis than law and emergency');
+  }
 }
 
 /** The provider's server knows the scheme and puts in the value. */

@@ -28,8 +28,8 @@ export function addEffectiveAccessRoute(
 }
 
 /**
- * The question about a lookup, on the lookup's own purpose and basis, for its official, case and receipt. A body goes along
- * only where the operation has its subject in it.
+ * The question about a lookup, on the lookup's own purpose and basis, for its official, case, receipt and evidence: a token
+ * is judged and not spent. A body goes along only where the operation has its subject in it, or a token is bound to it.
  * @throws what `readCall` throws
  */
 function describe(lookup: LookupRequest, caller: Caller, server: ServerParts): Call {
@@ -37,9 +37,10 @@ function describe(lookup: LookupRequest, caller: Caller, server: ServerParts): C
   const { v, method, path, query, fields, partial, asOf } = parseRequestContext(context);
   const bound = server.dictionary.bound(server.configuration.current(), service);
   const isInBody = bound?.binding.operation(method, path)?.operation.subject?.in === 'body';
-  const sent = isInBody && body.length > 0 ? body.toString('base64') : null;
+  const isSent = isInBody || (basis === 'law' && (lookup.evidence?.length ?? 0) > 0);
+  const sent = isSent && body.length > 0 ? body.toString('base64') : null;
   const described: DescribedRequest = { v, method, path, query, fields, partial, asOf, body: sent };
-  const { client, userId, issue, receipt, deadlineMs } = lookup;
+  const { client, userId, issue, receipt, evidence, hiddenUntil, deadlineMs } = lookup;
   const question = {
     client,
     service,
@@ -51,6 +52,8 @@ function describe(lookup: LookupRequest, caller: Caller, server: ServerParts): C
     ...(userId === undefined ? {} : { userId }),
     ...(issue === undefined ? {} : { issue }),
     ...(receipt === undefined ? {} : { receipt }),
+    ...(evidence === undefined ? {} : { evidence }),
+    ...(hiddenUntil === undefined ? {} : { hiddenUntil }),
     ...(deadlineMs === undefined ? {} : { deadlineMs }),
   };
   return readCall(question, caller, server);

@@ -5,6 +5,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { mtls, mtlsServerOptions } from '#core/http/mtls.ts';
 import { PROBLEM_TYPE, problemOf } from '#core/http/problem-reply.ts';
 import { openServer } from '#core/http/server-frame.ts';
+import { ACCESSES_PATH, CITIZEN_DOUBTS_PATH, RECEIPT_USES_PATH } from '#schemas/accesses.ts';
 import { parseJson } from '#schemas/json.ts';
 import { MAX_BODY_BYTES } from '#schemas/limits.ts';
 import { AccordError, isProblemCode, PROBLEMS } from '#schemas/problems.ts';
@@ -17,6 +18,7 @@ import { addXRoadFace, XROAD_ROUTE } from '#security-server/xroad/face.ts';
 import { XROAD_PREFIX } from '#security-server/xroad/target.ts';
 import { type Caller, LookupRequest, readCall } from './call.ts';
 import { addCatalogueRoutes } from './catalogue.ts';
+import { addDigestRoute } from './digest.ts';
 import { addDoubtRoutes } from './doubts.ts';
 import { addEffectiveAccessRoute } from './effective-access.ts';
 import { exchange, type LookupResult } from './exchange.ts';
@@ -32,6 +34,8 @@ const ANY_BODY = {
 };
 const checkLookup = compile(LookupRequest, 'SCHEMA_MISMATCH');
 const MESSAGE_ID = new RegExp(MESSAGE_ID_PATTERN);
+/** Reserved paths that consent services use; the provider looks whether it is one. */
+const OF_CONSENT_SERVICES = new Set([STATUS_HINT_PATH, ACCESSES_PATH, CITIZEN_DOUBTS_PATH, RECEIPT_USES_PATH]);
 
 /** Mutual TLS: the certificate names the subsystems its holder may speak for. */
 export async function openSystemPort(server: ServerParts): Promise<FastifyInstance> {
@@ -105,6 +109,7 @@ function addRoutes(app: FastifyInstance, server: ServerParts, callerOf: (request
   addCatalogueRoutes(app, server, callerOf);
   addDoubtRoutes(app, server, { callerOf, held, sendResult });
   addEffectiveAccessRoute(app, server, { callerOf, held, sendResult, readLookup });
+  addDigestRoute(app, server, { callerOf, readLookup });
   app.post('/lookups', async (request, reply) => {
     const call = readCall(readLookup(request), callerOf(request), server);
     return held(request, async () => sendResult(reply, await exchange(server, call)));
@@ -122,7 +127,7 @@ function addRoutes(app: FastifyInstance, server: ServerParts, callerOf: (request
 function readLookup({ body, headers }: FastifyRequest): LookupRequest {
   const asked = checkLookup(body);
   // What servers say to each other has routes of its own, whose answers are read and not just passed on.
-  if (asked.path !== undefined && isReserved(asked.path) && asked.path !== STATUS_HINT_PATH)
+  if (asked.path !== undefined && isReserved(asked.path) && !OF_CONSENT_SERVICES.has(asked.path))
     throw new AccordError('PATH_REFUSED', 'reserved');
   return { ...asked, partial: asked.partial ?? prefersPartial(headers['prefer']) };
 }

@@ -26,8 +26,7 @@ export function mustHaveReceived(
   // A report is an exchange as well, but nothing was decided in it.
   const isAnswered = answer !== undefined && answer.entry.code === 'OK' && answer.entry.decisionHash !== null;
   if (!isAnswered || request === undefined) refuse(report.exchange);
-  const bound = server.dictionary.bound(server.configuration.current(), service);
-  if (bound === null || !isBound(bound.binding.table, report.element)) refuse(`${report.element} is not bound`);
+  const bound = mustBeBound(server, service, report.element);
   try {
     mustHaveReleased(server, answer.seq, report);
     mustBeAbout(server, request.seq, bound, report);
@@ -36,6 +35,13 @@ export function mustHaveReceived(
     if (isAccordError(error, 'CONTEXT_MALFORMED')) refuse('its record is of an older form');
     throw error;
   }
+}
+
+/** What a service does not give any more cannot be doubted at it. @throws DOUBT_WITHOUT_EXCHANGE */
+export function mustBeBound(server: ServerParts, service: string, element: string): BoundService {
+  const bound = server.dictionary.bound(server.configuration.current(), service);
+  if (bound === null || !isBound(bound.binding.table, element)) refuse(`${element} is not bound`);
+  return bound;
 }
 
 function isBound({ operations }: BindingTable, element: string): boolean {

@@ -26,6 +26,7 @@ import type { ServerParts } from '#security-server/server-parts.ts';
 import { callBackend } from './backend.ts';
 import { consentAgain } from './consent.ts';
 import { countUses, type Judgement, judge, prepare } from './judge.ts';
+import { noteAccess } from './note-access.ts';
 import { placed } from './place-subject.ts';
 import { minimisingHeaders, released } from './release.ts';
 import { type LoggedRequest, problemAnswer, type Reply } from './reply.ts';
@@ -132,10 +133,11 @@ async function work(server: ServerParts, snapshot: ConfigurationSnapshot, logged
   const { statement } = message;
   if (isReserved(context.path)) return workReserved(server, snapshot, logged);
   const pathProblem = pathRefusal(context);
-  if (isSpooled(message.body) && server.dictionary.bound(snapshot, statement.service) !== null) {
+  // What has to be looked into, or what an official's token is bound to, has to fit into memory.
+  const isLookedInto = context.evidence.length > 0 || server.dictionary.bound(snapshot, statement.service) !== null;
+  if (isSpooled(message.body) && isLookedInto) {
     return refusedUnread(logged, 'BODY_TOO_LARGE');
   }
-  // A spooled body is never looked into: only a bound service has something in it to look at.
   const read = isSpooled(message.body) ? Buffer.alloc(0) : message.body;
   const prepared = await prepare(server, snapshot, statement, context, read);
   const judgement = judge(server, snapshot, statement, context, prepared);
@@ -147,9 +149,12 @@ async function work(server: ServerParts, snapshot: ConfigurationSnapshot, logged
     decision: archive,
     retention: decision.retention,
   });
+  // Who looked at whose data is durable with the request's record: everything below waits for both.
+  const noted = noteAccess(server, logged, judgement, snapshot.utcOffsetMinutes);
+  noted.catch(() => {});
   const service = server.state.service(statement.service);
   if (pathProblem !== null || !decision.allowed || service === null) {
-    const replayed = await logged.appended;
+    const replayed = await noted;
     if (replayed.outcome === 'replay') return refuse('MESSAGE_REPLAYED', '');
     if (pathProblem !== null) return refuse('PATH_REFUSED', pathProblem);
     return refuse(decision.code === 'OK' ? 'INTERNAL' : decision.code, decision.detail);
@@ -160,29 +165,32 @@ async function work(server: ServerParts, snapshot: ConfigurationSnapshot, logged
   const leave = enterService(server, service.id);
   try {
     if (leave === null) {
-      const code = (await logged.appended).outcome === 'replay' ? 'MESSAGE_REPLAYED' : 'SERVER_BUSY';
+      const code = (await noted).outcome === 'replay' ? 'MESSAGE_REPLAYED' : 'SERVER_BUSY';
       giveBack();
       return refuse(code, code === 'SERVER_BUSY' ? 'the service has too many requests under way' : '');
     }
     // A service that only reads may be asked while the record is being made durable; one that writes waits.
-    if (!service.safe && (await logged.appended).outcome === 'replay') {
+    if (!service.safe && (await noted).outcome === 'replay') {
       giveBack();
       return refuse('MESSAGE_REPLAYED', '');
     }
     // Nobody waits any more: what did not begin must not run, and the sender's settlement shall find that it did not.
     const remainingMs = logged.endsMs - server.clock.monotonicMs();
     if (remainingMs <= 0) {
-      const code = (await logged.appended).outcome === 'replay' ? 'MESSAGE_REPLAYED' : 'DEADLINE_PASSED';
+      const code = (await noted).outcome === 'replay' ? 'MESSAGE_REPLAYED' : 'DEADLINE_PASSED';
       giveBack();
       return refuse(code, '');
     }
     const minimising = bound && permitted ? minimisingHeaders(bound, permitted, context) : [];
+    // Whoever answers on an emergency has told the registry, or will, whatever happens from here on.
+    const emergency = judgement.evidence?.emergency ?? null;
+    if (emergency !== null) server.emergencies.reports.note(emergency, context.evidence);
     const forwarded = placed(judgement, { context, body: message.body });
     // Only who asks in X-Road's protocol can take an answer of any size, and only an unbound one is not looked into.
     const large =
       bound === null && context.xroad !== null ? { spool: server.spool, maxBytes: server.maxBodyBytes } : null;
     const called = callBackend(server.backends, service, statement, forwarded, minimising, remainingMs, large);
-    if ((await logged.appended).outcome === 'replay') {
+    if ((await noted).outcome === 'replay') {
       giveBack();
       return refuse('MESSAGE_REPLAYED', '');
     }
@@ -194,7 +202,7 @@ async function work(server: ServerParts, snapshot: ConfigurationSnapshot, logged
     const answer = bound && permitted ? released(server, bound, permitted, { ...whole, states }, about) : whole;
     return { kind: 'response', answer, decision: archived, retention: decision.retention };
   } catch (error) {
-    giveBack(); // the request could not be logged, so it is not answered either
+    giveBack(); // request or access could not be logged, so it is not answered either
     throw error;
   } finally {
     leave?.();
@@ -210,8 +218,9 @@ async function refusedMeanwhile(
   const consent = await consentAgain(server, judgement);
   if (consent === null) return null;
   const inputs = { ...judgement.inputs, consent };
-  const { code, detail, ...rest } = decide(inputs);
-  return code === 'OK' ? null : refuse(code, detail, archiveDecision(inputs, { code, detail, ...rest }));
+  const decision = decide(inputs);
+  // Archived as it was made: its members in another order would be other bytes, and no replay would find them.
+  return decision.code === 'OK' ? null : refuse(decision.code, decision.detail, archiveDecision(inputs, decision));
 }
 
 /** Refused before anything was decided. */

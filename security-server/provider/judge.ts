@@ -22,6 +22,7 @@ import type { BoundService } from '#security-server/dictionary-in-force.ts';
 import type { ServerParts } from '#security-server/server-parts.ts';
 
 import { consentFacts, type OpenedConsent, openConsent } from './consent.ts';
+import { evidenceFacts, type OpenedEvidence, openEvidence, spendEvidence } from './evidence.ts';
 
 const DAY_MS = 86_400_000;
 
@@ -38,14 +39,16 @@ export interface Judgement {
   decision: Decision;
   bound: BoundRequest | null;
   consent: OpenedConsent | null;
+  evidence: OpenedEvidence | null;
 }
 
 const NOTHING: ResolvedFields = { asked: [], unknown: [], tooMany: false };
 
-/** What a request comes to under the binding table and, on that basis, the receipt it brought. */
+/** What a request comes to under the binding table, with the receipt or the evidence that its basis asks for. */
 export interface PreparedRequest {
   bound: BoundRequest | null;
   consent: OpenedConsent | null;
+  evidence: OpenedEvidence | null;
 }
 
 /** Everything that may have to wait is done here; what is counted is read later, in the turn that decides. */
@@ -58,7 +61,8 @@ export async function prepare(
 ): Promise<PreparedRequest> {
   const bound = boundRequest(server, snapshot, statement.service, context, body);
   const asked = { subject: bound?.subject ?? null, elements: bound?.resolved.asked ?? [] };
-  return { bound, consent: await openConsent(server, snapshot, statement, context, asked) };
+  const evidence = openEvidence(snapshot, statement, context, body);
+  return { bound, consent: await openConsent(server, snapshot, statement, context, asked), evidence };
 }
 
 /** Decides; counts nothing. */
@@ -67,9 +71,10 @@ export function judge(
   snapshot: ConfigurationSnapshot,
   statement: Statement,
   context: RequestContext,
-  { bound, consent }: PreparedRequest,
+  { bound, consent, evidence }: PreparedRequest,
 ): Judgement {
-  const nowMs = server.clock.nowMs();
+  // As for requests themselves: a clock that was set back must not bring back what was good only then.
+  const nowMs = Math.max(server.clock.nowMs(), server.log.newestMs());
   const { client, service, purpose, basis } = statement;
   const { method, path, userId, issue, fields, partial, hiddenUntil } = context;
   const subject = consent?.genuine?.subject ?? bound?.subject ?? null;
@@ -78,7 +83,7 @@ export function judge(
     nowMs,
     request: { client, service, method, path, purpose, basis, userId, issue, subject, fields, partial, hiddenUntil },
     clientRegistered: snapshot.hasSubsystem(client),
-    lockedFor: null,
+    lockedFor: snapshot.lockedFor(client),
     today: dayAt(nowMs, snapshot.utcOffsetMinutes),
     service: serviceFacts(server, snapshot, service, bound),
     binding: bound && askedOf(bound),
@@ -86,11 +91,11 @@ export function judge(
     purposeEnded: bound !== null && hasBegun(snapshot, purpose, nowMs),
     // Read again: what others used up while a status list was fetched counts.
     consent: consent && consentFacts(server, consent.facts.given, consent.genuine?.receipt ?? null),
-    evidence: null,
+    evidence: evidence && evidenceFacts(server, evidence, client, subject, nowMs),
     rights: usedRights(server, client, service, nowMs),
     predicateUse: bound && subject ? predicateUse(server, client, subject, bound, nowMs) : [],
   };
-  return { inputs, decision: decide(inputs), bound, consent };
+  return { inputs, decision: decide(inputs), bound, consent, evidence };
 }
 
 function purposeFacts(
@@ -208,13 +213,14 @@ function predicateUse(
 
 /**
  * Counts what an allowed request uses, durably, in the turn that decided, so that requests that run side by side cannot
- * pass the same last place: the right's quota, the purpose's, the receipt's uses, predicates. Returns how to take it back
+ * pass the same last place: the right's quota, the purpose's, the receipt's uses, the official's token, the persons of an
+ * emergency, predicates. Returns how to take it back
  * when the request turns out not to run; predicates stay counted, because asking again costs nothing more.
  */
 export function countUses(server: ServerParts, judgement: Judgement): () => void {
-  const { inputs, decision, consent } = judgement;
+  const { inputs, decision, consent, evidence } = judgement;
   if (!decision.allowed) return () => {};
-  const { client, service, purpose } = inputs.request;
+  const { client, service, purpose, subject } = inputs.request;
   const day = Math.floor(inputs.nowMs / DAY_MS);
   const right = inputs.rights.find((one) => one.right.id === decision.rightId)?.right;
   const counters = [
@@ -225,8 +231,10 @@ export function countUses(server: ServerParts, judgement: Judgement): () => void
   const jti = receipt?.uses == null ? undefined : receipt.jti;
   for (const counter of counters) server.state.countUse(counter, day);
   if (jti !== undefined && receipt !== undefined) server.state.countReceiptUse(jti, receipt.exp);
+  const takeBackEvidence = evidence === null ? () => {} : spendEvidence(server, evidence, client, subject);
   countPredicates(server, judgement);
   return () => {
+    takeBackEvidence();
     for (const counter of counters) server.state.takeBackUse(counter, day);
     if (jti !== undefined) server.state.takeBackReceiptUse(jti);
   };

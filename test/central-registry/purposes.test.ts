@@ -172,6 +172,7 @@ t.test('the legal day decides, and a purpose ends without a day of doubt', async
     { name: 'maxStaleMs', value: null },
     { name: 'distrustPerApprover', value: null },
     { name: 'utcOffsetMinutes', value: null },
+    { name: 'emergencyReviewMinutes', value: null },
   ]);
   t.match(await ask('POST', '/limits', { name: 'utcOffsetMinutes', value: 841 }), { code: 'SCHEMA_MISMATCH' });
   t.match(await ask('POST', '/limits', { name: 'utcOffsetMinutes', value: 480 }), { status: 200 });

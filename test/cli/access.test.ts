@@ -36,7 +36,16 @@ t.test('grant, list, revoke; services; systems', async (t) => {
     '--quota',
     '5',
   ];
-  const law = ['--basis', 'open,law', '--statute', 'Social Aid Act 12', '--case-pattern', 'YB-####-######'];
+  const law = [
+    '--basis',
+    'open,law',
+    '--statute',
+    'Social Aid Act 12',
+    '--case-pattern',
+    'YB-####-######',
+    '--evidence',
+    'server',
+  ];
   const granted = await grant(...limits, ...law, '--json', ...admin);
   t.equal(granted.code, 0, granted.stderr);
   const right = JSON.parse(granted.stdout);

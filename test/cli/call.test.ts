@@ -35,7 +35,7 @@ t.test('an exchange: answers, refusals, what never left', async (t) => {
   t.equal(Buffer.from(answer.body.body, 'base64').toString(), '{"a":[1,null]}');
   const seen = pair.backend.seen.at(-1)!;
   t.equal(seen.headers[seen.headers.indexOf('x-note') + 1], 'secret-of-backend');
-  const raw = await call('/', '--data', `@${bytes}`, '--content-type', 'image/x', '--method', 'PUT', '--evidence');
+  const raw = await call('/', '--data', `@${bytes}`, '--content-type', 'image/x', '--method', 'PUT', '--proof');
   t.match(raw, { code: 0, stdout: /"body": "AP8K"[\s\S]*requestHash/ });
   t.match(pair.backend.seen.at(-1), { method: 'PUT', body: Buffer.from([0, 255, 10]) });
 

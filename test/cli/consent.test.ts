@@ -18,7 +18,7 @@ import { fileHash } from '#core/configuration/verify.ts';
 import { openClient } from '#core/http/client.ts';
 import { parseJson } from '#schemas/json.ts';
 import { accessRight, CLIENT, openPair } from '#scripts/campaign/pair.ts';
-import { namedKey, PERSON, PURPOSE } from '#test/consent-service/desk.ts';
+import { give, namedKey, PERSON, PURPOSE } from '#test/consent-service/desk.ts';
 import { ENTRIES, tableOf } from '#test/security-server/bound-service.ts';
 import { accord } from './run.ts';
 
@@ -128,7 +128,7 @@ t.test('a department asks, a citizen gives, the department gives back', async (t
   t.match(await accord('consent', 'request', ...wish, ...through), { code: 5, stderr: /^CONSENT_OPEN_ALREADY/ });
   t.match(await accord('consent', 'show', id, ...through), { code: 0, stdout: /REQUESTED[\s\S]*0 of 2/ });
 
-  await service.consents.give(PERSON, id, [{ service: DATA, element: 'gx.name@1' }], 'zh');
+  await give(service.consents, PERSON, id, [{ service: DATA, element: 'gx.name@1' }], 'zh');
   const receipts = join(folder, 'receipts');
   t.match(await accord('consent', 'show', id, '--receipts', receipts, ...through), {
     code: 0,

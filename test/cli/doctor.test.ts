@@ -11,6 +11,8 @@ import { checkFreshness } from '#cli/doctor/registration.ts';
 import { registrationOfFolder } from '#cli/server-registration.ts';
 import { systemClock } from '#core/clock.ts';
 import { CLIENT, openPair, SERVICE } from '#scripts/campaign/pair.ts';
+import { emergencyReportsFile } from '#security-server/emergencies.ts';
+import { openEmergencyReportStoreSqlite } from '#security-server/emergency-reports-sqlite.ts';
 import { accord } from './run.ts';
 
 interface Check {
@@ -58,7 +60,7 @@ t.test('a running server, and what can be wrong with it', async (t) => {
   ];
   t.match(
     well.checks.map(({ check }) => check.replace(/ http.*/, '')),
-    [...names, 'disk', 'configuration', 'registration', 'registry', 'running', 'peer port'],
+    [...names, 'disk', 'emergency reports', 'configuration', 'registration', 'registry', 'running', 'peer port'],
   );
   t.match(
     well.checks.find(({ check }) => check === 'registration'),
@@ -127,6 +129,18 @@ t.test('a running server, and what can be wrong with it', async (t) => {
       'CERTIFICATE_KEY_MISMATCH',
     ],
     ['no storage key', (dir) => rmSync(join(dir, 'keys/storage.key.json')), 'keys', 'fail', 'KEY_FILE_NOT_FOUND'],
+    [
+      'a report that the registry never took',
+      (dir) => {
+        const store = openEmergencyReportStoreSqlite(emergencyReportsFile(dir));
+        const row = { hash: 'h', emergency: 'e', notedAtMs: 1, nextAtMs: 1, tries: 9, sealed: Buffer.from('x') };
+        store.insert(row);
+        store.close();
+      },
+      'emergency reports',
+      'fail',
+      'EMERGENCY_REPORT_WAITING',
+    ],
     ['no subject key', (dir) => rmSync(join(dir, 'keys/subject-1.key.json')), 'keys', 'warn', 'KEY_UNUSABLE'],
     [
       'no checkpoint',

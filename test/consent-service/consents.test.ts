@@ -8,6 +8,7 @@ import { sha256 } from '#certs/commitment.ts';
 import { readReceipt, verifyReceipt } from '#certs/receipt.ts';
 import { openSubject } from '#certs/sealed-subject.ts';
 import { readStatusList, statusAt } from '#certs/status-list.ts';
+import { agreementNonce } from '#consent-service/agreement.ts';
 import type { ConsentRequest, ConsentView } from '#consent-service/consents.ts';
 import {
   CIVIL,
@@ -15,6 +16,7 @@ import {
   CONSENT,
   DAY_MS,
   type Desk,
+  give,
   openDesk,
   PERSON,
   PURPOSE,
@@ -90,9 +92,21 @@ t.test('from the request to the withdrawal', async (t) => {
   );
 
   for (const bad of [[], [{ service: CIVIL, element: 'gx.birth_date@1' }], [{ service: TAX, element: 'gx.name@1' }]]) {
-    await t.rejects(consents.give(PERSON, filed.id, bad, 'en'), { code: 'CONSENT_OUT_OF_BOUNDS' });
+    await t.rejects(give(consents, PERSON, filed.id, bad, 'en'), { code: 'CONSENT_OUT_OF_BOUNDS' });
   }
-  const given = await consents.give(PERSON, filed.id, [NAME, ...INCOME], 'zh');
+  const fine = { consent: filed.id, terms: seen, given: [NAME, ...INCOME], language: 'zh' } as const;
+  const other = { ...fine, terms: { ...seen, uses: 4 } };
+  for (const agreed of [
+    { ...fine, language: 'en' } as const,
+    { ...fine, given: [NAME] },
+    { ...fine, consent: CONSENT },
+    other,
+  ]) {
+    const person = { ...PERSON, signIn: { ...PERSON.signIn, nonce: agreementNonce(agreed) } };
+    await t.rejects(consents.give(person, filed.id, fine.given, 'zh'), { code: 'SIGN_IN_NOT_BOUND' });
+  }
+  const given = await give(consents, PERSON, filed.id, [NAME, ...INCOME], 'zh');
+  t.same(Object.values(served(desk, given)), [0, 0], 'a receipt may be used at once: a new list is there before it');
   t.same(
     given.services.map((one) => one.given),
     [['gx.name@1'], ['gx.income@1', 'gx.currency@1']],
@@ -161,7 +175,7 @@ t.test('from the request to the withdrawal', async (t) => {
   for (const late of [
     consents.resume(PERSON, filed.id),
     consents.withdraw(PERSON, filed.id),
-    consents.give(PERSON, filed.id, [NAME], 'en'),
+    give(consents, PERSON, filed.id, [NAME], 'en'),
     consents.revokeByClient(CLIENT, filed.id),
   ]) {
     await t.rejects(late, { code: 'CONSENT_TRANSITION_REFUSED' });
@@ -227,15 +241,15 @@ t.test('refusals, an end by time, by another permission and by the purpose', asy
   const lapsing = await file();
   clock.aheadMs += 14 * DAY_MS;
   t.same(await consents.waiting(PERSON), [], 'what is over is not shown, also before its record');
-  await t.rejects(consents.give(PERSON, lapsing, [NAME], 'en'), { code: 'CONSENT_TRANSITION_REFUSED' });
+  await t.rejects(give(consents, PERSON, lapsing, [NAME], 'en'), { code: 'CONSENT_TRANSITION_REFUSED' });
   t.equal(await consents.tick(), 1);
   t.equal(await state(lapsing), 'LAPSED');
   t.equal(await consents.tick(), 0);
 
   const old = await file();
-  const before = await consents.give(PERSON, old, [NAME, ADULT], 'en');
+  const before = await give(consents, PERSON, old, [NAME, ADULT], 'en');
   const fresh = await file();
-  const after = await consents.give(PERSON, fresh, [NAME, ...INCOME], 'en');
+  const after = await give(consents, PERSON, fresh, [NAME, ...INCOME], 'en');
   t.equal(await state(old), 'SUPERSEDED');
   await soon();
   t.same(served(desk, before), { [CIVIL]: 1 });
@@ -251,22 +265,22 @@ t.test('refusals, an end by time, by another permission and by the purpose', asy
   // A stronger sign-in for the most sensitive; and the words that were shown must still be in force.
   const ruled = await file();
   const later = await consents.file(CLIENT, { ...REQUEST, items: REQUEST.items.slice(0, 1) });
-  await consents.give(PERSON, ruled, [NAME], 'en');
+  await give(consents, PERSON, ruled, [NAME], 'en');
   t.equal(
     (
       await consents.revokeByClient(
         CLIENT,
         await file()
-          .then((id) => consents.give(PERSON, id, [NAME], 'en'))
+          .then((id) => give(consents, PERSON, id, [NAME], 'en'))
           .then(({ id }) => id),
       )
     ).state,
     'REVOKED',
   );
   const last = await consents.file(CLIENT, { ...REQUEST, items: REQUEST.items.slice(1) });
-  await consents.give(PERSON, last.id, INCOME, 'en');
+  await give(consents, PERSON, last.id, INCOME, 'en');
   desk.configuration.purposes = [PURPOSE, { ...PURPOSE, version: 2, retentionDays: 90 }];
-  await t.rejects(consents.give(PERSON, later.id, [NAME], 'en'), { code: 'PURPOSE_CHANGED' });
+  await t.rejects(give(consents, PERSON, later.id, [NAME], 'en'), { code: 'PURPOSE_CHANGED' });
   t.equal(await consents.tick(), 2);
   t.same(await Promise.all([ruled, later.id, last.id].map(state)), ['SUPERSEDED', 'LAPSED', 'INVALIDATED']);
   desk.configuration.purposes = [{ ...PURPOSE, until: '2021-01-01' }];
@@ -284,13 +298,13 @@ t.test('the most sensitive items need the strongest sign-in, and a provider its 
   };
   const { id } = await desk.consents.file(CLIENT, REQUEST);
   t.equal((await desk.consents.one(PERSON, id)).revocationBoundS, 25);
-  await t.rejects(desk.consents.give(PERSON, id, INCOME, 'en'), { code: 'STEP_UP_REQUIRED' });
+  await t.rejects(give(desk.consents, PERSON, id, INCOME, 'en'), { code: 'STEP_UP_REQUIRED' });
   const entry = desk.configuration.entries.get('DEV/GOV/4004/ss4')!;
   desk.configuration.entries.set(entry.id, { ...entry, subjectKeys: [] });
   const strong = { ...PERSON, level: 4 } as const;
-  await t.rejects(desk.consents.give(strong, id, INCOME, 'en'), { code: 'CONSENT_PROVIDER_NOT_READY' });
+  await t.rejects(give(desk.consents, strong, id, INCOME, 'en'), { code: 'CONSENT_PROVIDER_NOT_READY' });
   desk.configuration.entries.set(entry.id, entry);
-  t.equal((await desk.consents.give(strong, id, INCOME, 'en')).state, 'GIVEN');
+  t.equal((await give(desk.consents, strong, id, INCOME, 'en')).state, 'GIVEN');
 });
 
 t.test('a record that somebody changed keeps the service from starting', async (t) => {

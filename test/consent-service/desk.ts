@@ -3,7 +3,9 @@
 import { join } from 'node:path';
 import { exportPublicJwk, generateKeys, thumbprint } from '#certs/keys.ts';
 import type { NamedKey } from '#certs/registered-key.ts';
-import type { ConsentRequest, Consents, Person } from '#consent-service/consents.ts';
+import { agreementNonce } from '#consent-service/agreement.ts';
+import type { StatusOf } from '#consent-service/check-receipt.ts';
+import type { ConsentRequest, Consents, ConsentView, Person } from '#consent-service/consents.ts';
 import { openConsents } from '#consent-service/open-consents.ts';
 import { openStatusBook } from '#consent-service/status-book.ts';
 import { openStatusFiles, type StatusFiles } from '#consent-service/status-files.ts';
@@ -57,9 +59,23 @@ export const REQUEST: ConsentRequest = {
 export const PERSON: Person = {
   subjects: [REQUEST.subject],
   level: 3,
-  signIn: { issuer: 'https://id.example', idTokenHash: 'A'.repeat(43), salt: 'B'.repeat(43) },
+  signIn: { issuer: 'https://id.example', idTokenHash: 'A'.repeat(43), salt: 'B'.repeat(43), nonce: 'C'.repeat(43) },
 };
 export const STRANGER: Person = { ...PERSON, subjects: [{ scheme: 'gx.id@1', value: '310101199001011235' }] };
+
+/** Gives as a person does whose sign-in was bound to just that (agreement.ts). */
+export async function give(
+  consents: Consents,
+  person: Person,
+  id: string,
+  given: readonly { service: string; element: string }[],
+  language: 'zh' | 'en',
+  actingFor?: string,
+): Promise<ConsentView> {
+  const terms = await consents.one(person, id, actingFor);
+  const nonce = agreementNonce({ consent: id, terms, given, language });
+  return await consents.give({ ...person, signIn: { ...person.signIn, nonce } }, id, given, language, actingFor);
+}
 
 export function namedKey(): NamedKey {
   const { privateKey } = generateKeys('P-256');
@@ -77,6 +93,8 @@ export interface Desk {
   key: NamedKey;
   /** Of each provider's server. */
   subjectKeys: Record<'civil' | 'tax', NamedKey>;
+  /** What stands in a status list now. */
+  statusOf: StatusOf;
   /** What was told to the status lists, in order. */
   told: { lists: readonly string[]; services: readonly string[] }[];
   /** The process ends and starts again. */
@@ -144,7 +162,7 @@ export async function openDesk(t: Tap): Promise<Desk> {
   const storageKey = Buffer.alloc(32, 7);
   const told: Desk['told'] = [];
 
-  async function start(): Promise<Pick<Desk, 'consents' | 'store' | 'files'>> {
+  async function start(): Promise<Pick<Desk, 'consents' | 'store' | 'files' | 'statusOf'>> {
     const store = openConsentStoreSqlite(folder);
     const book = await openStatusBook(store).catch(async (error: unknown) => {
       await store.close();
@@ -161,7 +179,8 @@ export async function openDesk(t: Tap): Promise<Desk> {
     };
     const options = { store, configuration, clock, self: CONSENT, key, storageKey, book, onStatusChange };
     try {
-      return { store, files, consents: await openConsents(options) };
+      const statusOf: StatusOf = (uri, idx) => book.all().find((list) => list.uri === uri)?.statuses[idx] ?? null;
+      return { store, files, statusOf, consents: await openConsents(options) };
     } catch (error) {
       files.close();
       await store.close();

@@ -198,7 +198,8 @@ t.test('the most sensitive items ask for a stronger sign-in, and the ticks are k
   const page = await browser.open(`${base}/requests/${id}`);
   t.match(page.text, /most sensitive/);
   const stepUp = await decide(browser, page, 'give', [0, 2], `${base}/sign-in/step-up`);
-  t.equal(stepUp.url, `${base}/sign-in/step-up?${new URLSearchParams({ to: `/requests/${id}`, level: '4' })}`);
+  const asked = new URL(stepUp.url).searchParams;
+  t.same([asked.get('to'), asked.get('level')], [`/requests/${id}/agreed`, '4']);
   browser.set('who', 'wang-4');
   t.notMatch(
     (await browser.open(`${base}/requests/${other.id}`)).text,
@@ -211,8 +212,22 @@ t.test('the most sensitive items ask for a stronger sign-in, and the ticks are k
     ['0', '2'],
   );
   t.match(back.text, EN.ticksKept);
-  await decide(browser, back, 'give', [0, 2]);
+  await decide(browser, back, 'give', [0, 2], `${base}/requests/${id}/agreed`);
+  for (const [nonce, kept] of [
+    ['A'.repeat(43), '0 2'],
+    ['', '0 2'],
+  ] as const) {
+    const right = browser.cookie('nonce') ?? '';
+    browser.set('nonce', nonce);
+    const shown = await browser.send(`${base}/requests/${id}/agreed`);
+    t.same([shown.status, shown.headers.get('location')], [303, `/requests/${id}`], 'a sign-in for something else');
+    t.equal((await desk.consents.one(PERSON, id)).state, 'REQUESTED', kept);
+    browser.set('nonce', right);
+  }
+  const given = await browser.open(`${base}/requests/${id}/agreed`);
+  t.equal(given.url, `${base}/permissions/${id}`);
   t.equal((await desk.consents.one(PERSON, id)).state, 'GIVEN');
+  t.equal((await browser.open(`${base}/requests/${id}/agreed`)).url, given.url, 'once');
 });
 
 t.test('as the service runs: a real sign-in, a stronger one half way, signing out', async (t) => {
@@ -263,13 +278,16 @@ t.test('as the service runs: a real sign-in, a stronger one half way, signing ou
   t.equal(page.url, `${base}/requests/${id}`);
   const policy = page.headers.get('content-security-policy') ?? '';
   t.ok(policy.includes(`form-action 'self' ${provider.issuer}`), policy);
-  const stronger = await decide(browser, page, 'give', [1, 2]);
-  const back = await choose(browser, stronger, REQUEST.subject.value, 4);
+  t.match((await decide(browser, page, 'give', [1, 2])).text, /DEVELOPMENT/);
+  const back = await browser.open(`${base}/requests/${id}`);
   t.same(
     [...back.text.matchAll(/id="item-(\d)"[^>]* checked/g)].map(([, at]) => at),
     ['1', '2'],
+    'a sign-in that was not finished: the request still waits, the ticks are kept',
   );
-  const given = await decide(browser, back, 'give', [1, 2]);
+  t.equal((await service.consents.ofClient(CLIENT, id)).state, 'REQUESTED');
+  const asked = await decide(browser, back, 'give', [1, 2]);
+  const given = await choose(browser, asked, REQUEST.subject.value, 4);
   t.match(given, { status: 200, url: `${base}/permissions/${id}` });
   t.equal((await service.consents.ofClient(CLIENT, id)).state, 'GIVEN');
   const out = await browser.post(`${base}/sign-out`, { csrf: csrfOf(given) });

@@ -10,6 +10,7 @@ import t from 'tap';
 import { readReceipt } from '#certs/receipt.ts';
 import { readStatusList, statusAt } from '#certs/status-list.ts';
 import { initConsentFolder, openConsentKeys } from '#consent-service/data-folder.ts';
+import { openOwnServer } from '#consent-service/own-server.ts';
 import { type ConsentService, openConsentService } from '#consent-service/service.ts';
 import { DEFAULT_CONSENT_SETTINGS, readConsentSettings } from '#consent-service/settings.ts';
 import { openSessionStoreSqlite } from '#consent-service/sign-in/session-store-sqlite.ts';
@@ -17,7 +18,7 @@ import { hintThroughServer } from '#consent-service/status-hints.ts';
 import { openConsentStoreSqlite } from '#consent-service/store-sqlite.ts';
 import { systemClock } from '#core/clock.ts';
 import { openClient } from '#core/http/client.ts';
-import { CIVIL, CLIENT, CONSENT, configurationOf, namedKey, PERSON, REQUEST, TAX } from './desk.ts';
+import { CIVIL, CLIENT, CONSENT, configurationOf, give, namedKey, PERSON, REQUEST, TAX } from './desk.ts';
 import { temporaryFolder } from './stores.ts';
 
 const CITIZEN_URL = 'http://127.0.0.1:4500';
@@ -76,7 +77,9 @@ t.test('filing, lists and hints over HTTP', async (t) => {
     sessionStore: openSessionStoreSqlite(join(folder, 'sessions.db')),
     citizen: local,
     filing: local,
-    sendHint: hintThroughServer(http, `http://127.0.0.1:${(server.address() as AddressInfo).port}`, CONSENT),
+    sendHint: hintThroughServer(
+      openOwnServer(http, `http://127.0.0.1:${(server.address() as AddressInfo).port}`, CONSENT),
+    ),
   });
   t.teardown(() => service.close());
 
@@ -103,7 +106,8 @@ t.test('filing, lists and hints over HTTP', async (t) => {
   for (const [status, code, answer] of refused) t.match(answer, { status, body: { code } }, code);
   t.match(await asBackend(service, 'GET', '/requests'), { body: { requests: [{ id, state: 'REQUESTED' }] } });
 
-  const view = await service.consents.give(
+  const view = await give(
+    service.consents,
     PERSON,
     id,
     [

@@ -4,7 +4,7 @@ import t from 'tap';
 import { mayFollow, type Step } from '#consent-service/state.ts';
 import { CONSENT_STATES, type ConsentState } from '#schemas/consent.ts';
 
-const ACTORS = ['citizen', 'client', 'service'] as const;
+const ACTORS = ['citizen', 'representative', 'client', 'service'] as const;
 const ENDS: readonly ConsentState[] = [
   'REFUSED',
   'LAPSED',
@@ -19,16 +19,22 @@ const ALLOWED = new Set([
   'none>REQUESTED client',
   'REQUESTED>GIVEN citizen',
   'REQUESTED>REFUSED citizen',
+  'REQUESTED>GIVEN representative',
+  'REQUESTED>REFUSED representative',
   'REQUESTED>LAPSED service',
   ...['GIVEN', 'SUSPENDED'].flatMap((from) => [
     `${from}>WITHDRAWN citizen`,
+    `${from}>WITHDRAWN representative`,
     `${from}>REVOKED client`,
     `${from}>EXPIRED service`,
     `${from}>INVALIDATED service`,
     `${from}>SUPERSEDED service`,
   ]),
   'GIVEN>SUSPENDED citizen',
+  'GIVEN>SUSPENDED representative',
+  'GIVEN>SUSPENDED service',
   'SUSPENDED>GIVEN citizen',
+  'SUSPENDED>GIVEN representative',
 ]);
 
 const step = (state: ConsentState, by: Step['by'], last?: ConsentState): Step => ({
@@ -37,6 +43,7 @@ const step = (state: ConsentState, by: Step['by'], last?: ConsentState): Step =>
   atMs: 0,
   ...(last === undefined && { asked: {} }),
   ...(last === 'REQUESTED' && state === 'GIVEN' && { given: {} }),
+  ...(by === 'representative' && { acting: {} }),
 });
 
 t.test('each step of the machine by each actor', async (t) => {
@@ -53,6 +60,20 @@ t.test('each step of the machine by each actor', async (t) => {
   const [{ given: _, ...bare }, requested] = [given, step('REQUESTED', 'client')];
   t.equal(mayFollow([requested], bare), 'CONSENT_RECORDS_DAMAGED', 'a decision says what was given');
   t.equal(mayFollow([requested], { ...given, asked: {} }), 'CONSENT_RECORDS_DAMAGED', 'the terms are said once');
+  const { acting: _a, ...nobody } = step('REFUSED', 'representative');
+  t.equal(mayFollow([requested], nobody), 'CONSENT_RECORDS_DAMAGED', 'a representative is named');
+  t.equal(mayFollow([requested], { ...step('REFUSED', 'citizen'), acting: {} }), 'CONSENT_RECORDS_DAMAGED');
+  for (const [pausedBy, resumedBy, refusal] of [
+    ['citizen', 'citizen', null],
+    ['citizen', 'representative', 'CONSENT_TRANSITION_REFUSED'],
+    ['representative', 'representative', null],
+    ['representative', 'citizen', null],
+    ['service', 'representative', null],
+    ['service', 'citizen', null],
+  ] as const) {
+    const paused = step('SUSPENDED', pausedBy, 'GIVEN');
+    t.equal(mayFollow([paused], step('GIVEN', resumedBy, 'SUSPENDED')), refusal, `${pausedBy}, ${resumedBy}`);
+  }
 });
 
 t.test('no path leads out of an end, and what was given comes after a request and a decision', async () => {

@@ -45,6 +45,7 @@ const row = (id: string, over: Partial<ConsentRow> = {}): ConsentRow => ({
   expiresAtMs: 5_000,
   decidedAtMs: null,
   validUntilMs: null,
+  mandate: null,
   ...over,
 });
 

@@ -2,9 +2,9 @@
 import fc from 'fast-check';
 import t from 'tap';
 import { archiveDecision, decide, type Permitted } from '#policy/decide.ts';
-import type { ConsentFacts, DecisionInputs } from '#policy/decision-inputs.ts';
+import type { ConsentFacts, DecisionInputs, EvidenceFacts } from '#policy/decision-inputs.ts';
 import { endpointAllowed, globMatches } from '#policy/endpoint-glob.ts';
-import type { EndpointRule } from '#schemas/access-right.ts';
+import type { AccessRight, EndpointRule } from '#schemas/access-right.ts';
 import type { Basis } from '#schemas/statement.ts';
 import { A, ASKED, B, C, CLIENT, NOW, off, P, personal, Q, SERVICE } from './decision.ts';
 
@@ -53,14 +53,14 @@ const anyRight = fc.record({
   client: fc.constantFrom(CLIENT, 'DEV/GOV/1001/other'),
   service: fc.constantFrom(SERVICE, 'DEV/GOV/2002/provider/other'),
   endpoints: fc.constantFrom<EndpointRule[]>([{ method: '*', path: '/**' }], [{ method: 'GET', path: '/a' }]),
-  bases: fc.constantFrom<Basis[]>(['open'], ['law'], ['open', 'law', 'consent']),
+  bases: fc.constantFrom<Basis[]>(['open'], ['law'], ['open', 'law', 'consent'], ['law', 'emergency']),
   purposes: fc.constantFrom<string[]>([], ['x']),
   pins: fc.constantFrom<Record<string, string>>({}, { x: 'h' }, { x: 'old' }),
   elements: fc.option(fc.subarray<string>([A, B, C, P, Q], { minLength: 1 }), { nil: null }),
   statute: fc.constant(null),
   casePattern: maybe('#'),
-  evidence: fc.constant('server' as const),
-  secrecyDays: fc.constant(null),
+  evidence: fc.constantFrom<AccessRight['evidence']>('server', 'official'),
+  secrecyDays: maybe(3),
   notBeforeMs: fc.constantFrom(0, NOW, NOW + 1),
   notAfterMs: fc.constantFrom(NOW - 1, NOW, NOW + 9),
   quotaPerDay: maybe(2),
@@ -88,6 +88,29 @@ const anyConsent: fc.Arbitrary<ConsentFacts> = fc.record({
   deviationMs: fc.constantFrom(0, 0, 5_001),
 });
 
+const anyEvidence: fc.Arbitrary<EvidenceFacts> = fc.record({
+  given: fc.integer({ min: 0, max: 2 }),
+  official: maybe({ id: 'u', unit: 'x' }),
+  usedBefore: fc.boolean(),
+  emergency: fc.option(
+    fc.record({
+      id: fc.constant('e'),
+      officials: fc.constant([
+        { id: 'u', unit: 'x' },
+        { id: 'w', unit: 'y' },
+      ]),
+      reason: fc.constant('Flood'),
+      purpose: fc.constant('x'),
+      services: fc.constantFrom([SERVICE], ['other']),
+      fromMs: fc.constantFrom(0, NOW + 1),
+      untilMs: fc.constantFrom(NOW, NOW + 1),
+      persons: fc.constant(2),
+      otherPersons: fc.integer({ min: 0, max: 3 }),
+    }),
+    { nil: null },
+  ),
+});
+
 /** A consent counts only when each of these holds; said another way than the code says it. */
 function consentHolds({ consent, purpose, request }: DecisionInputs, release: Permitted | null): boolean {
   if (request.basis !== 'consent') return true;
@@ -109,16 +132,16 @@ const anyInputs: fc.Arbitrary<DecisionInputs> = fc.record({
     method: fc.constantFrom('GET', 'POST'),
     path: fc.constantFrom('', '/a', '/b/c'),
     purpose: maybe('x'),
-    basis: fc.constantFrom<Basis>('open', 'law', 'consent'),
+    basis: fc.constantFrom<Basis>('open', 'law', 'consent', 'emergency'),
     userId: maybe('u'),
     issue: fc.constantFrom(null, '1', 'no'),
     subject: maybe({ scheme: 'gx.id@1', value: '1' }),
     fields: maybe(['/a']),
     partial: fc.boolean(),
-    hiddenUntil: fc.constant(null),
+    hiddenUntil: fc.constantFrom(null, null, '2027-01-18', '2027-01-19'),
   }),
   clientRegistered: fc.boolean(),
-  lockedFor: fc.constant(null),
+  lockedFor: fc.constantFrom(null, null, null, 'e'),
   today: fc.constant('2027-01-15'),
   service: fc.constantFrom<DecisionInputs['service']>(null, off, { ...off, enabled: true }, personal),
   binding: fc.option(
@@ -137,7 +160,7 @@ const anyInputs: fc.Arbitrary<DecisionInputs> = fc.record({
     fc.record({
       version: fc.constant(1),
       hash: fc.constant('h'),
-      bases: fc.subarray<Basis>(['open', 'law', 'consent']),
+      bases: fc.subarray<Basis>(['open', 'law', 'consent', 'emergency']),
       elements: fc.subarray<string>([A, B, C, P, Q]),
       quotaPerDay: maybe(2),
       usedToday: fc.integer({ min: 0, max: 3 }),
@@ -146,7 +169,7 @@ const anyInputs: fc.Arbitrary<DecisionInputs> = fc.record({
   ),
   purposeEnded: fc.boolean(),
   consent: fc.option(anyConsent, { nil: null }),
-  evidence: fc.constant(null),
+  evidence: fc.option(anyEvidence, { nil: null }),
   rights: fc.array(fc.record({ right: anyRight, usedToday: fc.integer({ min: 0, max: 3 }) }), { maxLength: 4 }),
   predicateUse: fc.constantFrom([], [{ input: A, used: ['gx.pred.o@1'], budget: 1 }]),
 });
@@ -198,10 +221,24 @@ t.test('laws of every decision', async () => {
           (given.binding === null || request.purpose === null || each.pins[request.purpose] === given.purpose?.hash) &&
           releasesRightly(given, each.elements, decision.release),
       );
-      const lawful = request.basis !== 'law' || (request.userId !== null && request.issue !== null);
-      const enabled = given.service?.enabled === true && given.clientRegistered;
+      const { evidence } = given;
+      const isOfficials = (evidence?.given ?? 0) > 0 && evidence?.official != null && !evidence.usedBefore;
+      const isServers = (evidence?.given ?? 0) === 0 && deciding.some(({ right: each }) => each.evidence === 'server');
+      const lawful =
+        request.basis !== 'law' || (request.userId !== null && request.issue !== null && (isOfficials || isServers));
+      const urgent = request.basis !== 'emergency' || (request.userId !== null && evidence?.emergency != null);
+      const shown = request.hiddenUntil === null || (request.basis === 'law' && request.hiddenUntil === '2027-01-18');
+      const enabled = given.service?.enabled === true && given.clientRegistered && given.lockedFor === null;
       return (
-        same && hash && covers && lawful && enabled && consentHolds(given, decision.release) && decision.code === 'OK'
+        same &&
+        hash &&
+        covers &&
+        lawful &&
+        urgent &&
+        shown &&
+        enabled &&
+        consentHolds(given, decision.release) &&
+        decision.code === 'OK'
       );
     }),
     { numRuns: 4_000 },

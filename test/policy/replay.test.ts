@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import t from 'tap';
 import { sha256 } from '#certs/commitment.ts';
 import { archiveDecision, decide } from '#policy/decide.ts';
-import type { DecisionInputs } from '#policy/decision-inputs.ts';
+import type { DecisionInputs, EmergencyFacts, EvidenceFacts } from '#policy/decision-inputs.ts';
 import { replayDecision } from '#policy/replay.ts';
 
 const RIGHT = {
@@ -55,6 +55,42 @@ const INPUTS: DecisionInputs = {
   predicateUse: [],
 };
 
+const OFFICIALS = [
+  { id: 'clerk-7', unit: 'Duty station' },
+  { id: 'clerk-8', unit: '民政' },
+];
+const signed: EvidenceFacts = { given: 1, official: OFFICIALS[0]!, usedBefore: false, emergency: null };
+const official = {
+  ...RIGHT,
+  bases: ['law' as const, 'emergency' as const],
+  evidence: 'official' as const,
+  secrecyDays: 10,
+};
+const asked = { ...INPUTS.request, userId: 'clerk-7', issue: 'A-1', purpose: null };
+const lawful = (evidence: EvidenceFacts, hiddenUntil = '2026-11-28'): DecisionInputs => ({
+  ...INPUTS,
+  request: { ...asked, basis: 'law', hiddenUntil },
+  rights: [{ right: official, usedToday: 0 }],
+  evidence,
+});
+const urgent = (over: Partial<EmergencyFacts>): DecisionInputs => {
+  const terms = {
+    id: 'e',
+    reason: 'Flood \u2028',
+    purpose: 'rescue',
+    services: [RIGHT.service],
+    persons: 2,
+    otherPersons: 1,
+  };
+  const times = { fromMs: INPUTS.nowMs, untilMs: INPUTS.nowMs + 1 };
+  return {
+    ...INPUTS,
+    request: { ...asked, basis: 'emergency', purpose: 'rescue' },
+    rights: [{ right: { ...official, purposes: ['rescue'] }, usedToday: 0 }],
+    evidence: { ...signed, given: 2, official: null, emergency: { ...terms, ...times, officials: OFFICIALS, ...over } },
+  };
+};
+
 const bytesOf = (value: unknown) => Buffer.from(JSON.stringify(value));
 const made = (inputs: DecisionInputs) => archiveDecision(inputs, decide(inputs));
 
@@ -64,6 +100,15 @@ t.test('the same, and whatever is changed', async (t) => {
     [INPUTS, 'OK'],
     [spent, 'QUOTA_EXCEEDED'],
     [{ ...INPUTS, rights: [] }, 'ACCESS_DENIED'],
+    [{ ...INPUTS, lockedFor: '01a204d3-d92d-76c6-a8d9-5c061059a871' }, 'REVIEW_OVERDUE'],
+    [lawful(signed), 'OK'],
+    [lawful({ ...signed, usedBefore: true }), 'EVIDENCE_USED'],
+    [lawful({ ...signed, official: null }), 'EVIDENCE_REFUSED'],
+    [lawful(signed, '2026-11-29'), 'SECRECY_NOT_ALLOWED'],
+    [urgent({}), 'OK'],
+    [urgent({ untilMs: INPUTS.nowMs }), 'EMERGENCY_ENDED'],
+    [urgent({ otherPersons: 2 }), 'EMERGENCY_PERSONS_SPENT'],
+    [{ ...urgent({}), evidence: null }, 'EMERGENCY_REQUIRED'],
   ];
   for (const [inputs, code] of cases) {
     const { bytes, hash } = made(inputs);
@@ -73,7 +118,7 @@ t.test('the same, and whatever is changed', async (t) => {
       recomputedHash: hash,
       decision: { code },
       archived: { code },
-      inputs: { request: { userId: INPUTS.request.userId } },
+      inputs: { request: { userId: inputs.request.userId } },
     });
   }
   const { bytes, hash } = made(INPUTS);
@@ -109,6 +154,7 @@ t.test('archives of other versions', async (t) => {
       { inputs: { ...INPUTS, rights: [], request: without(INPUTS.request, 'partial') }, decision },
       /: no request\.partial$/,
     ],
+    ['no evidence, where it is looked at', { inputs: without(lawful(signed), 'evidence'), decision }, /no evidence$/],
     ['rights of another shape', { inputs: { ...INPUTS, rights: [null] }, decision }, /cannot read/],
     ['no inputs', { decision }, /does not read$/],
     ['not even an object', 7, /does not read$/],

@@ -1,6 +1,7 @@
 // Consent over real servers: a receipt that the provider checks by itself, the subject that only it can read, a status
 // list that ends it, and refusals that tell a prober nothing.
 import t, { type Test } from 'tap';
+import { replayDecision } from '#policy/replay.ts';
 import { accessRight, CLIENT, openPair, type Pair, SERVICE } from '#scripts/campaign/pair.ts';
 import { auditBoth, post } from './asking.ts';
 import { ENTRIES, tableOf } from './bound-service.ts';
@@ -157,6 +158,10 @@ t.test('a consent that is withdrawn while the backend works', async (t) => {
   t.match(json, { code: 'CONSENT_WITHDRAWN', outcome: 'refused' });
   t.notMatch(JSON.stringify(json), '王芳');
   t.equal(pair.backend.seen.length, 1, 'the backend had answered');
+  const { log } = pair.provider.parts;
+  const [record] = log.find(null, String(json['id']));
+  const archived = log.readSealed(record?.seq ?? -1)?.decisionInputs ?? Buffer.alloc(0);
+  t.match(replayDecision(archived, record?.entry.decisionHash ?? ''), { verdict: 'SAME', reason: '' });
 });
 
 t.test('uses are counted once each, side by side and over a restart', async (t) => {

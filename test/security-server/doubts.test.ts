@@ -246,7 +246,7 @@ t.test('the store of doubts: limits, pages, a year, another key', async (t) => {
   const report = (at: number, client = CLIENT, element = 'gx.name@1') => {
     const nothing = { path: null, doubted: null, proposed: null, evidenceHash: null, note: null };
     const made: DoubtReport = { v: 1, element, subject, exchange: exchangeOf(at), ...nothing };
-    return doubts.report({ peer: 'p', client, service: SERVICE, report: made });
+    return doubts.report({ reporter: 'department', peer: 'p', client, service: SERVICE, report: made });
   };
   for (let at = 0; at < MAX_WAITING_DOUBTS_PER_CLIENT; at += 1) report(at);
   t.throws(() => report(5_000), { code: 'DOUBT_LIMIT' });

@@ -198,7 +198,7 @@ t.test('the typed client and the command', async (t) => {
     accord('call', SERVICE, '/residents/7', '--effective', '--server', url, '--client', CLIENT, ...argv);
   const shown = await call('--field', '/name,/birthDate', '--partial');
   t.match(shown, { code: 0, stderr: '', stdout: /\/name +│ gx\.name@1 +│ yes[\s\S]*\/birthDate +│ .*left out/ });
-  const refused = await call('--field', '/birthDate', '--evidence');
+  const refused = await call('--field', '/birthDate', '--proof');
   t.match(refused, { code: 6, stderr: /^FIELDS_NOT_PERMITTED: .*\/birthDate.*\nNext: /s });
   const json = await call('--field', '/birthDate', '--json');
   t.match(json, { code: 6, stdout: /^\{"allowed":false,"code":"FIELDS_NOT_PERMITTED"/ });
