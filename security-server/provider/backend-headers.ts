@@ -3,6 +3,7 @@
 // spelling a backend may take for it.
 import type { HeaderList, RequestContext } from '#schemas/context.ts';
 import type { Statement } from '#schemas/statement.ts';
+import { NEVER_PASSED } from '#security-server/xroad/headers.ts';
 
 const words = (text: string) => text.split(' ');
 const HOP_BY_HOP = words(
@@ -13,17 +14,31 @@ const HOP_BY_HOP = words(
 export interface HeaderRules {
   notForwarded: ReadonlySet<string>;
   notReturned: ReadonlySet<string>;
+  /** Whether the answer may come in a content coding: what is looked into may not. */
+  coded: boolean;
 }
 
-export const LOOKUP_RULES: HeaderRules = {
+const LOOKUP_RULES: HeaderRules = {
   notForwarded: new Set([...HOP_BY_HOP, ...words('user-agent accept-encoding cookie authorization')]),
   notReturned: new Set([...HOP_BY_HOP, ...words('set-cookie content-type')]),
+  coded: false,
 };
-/** PR-REST 4.3, of a service that is not bound. */
-export const XROAD_RULES: HeaderRules = {
-  notForwarded: new Set([...HOP_BY_HOP, 'user-agent']),
-  notReturned: new Set([...HOP_BY_HOP, ...words('user-agent content-type')]),
+/** PR-REST 4.3: only the list of the protocol is taken out. */
+const XROAD_RULES: HeaderRules = {
+  notForwarded: NEVER_PASSED,
+  notReturned: new Set([...NEVER_PASSED, 'content-type']),
+  coded: true,
 };
+/** The same of a bound service, whose answer this server has to be able to read. */
+const BOUND_XROAD_RULES: HeaderRules = {
+  ...LOOKUP_RULES,
+  notForwarded: new Set([...NEVER_PASSED, 'accept-encoding']),
+};
+
+export function headerRules(isXRoad: boolean, isBound: boolean): HeaderRules {
+  if (!isXRoad) return LOOKUP_RULES;
+  return isBound ? BOUND_XROAD_RULES : XROAD_RULES;
+}
 
 const OWN = /^(?:accord|x-road)-/;
 

@@ -9,6 +9,7 @@ import type { LookupResult } from '#security-server/consumer/exchange.ts';
 import type { ServerParts } from '#security-server/server-parts.ts';
 import { type AtFault, errorBody, errorMediaType, snakeCase, xroadError } from './errors.ts';
 import { exchangeHeaders, type XRoadCall } from './face.ts';
+import { prefers } from './headers.ts';
 
 interface Told {
   code: string;
@@ -37,7 +38,7 @@ export function sendError(
   if (retryAfterMs !== null) reply.header('retry-after', String(Math.ceil(retryAfterMs / 1000)));
   reply.header('X-Road-Error', type);
   return reply
-    .code(prefersStatus(request) ? trueStatus : status)
+    .code(prefers([request.headers['prefer'] ?? []].flat(), 'accord-status') ? trueStatus : status)
     .type(mediaType)
     .send(errorBody(mediaType, { type, message, detail }));
 }
@@ -70,10 +71,4 @@ function problemDetail(body: Buffer): string {
   } catch {
     return '';
   }
-}
-
-/** RFC 7240: preferences are a list. */
-function prefersStatus({ headers }: FastifyRequest): boolean {
-  const preferences = [headers['prefer'] ?? []].flat().join(',').split(',');
-  return preferences.some((each) => each.split(';')[0]?.trim().toLowerCase() === 'accord-status');
 }

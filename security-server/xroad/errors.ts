@@ -41,9 +41,9 @@ function camel(code: string): string {
     .join('');
 }
 
-/** The spelling of X-Road 7.8: `server.server_proxy.access_denied`. */
+/** The spelling of X-Road 7.8: `server.server_proxy.access_denied`, `server.client_proxy.io_error`. */
 export function snakeCase(type: string): string {
-  return type.replace(/(?<=[a-z0-9])(?=[A-Z])/g, '_').toLowerCase();
+  return type.replace(/(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])/g, '_').toLowerCase();
 }
 
 /** First of the XML types wins, whatever its q; XML beats JSON, everything unknown is JSON. */
@@ -66,7 +66,8 @@ export function errorBody(
   return Buffer.from(`<?xml version="1.0" encoding="UTF-8"?><error>${parts.join('')}</error>`);
 }
 
-function escaped(text: string): string {
+/** Text as it can stand in XML. */
+export function escaped(text: string): string {
   return text
     .replace(/[&<>"']/g, (char) => `&#${char.charCodeAt(0)};`)
     .replace(/[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/gu, '\ufffd');

@@ -11,7 +11,6 @@ import { encodeRequestContext, type HeaderList, Method, parseRequestContext } fr
 import { MAX_DEADLINE_MS } from '#schemas/limits.ts';
 import { AccordError, isAccordError } from '#schemas/problems.ts';
 import { isReserved } from '#schemas/service-path.ts';
-import { Basis } from '#schemas/statement.ts';
 import { compile } from '#schemas/validate.ts';
 import { bodyStream, gatherBody, isSpooled, type MessageBody, removeBody } from '#security-server/body.ts';
 import type { Call, Caller } from '#security-server/consumer/call.ts';
@@ -19,7 +18,10 @@ import type { ExchangeRoutes } from '#security-server/consumer/doubts.ts';
 import { exchange, type LookupResult } from '#security-server/consumer/exchange.ts';
 import type { ServerParts } from '#security-server/server-parts.ts';
 import { sendError } from './error-reply.ts';
-import { pairsOf, readHeaders, type XRoadHeaders } from './headers.ts';
+import { statedGrounds } from './grounds.ts';
+import { answerHeaders, pairsOf, readHeaders, type XRoadHeaders } from './headers.ts';
+import { addListClients } from './list-clients.ts';
+import { releaseHeaders } from './release-headers.ts';
 import { requestHash } from './request-hash.ts';
 import { readTarget } from './target.ts';
 
@@ -27,7 +29,6 @@ import { readTarget } from './target.ts';
 export const XROAD_ROUTE = '/r1';
 
 const checkMethod = compile(Method, 'SCHEMA_MISMATCH');
-const checkBasis = compile(Basis, 'XROAD_HEADER_MALFORMED');
 
 type Routes = Pick<ExchangeRoutes, 'callerOf' | 'held'>;
 
@@ -37,6 +38,7 @@ export function addXRoadFace(app: FastifyInstance, server: ServerParts, { caller
     scope.removeAllContentTypeParsers();
     scope.addContentTypeParser('*', (_request, _payload, done) => done(null, undefined));
     scope.setErrorHandler((error, request, reply) => sendError(server, request, reply, { error }));
+    addListClients(scope, server, callerOf);
     scope.route({
       method: ['DELETE', 'GET', 'HEAD', 'OPTIONS', 'PATCH', 'POST', 'PUT', 'TRACE'],
       url: XROAD_ROUTE,
@@ -57,7 +59,9 @@ async function answer(
   let body: MessageBody | undefined;
   let result: LookupResult | undefined;
   try {
-    if (!caller.mayUse(headers.client)) throw new AccordError('CALLER_NOT_ALLOWED', headers.client);
+    const here = server.configuration.current().server(server.self)?.subsystems;
+    if (!here?.has(headers.client)) throw new AccordError('CLIENT_NOT_HERE', headers.client);
+    caller.authenticate(headers.client);
     const target = readTarget(asked.target);
     if (isReserved(target.path)) throw new AccordError('PATH_REFUSED', 'reserved');
     body = await readBody(server, request);
@@ -96,6 +100,7 @@ function callOf(
   body: MessageBody,
 ): XRoadCall {
   const { grounds, client } = headers;
+  const { purpose, basis } = statedGrounds(grounds);
   const snapshot = server.configuration.current();
   const xroadId = headers.id ?? `${snapshot.instance}-${id}`;
   const hash = requestHash({
@@ -117,10 +122,10 @@ function callOf(
     headers: [...headers.forwarded] as HeaderList,
     userId: headers.userId,
     issue: headers.issue,
-    caller: caller.how,
+    caller: caller.authenticate(client),
     deadlineMs: MAX_DEADLINE_MS,
     fields: grounds.fields,
-    partial: false,
+    partial: grounds.partial,
     asOf: null,
     receipt: grounds.receipt,
     evidence: grounds.evidence,
@@ -131,9 +136,7 @@ function callOf(
   });
   // What the provider would not be able to read is the caller's mistake and must not be signed.
   parseRequestContext(context);
-  const basis = grounds.basis === null ? (grounds.receipt === null ? 'open' : 'consent') : checkBasis(grounds.basis);
   const { service } = target;
-  const { purpose } = grounds;
   return {
     id,
     client,
@@ -168,12 +171,20 @@ async function sendAnswer(
   const { status, headers } = context;
   const type: [string, string][] = context.body.type === null ? [] : [['content-type', context.body.type]];
   const own = exchangeHeaders(call);
-  const kept = headers.filter(([name]) => !name.startsWith('x-road-'));
+  // An interim status would not be the end of the answer.
+  if (status < 200) throw new AccordError('ANSWER_MISMATCH', 'status');
   const isBodiless = reply.request.method === 'HEAD' || status === 204 || status === 304;
   const length: [string, string][] = isBodiless ? [] : [['content-length', String(body.length)]];
-  reply.hijack();
-  const flat: OutgoingHttpHeader[] = [...kept, ...type, ...length, ...own].flat();
+  const flat: OutgoingHttpHeader[] = [
+    ...answerHeaders(headers),
+    ...type,
+    ...length,
+    ...own,
+    ...releaseHeaders(context),
+  ].flat();
+  // A value that cannot stand in a header is told as an error, so that this comes first.
   reply.raw.writeHead(status, flat);
+  reply.hijack();
   if (isBodiless) {
     reply.raw.end();
     return;

@@ -22,6 +22,8 @@ export interface XRoadHeaders {
     receipt: string | null;
     fields: string[] | null;
     evidence: string[];
+    /** `Prefer: accord-partial`, as for lookups: what is not permitted may be left out. */
+    partial: boolean;
   };
   contentType: string | null;
   /** Names in lower case, order and repeats kept: what the backend gets beside the server's own. */
@@ -30,15 +32,14 @@ export interface XRoadHeaders {
   hashed: RawHeaders;
 }
 
-// PR-REST 4.3; every hop decides these for itself.
-const NEVER_PASSED = new Set(
+/** PR-REST 4.3, both directions; every hop decides these for itself. */
+export const NEVER_PASSED: ReadonlySet<string> = new Set(
   'transfer-encoding keep-alive proxy-authenticate proxy-authorization te trailer upgrade connection user-agent host content-length server expect'.split(
     ' ',
   ),
 );
 const OWN = /^(?:x-road|accord)-/;
-/** The caller's values are dropped: the server sets its own. */
-const REPLACED = new Set(['x-road-request-id', 'x-road-request-hash']);
+/** Of these names what the caller says counts; X-Road-Request-Id and -Hash are the server's, others are nobody's. */
 const KNOWN = new Set([
   'x-road-client',
   'x-road-id',
@@ -72,10 +73,10 @@ export function readHeaders(raw: RawHeaders): XRoadHeaders {
   const types = raw.filter(([name]) => name.toLowerCase() === 'content-type');
   if (types.length > 1) throw new AccordError('HEADER_DUPLICATE', 'content-type');
   const ends = namedByConnection(raw);
-  const passes = (name: string) => !NEVER_PASSED.has(name) && !ends.has(name);
   const kept = raw.filter(([name]) => {
     const lower = name.toLowerCase();
-    return passes(lower) && !REPLACED.has(lower) && (!OWN.test(lower) || KNOWN.has(lower));
+    if (OWN.test(lower)) return KNOWN.has(lower);
+    return !NEVER_PASSED.has(lower) && (!ends.has(lower) || lower === 'content-type');
   });
   return {
     client: partsOf(client, 4, subsystemId, 'x-road-client'),
@@ -90,6 +91,10 @@ export function readHeaders(raw: RawHeaders): XRoadHeaders {
       receipt: text('accord-receipt'),
       fields: listed(text('accord-fields')),
       evidence: listed(text('accord-evidence')) ?? [],
+      partial: prefers(
+        raw.filter(([name]) => name.toLowerCase() === 'prefer').map(([, value]) => value),
+        'accord-partial',
+      ),
     },
     contentType: types[0]?.[1] || null,
     forwarded: kept
@@ -97,6 +102,28 @@ export function readHeaders(raw: RawHeaders): XRoadHeaders {
       .filter(([name]) => !OWN.test(name) && name !== 'content-type'),
     hashed: kept,
   };
+}
+
+/**
+ * What of a provider's headers goes to the caller. The provider's server took out the same, but nobody relies on that here:
+ * a second length, or a word of the exchange itself, would be believed.
+ */
+export function answerHeaders(headers: HeaderList): HeaderList {
+  const ends = namedByConnection(headers);
+  const date = headers.find(([name]) => name === 'date');
+  return headers.filter((header) => {
+    const [name] = header;
+    const meant = name.replaceAll('_', '-');
+    if (OWN.test(meant) || NEVER_PASSED.has(meant) || ends.has(name)) return false;
+    // The type stands in the signed facts of the body.
+    return name !== 'content-type' && (name !== 'date' || header === date);
+  });
+}
+
+/** RFC 7240: preferences are a list; those that nobody knows are ignored. */
+export function prefers(prefer: readonly string[], wanted: string): boolean {
+  const preferences = prefer.join(',').split(',');
+  return preferences.some((each) => each.split(';')[0]?.trim().toLowerCase() === wanted);
 }
 
 /** What speaks for the exchange: each name once, in its own spelling. @throws HEADER_DUPLICATE */
@@ -121,7 +148,7 @@ function namedByConnection(raw: RawHeaders): Set<string> {
 /** Header values are bytes; people write UTF-8 into them. @throws XROAD_HEADER_MALFORMED */
 function utf8(value: string, name: string): string {
   try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.from(value, 'latin1'));
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(Buffer.from(value, 'latin1'));
   } catch (cause) {
     throw new AccordError('XROAD_HEADER_MALFORMED', `${name} is not UTF-8`, { cause });
   }

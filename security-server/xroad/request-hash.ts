@@ -1,9 +1,9 @@
 // X-Road-Request-Hash (PR-REST 4.4): what a caller compares to know that the answer belongs to what it sent. SHA-512 over the
 // head as it was received, combined with the body's when there is one. Context, not evidence: what is signed is the
-// statement.
+// statement. Header values are hashed as the bytes that came: who wrote UTF-8 into them hashes UTF-8.
 import { createHash } from 'node:crypto';
 
-/** Name and value as they came, in their order. */
+/** Name and value as they came, in their order; each character is one byte (latin1). */
 export type RawHeaders = readonly (readonly [string, string])[];
 
 export interface HashedRequest {
@@ -20,7 +20,7 @@ export interface HashedRequest {
 export function requestHash({ method, target, headers, bodyHash }: HashedRequest): string {
   const lines = [method, target, ...headers.map(([name, value]) => `${name}:${value}`)];
   const head = createHash('sha512')
-    .update(lines.map((line) => `${line}\r\n`).join(''), 'utf8')
+    .update(lines.map((line) => `${line}\r\n`).join(''), 'latin1')
     .digest();
   if (bodyHash === null) return head.toString('base64');
   return createHash('sha512').update(head).update(bodyHash).digest('base64');

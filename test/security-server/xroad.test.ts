@@ -134,7 +134,7 @@ t.test('errors in their form', async (t) => {
       `/r1/${SERVICE}`,
       { headers: ['X-Road-Client', 'DEV/GOV/2002/provider'] },
       500,
-      'Server.ClientProxy.SslAuthenticationFailed',
+      'Server.ClientProxy.UnknownMember',
     ],
     [
       'twice',
