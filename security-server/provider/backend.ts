@@ -16,14 +16,8 @@ import { gatherBody, isSpooled, type MessageBody, removeBody } from '#security-s
 import { transferMs } from '#security-server/envelope/stream.ts';
 import type { Spool } from '#security-server/spool.ts';
 import type { LocalService } from '#security-server/state.ts';
-import {
-  forwardable,
-  type HeaderRules,
-  identityHeaders,
-  LOOKUP_RULES,
-  returnable,
-  XROAD_RULES,
-} from './backend-headers.ts';
+import { forwardable, type HeaderRules, headerRules, identityHeaders, returnable } from './backend-headers.ts';
+import { backendTls, certificateProblem } from './backend-tls.ts';
 import { type BackendAnswer, problemAnswer } from './reply.ts';
 
 const IDENTITY_CODING: HeaderList = [['accept-encoding', 'identity']];
@@ -59,7 +53,7 @@ export async function callBackend(
   const base = new URL(service.url);
   // Without a path of its own the base as it is; else joined with exactly one slash.
   const path = context.path === '' ? base.pathname : `${base.pathname.replace(/\/$/, '')}${context.path}`;
-  const rules = large === null ? LOOKUP_RULES : XROAD_RULES;
+  const rules = headerRules(context.xroad !== null, large === null);
   const identity = identityHeaders(statement, context);
   const type: HeaderList = context.body.type === null ? [] : [['content-type', context.body.type]];
   const sent = forwardable(context.headers, rules).filter(([name]) => name !== 'content-type');
@@ -68,10 +62,11 @@ export async function callBackend(
       origin: base.origin,
       method: context.method,
       path: context.query === null ? path : `${path}?${context.query}`,
-      headers: [...sent, ...identity, ...minimising, ...type, ...(large === null ? IDENTITY_CODING : [])],
+      headers: [...sent, ...identity, ...minimising, ...type, ...(rules.coded ? [] : IDENTITY_CODING)],
       ...(body.length > 0 || context.body.type !== null ? { body: sendable(body) } : {}),
       timeoutMs: Math.min(service.timeoutMs + (isSpooled(body) ? transferMs(body.length) : 0), Math.ceil(remainingMs)),
       maxResponseBytes: MAX_BODY_BYTES,
+      ...backendTls(service),
       ...(large === null ? {} : { streamed: { wanted: () => true, maxBytes: large.maxBytes } }),
     });
     const { status, headers, stream } = answer;
@@ -102,7 +97,7 @@ function deliverable(
   const encodings = lower.filter(([name]) => name === 'content-encoding');
   // A lookup's caller is told no coding; in X-Road's protocol it is the caller's own business.
   const isCoded = encodings.some(([, value]) => value.toLowerCase() !== 'identity');
-  if (isCoded && rules === LOOKUP_RULES) return malformed('content-encoding');
+  if (isCoded && !rules.coded) return malformed('content-encoding');
   const headers = returnable(lower, rules);
   if (headers.length > MAX_HEADERS) return malformed('too many headers');
   const types = lower.filter(([name]) => name === 'content-type').map(([, value]) => value);
@@ -127,6 +122,8 @@ function deliverable(
 }
 
 function failure(error: unknown, id: string): BackendAnswer {
+  const refused = certificateProblem(error);
+  if (refused !== null) return problemAnswer('BACKEND_CERTIFICATE_REFUSED', refused, id);
   if (isAccordError(error, 'PEER_UNREACHABLE')) return problemAnswer('BACKEND_UNREACHABLE', '', id);
   if (isAccordError(error, 'SPOOL_FULL') || isAccordError(error, 'SPOOL_FAILED'))
     return problemAnswer(error.code, '', id);
