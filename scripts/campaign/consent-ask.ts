@@ -65,7 +65,7 @@ export async function askHere(
   }
   const body = Buffer.alloc(0);
   const prepared = await (broken.prepare ?? prepare)(server, snapshot, statement, context, body);
-  const judgement = judge(server, snapshot, statement, context, prepared);
+  const judgement = judge(server, snapshot, prepared);
   const { inputs, decision, bound } = judgement;
   if (!decision.allowed || decision.release === null || bound === null) return refused(decision.code, decision.detail);
   (broken.countUses ?? countUses)(server, judgement);
