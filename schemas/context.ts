@@ -66,6 +66,9 @@ const XRoadFacts = Type.Object(
   closed,
 );
 
+/** From the strongest proof to the weakest. */
+export type CallerWay = 'certificate' | 'tls-address' | 'address' | 'loopback';
+
 export const METHODS = ['DELETE', 'GET', 'HEAD', 'OPTIONS', 'PATCH', 'POST', 'PUT', 'TRACE'] as const;
 export const Method = Type.Union(METHODS.map((method) => Type.Literal(method)));
 
@@ -80,8 +83,13 @@ export const RequestContext = Type.Object(
     userId: Text(256),
     /** Case number or other reference of the asking department. */
     issue: Text(256),
-    /** How the information system proved itself to its own security server. */
-    caller: Type.Union([Type.Literal('certificate'), Type.Literal('loopback')]),
+    /**
+     * How the information system proved itself to its own security server: a registered certificate; HTTPS or plain HTTP
+     * from an address listed for its subsystem; plain HTTP on the server's own machine.
+     */
+    caller: Type.Union(
+      ['certificate', 'tls-address', 'address', 'loopback'].map((way) => Type.Literal(way as CallerWay)),
+    ),
     deadlineMs: Type.Integer({ minimum: 1, maximum: MAX_DEADLINE_MS }),
     /** What is asked of a bound service: paths, elements or predicates; null where the service is not bound. */
     fields: Type.Union([
@@ -131,6 +139,17 @@ export type HeaderList = Static<typeof Headers>;
 
 const checkRequest = compile(RequestContext, 'CONTEXT_MALFORMED');
 const checkAnswer = compile(AnswerContext, 'CONTEXT_MALFORMED');
+
+/**
+ * Whether a call in X-Road's protocol names none of what Accord asks beyond that protocol: it is then judged by the /r1
+ * defaults of the one access right that has them. `open` is what is signed where no basis is named.
+ */
+export function namesNothing(
+  { purpose, basis }: { purpose: string | null; basis: string },
+  { xroad, fields, receipt }: RequestContext,
+): boolean {
+  return xroad !== null && purpose === null && basis === 'open' && fields === null && receipt === null;
+}
 
 /** The one spelling of a request's context, UTF-8. */
 export function encodeRequestContext(c: RequestContext): Buffer {

@@ -51,14 +51,18 @@ const SETTING_NOTES: Readonly<Record<string, string>> = {
   v: 'version of the file',
   id: 'INSTANCE/CLASS/MEMBER/SERVER; set by `accord server init`',
   address: 'how peers reach it; must be what is registered',
-  host: 'where the ports for peers and systems listen; the others are on 127.0.0.1 always',
+  host: 'where the ports for peers and systems listen; admin and health are on 127.0.0.1 always',
+  plainHost: 'where plain HTTP listens; another address than loopback is for subsystems of mode NOSSL, see "Information systems"',
   'ports.peer': 'peers, mutual TLS 1.3',
-  'ports.systems': 'information systems, mutual TLS 1.3',
-  'ports.loopback': 'information systems on this machine, plain HTTP, 127.0.0.1 only',
+  'ports.systems': 'information systems, TLS 1.3; a client certificate is asked for',
+  'ports.loopback': 'information systems on this machine, plain HTTP',
   'ports.admin': 'admin API, 127.0.0.1 only',
   'ports.health': 'health and metrics, 127.0.0.1 only',
   configurationPollMs: 'how often the registry is asked for news',
   configurationMaxStaleMs: "stale configuration is used this long; the instance's approved limit wins when it is lower",
+  maxBodyBytes: 'largest body of a call in either direction, X-Road’s protocol; the disk of the spool bounds it too',
+  maxSpooledBytes: 'disk that all large bodies under way take together; more is refused',
+  xroadErrorCodes: 'spelling of error codes in X-Road’s protocol: `Server.ServerProxy.AccessDenied`, or `server.server_proxy.access_denied` as of its version 7.8',
   logLevel: 'of the structured log on standard error',
   restoredAtMs: 'time of a restore from a backup; see "Backup and restore"',
 };
@@ -145,7 +149,7 @@ function amount(name: string, value: number): string {
 export async function metricsTable(): Promise<string> {
   const zero = () => 0;
   const metrics = openMetrics(
-    { inFlight: zero, logSize: zero, ready: zero, openDoubts: zero, waitingReports: zero, dueReviews: zero },
+    { inFlight: zero, logSize: zero, ready: zero, openDoubts: zero, waitingReports: zero, dueReviews: zero, maintenance: zero },
     pino({ level: 'silent' }),
   );
   const all = await metrics.registry.getMetricsAsJSON();

@@ -36,6 +36,7 @@ export interface Gauges {
   openDoubts: () => number;
   waitingReports: () => number;
   dueReviews: () => number;
+  maintenance: () => number;
 }
 
 export function openMetrics(gauges: Gauges, logger: FastifyBaseLogger): Metrics {
@@ -79,6 +80,7 @@ export function openMetrics(gauges: Gauges, logger: FastifyBaseLogger): Metrics 
       gauges.waitingReports,
     ],
     ['accord_emergency_reviews_due', 'Reviews of emergencies that the own departments owe', gauges.dueReviews],
+    ['accord_maintenance', '1 while the server is in maintenance', gauges.maintenance],
   ] as const) {
     new Gauge({
       name,

@@ -10,6 +10,7 @@ import { addressOf } from '#core/http/server-frame.ts';
 import { type MessageLog, openMessageLog } from '#core/log/message-log.ts';
 import { DEFAULT_MAX_STALE_MS } from '#schemas/configuration.ts';
 import {
+  BODY_IDLE_MS,
   DEFAULT_MAX_STREAMED_BYTES,
   MAX_BODY_BYTES,
   MAX_IN_FLIGHT_PER_PEER,
@@ -23,7 +24,7 @@ import { openAdminPort } from './admin/admin.ts';
 import { type Admission, openAdmission } from './admission.ts';
 import { openCertificateTrust } from './certificate-trust.ts';
 import { openServerChoice } from './consumer/choose-server.ts';
-import { openLoopbackPort, openSystemPort } from './consumer/lookups.ts';
+import { openPlainPort, openSystemPort } from './consumer/system-ports.ts';
 import { openDictionaryInForce } from './dictionary-in-force.ts';
 import { openDoubts } from './doubts.ts';
 import { openDoubtStoreSqlite } from './doubts-sqlite.ts';
@@ -50,7 +51,7 @@ import { startTasks } from './tasks.ts';
 interface ServerPorts {
   /** Peers, mutual TLS. */
   peer: { host: string; port: number };
-  /** Information systems: mutual TLS, and plain HTTP (loopback addresses only). */
+  /** Information systems: HTTPS, and plain HTTP (loopback addresses only, unless `plainHttpBeyondLoopback`). */
   systems: { host: string; port: number } | null;
   loopback: { host: string; port: number } | null;
   admin: { host: string; port: number };
@@ -76,8 +77,14 @@ export interface SecurityServerOptions {
   crlGraceMs?: number;
   /** Runs `run` again and again; returns how to stop. For tests that do not want to wait. */
   every?: (ms: number, run: () => void) => () => void;
+  /** Plain HTTP may listen where others reach it, for subsystems whose systems connect without TLS. */
+  plainHttpBeyondLoopback?: boolean;
   /** Largest body in either direction, by default 1 GiB. */
   maxBodyBytes?: number;
+  /** Disk that all large bodies under way may take together. */
+  maxSpooledBytes?: number;
+  /** A connection on which a large body stands still this long is cut off; shorter in tests. */
+  bodyIdleMs?: number;
   /** Error codes of X-Road's protocol as `server.server_proxy.access_denied`. */
   xroadSnakeCase?: boolean;
   /** Where the registry is reached, to report emergencies; without it they wait. */
@@ -147,7 +154,7 @@ export async function openSecurityServer(options: SecurityServerOptions): Promis
     const urls = {
       peer: await listen(peerPort, ports.peer, 'https'),
       systems: ports.systems && systemPort && (await listen(systemPort, ports.systems, 'https')),
-      loopback: ports.loopback && (await listen(openLoopbackPort(parts), onlyLoopback(ports.loopback), 'http')),
+      loopback: ports.loopback && (await listen(openPlainPort(parts), requireSaid(ports.loopback, options), 'http')),
       admin: await listen(
         openAdminPort(parts, options.adminKeys, {
           refreshConfiguration: () => refresh(configuration),
@@ -168,7 +175,7 @@ export async function openSecurityServer(options: SecurityServerOptions): Promis
 }
 
 function assemble(from: SecurityServerOptions, messageLog: MessageLog, gate: Admission): ServerParts {
-  const { id, clock, logger, configuration } = from;
+  const { id, clock, logger, configuration, bodyIdleMs = BODY_IDLE_MS } = from;
   const trust = openCertificateTrust({
     crlGraceMs: from.crlGraceMs ?? DEFAULT_MAX_STALE_MS,
     onAlarm: (code, issuer) => {
@@ -182,6 +189,7 @@ function assemble(from: SecurityServerOptions, messageLog: MessageLog, gate: Adm
     maxConnectionsPerOrigin: 64,
     maxWaitingPerOrigin: MAX_IN_FLIGHT_PER_PEER * 2,
     maxResponseBytes: MAX_PEER_MESSAGE_BYTES,
+    streamIdleMs: bodyIdleMs,
   });
   const isRegistered = (peer: string, hash: string) =>
     peerByCertificate(hash, 'server', configuration.current(), clock.nowMs())?.id === peer;
@@ -194,6 +202,7 @@ function assemble(from: SecurityServerOptions, messageLog: MessageLog, gate: Adm
     ...{ inFlight: () => gate.inFlight, logSize: () => messageLog.size(), ready, openDoubts: doubts.open },
     waitingReports: () => emergencies.reports.waiting().count,
     dueReviews: emergencies.reviews.count,
+    maintenance: () => (assembled.state.maintenance() === null ? 0 : 1),
   };
   const metrics = openMetrics(gauges, logger);
   const assembled: ServerParts = {
@@ -216,9 +225,14 @@ function assemble(from: SecurityServerOptions, messageLog: MessageLog, gate: Adm
     choice: openServerChoice(clock),
     news,
     peerByCertificate,
-    backends: openClient({ maxConnectionsPerOrigin: 64, maxResponseBytes: MAX_BODY_BYTES }),
-    spool: openSpool(foldersOf(from.folder).spool, MAX_SPOOLED_BYTES),
+    backends: openClient({
+      maxConnectionsPerOrigin: 64,
+      maxResponseBytes: MAX_BODY_BYTES,
+      streamIdleMs: bodyIdleMs,
+    }),
+    spool: openSpool(foldersOf(from.folder).spool, from.maxSpooledBytes ?? MAX_SPOOLED_BYTES),
     maxBodyBytes: from.maxBodyBytes ?? DEFAULT_MAX_STREAMED_BYTES,
+    bodyIdleMs,
     xroadSnakeCase: from.xroadSnakeCase ?? false,
     admission: gate,
     metrics,
@@ -248,11 +262,13 @@ async function refresh(configuration: SecurityServerOptions['configuration']): P
   return (await configuration.refresh?.()) ?? { outcome: 'unchanged', version: configuration.current().version };
 }
 
-/** Plain HTTP never listens beyond this machine, whatever the settings say. @throws SETTINGS_INVALID */
-function onlyLoopback(at: { host: string; port: number }): { host: string; port: number } {
-  if (at.host !== '127.0.0.1' && at.host !== '::1') {
+/** Plain HTTP listens beyond this machine only where somebody said that it shall. @throws SETTINGS_INVALID */
+function requireSaid(at: { host: string; port: number }, options: SecurityServerOptions): typeof at {
+  if (at.host === '127.0.0.1' || at.host === '::1') return at;
+  if (!options.plainHttpBeyondLoopback) {
     throw new AccordError('SETTINGS_INVALID', 'the plain HTTP port listens on 127.0.0.1 or ::1 only');
   }
+  options.logger.warn({ host: at.host }, 'plain HTTP listens beyond this machine, for subsystems of mode NOSSL');
   return at;
 }
 

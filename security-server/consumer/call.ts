@@ -4,6 +4,7 @@ import { type Static, Type } from '@sinclair/typebox';
 import { readReceipt } from '#certs/receipt.ts';
 import { type Subject, subjectOf } from '#policy/binding/binding.ts';
 import {
+  type CallerWay,
   encodeRequestContext,
   type HeaderList,
   Method,
@@ -78,10 +79,10 @@ export const LookupRequest = Type.Object(
 );
 export type LookupRequest = Static<typeof LookupRequest>;
 
-/** How the information system proved itself, and for which subsystems it may speak. */
+/** An information system, with what its connection showed (callers.ts). */
 export interface Caller {
-  how: 'certificate' | 'loopback';
-  mayUse(subsystem: string): boolean;
+  /** How it proves that it may speak for the subsystem. @throws CALLER_NOT_ALLOWED, CALLER_UNPROVEN */
+  authenticate(subsystem: string): CallerWay;
 }
 
 /** A call whose form is right and whose caller may speak for its client. */
@@ -101,13 +102,13 @@ export interface Call {
 }
 
 /**
- * @throws RECEIPT_MALFORMED, CALLER_NOT_ALLOWED, PATH_REFUSED, BODY_TOO_LARGE, SCHEMA_MISMATCH, HEADER_DUPLICATE, CONTEXT_MALFORMED, and of
+ * @throws RECEIPT_MALFORMED, CALLER_NOT_ALLOWED, CALLER_UNPROVEN, PATH_REFUSED, BODY_TOO_LARGE, SCHEMA_MISMATCH, HEADER_DUPLICATE, CONTEXT_MALFORMED, and of
  *   bound services SERVICE_UNKNOWN, ELEMENTS_NOT_OFFERED, SUBJECT_MISMATCH, AS_OF_NOT_SUPPORTED
  */
 export function readCall(asked: LookupRequest, caller: Caller, server: Asking): Call {
   const request = withReceipt(asked);
   requireBasis(request);
-  if (!caller.mayUse(request.client)) throw new AccordError('CALLER_NOT_ALLOWED', request.client);
+  const way = caller.authenticate(request.client);
   const { body, type } = readBody(request);
   const headers: HeaderList = Object.entries(request.headers ?? {}).map(([name, value]) => [name.toLowerCase(), value]);
   if (new Set(headers.map(([name]) => name)).size !== headers.length) {
@@ -125,7 +126,7 @@ export function readCall(asked: LookupRequest, caller: Caller, server: Asking): 
     headers,
     userId: request.userId ?? null,
     issue: request.issue ?? null,
-    caller: caller.how,
+    caller: way,
     deadlineMs: request.deadlineMs ?? DEFAULT_DEADLINE_MS,
     fields: request.fields ?? request.elements ?? null,
     partial: request.partial ?? false,

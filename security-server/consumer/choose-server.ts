@@ -1,11 +1,12 @@
 // Which of a provider's servers a request goes to (several share the load of one subsystem, or stand by for each other):
-// the one that is registered first of those that were reached lately, then those that were not, longest ago first. What
-// is known is this process's own experience with each peer; it is forgotten with the process.
+// the one that is registered first of those that were reached lately, then those that were not, longest ago first, and
+// last those for which the configuration announces maintenance. What is known of reaching a peer is this process's own
+// experience; it is forgotten with the process.
 import type { Clock } from '#core/clock.ts';
 import type { ServerEntry } from '#core/configuration/snapshot.ts';
 import { AccordError } from '#schemas/problems.ts';
 
-/** A server that was not reached is asked last for this long. */
+/** A server that was not reached, or said that it is in maintenance, is asked after the others for this long. */
 const AVOIDED_MS = 30_000;
 const MAX_REMEMBERED = 10_000;
 
@@ -16,8 +17,8 @@ export interface ServerChoice {
    * @throws XROAD_SERVER_INVALID
    */
   order(providers: readonly ServerEntry[], wanted: string | null): ServerEntry[];
-  /** What became of an attempt: whether a byte of it reached the server. */
-  note(server: string, wasReached: boolean): void;
+  /** What became of an attempt: whether the server took it, reached and not in maintenance. */
+  note(server: string, tookIt: boolean): void;
 }
 
 export function openServerChoice(clock: Clock): ServerChoice {
@@ -34,10 +35,15 @@ export function openServerChoice(clock: Clock): ServerChoice {
         const atMs = missedAtMs.get(id);
         return atMs === undefined || nowMs - atMs > AVOIDED_MS ? -Infinity : atMs;
       };
-      return providers.toSorted((a, b) => (missed(a) === missed(b) ? 0 : missed(a) - missed(b)));
+      const wallMs = clock.nowMs();
+      const announced = ({ maintenance }: ServerEntry) =>
+        maintenance != null && (maintenance.untilMs === null || maintenance.untilMs > wallMs) ? 1 : 0;
+      return providers.toSorted(
+        (a, b) => announced(a) - announced(b) || (missed(a) === missed(b) ? 0 : missed(a) - missed(b)),
+      );
     },
-    note(server, wasReached) {
-      if (wasReached) missedAtMs.delete(server);
+    note(server, tookIt) {
+      if (tookIt) missedAtMs.delete(server);
       else if (missedAtMs.size < MAX_REMEMBERED || missedAtMs.has(server)) missedAtMs.set(server, clock.monotonicMs());
     },
   };

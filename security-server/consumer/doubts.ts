@@ -62,7 +62,7 @@ export function addDoubtRoutes(app: FastifyInstance, server: ServerParts, routes
     const { client, service, userId, ...said } = checkDoubt(request.body);
     const caller = callerOf(request);
     // Before the log is asked: whether a client received something is not everybody's to know.
-    if (!caller.mayUse(client)) throw new AccordError('CALLER_NOT_ALLOWED', client);
+    caller.authenticate(client);
     const { purpose, basis } = receivedExchange(server, said.exchange, client, service);
     const body = { v: 1, path: null, proposed: null, evidenceHash: null, note: null, ...said };
     const lookup = { client, service, method: 'POST' as const, path: DOUBTS_PATH, body, basis };

@@ -10,6 +10,7 @@ import type { ConfigurationSnapshot, ServerEntry } from '#core/configuration/sna
 import { newMessageId } from '#core/message-id.ts';
 import { type AnswerContext, parseAnswerContext, parseRequestContext } from '#schemas/context.ts';
 import { subsystemOfService } from '#schemas/identifiers.ts';
+import { metaserviceOf } from '#schemas/metaservices.ts';
 import { AccordError, isAccordError, type ProblemCode } from '#schemas/problems.ts';
 import type { Statement } from '#schemas/statement.ts';
 import { isSpooled, type MessageBody, removeBody } from '#security-server/body.ts';
@@ -58,17 +59,16 @@ export interface LoggedRequest {
 
 /**
  * Runs one exchange.
- * @throws before anything is logged: CLIENT_NOT_HERE, SERVICE_UNKNOWN, PROVIDER_UNKNOWN, CONFIGURATION_TOO_OLD, and
+ * @throws before anything is logged: MAINTENANCE_MODE, CLIENT_NOT_HERE, SERVICE_UNKNOWN, PROVIDER_UNKNOWN, CONFIGURATION_TOO_OLD, and
  *   LOG_UNAVAILABLE, LOG_BUSY, KEY_UNUSABLE; afterwards every end is a LookupResult
  */
 export async function exchange(server: ServerParts, call: Call): Promise<LookupResult> {
   const startedMs = server.clock.monotonicMs();
   const snapshot = usableConfiguration(server, call.client);
-  const providers = resolveProvider(snapshot, call.service);
+  const providers = resolveProvider(snapshot, call);
   const transfer = isSpooled(call.body) ? transferMs(call.body.length) * 2 : 0;
   const deadlineMs = startedMs + call.deadlineMs + transfer;
-  const { request, delivery, peer } = await deliver(server, snapshot, call, providers, deadlineMs);
-  const result = await conclude(server, request, peer, delivery);
+  const { result, peer } = await deliver(server, snapshot, call, providers, deadlineMs);
   server.metrics.exchange({
     side: 'consumer',
     id: result.id,
@@ -86,6 +86,8 @@ export async function exchange(server: ServerParts, call: Call): Promise<LookupR
 }
 
 function usableConfiguration(server: ServerParts, client: string): ConfigurationSnapshot {
+  const maintenance = server.state.maintenance();
+  if (maintenance !== null) throw new AccordError('MAINTENANCE_MODE', maintenance.notice);
   const snapshot = server.configuration.current();
   if (server.configuration.freshness() === 'too-old') throw new AccordError('CONFIGURATION_TOO_OLD');
   if (!(snapshot.server(server.self)?.subsystems.has(client) ?? false))
@@ -93,17 +95,24 @@ function usableConfiguration(server: ServerParts, client: string): Configuration
   return snapshot;
 }
 
-function resolveProvider(snapshot: ConfigurationSnapshot, service: string): readonly ServerEntry[] {
+function resolveProvider(
+  snapshot: ConfigurationSnapshot,
+  { service, context }: Pick<Call, 'service' | 'context'>,
+): readonly ServerEntry[] {
   const provider = subsystemOfService(service);
   const servers = snapshot.serversOf(provider);
   if (servers.length === 0) throw new AccordError('PROVIDER_UNKNOWN', provider);
-  if (snapshot.service(service) === undefined) throw new AccordError('SERVICE_UNKNOWN', service);
+  if (snapshot.service(service) !== undefined) return servers;
+  // Every provider has X-Road's metaservices, and nobody registers them.
+  const isMeta = metaserviceOf(service) !== null && parseRequestContext(context).xroad !== null;
+  if (!isMeta) throw new AccordError('SERVICE_UNKNOWN', service);
   return servers;
 }
 
 /**
- * Sends to the provider's servers in turn until one was reached. Each attempt is a statement of its own, addressed to one
- * server and logged; they share the id, because nothing of the earlier ones was ever sent.
+ * Sends to the provider's servers in turn until one was reached that is not in maintenance. Each attempt is a statement of
+ * its own, addressed to one server and logged; they share the id, because nothing of the earlier ones ever ran: it was
+ * not sent, or its server signed that it did nothing. What may have run is never sent to another server.
  */
 async function deliver(
   server: ServerParts,
@@ -111,20 +120,26 @@ async function deliver(
   call: Call,
   providers: readonly ServerEntry[],
   deadlineMs: number,
-): Promise<{ request: LoggedRequest; delivery: Delivery; peer: ServerEntry }> {
+): Promise<{ result: LookupResult; peer: ServerEntry }> {
   const turns = server.choice.order(providers, call.server ?? null);
   const id = call.id ?? newMessageId(server.clock.nowMs());
   for (const [turn, peer] of turns.entries()) {
     const request = await buildSignLog(server, snapshot, call, id, peer);
     const attempts = turns.length === 1 ? MAX_ATTEMPTS : 1;
     const delivery = await sendUntil(server, peer, request, deadlineMs, attempts);
-    const wasReached = delivery.state !== 'not-sent';
-    server.choice.note(peer.id, wasReached);
+    // With its entry in the log: of the answer, or that nothing was sent.
+    const result = await conclude(server, request, peer, delivery);
+    const isAway = result.outcome === 'not-sent' || isInMaintenance(result);
+    server.choice.note(peer.id, !isAway);
     const isOver = turn === turns.length - 1 || server.clock.monotonicMs() >= deadlineMs;
-    if (wasReached || isOver) return { request, delivery, peer };
-    await logNotSent(server, request, delivery.code);
+    if (!isAway || isOver) return { result, peer };
   }
   throw new TypeError('a provider without a server');
+}
+
+/** The server's signed word that nothing was done. */
+function isInMaintenance({ outcome, code }: LookupResult): boolean {
+  return outcome === 'refused' && code === 'MAINTENANCE_MODE';
 }
 
 async function buildSignLog(
@@ -226,6 +241,7 @@ async function conclude(
       throw error;
     }
   } catch (error) {
+    if ('stream' in delivery) delivery.stream.destroy(); // whatever it was, nothing more of it is read
     if (!(error instanceof AccordError)) throw error;
     server.metrics.unverified(error.code);
     server.logger.warn({ id: statement.id, peer: peer.id, code: error.code, detail: error.detail }, 'answer refused');
@@ -237,7 +253,6 @@ async function conclude(
 function carried(delivery: Delivery & { state: 'answered' }, { signed }: LoggedRequest): Buffer | Readable {
   if ('bytes' in delivery) return delivery.bytes;
   if (parseRequestContext(signed.context).xroad !== null) return delivery.stream;
-  delivery.stream.destroy();
   throw new AccordError('ANSWER_MISMATCH', 'a large body');
 }
 
@@ -267,9 +282,11 @@ export async function receive(
   const judge = (head: OpenedHead) => {
     server.verifier.verifyHead(head, snapshot, server.clock.nowMs());
     matches(head);
+    // What a server says of itself is short; only a backend has much to say.
+    if (parseAnswerContext(head.head.context).code !== 'OK') throw new AccordError('ANSWER_MISMATCH', 'a large body');
   };
   const receiver = { kind: 'answer' as const, peer: registered, self, channels, spool, maxBodyBytes, judge };
-  const opened = await openStream(bytes, receiver).finally(() => bytes.destroy());
+  const opened = await openStream(bytes, receiver);
   try {
     return server.verifier.verify(opened, snapshot, server.clock.nowMs());
   } catch (error) {

@@ -36,9 +36,12 @@ export async function settleRequest(server: ServerParts, id: string, caller: Cal
   const sent = records.find(({ entry }) => entry.kind === 'request-sent');
   if (sent?.evidence == null) throw new AccordError('NOTHING_TO_SETTLE', id);
   const request = parseStatement(sent.evidence.statement);
-  if (!caller.mayUse(request.client)) throw new AccordError('CALLER_NOT_ALLOWED', request.client);
+  caller.authenticate(request.client);
   const original = loggedRequest(server, sent, request);
-  const logged = records.find(({ entry }) => /^(?:response|refusal)-received$/.test(entry.kind));
+  // The same id may have gone to several servers in turn; only the last of them may have run it.
+  const isAnswer = ({ entry: { kind, peer } }: RecordView) =>
+    /^(?:response|refusal)-received$/.test(kind) && peer === request.to;
+  const logged = records.find(isAnswer);
   if (logged !== undefined && logged.entry.code !== 'MESSAGE_REPLAYED') {
     return { id, state: 'answered', code: 'OK', result: fromLog(server, original, logged) };
   }

@@ -26,6 +26,7 @@ import type { ServerParts } from '#security-server/server-parts.ts';
 import { callBackend } from './backend.ts';
 import { consentAgain } from './consent.ts';
 import { countUses, type Judgement, judge, prepare } from './judge.ts';
+import { answerMetaservice, isMetaservice } from './metaservices.ts';
 import { noteAccess } from './note-access.ts';
 import { placed } from './place-subject.ts';
 import { minimisingHeaders, released } from './release.ts';
@@ -131,7 +132,10 @@ function claimAndLog(
 async function work(server: ServerParts, snapshot: ConfigurationSnapshot, logged: LoggedRequest): Promise<Reply> {
   const { message, context } = logged;
   const { statement } = message;
-  if (isReserved(context.path)) return workReserved(server, snapshot, logged);
+  // What runs already ends as usual; what is asked about an earlier message (settlement) is still answered.
+  const maintenance = server.state.maintenance();
+  if (maintenance !== null) return refusedUnread(logged, 'MAINTENANCE_MODE', maintenance.notice);
+  if (isReserved(context.path) || isMetaservice(statement, context)) return workReserved(server, snapshot, logged);
   const pathProblem = pathRefusal(context);
   // What has to be looked into, or what an official's token is bound to, has to fit into memory.
   const isLookedInto = context.evidence.length > 0 || server.dictionary.bound(snapshot, statement.service) !== null;
@@ -140,8 +144,8 @@ async function work(server: ServerParts, snapshot: ConfigurationSnapshot, logged
   }
   const read = isSpooled(message.body) ? Buffer.alloc(0) : message.body;
   const prepared = await prepare(server, snapshot, statement, context, read);
-  const judgement = judge(server, snapshot, statement, context, prepared);
-  const { inputs, decision, bound } = judgement;
+  const judgement = judge(server, snapshot, prepared);
+  const { inputs, decision, bound, asked } = judgement;
   const archived = archiveDecision(inputs, decision);
   const refuse = (code: AccordError['code'], detail: string, archive: Reply['decision'] = archived): Reply => ({
     kind: 'refusal',
@@ -163,6 +167,7 @@ async function work(server: ServerParts, snapshot: ConfigurationSnapshot, logged
   const giveBack = countUses(server, judgement);
   const permitted = decision.release;
   const leave = enterService(server, service.id);
+  let unlessUsed: ReturnType<typeof callBackend> | null = null;
   try {
     if (leave === null) {
       const code = (await noted).outcome === 'replay' ? 'MESSAGE_REPLAYED' : 'SERVER_BUSY';
@@ -189,7 +194,8 @@ async function work(server: ServerParts, snapshot: ConfigurationSnapshot, logged
     // Only who asks in X-Road's protocol can take an answer of any size, and only an unbound one is not looked into.
     const large =
       bound === null && context.xroad !== null ? { spool: server.spool, maxBytes: server.maxBodyBytes } : null;
-    const called = callBackend(server.backends, service, statement, forwarded, minimising, remainingMs, large);
+    const called = callBackend(server.backends, service, asked, forwarded, minimising, remainingMs, large);
+    unlessUsed = called;
     if ((await noted).outcome === 'replay') {
       giveBack();
       return refuse('MESSAGE_REPLAYED', '');
@@ -197,6 +203,7 @@ async function work(server: ServerParts, snapshot: ConfigurationSnapshot, logged
     const { states, ...whole } = await called;
     const ended = await refusedMeanwhile(server, judgement, refuse);
     if (ended !== null) return ended;
+    unlessUsed = null;
     const day = context.asOf ?? dayAt(server.clock.nowMs(), snapshot.utcOffsetMinutes);
     const about = { service: service.id, id: statement.id, day };
     const answer = bound && permitted ? released(server, bound, permitted, { ...whole, states }, about) : whole;
@@ -206,6 +213,8 @@ async function work(server: ServerParts, snapshot: ConfigurationSnapshot, logged
     throw error;
   } finally {
     leave?.();
+    // Nobody will ask for what the backend says, or said.
+    unlessUsed?.then(({ body }) => removeBody(body));
   }
 }
 
@@ -224,9 +233,13 @@ async function refusedMeanwhile(
 }
 
 /** Refused before anything was decided. */
-async function refusedUnread({ message, appended }: LoggedRequest, code: AccordError['code']): Promise<Reply> {
+async function refusedUnread(
+  { message, appended }: LoggedRequest,
+  code: AccordError['code'],
+  detail = '',
+): Promise<Reply> {
   const isReplay = (await appended).outcome === 'replay';
-  const answer = problemAnswer(isReplay ? 'MESSAGE_REPLAYED' : code, '', message.statement.id);
+  const answer = problemAnswer(isReplay ? 'MESSAGE_REPLAYED' : code, isReplay ? '' : detail, message.statement.id);
   return { kind: 'refusal', answer, decision: null, retention: 'standard' };
 }
 
@@ -240,7 +253,9 @@ async function workReserved(
   const isReplay = (await appended).outcome === 'replay';
   const reply = isReplay
     ? { answer: problemAnswer('MESSAGE_REPLAYED', '', statement.id), decision: null, retention: 'standard' }
-    : await answerReserved(server, snapshot, peer, statement, context, wholeBody(body));
+    : isMetaservice(statement, context)
+      ? await answerMetaservice(server, snapshot, statement, context)
+      : await answerReserved(server, snapshot, peer, statement, context, wholeBody(body));
   return { kind: reply.answer.context.code === 'OK' ? 'response' : 'refusal', ...reply };
 }
 

@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto';
 import type { OutgoingHttpHeader } from 'node:http';
 import { pipeline } from 'node:stream/promises';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { whileMoving } from '#core/http/while-moving.ts';
+import { passOver, whileMoving } from '#core/http/while-moving.ts';
 import { newMessageId } from '#core/message-id.ts';
 import { encodeRequestContext, type HeaderList, Method, parseRequestContext } from '#schemas/context.ts';
 import { MAX_DEADLINE_MS } from '#schemas/limits.ts';
@@ -37,7 +37,10 @@ export function addXRoadFace(app: FastifyInstance, server: ServerParts, { caller
     // Bodies of any type stay on the connection until the head was judged.
     scope.removeAllContentTypeParsers();
     scope.addContentTypeParser('*', (_request, _payload, done) => done(null, undefined));
-    scope.setErrorHandler((error, request, reply) => sendError(server, request, reply, { error }));
+    scope.setErrorHandler((error, request, reply) => {
+      passOver(request.raw);
+      return sendError(server, request, reply, { error });
+    });
     addListClients(scope, server, callerOf);
     scope.route({
       method: ['DELETE', 'GET', 'HEAD', 'OPTIONS', 'PATCH', 'POST', 'PUT', 'TRACE'],
@@ -68,7 +71,7 @@ async function answer(
     const call = callOf(server, asked, target, headers, caller, body);
     result = await exchange(server, call);
     if (result.outcome !== 'ok' || result.answer === null) return sendError(server, request, reply, { result, call });
-    await sendAnswer(reply, call, result.answer);
+    await sendAnswer(server, reply, call, result.answer);
     return reply;
   } finally {
     removeBody(body);
@@ -77,11 +80,17 @@ async function answer(
 }
 
 /** @throws BODY_TOO_LARGE before a byte was read when the length says so */
-async function readBody({ spool, maxBodyBytes }: ServerParts, { raw, headers }: FastifyRequest): Promise<MessageBody> {
-  if (Number(headers['content-length'] ?? 0) > maxBodyBytes) {
-    throw new AccordError('BODY_TOO_LARGE', `more than ${maxBodyBytes} bytes`);
-  }
-  return whileMoving(raw.socket, () => gatherBody(spool, raw.iterator({ destroyOnReturn: false }), maxBodyBytes));
+async function readBody(
+  { spool, maxBodyBytes, bodyIdleMs }: ServerParts,
+  { raw, headers }: FastifyRequest,
+): Promise<MessageBody> {
+  const length = Number(headers['content-length'] ?? 0);
+  if (length > maxBodyBytes) throw new AccordError('BODY_TOO_LARGE', `more than ${maxBodyBytes} bytes`);
+  const source = raw.iterator({ destroyOnReturn: false });
+  const gather = () => gatherBody(spool, source, maxBodyBytes, { length, sha512: true });
+  return whileMoving(raw.socket, gather, bodyIdleMs).catch((cause: unknown) => {
+    throw isAccordError(cause) ? cause : new AccordError('REQUEST_MALFORMED', 'the body broke off', { cause });
+  });
 }
 
 /** A call whose context can be signed, with what its answer's headers repeat. */
@@ -164,6 +173,7 @@ export function exchangeHeaders({ client, service, id, xroad }: XRoadCall): [str
 
 /** The provider's answer as it came; a reader that is slow waits for itself, not in this server's memory. */
 async function sendAnswer(
+  { bodyIdleMs }: ServerParts,
   reply: FastifyReply,
   call: XRoadCall,
   { context, body }: NonNullable<LookupResult['answer']>,
@@ -190,7 +200,7 @@ async function sendAnswer(
     return;
   }
   try {
-    await whileMoving(reply.request.raw.socket, () => pipeline(bodyStream(body), reply.raw));
+    await whileMoving(reply.request.raw.socket, () => pipeline(bodyStream(body), reply.raw), bodyIdleMs);
   } catch (error) {
     // The caller went away, or the disk failed half way: the connection says that it is not whole.
     reply.raw.destroy();

@@ -235,7 +235,7 @@ const seats = (kind: 'sender' | 'service', count: number, name: (at: number) => 
 const call = (over: object) =>
   readCall(
     { client: CLIENT, service: SERVICE, ...over } as never,
-    { how: 'loopback', mayUse: () => true },
+    { authenticate: () => 'loopback' as const },
     {} as never,
   );
 

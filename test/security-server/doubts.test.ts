@@ -133,7 +133,7 @@ t.test('from a doubt to its answer', async (t) => {
 /** Past the checks of the own server, as one that was changed would ask. */
 async function unchecked(pair: Pair, client: string, path: string, body?: object) {
   const lookup = { client, service: SERVICE, method: body ? ('POST' as const) : ('GET' as const), path };
-  const caller = { how: 'loopback' as const, mayUse: () => true };
+  const caller = { authenticate: () => 'loopback' as const };
   const result = await exchange(
     pair.consumer.parts,
     readCall({ ...lookup, ...(body && { body }) }, caller, pair.consumer.parts),
