@@ -1,8 +1,7 @@
 // What a case of the conformance suite is: the number and the words of one rule, what is sent, what has to come back and what
 // has to arrive at the backend. Placeholders in texts are filled from the setting:
-//   {service} {provider} {instance} {client} {base} (path of the backend's base URL, without a slash at its end)
-//   {stranger} (a service of a member that nobody registered) {missing} (a service that the provider does not have)
-//   {denied} {disabled} (services named on the command line)
+//   {service} {provider} {instance} {service code} {escaped service} {client}; {denied} {disabled} {over the limit}, which the
+//   command line names; {base}, the path of the backend's base URL without a slash at its end
 
 import type { Seen } from './echo.ts';
 import type { Came, Header } from './wire.ts';
@@ -34,7 +33,12 @@ export interface Expect {
   headers?: Readonly<Record<string, Wanted>>;
   body?: Buffer | RegExp | 'sent';
   /** What arrived at the backend. */
-  seen?: { method?: string; target?: string; headers?: Readonly<Record<string, Wanted>>; body?: 'sent' | Buffer };
+  seen?: {
+    method?: string /** One of them. */;
+    target?: string | readonly string[];
+    headers?: Readonly<Record<string, Wanted>>;
+    body?: 'sent' | Buffer;
+  };
   /** What data cannot say: null, or what was wrong. */
   also?: (told: Told) => string | null;
 }

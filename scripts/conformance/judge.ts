@@ -36,7 +36,8 @@ function seenFaults(wanted: Expect['seen'], { seen, sent, fill }: Told): string[
   const faults: string[] = [];
   const { method, target, headers = {}, body } = wanted;
   if (method !== undefined && seen.method !== method) faults.push(`the backend gets the method ${method}`);
-  if (target !== undefined && seen.target !== fill(target)) faults.push(`the backend gets the target ${fill(target)}`);
+  const targets = [target ?? []].flat().map(fill);
+  if (targets.length > 0 && !targets.includes(seen.target)) faults.push(`the backend gets ${targets.join(' or ')}`);
   for (const [name, value] of Object.entries(headers)) {
     if (!matches(valuesOf(seen.headers, name), value, fill)) faults.push(`the backend gets ${name}: ${shown(value)}`);
   }

@@ -87,7 +87,7 @@ async function runCase(suite: Suite, each: Case): Promise<Verdict> {
     const told = await tell(suite, each, name);
     const faults = each.anyError ? refusalFaults(each, told) : judge(each, told);
     if (each.expect.error !== undefined || each.anyError) faults.push(...(await arrivalFaults(suite, name)));
-    suite.earlier.set(told.sent.target, told.came);
+    if (told.sent.method === 'GET' && told.came.status === 200) suite.earlier.set(told.sent.target, told.came);
     const sent = `${told.sent.method} ${told.sent.target}`;
     return {
       rule,
@@ -169,7 +169,6 @@ function filler({ setting, base }: Suite): (text: string) => string {
     'service code': parts[4] ?? '',
     'escaped service': parts.map((part) => [...part].map((char) => `%${hex(char)}`).join('')).join('/'),
     base: (base ?? '').replace(/\/$/, ''),
-    'base as it is': base === '' || base === null ? '/' : base,
     denied: denied ?? '',
     disabled: disabled ?? '',
     'over the limit': String((limitBytes ?? 0) + 1),
