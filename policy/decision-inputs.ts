@@ -101,6 +101,8 @@ export interface ReceiptFacts {
   uses: number | null;
   /** Requests it was used for, this one not counted. */
   used: number;
+  /** The provider has other servers, which do not know what was counted here; absent when it has none. */
+  countedApart?: true;
 }
 
 export interface ConsentFacts {

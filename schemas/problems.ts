@@ -177,6 +177,7 @@ export const PROBLEMS = {
   STATUS_STALE: row(503, 'Nobody can say at the moment whether the consent still stands', 'peer', 'Ask again in a minute; the provider cannot reach the consent service.'),
   CONSENT_SUSPENDED: row(403, 'The citizen has paused the consent', 'peer', 'Wait until it is resumed, or ask the citizen.'),
   CONSENT_WITHDRAWN: row(403, 'The consent was withdrawn', 'peer', 'Stop asking, and delete what is no longer needed; only the citizen can consent again.', 'ConsentRevoked'),
+  CONSENT_USES_NOT_COUNTED: row(403, 'The consent has limited uses, and several servers of the provider would count them apart', 'peer', 'Ask the citizen for a consent without a number of uses, or ask the provider to serve this subsystem from one server.'),
   CONSENT_USES_SPENT: row(403, 'The consent was used as often as it allows', 'peer', 'Ask the citizen again.'),
   FIELDS_NOT_CONSENTED: row(403, 'The citizen did not consent to every field', 'peer', 'Ask for less, say `partial` to get the rest, or ask the citizen again.'),
   CLOCK_DOUBTED: row(503, 'The provider\'s clock is in doubt', 'peer', 'Ask again later; its operator has to set the clock.'),
