@@ -11,6 +11,8 @@ import { expectedHash } from '#scripts/conformance/judge.ts';
 import { CASES, runCases, type Setting } from '#scripts/conformance/run.ts';
 import { parseAnswer } from '#scripts/conformance/wire.ts';
 
+t.setTimeout(120_000);
+
 const MAIN = 'scripts/conformance/main.ts';
 
 interface World {
@@ -126,7 +128,7 @@ t.test('our servers pass every case, and what breaks a rule is named', async (t)
     const url = await openMeddler(t, setting.url, meddle);
     const [verdict, ...more] = await runCases({ ...setting, url, timeoutMs: 2_000 }, [rule]);
     t.equal(more.length, 0);
-    t.match(verdict, { rule, result: 'failed', expected: [String] }, name);
+    t.match(verdict, { rule, result: 'failed', expected: [/^(?!an answer$)/] }, name);
   }
   await commandLine(t, setting);
 });
@@ -149,20 +151,16 @@ async function commandLine(t: Test, { url, client, service }: Setting): Promise<
     notTestable: 2,
     cases: [{ rule: '2.1.1', result: 'passed' }],
   });
-  const other = await openMeddler(t, url, { answer: (text) => text.replaceAll('Client.BadRequest', 'Client.Bad') });
+  const other = await openMeddler(t, url, {
+    answer: (text) => text.replaceAll('Client.BadRequest', 'Client.badRequest'),
+  });
   const bad = await run('--url', other.href, ...who, '--only', '2.1.1');
   t.match(bad, { code: 1, output: /^failed +2\.1\.1 .*\n(?:.*\n)* +expected +X-Road-Error: Client\.BadRequest\n/ });
   t.equal((await run('--url', 'http://127.0.0.1:1', ...who, '--only', '2.1.1')).code, 1, 'nobody there');
 }
 
 t.test('the command line', async (t) => {
-  const wrong = [
-    [],
-    ['--url', 'x'],
-    ['--url', 'http://127.0.0.1:1', '--client', 'a/b'],
-    ['--nothing'],
-    ['--echo', 'x'],
-  ];
+  const wrong = [['--url', 'http://127.0.0.1:1', '--client', 'a/b'], ['--nothing']];
   for (const args of wrong) t.equal(spawnSync(process.execPath, [MAIN, ...args]).status, 2, args.join(' '));
   const listed = spawnSync(process.execPath, [MAIN, '--list'], { encoding: 'utf8' });
   t.match(listed.stdout, /^1\.1\.1 +DELETE GET/);
