@@ -174,7 +174,7 @@ t.test('once: after another, side by side, over a restart; and only what ran', a
 t.test('where the right says so, the word of the server is enough', async (t) => {
   const { pair, ask, token } = await openDesk(t);
   const { state } = pair.provider.parts;
-  const [right] = state.rightsFor(CLIENT, SERVICE);
+  const [right] = state.rightsFor([CLIENT], SERVICE);
   state.putRight({ ...right!, evidence: 'server' });
   t.equal((await ask({})).json.code, 'OK');
   t.equal((await ask({ evidence: [await token({}, {}, stranger)] })).json.code, 'EVIDENCE_REFUSED', 'not a false word');
