@@ -4,7 +4,7 @@ import { Readable } from 'node:stream';
 import { commit, opens } from '#certs/commitment.ts';
 import { MAX_BODY_BYTES } from '#schemas/limits.ts';
 import { AccordError } from '#schemas/problems.ts';
-import type { Spool, SpooledBody } from './spool.ts';
+import type { Spool, SpooledBody, TakeOptions } from './spool.ts';
 
 export type MessageBody = Buffer | SpooledBody;
 
@@ -43,34 +43,34 @@ export function removeBody(body: MessageBody | undefined): void {
 
 /**
  * Reads a body of unknown length: in memory as long as it is small, then in the spool.
+ * @param further what was said of its length, and whether its SHA-512 will be wanted
  * @throws BODY_TOO_LARGE, SPOOL_FULL, SPOOL_FAILED, and what the source throws
  */
 export async function gatherBody(
   spool: Spool,
   source: AsyncIterable<Uint8Array>,
   maxBytes: number,
+  further: Pick<TakeOptions, 'length' | 'sha512'> = {},
 ): Promise<MessageBody> {
   const chunks: Uint8Array[] = [];
   let length = 0;
   const iterator = source[Symbol.asyncIterator]();
-  for (;;) {
-    const { done, value } = await iterator.next();
-    if (done) return Buffer.concat(chunks);
-    chunks.push(value);
-    length += value.length;
-    if (length > maxBytes) {
-      await iterator.return?.();
-      throw new AccordError('BODY_TOO_LARGE', `more than ${maxBytes} bytes`);
+  try {
+    for (;;) {
+      const { done, value } = await iterator.next();
+      if (done) return Buffer.concat(chunks);
+      chunks.push(value);
+      length += value.length;
+      if (length > maxBytes) throw new AccordError('BODY_TOO_LARGE', `more than ${maxBytes} bytes`);
+      if (length > MAX_BODY_BYTES) return await spool.take(continued(chunks, iterator), { maxBytes, ...further });
     }
-    if (length > MAX_BODY_BYTES) return spool.take(continued(chunks, iterator), { maxBytes });
+  } finally {
+    // Also when the spool did not begin to read; whoever has an end of its own hears nothing of this.
+    await iterator.return?.();
   }
 }
 
 async function* continued(chunks: Uint8Array[], rest: AsyncIterator<Uint8Array>): AsyncGenerator<Uint8Array> {
-  try {
-    for (let chunk = chunks.shift(); chunk !== undefined; chunk = chunks.shift()) yield chunk;
-    for (let next = await rest.next(); !next.done; next = await rest.next()) yield next.value;
-  } finally {
-    await rest.return?.();
-  }
+  for (let chunk = chunks.shift(); chunk !== undefined; chunk = chunks.shift()) yield chunk;
+  for (let next = await rest.next(); !next.done; next = await rest.next()) yield next.value;
 }

@@ -54,6 +54,8 @@ export interface ServerParts {
   backends: BoundedClient;
   /** Bodies that are too large for memory, and how large one may be. */
   spool: Spool;
+  /** How long a connection may stand still while such a body passes over it. */
+  bodyIdleMs: number;
   /** Error codes of X-Road's protocol in the spelling of its version 7.8. */
   xroadSnakeCase: boolean;
   maxBodyBytes: number;

@@ -1,13 +1,13 @@
 // The spool (DESIGN: large bodies): where a body lies that is too large for memory, between its arrival and its delivery.
 // Enciphered under a key that only this process's memory holds, in files that have no name any more once they are open,
 // so that success, refusal and crash all leave nothing behind. Senders control the bytes and their number.
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash, type Hash, randomBytes } from 'node:crypto';
 import { mkdirSync, rmSync } from 'node:fs';
 import { type FileHandle, open, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { COMMITMENT_SALT_BYTES } from '#certs/commitment.ts';
-import { CIPHER_KEY_BYTES, cipherKey, decipher, encipher, NONCE_AND_TAG_BYTES } from '#certs/record-cipher.ts';
+import { CIPHER_KEY_BYTES, cipherKey, decipher, encipherInPieces, NONCE_AND_TAG_BYTES } from '#certs/record-cipher.ts';
 import { base64url } from '#schemas/base64url.ts';
 import { SEAL_RECORD_BYTES } from '#schemas/limits.ts';
 import { AccordError, isAccordError } from '#schemas/problems.ts';
@@ -18,21 +18,30 @@ export interface SpooledBody {
   readonly salt: Buffer;
   /** SHA-256(salt ‖ bytes), base64url. */
   readonly commitment: string;
-  readonly sha512: Buffer;
+  /** Null unless it was asked for. */
+  readonly sha512: Buffer | null;
   /** The bytes from the start; may be read again until it is removed. Its error is SPOOL_FAILED. */
   read(): Readable;
+  /** The same as records of 64 KiB, of which only the last is shorter. @throws SPOOL_FAILED */
+  records(): AsyncGenerator<Buffer>;
   /** Gives the disk back; running reads end with an error. Twice is once. */
   remove(): void;
 }
 
-interface TakeOptions {
+export interface TakeOptions {
   maxBytes: number;
+  /** How much will come, where that was said: the room for it is taken before the first byte is. */
+  length?: number;
   /** Of a body that arrives with its commitment. */
   salt?: Buffer;
+  sha512?: boolean;
 }
 
 export interface Spool {
-  /** Writes what comes until its end. @throws BODY_TOO_LARGE, SPOOL_FULL, SPOOL_FAILED, and what the source throws */
+  /**
+   * Writes what comes until its end. A source that is not taken is given back unread.
+   * @throws BODY_TOO_LARGE, SPOOL_FULL, SPOOL_FAILED, and what the source throws
+   */
   take(source: AsyncIterable<Uint8Array>, options: TakeOptions): Promise<SpooledBody>;
   /** Bytes that lie in it now. */
   held(): number;
@@ -48,28 +57,36 @@ export function openSpool(folder: string, maxHeldBytes: number): Spool {
   let held = 0;
   let files = 0;
 
-  async function take(source: AsyncIterable<Uint8Array>, { maxBytes, salt }: TakeOptions): Promise<SpooledBody> {
-    files += 1;
-    const file = await openNameless(join(folder, `${files}-${base64url(randomBytes(9))}`));
-    const body = new Writing(file, salt ?? randomBytes(COMMITMENT_SALT_BYTES));
-    let counted = 0;
+  async function take(source: AsyncIterable<Uint8Array>, options: TakeOptions): Promise<SpooledBody> {
+    const { maxBytes, length = 0, salt = randomBytes(COMMITMENT_SALT_BYTES), sha512 = false } = options;
+    let mine = 0;
+    const reserve = (bytes: number) => {
+      if (bytes > maxBytes) throw new AccordError('BODY_TOO_LARGE', `more than ${maxBytes} bytes`);
+      if (held + bytes - mine > maxHeldBytes) throw new AccordError('SPOOL_FULL', `${maxHeldBytes} bytes`);
+      held += bytes - mine;
+      mine = bytes;
+    };
+    const giveBack = () => {
+      held -= mine;
+      mine = 0;
+    };
+    let file: FileHandle | undefined;
     try {
+      reserve(length);
+      files += 1;
+      file = await openNameless(join(folder, `${files}-${base64url(randomBytes(9))}`));
+      const body = new Writing(file, salt, sha512);
       for await (const record of inRecords(source)) {
-        if (body.length + record.length > maxBytes)
-          throw new AccordError('BODY_TOO_LARGE', `more than ${maxBytes} bytes`);
-        if (held + record.length > maxHeldBytes) throw new AccordError('SPOOL_FULL', `${maxHeldBytes} bytes`);
-        held += record.length;
-        counted += record.length;
+        if (body.length + record.length > mine) reserve(body.length + record.length);
         await body.add(record);
       }
+      reserve(body.length);
+      return body.done(giveBack);
     } catch (error) {
-      held -= counted;
-      await file.close();
+      giveBack();
+      await file?.close().catch(() => {}); // what went wrong before says more
       throw error;
     }
-    return body.done(() => {
-      held -= counted;
-    });
   }
 
   return { take, held: () => held };
@@ -92,38 +109,42 @@ class Writing {
   readonly #salt: Buffer;
   readonly #key = cipherKey(randomBytes(CIPHER_KEY_BYTES));
   readonly #commitment = createHash('sha256');
-  readonly #sha512 = createHash('sha512');
+  readonly #sha512: Hash | null;
   #records = 0;
   #position = 0;
 
-  constructor(file: FileHandle, salt: Buffer) {
+  constructor(file: FileHandle, salt: Buffer, withSha512: boolean) {
     this.#file = file;
     this.#salt = salt;
     this.#commitment.update(salt);
+    this.#sha512 = withSha512 ? createHash('sha512') : null;
   }
 
-  async add(record: Buffer): Promise<void> {
+  async add(record: Uint8Array): Promise<void> {
     this.#commitment.update(record);
-    this.#sha512.update(record);
+    this.#sha512?.update(record);
     this.length += record.length;
-    const stored = encipher(this.#key, place(this.#records), record);
+    const pieces = encipherInPieces(this.#key, place(this.#records), record);
+    const size = record.length + NONCE_AND_TAG_BYTES;
     this.#records += 1;
     try {
-      const { bytesWritten } = await this.#file.write(stored, 0, stored.length, this.#position);
-      if (bytesWritten !== stored.length) throw new Error('a short write');
+      const { bytesWritten } = await this.#file.writev(pieces, this.#position);
+      if (bytesWritten !== size) throw new Error('a short write');
     } catch (cause) {
       throw new AccordError('SPOOL_FAILED', (cause as NodeJS.ErrnoException).code ?? '', { cause });
     }
-    this.#position += stored.length;
+    this.#position += size;
   }
 
   done(onRemoved: () => void): SpooledBody {
     const [file, key, records, size] = [this.#file, this.#key, this.#records, this.#position];
     let removed = false;
-    async function* chunks(): AsyncGenerator<Buffer> {
+    async function* all(): AsyncGenerator<Buffer> {
+      // What is read is deciphered into bytes of its own, so that one place to read into is enough.
+      const place = Buffer.allocUnsafeSlow(STORED_RECORD_BYTES);
       for (let at = 0; at < records; at += 1) {
         const start = at * STORED_RECORD_BYTES;
-        const stored = Buffer.allocUnsafe(Math.min(STORED_RECORD_BYTES, size - start));
+        const stored = place.subarray(0, Math.min(STORED_RECORD_BYTES, size - start));
         yield await readRecord(file, key, at, start, stored);
       }
     }
@@ -131,8 +152,9 @@ class Writing {
       length: this.length,
       salt: this.#salt,
       commitment: base64url(this.#commitment.digest()),
-      sha512: this.#sha512.digest(),
-      read: () => Readable.from(chunks(), { objectMode: false, highWaterMark: SEAL_RECORD_BYTES }),
+      sha512: this.#sha512?.digest() ?? null,
+      records: all,
+      read: () => Readable.from(all(), { objectMode: false, highWaterMark: SEAL_RECORD_BYTES }),
       remove() {
         if (removed) return;
         removed = true;
@@ -170,20 +192,26 @@ function place(at: number): Buffer {
 }
 
 /** Chunks of any size as records of 64 KiB; only the last is shorter, and of no bytes there is none. */
-export async function* inRecords(source: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer> {
-  let waiting: Uint8Array[] = [];
-  let length = 0;
+async function* inRecords(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  let record = Buffer.alloc(0);
+  let filled = 0;
   for await (const chunk of source) {
-    waiting.push(chunk);
-    length += chunk.length;
-    if (length < SEAL_RECORD_BYTES) continue;
-    const joined = Buffer.concat(waiting);
-    let at = 0;
-    for (; joined.length - at >= SEAL_RECORD_BYTES; at += SEAL_RECORD_BYTES) {
-      yield joined.subarray(at, at + SEAL_RECORD_BYTES);
+    for (let at = 0; at < chunk.length; ) {
+      // What comes as whole records is passed on as it is.
+      if (filled === 0 && chunk.length - at >= SEAL_RECORD_BYTES) {
+        yield chunk.subarray(at, at + SEAL_RECORD_BYTES);
+        at += SEAL_RECORD_BYTES;
+        continue;
+      }
+      if (record.length === 0) record = Buffer.allocUnsafeSlow(SEAL_RECORD_BYTES);
+      const length = Math.min(SEAL_RECORD_BYTES - filled, chunk.length - at);
+      record.set(chunk.subarray(at, at + length), filled);
+      filled += length;
+      at += length;
+      if (filled < SEAL_RECORD_BYTES) continue;
+      yield record;
+      filled = 0;
     }
-    waiting = at === joined.length ? [] : [joined.subarray(at)];
-    length = joined.length - at;
   }
-  if (length > 0) yield Buffer.concat(waiting);
+  if (filled > 0) yield record.subarray(0, filled);
 }

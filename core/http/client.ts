@@ -11,6 +11,7 @@
 import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import { type Dispatcher, errors, Pool } from 'undici';
+import { BODY_IDLE_MS } from '#schemas/limits.ts';
 import { AccordError } from '#schemas/problems.ts';
 import { acceptsPeer, type ClientTls, connector } from './connect.ts';
 import { ResponseStream } from './response-stream.ts';
@@ -68,6 +69,8 @@ export interface ClientOptions {
   timeoutMs?: number;
   maxResponseBytes?: number;
   maxResponseHeaderBytes?: number;
+  /** A streamed answer may stand still this long before it is given up. */
+  streamIdleMs?: number;
 }
 
 const DEFAULTS: Required<ClientOptions> = {
@@ -79,6 +82,7 @@ const DEFAULTS: Required<ClientOptions> = {
   timeoutMs: 30_000,
   maxResponseBytes: 10 * 1024 * 1024,
   maxResponseHeaderBytes: 32 * 1024,
+  streamIdleMs: BODY_IDLE_MS,
 };
 
 /** One peer: its connections, and the certificate that each of them showed. */
@@ -88,9 +92,6 @@ interface Lane {
   /** Requests that undici still holds, also those whose caller was told already that time is up. */
   held: number;
 }
-
-/** A streamed answer may pause this long before it is given up. */
-const STREAM_IDLE_MS = 30_000;
 
 const OWN_HEADERS = new Set([
   'host',
@@ -242,7 +243,7 @@ function dispatch(
   settings: Required<ClientOptions>,
 ): Promise<BoundedResponse> {
   const { promise, resolve, reject } = Promise.withResolvers<BoundedResponse>();
-  const answer = new Answer(request, request.maxResponseBytes ?? settings.maxResponseBytes);
+  const answer = new Answer(request, request.maxResponseBytes ?? settings.maxResponseBytes, settings.streamIdleMs);
   const settle = (error: Error | undefined) => {
     clearTimeout(timer);
     request.signal?.removeEventListener('abort', giveUp);
@@ -293,6 +294,7 @@ class Answer implements Dispatcher.DispatchHandler {
   readonly #maxBytes: number;
   readonly #bodiless: boolean;
   readonly #streamed: BoundedRequest['streamed'];
+  readonly #idleMs: number;
   #stream: ResponseStream | undefined;
   #started = false;
   #over = false;
@@ -301,7 +303,8 @@ class Answer implements Dispatcher.DispatchHandler {
   #chunks: Buffer[] = [];
   #bytes = 0;
 
-  constructor({ method, streamed }: BoundedRequest, maxBytes: number) {
+  constructor({ method, streamed }: BoundedRequest, maxBytes: number, idleMs: number) {
+    this.#idleMs = idleMs;
     this.#maxBytes = maxBytes;
     this.#bodiless = method === 'HEAD';
     this.#streamed = streamed;
@@ -343,7 +346,7 @@ class Answer implements Dispatcher.DispatchHandler {
     if (!this.#bodiless && stated > (streamed?.maxBytes ?? this.#maxBytes)) {
       this.#tooLarge();
     } else if (streamed !== undefined) {
-      this.#stream = new ResponseStream(controller, streamed.maxBytes, STREAM_IDLE_MS);
+      this.#stream = new ResponseStream(controller, streamed.maxBytes, this.#idleMs);
       this.#over = true;
       this.onSettled(undefined);
     }

@@ -1,6 +1,7 @@
 // An answer's body that is read while it comes (see client.ts): what the reader does not take yet stays in the peer's
-// hands, and a peer that falls silent ends it. The peer controls bytes, number and speed.
+// hands, and a peer that falls silent, or nearly, ends it. The peer controls bytes, number and speed.
 import { Readable } from 'node:stream';
+import { MIN_MOVED_BYTES } from '#schemas/limits.ts';
 import { AccordError } from '#schemas/problems.ts';
 
 /** What the client can do to the connection below. */
@@ -10,12 +11,14 @@ export interface StreamSource {
   abort(reason: Error): void;
 }
 
-/** Errors: PEER_TIMEOUT (nothing came for `idleMs`), PEER_BROKE_OFF, RESPONSE_TOO_LARGE. */
+/** Errors: PEER_TIMEOUT (less than MIN_MOVED_BYTES came in `idleMs`), PEER_BROKE_OFF, RESPONSE_TOO_LARGE. */
 export class ResponseStream extends Readable {
   readonly #source: StreamSource;
   readonly #maxBytes: number;
   readonly #idleMs: number;
   #bytes = 0;
+  #watchedFrom = 0;
+  #isOver = false;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(source: StreamSource, maxBytes: number, idleMs: number) {
@@ -35,32 +38,40 @@ export class ResponseStream extends Readable {
       return;
     }
     const wantsMore = this.push(chunk);
-    this.#watch();
+    if (this.#bytes - this.#watchedFrom >= MIN_MOVED_BYTES) this.#watch();
     if (wantsMore) return;
     // While nobody reads, silence is the reader's own.
-    clearTimeout(this.#timer);
+    this.#stopWatching();
     this.#source.pause();
   }
 
   ended(): void {
-    clearTimeout(this.#timer);
+    this.#stopWatching();
+    this.#isOver = true;
     this.push(null);
   }
 
   override _read(): void {
-    if (this.readableEnded || this.destroyed) return;
-    this.#watch();
+    if (this.#isOver || this.destroyed) return;
+    if (this.#timer === undefined) this.#watch();
     this.#source.resume();
   }
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
-    clearTimeout(this.#timer);
-    if (!this.readableEnded) this.#source.abort(error ?? new Error('the reader gave up'));
+    this.#stopWatching();
+    // A connection whose answer is over may already carry another one.
+    if (!this.#isOver) this.#source.abort(error ?? new Error('the reader gave up'));
     callback(error);
+  }
+
+  #stopWatching(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
   }
 
   #watch(): void {
     clearTimeout(this.#timer);
+    this.#watchedFrom = this.#bytes;
     this.#timer = setTimeout(
       () => this.destroy(new AccordError('PEER_TIMEOUT', 'the answer came no further')),
       this.#idleMs,

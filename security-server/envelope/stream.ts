@@ -10,8 +10,8 @@ import { recordOpener, recordSealer, SEALED_RECORD_BYTES, type SealBinding, seal
 import type { ServerEntry } from '#core/configuration/snapshot.ts';
 import type { ServerId } from '#schemas/identifiers.ts';
 import { SEAL_RECORD_BYTES } from '#schemas/limits.ts';
-import { AccordError } from '#schemas/problems.ts';
-import { inRecords, type Spool, type SpooledBody } from '#security-server/spool.ts';
+import { AccordError, isAccordError } from '#schemas/problems.ts';
+import type { Spool, SpooledBody } from '#security-server/spool.ts';
 import type { Channels } from './channels.ts';
 import { decodeStreamFrame, encodeStreamFrame, MAX_STREAM_HEAD_BYTES, type StreamFrame } from './frame.ts';
 import { type OpenedHead, type OpenedMessage, openHead } from './incoming.ts';
@@ -42,7 +42,7 @@ export function sealStream(
     // Sealing the same bytes again under the same key and counters gives the same bytes.
     const sealNext = recordSealer(secret, frame.bodySalt, binding);
     let left = body.length;
-    for await (const record of inRecords(body.read())) {
+    for await (const record of body.records()) {
       left -= record.length;
       yield Buffer.concat(sealNext(record, left === 0));
     }
@@ -74,17 +74,22 @@ export async function openStream(
   { kind, peer, self, channels, spool, maxBodyBytes, judge }: StreamReceiver,
 ): Promise<OpenedMessage> {
   const reader = new StreamReader(source);
-  const headLength = (await reader.exactly(LENGTH_BYTES)).readUInt32BE();
-  if (headLength > MAX_STREAM_HEAD_BYTES) throw new AccordError('MESSAGE_MALFORMED', 'the head is too long');
-  const frame = decodeStreamFrame(await reader.exactly(headLength));
-  const opened = await openHead(frame, kind, peer, self, channels);
-  judge(opened);
-  const { secret, binding, ...known } = opened;
-  if (frame.bodyLength > maxBodyBytes) throw new AccordError('BODY_TOO_LARGE', `more than ${maxBodyBytes} bytes`);
-  const openNext = recordOpener(secret, frame.bodySalt, { ...binding, part: 'body' });
-  const records = openedRecords(reader, frame.bodyLength, openNext);
-  const options = { maxBytes: frame.bodyLength, salt: Buffer.from(known.head.bodySalt) };
-  return { ...known, body: await spool.take(records, options) };
+  try {
+    const headLength = (await reader.exactly(LENGTH_BYTES)).readUInt32BE();
+    if (headLength > MAX_STREAM_HEAD_BYTES) throw new AccordError('MESSAGE_MALFORMED', 'the head is too long');
+    const frame = decodeStreamFrame(await reader.exactly(headLength));
+    const opened = await openHead(frame, kind, peer, self, channels);
+    judge(opened);
+    const { secret, binding, ...known } = opened;
+    const { bodyLength: length, bodySalt } = frame;
+    if (length > maxBodyBytes) throw new AccordError('BODY_TOO_LARGE', `more than ${maxBodyBytes} bytes`);
+    const openNext = recordOpener(secret, bodySalt, { ...binding, part: 'body' });
+    const salt = Buffer.from(known.head.bodySalt);
+    const records = openedRecords(reader, length, openNext);
+    return { ...known, body: await spool.take(records, { maxBytes: length, length, salt }) };
+  } finally {
+    await reader.close();
+  }
 }
 
 async function* openedRecords(
@@ -92,41 +97,58 @@ async function* openedRecords(
   bodyLength: number,
   openNext: ReturnType<typeof recordOpener>,
 ): AsyncGenerator<Buffer> {
+  // A record is opened into bytes of its own, so that one place to gather it in is enough.
+  const place = Buffer.allocUnsafeSlow(SEALED_RECORD_BYTES);
   for (let left = sealedLength(bodyLength); left > 0; ) {
     const length = Math.min(left, SEALED_RECORD_BYTES);
     left -= length;
-    yield openNext(await reader.exactly(length), left === 0);
+    yield openNext(await reader.exactly(length, place.subarray(0, length)), left === 0);
   }
   if (!(await reader.isOver())) throw new AccordError('MESSAGE_MALFORMED', 'bytes after the end');
 }
 
 /** Exact lengths out of chunks of any length. */
 class StreamReader {
-  readonly #chunks: AsyncIterator<Uint8Array>;
-  #held: Uint8Array[] = [];
-  #length = 0;
+  readonly #chunks: AsyncIterableIterator<Uint8Array>;
+  #rest: Uint8Array = Buffer.alloc(0);
 
   constructor(source: Readable) {
     // Whose connection it is decides what becomes of the rest: an answer may still go back over it.
     this.#chunks = source.iterator({ destroyOnReturn: false });
   }
 
-  /** @throws MESSAGE_MALFORMED when the stream ends before */
-  async exactly(length: number): Promise<Buffer> {
-    while (this.#length < length) {
-      const { done, value } = await this.#chunks.next();
-      if (done) throw new AccordError('MESSAGE_MALFORMED', 'ends inside a field');
-      this.#held.push(value);
-      this.#length += value.length;
+  /** @param into where they are put @throws MESSAGE_MALFORMED when the stream ends before */
+  async exactly(length: number, into: Buffer = Buffer.alloc(length)): Promise<Buffer> {
+    for (let filled = 0; filled < length; ) {
+      if (this.#rest.length === 0) {
+        const { done, value } = await this.#next();
+        if (done) throw new AccordError('MESSAGE_MALFORMED', 'ends inside a field');
+        this.#rest = value;
+      }
+      const taken = this.#rest.subarray(0, length - filled);
+      into.set(taken, filled);
+      filled += taken.length;
+      this.#rest = this.#rest.subarray(taken.length);
     }
-    const joined = Buffer.concat(this.#held);
-    this.#held = joined.length === length ? [] : [joined.subarray(length)];
-    this.#length -= length;
-    return joined.subarray(0, length);
+    return into;
   }
 
   async isOver(): Promise<boolean> {
-    return this.#length === 0 && (await this.#chunks.next()).done === true;
+    return this.#rest.length === 0 && (await this.#next()).done === true;
+  }
+
+  async #next(): Promise<IteratorResult<Uint8Array>> {
+    try {
+      return await this.#chunks.next();
+    } catch (cause) {
+      if (isAccordError(cause)) throw cause;
+      throw new AccordError('MESSAGE_MALFORMED', 'broke off', { cause });
+    }
+  }
+
+  /** Lets go of the source, so that somebody else may read past the rest. */
+  async close(): Promise<void> {
+    await this.#chunks.return?.();
   }
 }
 

@@ -1,12 +1,12 @@
 // The port where peers bring their messages: mutual TLS 1.3, the peer's certificate pinned to a registered server and
 // looked up again on every request, admission before the body is read. The peer controls the body; it stays bytes.
-import { Readable } from 'node:stream';
+import { finished, Readable } from 'node:stream';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { CONFIGURATION_HINT_HEADER } from '#core/configuration/serve-held.ts';
 import type { ServerEntry } from '#core/configuration/snapshot.ts';
 import { mtls, mtlsServerOptions } from '#core/http/mtls.ts';
 import { openServer } from '#core/http/server-frame.ts';
-import { watchMoving } from '#core/http/while-moving.ts';
+import { passOver, watchMoving, watchTaken } from '#core/http/while-moving.ts';
 import { MAX_PEER_MESSAGE_BYTES } from '#schemas/limits.ts';
 import { AccordError } from '#schemas/problems.ts';
 import { PEER_MEDIA_TYPE, PEER_STREAM_TYPE } from '#security-server/envelope/frame.ts';
@@ -21,7 +21,7 @@ export async function openPeerPort(server: ServerParts): Promise<FastifyInstance
     tls: mtlsServerOptions(server.keys.authentication()),
     bodyLimit: MAX_PEER_MESSAGE_BYTES,
     // A large body takes its time; that it moves is watched below.
-    requestTimeoutMs: 0,
+    ownPace: ({ headers }) => headers['content-type'] === PEER_STREAM_TYPE,
     logger: server.logger,
   });
   await app.register(mtls, {
@@ -69,36 +69,24 @@ export async function openPeerPort(server: ServerParts): Promise<FastifyInstance
       throw new AccordError('MESSAGE_MALFORMED', `send ${PEER_MEDIA_TYPE}`);
     }
     working.add(request);
-    if (message instanceof Readable) message.once('close', watchMoving(request.raw.socket));
+    if (message instanceof Readable) finished(message, watchMoving(request.raw.socket, server.bodyIdleMs));
     try {
       const answer = await answerMessage(server, request.peer as ServerEntry, message, arrivals.get(request));
       if (Buffer.isBuffer(answer)) return reply.header('content-type', PEER_MEDIA_TYPE).send(answer);
-      const stopWatching = watchMoving(request.raw.socket);
-      reply.raw.once('close', () => {
+      const stopWatching = watchTaken(request.raw.socket, server.bodyIdleMs);
+      // Also when the peer hung up already.
+      finished(reply.raw, () => {
         stopWatching();
         answer.release();
       });
       reply.header('content-type', PEER_STREAM_TYPE).header('content-length', answer.length);
       return reply.send(answer.bytes());
     } catch (error) {
-      // The rest of a body that nobody wants: read past for a moment, so that the refusal arrives, then cut off.
-      if (message instanceof Readable) {
-        reply.header('connection', 'close');
-        passOver(message);
-      }
+      if (message instanceof Readable) passOver(request.raw);
       throw error;
     } finally {
       await leave(request);
     }
   });
   return app;
-}
-
-const PASS_OVER_MS = 1_000;
-
-function passOver(rest: Readable): void {
-  const timer = setTimeout(() => rest.destroy(), PASS_OVER_MS);
-  rest.once('close', () => clearTimeout(timer));
-  rest.on('error', () => {});
-  rest.resume();
 }

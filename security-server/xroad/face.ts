@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto';
 import type { OutgoingHttpHeader } from 'node:http';
 import { pipeline } from 'node:stream/promises';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { passOver, whileMoving } from '#core/http/while-moving.ts';
+import { passOver, whileMoving, whileTaken } from '#core/http/while-moving.ts';
 import { newMessageId } from '#core/message-id.ts';
 import { encodeRequestContext, type HeaderList, Method, parseRequestContext } from '#schemas/context.ts';
 import { MAX_DEADLINE_MS } from '#schemas/limits.ts';
@@ -200,7 +200,7 @@ async function sendAnswer(
     return;
   }
   try {
-    await whileMoving(reply.request.raw.socket, () => pipeline(bodyStream(body), reply.raw), bodyIdleMs);
+    await whileTaken(reply.request.raw.socket, () => pipeline(bodyStream(body), reply.raw), bodyIdleMs);
   } catch (error) {
     // The caller went away, or the disk failed half way: the connection says that it is not whole.
     reply.raw.destroy();
