@@ -8,6 +8,8 @@ import { filter } from './filter.ts';
 import { flip } from './flip.ts';
 import { kill } from './kill.ts';
 import { logDamage } from './log-damage.ts';
+import { paths } from './paths.ts';
+import { stream } from './stream.ts';
 
 // A campaign without its broken part: only the suite puts one in.
 const CAMPAIGNS: readonly Pick<Campaign, 'name' | 'title' | 'defaultSize' | 'run'>[] = [
@@ -16,6 +18,8 @@ const CAMPAIGNS: readonly Pick<Campaign, 'name' | 'title' | 'defaultSize' | 'run
   flip,
   kill,
   logDamage,
+  paths,
+  stream,
 ];
 
 function usage(detail: string): never {
