@@ -98,8 +98,7 @@ function errorFaults({ came, sent }: Told, wanted: string | RegExp): string[] {
   if (type === undefined) return [`X-Road-Error: ${wanted}`];
   const faults: string[] = [];
   // X-Road 7.8 and a switch of Accord write the same codes in snake_case.
-  const isSame = (code: string) => code === wanted || snake(code) === type;
-  const fits = wanted instanceof RegExp ? wanted.test(type) : type === wanted || isSame(wanted);
+  const fits = wanted instanceof RegExp ? wanted.test(type) : type === wanted || type === snake(wanted);
   if (more.length > 0 || !fits) faults.push(`X-Road-Error: ${wanted}`);
   if (sent.method === 'HEAD') return faults;
   const { type: told, message, detail } = errorMembers(came.body.toString('utf8'));
