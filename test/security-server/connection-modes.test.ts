@@ -236,7 +236,12 @@ t.test('a stranger is not read, a rule counts at once, and stays', async (t) => 
   const { hostname, port } = new URL(systems);
   const open = (localAddress: string) =>
     new Promise<TLSSocket>((resolve, reject) => {
-      const socket = connect({ host: hostname, port: Number(port), localAddress, rejectUnauthorized: false } as ConnectionOptions);
+      const socket = connect({
+        host: hostname,
+        port: Number(port),
+        localAddress,
+        rejectUnauthorized: false,
+      } as ConnectionOptions);
       socket.once('secureConnect', () => resolve(socket)).once('error', reject);
     });
   const said = (socket: TLSSocket) =>
