@@ -120,10 +120,11 @@ async function throughPair(
   const url = pair.consumer.urls.loopback ?? '';
   const lanes = Array.from({ length: AT_ONCE }, () => openRawConnection(url));
   try {
-    await sideBySide(tries, async (each, at) => {
-      const { method, tail } = each.one;
-      // A line break would end the request that it stands in.
-      const target = `/r1/${SERVICE}${tail.replaceAll(/[\r\n]/g, '\t')}`;
+    await sideBySide(tries, async ({ seed, one: { method, tail: made } }, at) => {
+      // A line break would end the request that it stands in, and spaces at the end are the request line's own.
+      const tail = made.replaceAll(/[\r\n]/g, '\t').replace(/ +$/, '');
+      const each = { seed, one: { method, tail } };
+      const target = `/r1/${SERVICE}${tail}`;
       const head = [`${method} ${target} HTTP/1.1`, 'Host: a', `X-Road-Client: ${CLIENT}`, `X-Case: ${each.seed}`];
       const length = method === 'POST' ? ['Content-Length: 0'] : [];
       const request = Buffer.from(`${[...head, ...length].join('\r\n')}\r\n\r\n`, 'latin1');
