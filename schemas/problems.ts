@@ -33,7 +33,7 @@ export const PROBLEMS = {
   JWS_MALFORMED: row(400, 'A signature is not a compact JWS in canonical form', 'peer', 'Sign again; do not re-encode, pad, wrap or split what was signed.'),
   JWS_HEADER_REFUSED: row(400, 'A signature has a header that is not allowed', 'peer', 'Send exactly the protected header members that the protocol names.'),
   JWS_ALGORITHM_REFUSED: row(400, 'A signature uses an algorithm that is not allowed here', 'peer', 'Sign with ES256 or EdDSA, or ask the reader of the signature which algorithms it enabled.'),
-  JWS_SIGNATURE_WRONG: row(400, 'A signature does not verify', 'peer', 'Check that the text arrived unchanged and was signed with the registered key.'),
+  JWS_SIGNATURE_WRONG: row(400, 'A signature does not verify', 'peer', 'Check that the text arrived unchanged and was signed with the registered key.', 'InvalidSignatureValue'),
   JWE_MALFORMED: row(400, 'A ticket is not a compact JWE in canonical form', 'peer', 'Make a new ticket.'),
   JWE_HEADER_REFUSED: row(400, 'A ticket has a header that was not expected', 'peer', 'Make a ticket for this receiver, from this sender, with the key it publishes now.'),
   JWE_DECRYPT_FAILED: row(400, 'A ticket cannot be opened', 'peer', 'Fetch the newest configuration and make a ticket for the encryption key in it.'),
@@ -79,7 +79,7 @@ export const PROBLEMS = {
   AUTHORITY_KEY_OFFLINE: row(409, 'The key file of the authority is not in its folder', 'operator', 'Put the key file back for this command, then take it away again.'),
 
   // --- mutual TLS (core/http/mtls.ts)
-  PEER_UNKNOWN: row(403, 'The certificate of the connection is not registered here', 'public', 'Register the TLS certificate with the central registry, or present the registered one.'),
+  PEER_UNKNOWN: row(403, 'The certificate of the connection is not registered here', 'public', 'Register the TLS certificate with the central registry, or present the registered one.', 'Server.ClientProxy.SslAuthenticationFailed'),
   CERTIFICATE_KEY_MISMATCH: row(400, 'The certificate does not belong to the private key', 'caller', 'Use the certificate that was issued for this key, or make a new request for one.'),
 
   // --- the bounded outgoing client (core/http/client.ts)
@@ -102,15 +102,15 @@ export const PROBLEMS = {
   // --- statements, signatures and seals (peer message)
   STATEMENT_MALFORMED: row(400, 'A statement is not in its one form', 'peer', "Compare both servers' versions; a sender never makes such a statement."),
   CONTEXT_MALFORMED: row(400, 'The context of a message is not in its one form', 'peer', 'Check method, path, headers and body against the limits.'),
-  BATCH_MALFORMED: row(400, 'A batch signature is not in its one form', 'peer', "Compare both servers' versions."),
+  BATCH_MALFORMED: row(400, 'A batch signature is not in its one form', 'peer', "Compare both servers' versions.", 'InvalidSignatureValue'),
   MESSAGE_MALFORMED: row(400, 'A peer message is malformed', 'peer', "Compare both servers' versions."),
   SEAL_BROKEN: row(400, 'A sealed part was changed on its way', 'peer', 'Send again; if it happens again, look for something between the servers that rewrites bytes.'),
   TICKET_REFUSED: row(400, 'A ticket cannot be opened here', 'peer', 'Fetch the newest configuration and make a new ticket.'),
   SIGNATURE_WRONG: row(400, 'A signature does not verify', 'peer', 'Check the signing key of the sender against its registered certificate.', 'InvalidSignatureValue'),
-  CERTIFICATE_NOT_REGISTERED: row(403, 'The signing certificate is not registered to the sender', 'peer', 'Register the certificate, then wait for the new configuration.'),
+  CERTIFICATE_NOT_REGISTERED: row(403, 'The signing certificate is not registered to the sender', 'peer', 'Register the certificate, then wait for the new configuration.', 'InvalidCertPath.IncorrectValidationInfo'),
   PEER_KEY_MISSING: row(503, 'The peer has no usable encryption key', 'caller', 'The peer publishes a new encryption key; tell its operator.'),
   CERTIFICATE_INVALID: row(403, 'A certificate is expired, revoked or does not chain to a trusted authority', 'peer', 'Renew the certificate with `accord ca renew` and register it.', 'InvalidCertPath.IncorrectValidationInfo'),
-  COMMITMENT_WRONG: row(400, 'A part does not open its commitment', 'peer', 'Send again.'),
+  COMMITMENT_WRONG: row(400, 'A part does not open its commitment', 'peer', 'Send again.', 'InvalidSignatureValue'),
   ADDRESSEE_WRONG: row(403, 'The message is for another server', 'peer', 'Fetch the newest configuration.'),
   SENDER_WRONG: row(403, 'The message was not sent by the server that made it', 'peer', 'Compare the TLS certificate with the registered one.'),
   CLIENT_NOT_ON_SERVER: row(403, 'The client subsystem is not registered on the sending server', 'peer', 'Register the subsystem on the server.'),
