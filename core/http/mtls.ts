@@ -52,7 +52,7 @@ export interface MtlsOptions {
 }
 
 /** The certificate of a connection: base64url SHA-256 of its DER, and its validity. */
-export interface ShownCertificate {
+interface ShownCertificate {
   hash: string;
   validity: CertificateValidity;
 }
