@@ -268,13 +268,20 @@ function checkRawRequest(request: FastifyRequest, reply: FastifyReply, single: R
   const seen = new Set<string>();
   for (let at = 0; at < rawHeaders.length; at += 2) {
     const name = (rawHeaders[at] ?? '').toLowerCase();
-    // CGI and its heirs make one character of all that are neither letter nor digit.
-    const meant = name.replaceAll(/[^a-z0-9]/g, '-');
+    const meant = meantBy(name);
     if (!single.has(meant)) continue;
     if (name !== meant || seen.has(meant)) throw new AccordError('HEADER_DUPLICATE', meant);
     seen.add(meant);
   }
   if (!seen.has('host')) throw new AccordError('REQUEST_MALFORMED', 'no Host header');
+}
+
+/**
+ * What a header's name in lower case may be taken for: CGI and its heirs make one character of all that are neither letter
+ * nor digit, so that `x_a` and `x.a` are twins of `x-a`.
+ */
+export function meantBy(name: string): string {
+  return name.replaceAll(/[^a-z0-9]/g, '-');
 }
 
 const FRAMEWORK_CODES: Record<string, ProblemCode> = {

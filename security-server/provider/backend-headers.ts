@@ -1,6 +1,7 @@
 // Which headers go to a backend and come back from it. The consumer controls those of the request, the department's backend
 // those of the answer; neither may add a hop-by-hop header (RFC 9110 7.6.1) or one that says who is asking, in any
 // spelling a backend may take for it.
+import { meantBy } from '#core/http/server-frame.ts';
 import type { HeaderList, RequestContext } from '#schemas/context.ts';
 import type { Statement } from '#schemas/statement.ts';
 import { NEVER_PASSED } from '#security-server/xroad/headers.ts';
@@ -57,8 +58,7 @@ const NAME = /^[a-z0-9!#$%&'*+.^_`|~-]{1,128}$/;
 function allowed(headers: HeaderList, not: ReadonlySet<string>): HeaderList {
   const named = namedByConnection(headers);
   return headers.filter(([name]) => {
-    // Some backends read an underscore as a hyphen.
-    const meant = name.replaceAll('_', '-');
+    const meant = meantBy(name);
     return !not.has(meant) && !named.has(name) && !OWN.test(meant);
   });
 }

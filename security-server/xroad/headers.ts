@@ -1,6 +1,7 @@
 // The headers of a call in X-Road's REST message protocol (PR-REST 4.3), read from the raw headers: Node joins what stands
 // twice, and takes an underscore for another name, where a proxy or backend may not. The calling information system controls
 // all of them; what says who asks and on what grounds may stand once and is never forwarded as it came.
+import { meantBy } from '#core/http/server-frame.ts';
 import type { HeaderList } from '#schemas/context.ts';
 import { type ServerId, type SubsystemId, serverId, subsystemId } from '#schemas/identifiers.ts';
 import { AccordError, isAccordError } from '#schemas/problems.ts';
@@ -113,7 +114,7 @@ export function answerHeaders(headers: HeaderList): HeaderList {
   const date = headers.find(([name]) => name === 'date');
   return headers.filter((header) => {
     const [name] = header;
-    const meant = name.replaceAll('_', '-');
+    const meant = meantBy(name);
     if (OWN.test(meant) || NEVER_PASSED.has(meant) || ends.has(name)) return false;
     // The type stands in the signed facts of the body.
     return name !== 'content-type' && (name !== 'date' || header === date);
@@ -131,7 +132,7 @@ function ownHeaders(raw: RawHeaders): Map<string, string> {
   const own = new Map<string, string>();
   for (const [name, value] of raw) {
     const lower = name.toLowerCase();
-    const meant = lower.replaceAll('_', '-');
+    const meant = meantBy(lower);
     if (!OWN.test(meant)) continue;
     if (meant !== lower || own.has(lower)) throw new AccordError('HEADER_DUPLICATE', meant);
     own.set(lower, value);

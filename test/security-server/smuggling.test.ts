@@ -4,7 +4,8 @@
 
 import type { AddressInfo } from 'node:net';
 import { connect, createServer, type Socket } from 'node:net';
-import t from 'tap';
+import { connect as connectTls } from 'node:tls';
+import t, { type Test } from 'tap';
 import { CLIENT, openPair, type Pair, SERVICE } from '#scripts/campaign/pair.ts';
 
 const R1 = `/r1/${SERVICE}`;
@@ -22,11 +23,26 @@ interface Told {
   text: string;
 }
 
+/** Opens a connection to a port of the consumer's server. */
+type Port = () => Socket;
+
+function plainPort({ consumer }: Pair): Port {
+  const { hostname, port } = new URL(consumer.urls.loopback ?? '');
+  return () => connect(Number(port), hostname);
+}
+
+/** With a certificate that is registered for the client. */
+async function tlsPort({ consumer, authority }: Pair): Promise<Port> {
+  const { hostname: host, port } = new URL(consumer.urls.systems ?? '');
+  const { certPem: cert, keyPem: key, certificateHash } = await authority.system(CLIENT);
+  consumer.parts.state.putSystem({ subsystem: CLIENT, name: 'raw', certificateHash });
+  return () => connectTls({ host, port: Number(port), cert, key, rejectUnauthorized: false });
+}
+
 /** Sends all of it at once and reads until the server closes, or says no more. */
-function send(pair: Pair, text: string, later = ''): Promise<Told> {
-  const { hostname, port } = new URL(pair.consumer.urls.loopback ?? '');
+function send(open: Port, text: string, later = ''): Promise<Told> {
   return new Promise((resolve) => {
-    const socket = connect(Number(port), hostname);
+    const socket = open();
     let got = '';
     let more = later;
     const done = () => {
@@ -131,6 +147,7 @@ const REFUSED_ALONE: [string, string][] = [
   ['no Host', `GET ${R1}/x HTTP/1.1\r\nX-Road-Client: ${CLIENT}\r\n\r\n`],
   ['a twin of the identity', get('X_Road_Client: x\r\n')],
   ['another twin', get('x-road_client: x\r\n')],
+  ['a twin to CGI', get('X.Road.Client: x\r\n')],
   ['the identity twice', get(`X-Road-Client: ${CLIENT}\r\n`)],
   ['a twin of Accord’s', get('accord_client: x\r\n')],
   ['a twin of the length', post('Content_Length: 3\r\n')],
@@ -177,26 +194,33 @@ const PASSED: [string, string, string, string][] = [
   ['empty lines in front', `\r\n\r\n${get('')}`, 'GET', ''],
 ];
 
-t.test('at the port of information systems', async (t) => {
+t.test('at the ports of information systems', async (t) => {
   const pair = await openPair();
   t.teardown(() => pair.close());
+  await t.test('plain', (t) => cutOneWay(t, pair, plainPort(pair)));
+  await t.test('TLS', async (t) => cutOneWay(t, pair, await tlsPort(pair)));
+});
+
+async function cutOneWay(t: Test, pair: Pair, port: Port): Promise<void> {
   const { seen } = pair.backend;
   const arrived = (from: number) => seen.slice(from).map(({ method, url, body }) => `${method} ${url} ${body}`);
   for (const [name, text] of REFUSED) {
     const [before, logged] = [seen.length, exchanges(pair)];
-    const told = await send(pair, text + NEXT);
-    t.same([told.statuses, told.errors], ['400', ['Client.BadRequest']], name);
+    const told = await send(port, text + NEXT);
+    // Where the parser stops in a later packet than the request line's, nobody knows any more for whom it was.
+    if (name.endsWith('that is too long') && told.statuses === '431') t.same(told.errors, [], name);
+    else t.same([told.statuses, told.errors], ['400', ['Client.BadRequest']], name);
     t.same([arrived(before), exchanges(pair)], [[], logged], name);
   }
   for (const [name, text] of REFUSED_ALONE) {
     const [before, [logged = 0]] = [seen.length, exchanges(pair)];
-    const told = await send(pair, text + NEXT);
+    const told = await send(port, text + NEXT);
     t.same([told.statuses, told.errors], ['400,200', ['Client.BadRequest']], name);
     t.same([arrived(before), exchanges(pair)[0]], [['GET /base/next '], logged + 2], name);
   }
   for (const [name, text, method, body] of PASSED) {
     const before = seen.length;
-    const told = await send(pair, text + NEXT);
+    const told = await send(port, text + NEXT);
     t.equal(told.statuses.replace(/^100,/, ''), '200,200', name);
     t.same(arrived(before).sort(), [`${method} /base/x ${body}`, 'GET /base/next '].sort(), name);
     for (const { headers } of seen.slice(before)) {
@@ -208,10 +232,11 @@ t.test('at the port of information systems', async (t) => {
     }
   }
   t.equal(pair.consumer.parts.spool.held() + pair.provider.parts.spool.held(), 0);
-});
+}
 
 t.test('an answer belongs to its request', async (t) => {
   const pair = await openPair();
+  const port = plainPort(pair);
   t.teardown(() => pair.close());
   const plain = get('');
   const cases: [string, string, string, number][] = [
@@ -229,7 +254,7 @@ t.test('an answer belongs to its request', async (t) => {
   ];
   for (const [name, text, statuses, requests] of cases) {
     const before = pair.backend.seen.length;
-    const told = await send(pair, text);
+    const told = await send(port, text);
     if (statuses !== '') t.equal(told.statuses, statuses, name);
     else t.notMatch(told.statuses, /^400/, name);
     t.ok(pair.backend.seen.length - before <= requests, name);
@@ -237,14 +262,14 @@ t.test('an answer belongs to its request', async (t) => {
   // Java's client asks for h2c with each first request; it is not spoken, and the connection goes on.
   const upgrade = 'Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n';
   for (const first of [get(upgrade), post(`${upgrade}Content-Length: 3\r\n`, 'abc'), chunked(ABC, upgrade)]) {
-    const told = await send(pair, first, NEXT);
+    const told = await send(port, first, NEXT);
     t.equal(told.statuses, '200,200', 'h2c');
     const headers = pair.backend.seen.at(-2)?.headers.map((each) => each.toLowerCase()) ?? [];
     t.notOk(headers.some((each) => /^(?:upgrade|http2-settings)$/.test(each)));
   }
-  const xml = await send(pair, get('Accept: text/xml\r\nX-A : b\r\n'));
+  const xml = await send(port, get('Accept: text/xml\r\nX-A : b\r\n'));
   t.match(xml.text, /content-type: text\/xml\r[\s\S]*<error><type>Client\.BadRequest<\/type>/);
-  const elsewhere = await send(pair, 'GET /catalogue HTTP/1.1\r\nHost: a\r\nX-A : b\r\n\r\n');
+  const elsewhere = await send(port, 'GET /catalogue HTTP/1.1\r\nHost: a\r\nX-A : b\r\n\r\n');
   t.match(elsewhere.text, /application\/problem\+json\r[\s\S]*REQUEST_MALFORMED/);
 });
 
@@ -271,6 +296,7 @@ async function openRawBackend() {
 
 t.test('between the provider’s server and its backend', async (t) => {
   const pair = await openPair();
+  const port = plainPort(pair);
   const backend = await openRawBackend();
   t.teardown(async () => {
     await pair.close();
@@ -301,7 +327,7 @@ t.test('between the provider’s server and its backend', async (t) => {
       if (bytes === 'close') socket.end(`${OK}Content-Length: 9\r\n\r\nabc`);
       else socket.write(Buffer.from(bytes, 'latin1'));
     };
-    const told = await send(pair, NEXT);
+    const told = await send(port, NEXT);
     t.equal(told.statuses, '500', name);
     t.match(told.errors, [/^Server\.ServerProxy\./], name);
     t.notMatch(told.text, /evil|^X-[AB]:/im, name);
@@ -325,12 +351,12 @@ t.test('between the provider’s server and its backend', async (t) => {
   ];
   for (const [name, bytes, end] of passed) {
     backend.answer = (socket) => socket.write(bytes);
-    const told = await send(pair, NEXT);
+    const told = await send(port, NEXT);
     t.match(told.statuses, /^20[04]$/, name);
     t.match(told.text, end, name);
     t.notMatch(told.text, /evil/, name);
   }
   // What was left of a hostile answer is not the next one's.
   backend.answer = (socket) => socket.write(`${OK}Content-Length: 4\r\n\r\nnext`);
-  t.match((await send(pair, NEXT)).text, /next$/);
+  t.match((await send(port, NEXT)).text, /next$/);
 });
