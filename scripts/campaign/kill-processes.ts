@@ -40,9 +40,8 @@ export class KilledServer {
   }
 
   #load(): Spare {
-    const script = new URL('./kill-server.ts', import.meta.url).pathname;
-    // The flag is what the real program's first line sets (core/young-heap.ts).
-    const child = spawn(process.execPath, ['--semi-space-growth-factor=1', script, this.#file], {
+    const script = new URL('./server-process.ts', import.meta.url).pathname;
+    const child = spawn(process.execPath, [script, this.#file], {
       stdio: ['pipe', 'pipe', 'pipe'],
       env: { NODE_COMPILE_CACHE: this.#cacheFolder },
     });

@@ -5,12 +5,13 @@ import { createServer, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createInterface } from 'node:readline';
 import { pipeline } from 'node:stream/promises';
-import { CLIENT, SERVICE } from './pair.ts';
 import { bytesOf, differenceFrom } from './stream-bytes.ts';
 
 export interface Transfer {
   id: number;
+  /** Of the service at the consumer's server, and in whose name it is called. */
   url: string;
+  client: string;
   /** Bytes of the request and of the answer. */
   up: number;
   down: number;
@@ -22,7 +23,6 @@ export interface Transferred {
   id: number;
   /** What went wrong; null when both ends had exactly the other's bytes. */
   fault: string | null;
-  /** SHA-256 is not needed: both ends compare byte by byte. */
   durationMs: number;
 }
 
@@ -41,14 +41,14 @@ function backend(): void {
   server.listen(0, '127.0.0.1', () => console.log(`http://127.0.0.1:${(server.address() as AddressInfo).port}`));
 }
 
-function transfer({ id, url, up, down, chunked }: Transfer): Promise<string | null> {
+function transfer({ id, url, client, up, down, chunked }: Transfer): Promise<string | null> {
   return new Promise((resolve) => {
     const headers = {
-      'x-road-client': CLIENT,
+      'x-road-client': client,
       'content-type': 'application/octet-stream',
       ...(chunked ? { 'transfer-encoding': 'chunked' } : { 'content-length': up }),
     };
-    const target = `${url}/r1/${SERVICE}/file?id=${id}&up=${up}&down=${down}`;
+    const target = `${url}/file?id=${id}&up=${up}&down=${down}`;
     const sent = request(target, { method: 'POST', headers, agent: false });
     sent.on('error', (error) => resolve(String(error)));
     sent.on('response', async (answer) => {
