@@ -85,9 +85,14 @@ export async function exchange(server: ServerParts, call: Call): Promise<LookupR
   return result;
 }
 
-function usableConfiguration(server: ServerParts, client: string): ConfigurationSnapshot {
-  const maintenance = server.state.maintenance();
+/** @throws MAINTENANCE_MODE */
+export function requireNoMaintenance({ state }: ServerParts): void {
+  const maintenance = state.maintenance();
   if (maintenance !== null) throw new AccordError('MAINTENANCE_MODE', maintenance.notice);
+}
+
+function usableConfiguration(server: ServerParts, client: string): ConfigurationSnapshot {
+  requireNoMaintenance(server);
   const snapshot = server.configuration.current();
   if (server.configuration.freshness() === 'too-old') throw new AccordError('CONFIGURATION_TOO_OLD');
   if (!(snapshot.server(server.self)?.subsystems.has(client) ?? false))

@@ -15,7 +15,7 @@ import { compile } from '#schemas/validate.ts';
 import { bodyStream, gatherBody, isSpooled, type MessageBody, removeBody } from '#security-server/body.ts';
 import type { Call, Caller } from '#security-server/consumer/call.ts';
 import type { ExchangeRoutes } from '#security-server/consumer/doubts.ts';
-import { exchange, type LookupResult } from '#security-server/consumer/exchange.ts';
+import { exchange, type LookupResult, requireNoMaintenance } from '#security-server/consumer/exchange.ts';
 import type { ServerParts } from '#security-server/server-parts.ts';
 import { sendError } from './error-reply.ts';
 import { statedGrounds } from './grounds.ts';
@@ -67,6 +67,8 @@ async function answer(
     caller.authenticate(headers.client);
     const target = readTarget(asked.target);
     if (isReserved(target.path)) throw new AccordError('PATH_REFUSED', 'reserved');
+    // Before a body of any size is taken in vain.
+    requireNoMaintenance(server);
     body = await readBody(server, request);
     const call = callOf(server, asked, target, headers, caller, body);
     result = await exchange(server, call);

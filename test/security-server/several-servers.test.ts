@@ -1,6 +1,8 @@
 // Maintenance, and several servers of one provider: nothing new is begun or answered, what runs ends; the other server
 // answers meanwhile; nothing runs twice, and what may have run is asked nowhere else.
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import t from 'tap';
@@ -109,6 +111,13 @@ t.test('maintenance of the consumer: nothing is begun, earlier requests can be s
   const size = pair.consumer.parts.log.size();
   t.match(await post(pair, '/lookups', ASK), { status: 503, json: { code: 'MAINTENANCE_MODE', detail: 'moving' } });
   t.match(await overR1(pair), /^Server\.ClientProxy\.MaintenanceMode .*: moving$/);
+  const { hostname, port } = new URL(pair.consumer.urls.loopback ?? '');
+  const large = connect(Number(port), hostname);
+  const length = 'content-length: 1000000000';
+  large.write(`PUT /r1/${SERVICE}/x HTTP/1.1\r\nhost: a\r\nx-road-client: ${CLIENT}\r\n${length}\r\n\r\n{`);
+  const [said] = (await once(large, 'data')) as [Buffer];
+  t.match(String(said), /X-Road-Error: Server.ClientProxy.MaintenanceMode/i, 'before a large body came');
+  large.destroy();
   t.equal(pair.consumer.parts.log.size(), size, 'nothing was logged');
   t.equal(pair.backend.seen.length, 1);
   t.equal((await post(pair, `/lookups/${done.json.id}/settle`)).json['state'], 'answered');
