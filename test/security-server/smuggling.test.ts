@@ -207,8 +207,10 @@ async function cutOneWay(t: Test, pair: Pair, port: Port): Promise<void> {
   for (const [name, text] of REFUSED) {
     const [before, logged] = [seen.length, exchanges(pair)];
     const told = await send(port, text + NEXT);
-    // Where the parser stops in a later packet than the request line's, nobody knows any more for whom it was.
-    if (name.endsWith('that is too long') && told.statuses === '431') t.same(told.errors, [], name);
+    // Where the parser stops in a later packet than the request line's, nobody knows any more for whom it was; and who
+    // still sends when the connection closes may lose what was said.
+    const isCutOff = name.endsWith('that is too long') && !told.statuses.startsWith('400');
+    if (isCutOff) t.match([told.statuses, told.errors], [/^(?:431)?$/, []], name);
     else t.same([told.statuses, told.errors], ['400', ['Client.BadRequest']], name);
     t.same([arrived(before), exchanges(pair)], [[], logged], name);
   }
