@@ -5,6 +5,8 @@ import http from 'node:http';
 import t from 'tap';
 import { CLIENT, openPair, type Pair, SERVICE } from '#scripts/campaign/pair.ts';
 import { errorMediaType, snakeCase } from '#security-server/xroad/errors.ts';
+import { answerHeaders, readHeaders } from '#security-server/xroad/headers.ts';
+import { releaseHeaders } from '#security-server/xroad/release-headers.ts';
 import { requestHash } from '#security-server/xroad/request-hash.ts';
 
 interface Answer {
@@ -62,6 +64,133 @@ t.test('the golden hashes', async (t) => {
     requestHash({ method: 'POST', target, headers, bodyHash }),
     '9QFqxf6rrhqiQ3e5jPlio/42NhO1XHotbpMujV1JSy54VJosHR7fP258IQ263ODY6uYKuiBVKAVwnpDz9Wo9wQ==',
   );
+});
+
+t.test('headers row by row', async (t) => {
+  const client: [string, string] = ['X-Road-Client', CLIENT];
+  const read = (...more: [string, string][]) => readHeaders([client, ...more]);
+  // What is dropped before the hash, and what goes on.
+  const rows: [string, [string, string][], string[], string[]][] = [
+    [
+      'a plain header, its spelling and repeats',
+      [
+        ['X-A', '1'],
+        ['x-a', '2'],
+      ],
+      ['X-A', 'x-a'],
+      ['x-a', 'x-a'],
+    ],
+    [
+      'named by Connection',
+      [
+        ['Connection', 'close, X-Hop'],
+        ['X-Hop', '1'],
+      ],
+      [],
+      [],
+    ],
+    ['one that speaks for the exchange cannot be', [['Connection', 'X-Road-Client, Content-Type']], [], []],
+    [
+      'the server’s own',
+      [
+        ['X-Road-Request-Id', 'x'],
+        ['x-road-request-hash', 'x'],
+      ],
+      [],
+      [],
+    ],
+    [
+      'unknown ones of the protocol',
+      [
+        ['X-Road-Foo', 'x'],
+        ['Accord-Foo', 'x'],
+      ],
+      [],
+      [],
+    ],
+    [
+      'grounds are hashed, never forwarded',
+      [
+        ['Accord-Purpose', 'x'],
+        ['Accord-Basis', 'law'],
+      ],
+      ['Accord-Purpose', 'Accord-Basis'],
+      [],
+    ],
+    ['the type is kept apart', [['Content-Type', 'a/b']], ['Content-Type'], []],
+    [
+      'hop by hop',
+      [
+        ['TE', 'x'],
+        ['Trailer', 'x'],
+        ['User-Agent', 'x'],
+        ['Server', 'x'],
+        ['Expect', 'x'],
+      ],
+      [],
+      [],
+    ],
+    ['a date is the caller’s', [['Date', 'x']], ['Date'], ['date']],
+  ];
+  for (const [name, sent, hashed, forwarded] of rows) {
+    const found = read(...sent);
+    t.same(
+      found.hashed.map(([each]) => each),
+      ['X-Road-Client', ...hashed],
+      name,
+    );
+    t.same(
+      found.forwarded.map(([each]) => each),
+      forwarded,
+      name,
+    );
+  }
+  t.equal(read(['X-Road-UserId', '\u00ef\u00bb\u00bfx']).userId, '\ufeffx', 'nothing is taken off a value');
+  t.throws(() => read(['X-Road-UserId', '\u00ff']), { code: 'XROAD_HEADER_MALFORMED' });
+  const utf8 = { method: 'GET', target: '/r1/', bodyHash: null };
+  const bytes = createHash('sha512').update('GET\r\n/r1/\r\nA:\u674e\r\n').digest('base64');
+  t.equal(requestHash({ ...utf8, headers: [['A', '\u00e6\u009d\u008e']] }), bytes, 'over the bytes that came');
+
+  // What a provider's server signed is looked at again by the consumer's.
+  const answered: [string, string][] = [
+    ['content-length', '1'],
+    ['transfer-encoding', 'chunked'],
+    ['connection', 'close, x-hop'],
+    ['x-hop', '1'],
+    ['trailer', 'x'],
+    ['x-road-error', 'x'],
+    ['x_road_error', 'x'],
+    ['x-road-service', 'x'],
+    ['accord-omitted', 'x'],
+    ['content_length', '1'],
+    ['date', 'a'],
+    ['x-a', '1'],
+    ['date', 'b'],
+    ['x-a', '2'],
+    ['content-type', 'x/y'],
+    ['server', 'x'],
+    ['location', '/x'],
+  ];
+  t.same(answerHeaders(answered), [
+    ['date', 'a'],
+    ['x-a', '1'],
+    ['x-a', '2'],
+    ['location', '/x'],
+  ]);
+
+  const release = { table: '', dictionary: '', elements: [] };
+  const context = { v: 1 as const, status: 200, code: 'OK', headers: [], body: { length: 0, type: null } };
+  t.same(releaseHeaders({ ...context, release: null }), []);
+  t.same(releaseHeaders({ ...context, release: { ...release, predicates: [], omitted: [] } }), []);
+  const omitted = Array.from({ length: 120 }, (_, at) => ({
+    path: `/\u59d3\u540d/${at}${'x'.repeat(40)}`,
+    element: 'gx.a@1',
+  }));
+  const told = new Map(releaseHeaders({ ...context, release: { ...release, predicates: [], omitted } }));
+  const list = told.get('Accord-Omitted')?.split(',') ?? [];
+  t.match(list[0], /^\/%E5%A7%93%E5%90%8D\/0x+$/);
+  t.equal(list.length - 1 + Number(list.at(-1)), 120, 'what does not fit is counted');
+  t.ok((told.get('Accord-Omitted')?.length ?? 0) < 4200);
 });
 
 t.test('a call and its answer', async (t) => {
@@ -160,6 +289,9 @@ t.test('errors in their form', async (t) => {
   t.equal(denied.header('x-road-error'), 'Server.ServerProxy.AccessDenied');
   t.match(denied.body.toString(), /^<\?xml .*<type>Server\.ServerProxy\.AccessDenied<\/type>/);
   t.equal(snakeCase('Server.ServerProxy.AccessDenied'), 'server.server_proxy.access_denied');
+  t.equal(snakeCase('Server.ClientProxy.IOError'), 'server.client_proxy.io_error');
+  const path = 'server.server_proxy.invalid_cert_path.incorrect_validation_info';
+  t.equal(snakeCase('Server.ServerProxy.InvalidCertPath.IncorrectValidationInfo'), path);
   t.equal(errorMediaType('application/json, application/xml'), 'application/xml');
 });
 
