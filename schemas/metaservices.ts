@@ -3,7 +3,7 @@
 import type { ServiceId } from './identifiers.ts';
 import { AccordError } from './problems.ts';
 
-export const METASERVICES = ['listMethods', 'allowedMethods', 'getOpenAPI'] as const;
+const METASERVICES = ['listMethods', 'allowedMethods', 'getOpenAPI'] as const;
 export type Metaservice = (typeof METASERVICES)[number];
 
 /** Null for every other service. */

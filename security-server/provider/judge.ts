@@ -72,7 +72,7 @@ export async function prepare(
 }
 
 /** A request as it is judged: what was signed, or what a call that names nothing is taken to ask for. */
-export interface AskedRequest {
+interface AskedRequest {
   statement: Statement;
   context: RequestContext;
   /** The access right whose /r1 defaults it is; null when it is what was signed. */
