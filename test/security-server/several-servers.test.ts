@@ -163,10 +163,28 @@ t.test('one server in maintenance: the other answers, and is asked first from th
     },
   };
   const lost = await post(pair, '/lookups', numbered(4));
+  // The first refuses, the second may have run it: what the first said settles nothing.
+  await maintenance(pair.provider, 'once more');
+  pair.consumer.parts.choice.note(PROVIDER, true);
+  pair.consumer.parts.link = {
+    close: () => link.close(),
+    async send(peer, message, timeoutMs) {
+      const delivery = await link.send(peer, message, timeoutMs);
+      if (peer.id === PROVIDER) return delivery;
+      return { state: 'unknown', code: 'OUTCOME_UNKNOWN', detail: 'the line broke' };
+    },
+  };
+  const doubtful = await post(pair, '/lookups', numbered(5));
   pair.consumer.parts.link = link;
+  t.equal(kinds(pair.consumer, doubtful.json.id), 'request-sent,refusal-received,request-sent');
+  t.match((await post(pair, `/lookups/${doubtful.json.id}/settle`)).json, {
+    state: 'answered',
+    answer: { code: 'OK' },
+  });
+  await maintenance(pair.provider, null);
   t.match(lost.json, { outcome: 'unknown' });
   t.equal(asked.length, 1);
-  t.strictSame(ran(pair), [1, 2, 4]);
+  t.strictSame(ran(pair), [1, 2, 4, 5]);
   t.match((await post(pair, `/lookups/${lost.json.id}/settle`)).json, { state: 'answered' });
 });
 
