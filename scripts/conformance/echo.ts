@@ -124,7 +124,7 @@ function reply(response: ServerResponse, { status = 200, headers = [], body }: A
   response.end(text ?? undefined);
 }
 
-export function pairs(raw: readonly string[]): Header[] {
+function pairs(raw: readonly string[]): Header[] {
   const found: Header[] = [];
   for (let at = 0; at + 1 < raw.length; at += 2) found.push([raw[at] ?? '', raw[at + 1] ?? '']);
   return found;

@@ -41,6 +41,10 @@ export function addXRoadFace(app: FastifyInstance, server: ServerParts, { caller
       passOver(request.raw);
       return sendError(server, request, reply, { error });
     });
+    // A media type is the backend's business: a type that is none is passed on as well, and must not end the call here.
+    scope.addHook('onRequest', async ({ raw }) => {
+      delete raw.headers['content-type'];
+    });
     addListClients(scope, server, callerOf);
     scope.route({
       method: ['DELETE', 'GET', 'HEAD', 'OPTIONS', 'PATCH', 'POST', 'PUT', 'TRACE'],
