@@ -31,7 +31,7 @@ function tokens(glob: string): Token[] {
 
 /** Characters, an escape being one. */
 function unitsOf(path: string): string[] {
-  return path.match(/%[0-9A-Fa-f]{2}|[^]/gu) ?? [];
+  return path.match(/%[0-9A-Fa-f]{2}|./gsu) ?? [];
 }
 
 const PARAMETERS = /(?:;|%3b)[^/]*/gi;
