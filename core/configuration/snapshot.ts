@@ -5,7 +5,12 @@ import type { ConsentServiceEntry, IdentityProviderEntry, OfficialKeyEntry } fro
 import type { DictionaryEntry } from '#schemas/dictionary-entry.ts';
 import type { MemberId, ServerId, ServiceId, SubsystemId } from '#schemas/identifiers.ts';
 import type { Purpose } from '#schemas/purpose.ts';
-import type { AnnouncedMaintenance, EncryptionKey, RegisteredMember, RegisteredService } from '#schemas/registrations.ts';
+import type {
+  AnnouncedMaintenance,
+  EncryptionKey,
+  RegisteredMember,
+  RegisteredService,
+} from '#schemas/registrations.ts';
 
 /** A certificate as registered: its DER bytes and their SHA-256 in base64url (x5t#S256). */
 export interface RegisteredCertificate {

@@ -69,7 +69,10 @@ export function consentFacts(server: ServerParts, given: boolean, receipt: Recei
 
 /** Several servers of one provider share no counters yet. */
 function hasOtherServers({ configuration, self }: ServerParts, { aud }: Receipt): boolean {
-  return configuration.current().serversOf(aud).some(({ id }) => id !== self);
+  return configuration
+    .current()
+    .serversOf(aud)
+    .some(({ id }) => id !== self);
 }
 
 function genuineReceipt(
