@@ -52,6 +52,12 @@ function transfer({ id, url, client, up, down, chunked }: Transfer): Promise<str
     const sent = request(target, { method: 'POST', headers, agent: false });
     sent.on('error', (error) => resolve(String(error)));
     sent.on('response', async (answer) => {
+      if (answer.statusCode !== 200) {
+        const chunks: Buffer[] = [];
+        for await (const chunk of answer) chunks.push(chunk as Buffer);
+        resolve(`${answer.statusCode} ${Buffer.concat(chunks).toString('utf8').slice(0, 400)}`);
+        return;
+      }
       const said = `${answer.statusCode} ${answer.headers['x-road-error'] ?? ''} ${answer.headers['x-fault'] ?? ''}`;
       const fault = await differenceFrom(`down ${id}`, down, answer).catch(String);
       resolve(said === '200  none' ? fault : `${said} ${fault}`);

@@ -14,7 +14,7 @@ function campaign(...args: string[]) {
 t.test('campaign names its campaigns and refuses wrong calls', async (t) => {
   const list = campaign('list');
   t.equal(list.status, 0);
-  t.strictSame(list.stdout.trim().split('\n'), ['consent', 'filter', 'flip', 'kill', 'log-damage']);
+  t.strictSame(list.stdout.trim().split('\n'), ['consent', 'filter', 'flip', 'kill', 'log-damage', 'paths', 'stream']);
   t.equal(campaign('flip', '--size', '1e3').status, 2);
 });
 

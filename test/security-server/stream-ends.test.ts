@@ -9,13 +9,15 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import t, { type Test } from 'tap';
+import { openClient } from '#core/http/client.ts';
 import { arriveWithin, passOver } from '#core/http/while-moving.ts';
 import { CLIENT, openPair, type Pair, SERVICE } from '#scripts/campaign/pair.ts';
-import type { StreamedMessage } from '#security-server/envelope/stream.ts';
 import { openSpool, type Spool } from '#security-server/spool.ts';
 
 const MIB = 1024 * 1024;
 const IDLE_MS = 300;
+/** More than the system itself holds for a connection. */
+const DOWN_BYTES = 16 * MIB;
 t.setTimeout(120_000);
 
 /** Files of either spool that this process has open, with a name or without. */
@@ -173,23 +175,29 @@ t.test('what is refused or fails after its body came', async (t) => {
 
   const { link } = consumer.parts;
   // The same message again, as whoever recorded it would send it: a service that only reads is asked meanwhile.
-  const second = Promise.withResolvers<string>();
-  consumer.parts.link = {
-    ...link,
-    async send(peer, message, timeoutMs) {
-      const chunks: Buffer[] = [];
-      for await (const chunk of (message as StreamedMessage).bytes()) chunks.push(chunk as Buffer);
-      const whole = Buffer.concat(chunks);
-      const same = { length: whole.length, bytes: () => Readable.from([whole]), release: () => {} };
-      const first = await link.send(peer, same, timeoutMs);
-      const again = await link.send(peer, same, timeoutMs);
-      second.resolve('bytes' in again ? 'refused' : again.state);
-      return first;
-    },
-  };
-  t.equal(await send('/twice'), '200 undefined');
-  t.equal(await second.promise, 'refused', 'a small signed refusal');
-  await nothingLeft(t, pair, 'MESSAGE_REPLAYED');
+  for (const isLarge of [true, false]) {
+    const second = Promise.withResolvers<string>();
+    consumer.parts.link = {
+      ...link,
+      async send(peer, message, timeoutMs) {
+        const chunks: Buffer[] = [];
+        if (!Buffer.isBuffer(message)) for await (const chunk of message.bytes()) chunks.push(chunk as Buffer);
+        const whole = Buffer.concat(chunks);
+        const streamed = { length: whole.length, bytes: () => Readable.from([whole]), release: () => {} };
+        const same = Buffer.isBuffer(message) ? message : streamed;
+        const first = await link.send(peer, same, timeoutMs);
+        const again = await link.send(peer, same, timeoutMs);
+        second.resolve('bytes' in again ? 'refused' : again.state);
+        return first;
+      },
+    };
+    const asked = ask(pair, '/twice', { 'content-length': isLarge ? 2 * MIB : 5 });
+    asked.request.end(Buffer.alloc(isLarge ? 2 * MIB : 5));
+    t.equal(await errorOf(asked), '200 undefined');
+    t.equal(await second.promise, 'refused', 'a small signed refusal');
+    await delay(100);
+    await nothingLeft(t, pair, `MESSAGE_REPLAYED ${isLarge}`);
+  }
   consumer.parts.link = link;
 
   for (const [name, which, kind] of [
@@ -224,7 +232,7 @@ t.test('no room, or a disk that fails, on either side', async (t) => {
   if (mounted) t.teardown(() => void spawnSync('umount', ['-l', small]));
   else t.comment('NOT TRIED: a disk that is full (mounting one needs root)');
   pair.backend.answer = (request, _body, response) => {
-    response.end(request.url?.endsWith('/down') ? Buffer.alloc(2 * MIB) : 'small');
+    response.end(request.url?.endsWith('/down') ? Buffer.alloc(DOWN_BYTES) : 'small');
   };
   const real = { consumer: consumer.parts.spool, provider: pair.provider.parts.spool };
   // As it is, but without the pause before it tries again.
@@ -261,7 +269,7 @@ t.test('no room, or a disk that fails, on either side', async (t) => {
   }
   const after = ask(pair, '/down', {}, 'GET');
   after.request.end();
-  t.equal((await bodyOf(await after.answered)).length, 2 * MIB, 'and all is well again');
+  t.equal((await bodyOf(await after.answered)).length, DOWN_BYTES, 'and all is well again');
 });
 
 /** A spool on a folder that is a place of its own and cannot be taken away. */
@@ -326,9 +334,17 @@ t.test('what stands still is cut off, what waits for a backend is not', async (t
 });
 
 t.test('requests that arrive too slowly, and rests that nobody wants', async (t) => {
+  let sent = 0;
+  function* large() {
+    for (; sent < 64 * MIB; sent += MIB) yield Buffer.alloc(MIB);
+  }
   const server = http.createServer((request, response) => {
     if (request.url === '/late') arriveWithin(request, 100);
-    else {
+    else if (request.url === '/large') {
+      Readable.from(large(), { objectMode: false })
+        .on('error', () => {})
+        .pipe(response);
+    } else {
       passOver(request);
       response.end('no');
     }
@@ -336,6 +352,15 @@ t.test('requests that arrive too slowly, and rests that nobody wants', async (t)
   await once(server.listen(0, '127.0.0.1'), 'listening');
   t.teardown(() => server.close());
   const { port } = server.address() as AddressInfo;
+  const client = openClient();
+  const unread = await client.request({
+    ...{ origin: `http://127.0.0.1:${port}`, path: '/large', method: 'GET' },
+    streamed: { wanted: () => true, maxBytes: 64 * MIB },
+  });
+  await delay(200);
+  t.ok(sent > 0 && sent < 24 * MIB, `${sent} bytes were taken of an answer that nobody reads`);
+  unread.stream?.destroy();
+  await client.close();
   const late = net.connect(port).on('error', () => {});
   late.write('POST /late HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nhalf');
   await once(late, 'close');
