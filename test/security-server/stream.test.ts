@@ -167,9 +167,7 @@ t.test('what was changed on the way is not believed', async (t) => {
       },
     };
     const before = pair.provider.parts.log.size();
-    const t0 = Date.now();
     const { result } = await send(pair, bytes);
-    console.error(name, Date.now() - t0, result.code, result.detail);
     t.match(result, { outcome: 'unknown' }, name);
     t.equal(pair.provider.parts.log.size(), before, 'nothing of it was logged');
   }
