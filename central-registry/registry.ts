@@ -25,6 +25,7 @@ import {
 import { addConsentRoutes } from './routes-consent.ts';
 import { addDictionaryRoutes } from './routes-dictionary.ts';
 import { addEmergencyAdminRoutes, addEmergencyRoutes } from './routes-emergencies.ts';
+import { addGroupRoutes } from './routes-groups.ts';
 import { addOfficialRoutes } from './routes-officials.ts';
 import { addPurposeRoutes } from './routes-purposes.ts';
 import { addRegistrationRoutes } from './routes-registrations.ts';
@@ -149,6 +150,7 @@ function openAdmin(
   addPurposeRoutes(frame, context);
   addConsentRoutes(frame, context);
   addOfficialRoutes(frame, context);
+  addGroupRoutes(frame, context);
   addEmergencyAdminRoutes(frame, emergencies);
   addTrustRoutes(frame, context);
   addApiKeyRoutes(frame, context);

@@ -47,6 +47,8 @@ const ServerRenewal = Type.Object(
     subjectKeys: Type.Optional(serverFacts.subjectKeys),
     /** After a new origin or another checkpoint key of the message log. */
     log: Type.Optional(serverFacts.log),
+    /** Announces maintenance of the server; null ends it. */
+    maintenance: serverFacts.maintenance,
     /** Hashes of certificates and kids of encryption and subject keys that end. */
     remove: Type.Optional(Type.Array(Type.String({ maxLength: 43 }), { maxItems: 16 })),
   },
@@ -151,7 +153,8 @@ function addSubsystemRoutes(frame: AdminFrame, { store }: RegistryContext): void
   frame.change({
     method: 'DELETE',
     url: '/subsystems/:instance/:class/:member/:code',
-    summary: 'Remove a subsystem that has no services, is no consent service and has no officials with keys',
+    summary:
+      'Remove a subsystem that has no services, is in no global group, no consent service and has no officials with keys',
     permission: 'register',
     params: CodePath,
     change(request) {
@@ -162,6 +165,8 @@ function addSubsystemRoutes(frame: AdminFrame, { store }: RegistryContext): void
         throw new AccordError('REGISTRATION_IN_USE', `the consent service ${id}`);
       }
       if (store.officials.isRegistered(id)) throw new AccordError('REGISTRATION_IN_USE', `keys of officials of ${id}`);
+      const group = store.groups.groupOf(id);
+      if (group !== undefined) throw new AccordError('REGISTRATION_IN_USE', `the global group ${group}`);
       store.removeSubsystem(id);
       return { status: 200, body: { removed: id }, target: id };
     },
@@ -226,24 +231,27 @@ function addServerRoutes(frame: AdminFrame, context: RegistryContext): void {
       store.addServer(id, memberOf(id), { code: codeOf(id), address: body.address, log: body.log });
       registerKeys(store, keys);
       speakFor(id, body.subsystems);
+      if (body.maintenance) store.setServerMaintenance(id, body.maintenance);
       return { status: 201, body: store.server(id), target: id };
     },
   });
   frame.change({
     method: 'POST',
     url: `${SERVER_URL}/renewals`,
-    summary: 'Add or end certificates and keys of a security server, move it, change its subsystems',
+    summary:
+      'Add or end certificates and keys of a security server, move it, change its subsystems, announce maintenance',
     permission: 'register',
     params: CodePath,
     body: ServerRenewal,
     change(request) {
       const { id } = requireServer(idFrom(request));
-      const { address, subsystems, log, remove = [] } = request.body;
+      const { address, subsystems, log, maintenance, remove = [] } = request.body;
       for (const hash of remove) {
         if (!store.removeKey(id, hash)) throw new AccordError('REGISTRATION_UNKNOWN', hash);
       }
       registerKeys(store, judgedKeys(context, id, request.body));
       if (address !== undefined) store.setServerAddress(id, address);
+      if (maintenance !== undefined) store.setServerMaintenance(id, maintenance);
       if (log) {
         requireOwnLog(store, id, log);
         store.setServerLog(id, log.origin, log.key);

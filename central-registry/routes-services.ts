@@ -5,6 +5,7 @@ import { Type } from '@sinclair/typebox';
 import { bindingHashOf } from '#core/configuration/dictionary-parts.ts';
 import { SEGMENT_PATTERN, SERVICE_ID_PATTERN, serviceId, subsystemOfService } from '#schemas/identifiers.ts';
 import type { JsonObject } from '#schemas/json.ts';
+import { requireOrdinaryCode } from '#schemas/metaservices.ts';
 import { AccordError } from '#schemas/problems.ts';
 import { RegisteredService } from '#schemas/registrations.ts';
 import { type AdminFrame, idFrom, PageQuery, pageOf, type RegistryContext } from './admin-frame.ts';
@@ -117,6 +118,7 @@ function addPublishingRoutes(frame: AdminFrame, context: RegistryContext): void 
     prepare: async ({ description }) => (description === null ? null : readDescription(description as JsonObject)),
     change({ body: { description: document, ...facts } }, prepared) {
       const id = serviceId(facts.id);
+      requireOrdinaryCode(id);
       const subsystem = subsystemOfService(id);
       if (!store.hasSubsystem(subsystem)) throw new AccordError('REGISTRATION_UNKNOWN', subsystem);
       const description = prepared as ServiceDescription | null;

@@ -5,6 +5,19 @@ import Database from 'better-sqlite3';
 /** For a registry made before services could be bound. */
 const ADD_BINDING_HASH = 'ALTER TABLE services ADD COLUMN binding_hash TEXT';
 
+/** For a registry made before maintenance could be announced. */
+const ADD_MAINTENANCE = 'ALTER TABLE servers ADD COLUMN maintenance TEXT';
+
+export interface ServerRow {
+  id: string;
+  code: string;
+  address: string;
+  log_origin: string;
+  log_key: string;
+  /** JSON; null when none is announced. */
+  maintenance: string | null;
+}
+
 const SCHEMA = `
 CREATE TABLE IF NOT EXISTS classes (code TEXT PRIMARY KEY, title TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS members (
@@ -14,7 +27,7 @@ CREATE TABLE IF NOT EXISTS subsystems (
 CREATE INDEX IF NOT EXISTS subsystems_member ON subsystems(member);
 CREATE TABLE IF NOT EXISTS servers (
   id TEXT PRIMARY KEY, member TEXT NOT NULL REFERENCES members(id), code TEXT NOT NULL, address TEXT NOT NULL,
-  log_origin TEXT NOT NULL UNIQUE, log_key TEXT NOT NULL UNIQUE) STRICT;
+  log_origin TEXT NOT NULL UNIQUE, log_key TEXT NOT NULL UNIQUE, maintenance TEXT) STRICT;
 CREATE INDEX IF NOT EXISTS servers_member ON servers(member);
 CREATE TABLE IF NOT EXISTS server_subsystems (
   server TEXT NOT NULL REFERENCES servers(id), subsystem TEXT NOT NULL REFERENCES subsystems(id),
@@ -58,6 +71,22 @@ CREATE TABLE IF NOT EXISTS published (
 ) STRICT;
 `;
 
+export interface AuditRow {
+  seq: number;
+  atMs: number;
+  principal: string;
+  role: string;
+  action: string;
+  target: string;
+  requestHash: string;
+}
+
+export interface StoredAnswer {
+  requestHash: string;
+  status: number;
+  body: string;
+}
+
 /** Opens or makes the file. @param more the schemas of the stores that share it */
 export function openDatabase(file: string, more: string): InstanceType<typeof Database> {
   const db = new Database(file, { timeout: 5_000 });
@@ -65,7 +94,9 @@ export function openDatabase(file: string, more: string): InstanceType<typeof Da
   db.pragma('synchronous = FULL');
   db.pragma('foreign_keys = ON');
   db.exec(SCHEMA + more);
-  const services = db.pragma('table_info(services)') as { name: string }[];
-  if (!services.some(({ name }) => name === 'binding_hash')) db.exec(ADD_BINDING_HASH);
+  const hasColumn = (table: string, column: string) =>
+    (db.pragma(`table_info(${table})`) as { name: string }[]).some(({ name }) => name === column);
+  if (!hasColumn('services', 'binding_hash')) db.exec(ADD_BINDING_HASH);
+  if (!hasColumn('servers', 'maintenance')) db.exec(ADD_MAINTENANCE);
   return db;
 }

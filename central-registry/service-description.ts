@@ -2,8 +2,7 @@
 // files and URLs that a `$ref` names, so every reference that leaves the document is refused before it sees one. The
 // provider's administrator controls the document.
 import { type ParserOptions, validate } from '@readme/openapi-parser';
-import { fileHash } from '#core/configuration/verify.ts';
-import { canonicalJson } from '#schemas/canonical-json.ts';
+import { descriptionBytes, descriptionHashOf } from '#core/configuration/description.ts';
 import type { JsonObject, JsonValue } from '#schemas/json.ts';
 import { AccordError } from '#schemas/problems.ts';
 
@@ -21,14 +20,14 @@ export async function readDescription(document: JsonObject): Promise<ServiceDesc
     throw new AccordError('DESCRIPTION_REFUSED', 'not OpenAPI 3.0 or 3.1');
   }
   refuseForeignReferences(document);
-  const bytes = Buffer.from(spelled(document));
+  const bytes = descriptionBytes(document);
   // The parser resolves references in the object it is given: it gets a copy, the bytes stay what was sent.
   const copy = JSON.parse(bytes.toString()) as Parameters<typeof validate>[0];
   const result = await validate(copy, OPTIONS).catch((error: unknown) => {
     throw new AccordError('DESCRIPTION_REFUSED', 'a reference leads nowhere', { cause: error });
   });
   if (!result.valid) throw new AccordError('DESCRIPTION_REFUSED', result.errors[0]?.message.slice(0, 300) ?? '');
-  return { bytes, hash: fileHash(bytes) };
+  return { bytes, hash: descriptionHashOf(bytes) };
 }
 
 function refuseForeignReferences(value: JsonValue): void {
@@ -41,13 +40,5 @@ function refuseForeignReferences(value: JsonValue): void {
       }
       refuseForeignReferences(member);
     }
-  }
-}
-
-function spelled(document: JsonObject): string {
-  try {
-    return canonicalJson(document);
-  } catch {
-    return JSON.stringify(document); // it has numbers that are not integers; any stable spelling will do
   }
 }

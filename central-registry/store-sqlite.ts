@@ -5,12 +5,21 @@ import type Database from 'better-sqlite3';
 import type { DetachedSignature } from '#certs/multi-signature.ts';
 import type { RegistryState } from '#core/configuration/parts.ts';
 import type { MemberId, ServerId, ServiceId, SubsystemId } from '#schemas/identifiers.ts';
-import type { EncryptionKey, RegisteredMember, RegisteredServer, RegisteredService } from '#schemas/registrations.ts';
+import type {
+  AnnouncedMaintenance,
+  EncryptionKey,
+  RegisteredMember,
+  RegisteredServer,
+  RegisteredService,
+} from '#schemas/registrations.ts';
 import { CONSENT_SCHEMA, ConsentStore } from './consent-store-sqlite.ts';
 import { DICTIONARY_SCHEMA, DictionaryStore } from './dictionary-store-sqlite.ts';
 import { EMERGENCIES_SCHEMA, EmergencyStore } from './emergency-store-sqlite.ts';
+import { GROUPS_SCHEMA, GroupStore } from './groups-store-sqlite.ts';
 import { OFFICIALS_SCHEMA, OfficialsStore } from './officials-store-sqlite.ts';
-import { openDatabase } from './schema-sqlite.ts';
+import { type AuditRow, openDatabase, type ServerRow, type StoredAnswer } from './schema-sqlite.ts';
+
+const STORES_SCHEMA = DICTIONARY_SCHEMA + CONSENT_SCHEMA + OFFICIALS_SCHEMA + EMERGENCIES_SCHEMA + GROUPS_SCHEMA;
 
 export type Role = 'registry-admin' | 'registration-officer' | 'publisher' | 'auditor';
 type KeyUse = 'authentication' | 'signing' | 'encryption' | 'subject';
@@ -37,37 +46,23 @@ export interface RegisteredKey {
   notAfterMs: number;
 }
 
-export interface AuditRow {
-  seq: number;
-  atMs: number;
-  principal: string;
-  role: string;
-  action: string;
-  target: string;
-  requestHash: string;
-}
-
-interface StoredAnswer {
-  requestHash: string;
-  status: number;
-  body: string;
-}
-
 export class RegistryStore {
   /** On the same connection, so in the same transactions. */
   readonly dictionary: DictionaryStore;
   readonly consent: ConsentStore;
   readonly officials: OfficialsStore;
   readonly emergencies: EmergencyStore;
+  readonly groups: GroupStore;
   readonly #db: InstanceType<typeof Database>;
   readonly #statements = new Map<string, Database.Statement>();
 
   constructor(file: string) {
-    this.#db = openDatabase(file, DICTIONARY_SCHEMA + CONSENT_SCHEMA + OFFICIALS_SCHEMA + EMERGENCIES_SCHEMA);
+    this.#db = openDatabase(file, STORES_SCHEMA);
     this.dictionary = new DictionaryStore(this.#db);
     this.consent = new ConsentStore(this.#db);
     this.officials = new OfficialsStore(this.#db);
     this.emergencies = new EmergencyStore(this.#db);
+    this.groups = new GroupStore(this.#db);
   }
 
   close(): void {
@@ -119,7 +114,7 @@ export class RegistryStore {
   // --- security servers and their keys
   addServer(id: ServerId, member: MemberId, server: Pick<RegisteredServer, 'code' | 'address' | 'log'>): void {
     const { code, address, log } = server;
-    this.#run('INSERT INTO servers VALUES (?, ?, ?, ?, ?, ?)', id, member, code, address, log.origin, log.key);
+    this.#run('INSERT INTO servers VALUES (?, ?, ?, ?, ?, ?, NULL)', id, member, code, address, log.origin, log.key);
   }
   hasServer(id: ServerId): boolean {
     return this.#get('SELECT 1 FROM servers WHERE id = ?', id) !== undefined;
@@ -130,6 +125,9 @@ export class RegistryStore {
   }
   setServerAddress(id: ServerId, address: string): void {
     this.#run('UPDATE servers SET address = ? WHERE id = ?', address, id);
+  }
+  setServerMaintenance(id: ServerId, announced: AnnouncedMaintenance | null): void {
+    this.#run('UPDATE servers SET maintenance = ? WHERE id = ?', announced && JSON.stringify(announced), id);
   }
   setServerSubsystems(id: ServerId, subsystems: readonly SubsystemId[]): void {
     this.#run('DELETE FROM server_subsystems WHERE server = ?', id);
@@ -237,6 +235,7 @@ export class RegistryStore {
       officials: this.officials.registered(),
       dictionary: this.dictionary.files(),
       bindings: this.dictionary.bindings(),
+      groups: this.groups.all(),
     };
   }
 
@@ -356,6 +355,7 @@ export class RegistryStore {
       subjectKeys: bare('subject'),
       subsystems: this.#all<{ subsystem: string }>(speaksFor, row.id).map(({ subsystem }) => subsystem),
       log: { origin: row.log_origin, key: row.log_key },
+      ...(row.maintenance !== null && { maintenance: JSON.parse(row.maintenance) }),
     };
   }
 
@@ -384,14 +384,6 @@ export class RegistryStore {
   #all<T>(sql: string, ...values: unknown[]): T[] {
     return this.#prepare(sql).all(...values) as T[];
   }
-}
-
-interface ServerRow {
-  id: string;
-  code: string;
-  address: string;
-  log_origin: string;
-  log_key: string;
 }
 
 const SELECT_KEY = 'SELECT hash, server, use, key_hash AS keyHash, der, jwk, not_after_ms AS notAfterMs FROM keys';

@@ -50,19 +50,55 @@ export function sealedLength(plaintextBytes: number): number {
   return plaintextBytes + Math.max(1, Math.ceil(plaintextBytes / SEAL_RECORD_BYTES)) * TAG_BYTES;
 }
 
+/** Seals one record after the other: 64 KiB each, only the final one may be shorter. */
+export type RecordSealer = (plaintext: Uint8Array, isFinal: boolean) => Buffer[];
+
 /**
- * Seals `plaintext` in records of 64 KiB.
  * @param secret the channel secret, 32 bytes
  * @param salt 32 fresh random bytes, never used before
  */
-export function seal(plaintext: Uint8Array, secret: Uint8Array, salt: Uint8Array, binding: SealBinding): Buffer {
+export function recordSealer(secret: Uint8Array, salt: Uint8Array, binding: SealBinding): RecordSealer {
   const key = sealingKey(secret, salt, binding);
+  let counter = 0;
+  return (plaintext, isFinal) => {
+    const cipher = createCipheriv('aes-256-gcm', key, nonce(counter, isFinal));
+    counter += 1;
+    return [cipher.update(plaintext), cipher.final(), cipher.getAuthTag()];
+  };
+}
+
+/** Opens one record after the other. @throws SEAL_BROKEN when a record, its place or its being the last is not what was sealed */
+export type RecordOpener = (record: Uint8Array, isFinal: boolean) => Buffer;
+
+export function recordOpener(secret: Uint8Array, salt: Uint8Array, binding: SealBinding): RecordOpener {
+  const key = sealingKey(secret, salt, binding);
+  let counter = 0;
+  return (record, isFinal) => {
+    if (record.length < TAG_BYTES) throw new AccordError('SEAL_BROKEN', 'truncated record');
+    const decipher = createDecipheriv('aes-256-gcm', key, nonce(counter, isFinal), { authTagLength: TAG_BYTES });
+    counter += 1;
+    decipher.setAuthTag(record.subarray(record.length - TAG_BYTES));
+    try {
+      const plaintext = decipher.update(record.subarray(0, record.length - TAG_BYTES));
+      decipher.final();
+      return plaintext;
+    } catch (cause) {
+      throw new AccordError('SEAL_BROKEN', '', { cause });
+    }
+  };
+}
+
+/** A whole record on the wire. */
+export const SEALED_RECORD_BYTES: number = SEAL_RECORD_BYTES + TAG_BYTES;
+
+/** Seals `plaintext` as a whole. */
+export function seal(plaintext: Uint8Array, secret: Uint8Array, salt: Uint8Array, binding: SealBinding): Buffer {
+  const sealNext = recordSealer(secret, salt, binding);
   const records = Math.max(1, Math.ceil(plaintext.length / SEAL_RECORD_BYTES));
   const out: Buffer[] = [];
-  for (let counter = 0; counter < records; counter += 1) {
-    const slice = plaintext.subarray(counter * SEAL_RECORD_BYTES, (counter + 1) * SEAL_RECORD_BYTES);
-    const cipher = createCipheriv('aes-256-gcm', key, nonce(counter, counter === records - 1));
-    out.push(cipher.update(slice), cipher.final(), cipher.getAuthTag());
+  for (let at = 0; at < records; at += 1) {
+    const slice = plaintext.subarray(at * SEAL_RECORD_BYTES, (at + 1) * SEAL_RECORD_BYTES);
+    out.push(...sealNext(slice, at === records - 1));
   }
   return Buffer.concat(out);
 }
@@ -70,22 +106,12 @@ export function seal(plaintext: Uint8Array, secret: Uint8Array, salt: Uint8Array
 /** Opens what `seal` made. @throws SEAL_BROKEN when any record, its order or its end is not what was sealed */
 export function unseal(sealed: Uint8Array, secret: Uint8Array, salt: Uint8Array, binding: SealBinding): Buffer {
   if (sealed.length < TAG_BYTES) throw new AccordError('SEAL_BROKEN', 'shorter than one record');
-  const key = sealingKey(secret, salt, binding);
-  const step = SEAL_RECORD_BYTES + TAG_BYTES;
-  const records = Math.ceil(sealed.length / step);
+  const openNext = recordOpener(secret, salt, binding);
+  const records = Math.ceil(sealed.length / SEALED_RECORD_BYTES);
   const out: Buffer[] = [];
-  for (let counter = 0; counter < records; counter += 1) {
-    const record = sealed.subarray(counter * step, (counter + 1) * step);
-    if (record.length < TAG_BYTES) throw new AccordError('SEAL_BROKEN', 'truncated record');
-    const decipher = createDecipheriv('aes-256-gcm', key, nonce(counter, counter === records - 1), {
-      authTagLength: TAG_BYTES,
-    });
-    decipher.setAuthTag(record.subarray(record.length - TAG_BYTES));
-    try {
-      out.push(decipher.update(record.subarray(0, record.length - TAG_BYTES)), decipher.final());
-    } catch (cause) {
-      throw new AccordError('SEAL_BROKEN', '', { cause });
-    }
+  for (let at = 0; at < records; at += 1) {
+    const record = sealed.subarray(at * SEALED_RECORD_BYTES, (at + 1) * SEALED_RECORD_BYTES);
+    out.push(openNext(record, at === records - 1));
   }
   return Buffer.concat(out);
 }

@@ -60,7 +60,7 @@ async function explain(options: ExplainOptions): Promise<void> {
   const { items } = (await callAdmin(options, 'POST', '/access-rights/explain', input)) as unknown as {
     items: Explained[];
   };
-  print(outputFormat(options) === 'table' ? items.flatMap(rows) : items, options);
+  print(outputFormat(options) === 'table' ? items.flatMap((item) => rows(item, client)) : items, options);
 }
 
 const ASSUMED = {
@@ -69,7 +69,10 @@ const ASSUMED = {
 };
 
 /** One line for each access right, the one that decides marked. */
-function rows({ method, path, code, detail, rightId, release, rights, consentAssumed, evidenceAssumed }: Explained) {
+function rows(
+  { method, path, code, detail, rightId, release, rights, consentAssumed, evidenceAssumed }: Explained,
+  client: string,
+) {
   const request = `${method} ${path}`;
   const note = consentAssumed ? ' (if the citizen agrees)' : evidenceAssumed === null ? '' : ASSUMED[evidenceAssumed];
   const listed = (items: { path: string | null; element: string }[] = []) =>
@@ -86,7 +89,7 @@ function rows({ method, path, code, detail, rightId, release, rights, consentAss
     const decides = right.id === rightId;
     return {
       request,
-      right: right.id,
+      right: right.client === client ? right.id : `${right.id}\nthrough ${right.client}`,
       decides: decides ? 'yes' : '',
       says: `${decides ? code : right.code} ${decides ? detail : right.detail}`.trim() + (decides ? note : ''),
       permitted: decides ? listed(release?.asked) : '',

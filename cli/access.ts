@@ -2,7 +2,7 @@
 // ask for what). A change is in force when the command ends.
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { systemClock } from '#core/clock.ts';
-import type { AccessRight, EndpointRule } from '#schemas/access-right.ts';
+import type { AccessRight, EndpointRule, R1Defaults } from '#schemas/access-right.ts';
 import { METHODS } from '#schemas/context.ts';
 import { explainCommand } from './access-explain.ts';
 import { type AdminOptions, callAdmin, listAdmin, withAdmin } from './admin-client.ts';
@@ -27,6 +27,9 @@ interface GrantOptions extends AdminOptions {
   from?: number;
   until?: number;
   quota?: number;
+  r1Purpose?: string;
+  r1Basis?: R1Defaults['basis'];
+  r1Field?: string[];
   retention: string;
   dryRun?: true;
 }
@@ -48,8 +51,11 @@ export function accessCommand(): Command {
 
 function grantCommand(): Command {
   const command = new Command('grant')
-    .description('let a subsystem of another member ask a service of this server')
-    .requiredOption('--client <id>', 'who may ask: INSTANCE/CLASS/MEMBER/SUBSYSTEM')
+    .description('let a subsystem of another member, or a group of them, ask a service of this server')
+    .requiredOption(
+      '--client <id>',
+      'who may ask: INSTANCE/CLASS/MEMBER/SUBSYSTEM, local-group:CODE or global-group:INSTANCE/CODE',
+    )
     .requiredOption('--service <id>', 'which service: INSTANCE/CLASS/MEMBER/SUBSYSTEM/SERVICE')
     .option(
       '--endpoint <rule>',
@@ -74,7 +80,16 @@ function grantCommand(): Command {
     .option('--secrecy-days <n>', 'for the basis law: how many days the citizen may at most not be shown it', days)
     .option('--from <date>', 'first moment, ISO 8601; a day begins at 00:00 UTC', (text) => moment(text, 'start'))
     .option('--until <date>', 'last moment, ISO 8601; a day ends at 24:00 UTC', (text) => moment(text, 'end'))
-    .option('--quota <n>', 'requests a day (UTC)', quota)
+    .option('--quota <n>', 'requests a day (UTC) of each client', quota)
+    .option('--r1-purpose <purpose>', 'calls below /r1 that name nothing ask for this purpose')
+    .addOption(
+      new Option('--r1-basis <basis>', 'calls below /r1 that name nothing ask on this basis').choices(['open', 'law']),
+    )
+    .option(
+      '--r1-field <list>',
+      'calls below /r1 that name nothing ask for these paths, elements or predicates, comma-separated; repeatable',
+      collectWords,
+    )
     .option('--retention <class>', 'retention class of the records', 'standard')
     .option('--dry-run', 'print the access right, grant nothing');
   return withAdmin(command.addHelpText('after', `\n${WHAT_IS_LOST}\n`)).action(runAction(grant));
@@ -118,6 +133,7 @@ function rightOf(options: GrantOptions): Omit<AccessRight, 'id' | 'pins'> {
     casePattern: casePattern ?? null,
     evidence,
     secrecyDays,
+    r1Defaults: defaultsOf(options),
     notBeforeMs,
     notAfterMs,
     quotaPerDay: options.quota ?? null,
@@ -125,10 +141,19 @@ function rightOf(options: GrantOptions): Omit<AccessRight, 'id' | 'pins'> {
   };
 }
 
+/** Null when nothing is said of calls below /r1. */
+function defaultsOf({ r1Purpose, r1Basis, r1Field }: GrantOptions): AccessRight['r1Defaults'] {
+  if (r1Purpose === undefined && r1Basis === undefined && r1Field === undefined) return null;
+  if (r1Basis === undefined) {
+    throw new CommandEnd(EXIT.usage, '--r1-purpose and --r1-field need --r1-basis.\nNext: Add --r1-basis open or law.');
+  }
+  return { purpose: r1Purpose ?? null, basis: r1Basis, fields: r1Field ?? null };
+}
+
 function listCommand(): Command {
   const command = new Command('list')
     .description('list the access rights that this server grants')
-    .option('--client <id>', 'only those of this subsystem')
+    .option('--client <id>', 'only those of this subsystem or group')
     .option('--service <id>', 'only those at this service');
   return withAdmin(command).action(runAction(list));
 }
@@ -144,7 +169,7 @@ async function list(options: AdminOptions & { client?: string; service?: string 
 }
 
 function brief(right: AccessRight) {
-  const { id, client, service, endpoints, bases, purposes, elements, notAfterMs, quotaPerDay } = right;
+  const { id, client, service, endpoints, bases, purposes, elements, r1Defaults, notAfterMs, quotaPerDay } = right;
   return {
     id,
     client,
@@ -153,9 +178,14 @@ function brief(right: AccessRight) {
     bases: bases.map((basis) => (basis === 'law' ? lawOf(right) : basis)).join(', '),
     purposes: purposes.join(', '),
     elements: elements?.join('\n') ?? 'whole answer',
+    r1: r1Defaults === null ? '' : defaultsInWords(r1Defaults),
     until: dateOf(notAfterMs),
     quota: quotaPerDay,
   };
+}
+
+function defaultsInWords({ purpose, basis, fields }: R1Defaults): string {
+  return [basis, ...(purpose === null ? [] : [`for ${purpose}`]), ...(fields ?? [])].join('\n');
 }
 
 function lawOf({ evidence, secrecyDays }: AccessRight): string {

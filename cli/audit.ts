@@ -122,12 +122,20 @@ function whole(exchange: string, { side, answer }: Answered, { inputs, ...replay
   return { exchange, side, verdict, reason, code, ...more, decidedAtMs: inputs?.nowMs ?? null, entry };
 }
 
+/** The group that the deciding right was given to; null when it was given to the client itself, or none decided. */
+function groupOf({ inputs, decision }: Replayed): string | null {
+  const holder = inputs?.rights?.find(({ right }) => right.id === decision?.rightId)?.right.client;
+  return holder === undefined || holder === inputs?.request.client ? null : holder;
+}
+
 /** What was decided, line by line. */
 function forPeople(exchange: string, { side, answer }: Answered, replayed: Replayed) {
   const { verdict, reason, hash, recomputedHash, inputs, decision, recomputed, notChecked } = replayed;
   const { code, client, service, purpose, basis, peer } = answer.entry;
   // Older archives know of no evidence, and one of another version may hold anything in its place.
   const words = inputs === null || verdict === 'DIFFERENT_VERSION' ? '' : evidenceInWords(inputs);
+  const group = groupOf(replayed);
+  const from = inputs?.defaultsFrom ?? null;
   const listed = (items: readonly { path: string | null; element: string }[] | undefined) =>
     items?.map(({ path, element }) => (path === null ? element : `${path} (${element})`)).join('\n') ?? '';
   return {
@@ -142,6 +150,8 @@ function forPeople(exchange: string, { side, answer }: Answered, replayed: Repla
     basis,
     outcome: code,
     ...(decision === null ? {} : { decided: `${decision.code} ${decision.detail}`.trim(), right: decision.rightId }),
+    ...(group === null ? {} : { 'given to': group }),
+    ...(from === null ? {} : { 'purpose, basis and fields': `not named; the defaults of ${from}` }),
     ...(inputs === null ? {} : { at: new Date(inputs.nowMs).toISOString() }),
     ...(words === '' ? {} : { evidence: words }),
     permitted: listed(decision?.release?.asked),

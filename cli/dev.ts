@@ -70,6 +70,7 @@ async function addEcho(network: DevNetwork, url: string): Promise<void> {
     casePattern: null,
     evidence: 'server',
     secrecyDays: null,
+    r1Defaults: null,
     notBeforeMs: 0,
     notAfterMs: Number.MAX_SAFE_INTEGER,
     quotaPerDay: null,

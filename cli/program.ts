@@ -22,7 +22,7 @@ export const NOUNS: readonly Noun[] = [
   {
     name: 'registry',
     description:
-      'the central registry: run it, whom it trusts, limits, consent services, API keys, what administrators did',
+      'the central registry: run it, whom it trusts, limits, global groups, consent services, API keys, what administrators did',
     load: async () => (await import('./registry-admin.ts')).registryCommand(),
   },
   {
@@ -56,6 +56,11 @@ export const NOUNS: readonly Noun[] = [
     load: async () => (await import('./access.ts')).accessCommand(),
   },
   {
+    name: 'group',
+    description: 'local groups: subsystems that get the same access rights',
+    load: async () => (await import('./group.ts')).groupCommand(),
+  },
+  {
     name: 'dictionary',
     description: 'the shared data dictionary: check, compare, release, search',
     load: async () => (await import('./dictionary.ts')).dictionaryCommand(),
@@ -64,6 +69,11 @@ export const NOUNS: readonly Noun[] = [
     name: 'config',
     description: 'the signed global configuration: draft, approve, publish, verify',
     load: async () => (await import('./config.ts')).configCommand(),
+  },
+  {
+    name: 'system',
+    description: 'information systems of the department: how they connect',
+    load: async () => (await import('./system.ts')).systemCommand(),
   },
   {
     name: 'adapter',

@@ -14,6 +14,7 @@ import { readAnchor } from '#core/configuration/anchor.ts';
 import { base64url } from '#schemas/base64url.ts';
 import { isJsonObject, type JsonValue } from '#schemas/json.ts';
 import { AccordError } from '#schemas/problems.ts';
+import { groupCommands } from './group-registry.ts';
 import { CommandEnd, EXIT, print, runAction } from './output.ts';
 import { confirm, type PassphraseOptions, passphraseOption, readPassphrase } from './passphrase.ts';
 import { callRegistry, type RegistryCallOptions, withChange, withRegistry } from './registry-call.ts';
@@ -28,7 +29,7 @@ type ChangeOptions = RegistryCallOptions & { yes?: true };
 
 export function registryCommand(): Command {
   const registry = new Command('registry').addCommand(startCommand());
-  const verbs = [...trustCommands(), ...limitCommands(), ...consentCommands(), ...keyCommands()];
+  const verbs = [...trustCommands(), ...limitCommands(), ...groupCommands(), ...consentCommands(), ...keyCommands()];
   for (const command of verbs) registry.addCommand(command);
   const audit = new Command('audit').description('what administrators did, in order').option('--after <seq>', 'from');
   return registry.addCommand(

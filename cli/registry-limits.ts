@@ -8,7 +8,9 @@ import { callRegistry, type RegistryCallOptions, withChange, withRegistry } from
 export function limitCommands(): Command[] {
   const list = new Command('limits').description('limits of the instance; empty where the default counts');
   const set = new Command('limit-set')
-    .description('set a limit of the instance: maxStaleMs, distrustPerApprover, utcOffsetMinutes, emergencyReviewMinutes')
+    .description(
+      'set a limit of the instance: maxStaleMs, distrustPerApprover, utcOffsetMinutes, emergencyReviewMinutes',
+    )
     .argument('<name>', 'as `accord registry limits` shows it')
     .argument('<value>', 'a whole number', wholeNumber);
   return [

@@ -1,6 +1,7 @@
 // `accord service`: services where they are offered (add, enable, disable, remove at a security server, which knows their
 // backends) and where all can see them (publish, register, show, deregister in the registry). A service answers when both are done
 // and an access right covers the request.
+import { readFileSync } from 'node:fs';
 import { Command, InvalidArgumentError } from 'commander';
 import { isJsonObject, type JsonObject } from '#schemas/json.ts';
 import { MAX_DEADLINE_MS } from '#schemas/limits.ts';
@@ -9,6 +10,7 @@ import { CommandEnd, EXIT, print, runAction } from './output.ts';
 import { confirm } from './passphrase.ts';
 import { serviceCommand } from './registry.ts';
 import { listRegistry, type RegistryCallOptions } from './registry-call.ts';
+import { describeCommand } from './service-describe.ts';
 import { publishCommand } from './service-publish.ts';
 
 const DEFAULT_TIMEOUT_MS = 30_000;
@@ -19,6 +21,8 @@ interface AddOptions extends AdminOptions {
   safe?: true;
   personalData: boolean;
   timeout?: number;
+  tlsCa?: string;
+  tlsInsecure?: true;
   disabled?: true;
   dryRun?: true;
 }
@@ -35,6 +39,7 @@ export function serviceNoun(): Command {
     removeCommand(),
     listCommand(),
     publishCommand(),
+    describeCommand(),
   ]) {
     service.addCommand(command);
   }
@@ -54,6 +59,8 @@ function addCommand(): Command {
     .option('--safe', 'every operation only reads: a call repeated after a crash does no harm')
     .option('--no-personal-data', 'no answer ever holds personal data')
     .option('--timeout <seconds>', `how long the backend may take, up to ${MAX_DEADLINE_MS / 1000}`, seconds)
+    .option('--tls-ca <file>', 'authorities that the certificate of an https backend is checked against, PEM')
+    .option('--tls-insecure', 'check neither certificate nor host name of an https backend')
     .option('--disabled', 'add it switched off')
     .option('--dry-run', 'print the service, change nothing');
   return withAdmin(command).action(runAction(add));
@@ -69,8 +76,20 @@ async function add(id: string, options: AddOptions): Promise<void> {
     timeoutMs: options.timeout ?? DEFAULT_TIMEOUT_MS,
     personalData: options.personalData,
     safe: options.safe === true,
+    ...backendTls(options),
   };
   await put(service, options);
+}
+
+function backendTls({ url, tlsCa, tlsInsecure }: AddOptions): JsonObject {
+  if (tlsCa === undefined && tlsInsecure === undefined) return {};
+  if (tlsCa !== undefined && tlsInsecure !== undefined) {
+    throw new CommandEnd(EXIT.usage, 'Checked or not?\nNext: Give --tls-ca or --tls-insecure, not both.');
+  }
+  if (!url.startsWith('https:')) {
+    throw new CommandEnd(EXIT.usage, `${url} is not https.\nNext: Leave --tls-ca and --tls-insecure out.`);
+  }
+  return { tls: tlsCa === undefined ? { insecure: true } : { caPem: readFileSync(tlsCa, 'utf8') } };
 }
 
 function enableCommand(): Command {

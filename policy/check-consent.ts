@@ -23,6 +23,8 @@ export function checkConsent({
   if (status === null || trustedNowMs - status.listIatMs > maxAgeMs) return no('STATUS_STALE', `${maxAgeMs / 1000} s`);
   if (status.value === STATUS.suspended) return no('CONSENT_SUSPENDED');
   if (status.value !== STATUS.valid) return no('CONSENT_WITHDRAWN');
+  // One citizen's "once" would be once for each server.
+  if (receipt.uses !== null && receipt.countedApart) return no('CONSENT_USES_NOT_COUNTED');
   if (receipt.uses !== null && receipt.used >= receipt.uses) return no('CONSENT_USES_SPENT', `${receipt.uses} in all`);
   return null;
 }

@@ -6,8 +6,8 @@ import type { AccessRight } from '#schemas/access-right.ts';
 import type { ProblemCode } from '#schemas/problems.ts';
 import { checkConsent } from './check-consent.ts';
 import { checkEvidence } from './check-evidence.ts';
+import { covers } from './covering.ts';
 import type { AskedElement, DecisionInputs } from './decision-inputs.ts';
-import { endpointAllowed } from './endpoint-glob.ts';
 
 /** What may leave: the elements and predicates asked for and permitted, and those left out because `partial` was said. */
 export interface Permitted {
@@ -35,14 +35,8 @@ export function decide(inputs: DecisionInputs): Decision {
   if (!inputs.clientRegistered) return refused('CLIENT_UNKNOWN', request.client);
   if (inputs.lockedFor !== null) return refused('REVIEW_OVERDUE', inputs.lockedFor);
   if (service === null) return refused('SERVICE_UNKNOWN', request.service);
-  const covering = inputs.rights.filter(
-    ({ right }) =>
-      right.client === request.client &&
-      right.service === request.service &&
-      right.notBeforeMs <= nowMs &&
-      nowMs <= right.notAfterMs &&
-      endpointAllowed(right.endpoints, request.method, request.path === '' ? '/' : request.path),
-  );
+  const asking = { ...request, groups: inputs.groups };
+  const covering = inputs.rights.filter(({ right }) => covers(right, asking, nowMs));
   if (covering.length === 0) {
     return refused('ACCESS_DENIED', `${request.client} at ${request.method} ${request.service}${request.path}`);
   }

@@ -50,7 +50,14 @@ export interface DecisionInputs {
     /** The day from which the citizen is shown it; null for at once. */
     hiddenUntil: string | null;
   };
+  /**
+   * The access right whose /r1 defaults stand in `request` as purpose, basis and fields: the call itself named none (its
+   * statement says no purpose and `open`). Null: they are the call's own.
+   */
+  defaultsFrom: string | null;
   clientRegistered: boolean;
+  /** Groups the client is a member of, as access rights name them, ascending. */
+  groups: readonly string[];
   /** Id of the emergency whose review is overdue: until it is done the client gets nothing anywhere; null when none is. */
   lockedFor: string | null;
   /** The legal day of `nowMs`, YYYY-MM-DD. */
@@ -67,7 +74,7 @@ export interface DecisionInputs {
   consent: ConsentFacts | null;
   /** The tokens a request on the basis of law or emergency brought; null on every other basis. */
   evidence: EvidenceFacts | null;
-  /** The access rights of this client at this service, with what each has used today. */
+  /** The access rights of this client and its groups at this service, with what this client has used of each today. */
   rights: { right: AccessRight; usedToday: number }[];
   /** Predicates over each input that this client has asked of this subject within the window, and how many it may. */
   predicateUse: { input: string; used: readonly string[]; budget: number }[];
@@ -94,6 +101,8 @@ export interface ReceiptFacts {
   uses: number | null;
   /** Requests it was used for, this one not counted. */
   used: number;
+  /** The provider has other servers, which do not know what was counted here; absent when it has none. */
+  countedApart?: true;
 }
 
 export interface ConsentFacts {

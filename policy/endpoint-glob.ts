@@ -1,6 +1,10 @@
 // Endpoint rules in X-Road's semantics: `*` is one segment, possibly empty; `**` any number of characters; `\` takes
 // the next character literally; everything else is literal. Matching is linear in path times rule length, whatever the
 // provider's administrator wrote, so that no rule can stall the server.
+//
+// The path is matched as it will be forwarded, but no reading of it by a backend may lead past the rule: an escape is one
+// unit (`*20` does not end in the middle of `%20`), and of a path with ';parameters' the rule has to cover what is left
+// without them as well (`*.pdf` is not `secret.doc;.pdf`), unless it spells a `;` itself.
 import type { EndpointRule } from '#schemas/access-right.ts';
 
 type Token = { any: 'segment' | 'all' } | { literal: string };
@@ -17,18 +21,32 @@ function tokens(glob: string): Token[] {
       if (isAll) at += 1;
       out.push({ any: isAll ? 'all' : 'segment' });
     } else {
-      out.push({ literal: char });
+      const [unit = char] = unitsOf(glob.slice(at, at + 3));
+      at += unit.length - 1;
+      out.push({ literal: unit });
     }
   }
   return out;
 }
 
-/** True when `path` (the exact string that will be forwarded) is covered by `glob`. */
+/** Characters, an escape being one. */
+function unitsOf(path: string): string[] {
+  return path.match(/%[0-9A-Fa-f]{2}|./gsu) ?? [];
+}
+
+const PARAMETERS = /(?:;|%3b)[^/]*/gi;
+
+/** True when `path` (the exact string that will be forwarded) is covered by `glob`, whoever reads it. */
 export function globMatches(glob: string, path: string): boolean {
   const rule = tokens(glob);
+  const isPlain = path.search(PARAMETERS) === -1 || glob.search(PARAMETERS) !== -1;
+  return covers(rule, path) && (isPlain || covers(rule, path.replaceAll(PARAMETERS, '')));
+}
+
+function covers(rule: Token[], path: string): boolean {
   // Set of rule positions reachable after each character: a nondeterministic automaton, no backtracking.
   let reachable = closure(new Set([0]), rule);
-  for (const char of path) {
+  for (const char of unitsOf(path)) {
     const next = new Set<number>();
     for (const at of reachable) {
       const token = rule[at];
@@ -53,6 +71,18 @@ function closure(positions: Set<number>, rule: Token[]): Set<number> {
   }
   return positions;
 }
+
+/**
+ * True when every path that `narrow` covers is covered by `glob`. What one character that occurs in no rule stands for,
+ * anything stands for: only a wildcard took it, and a wildcard takes any other text in its place.
+ * @param narrow without `**`: the template of an operation
+ */
+export function globCovers(glob: string, narrow: string): boolean {
+  const sample = tokens(narrow).map((token) => ('literal' in token ? token.literal : UNUSED));
+  return globMatches(glob, sample.join(''));
+}
+/** In no path, and in no rule that `EndpointRule` takes. */
+const UNUSED = '\ue000';
 
 /** True when some rule covers this method and path. */
 export function endpointAllowed(rules: readonly EndpointRule[], method: string, path: string): boolean {

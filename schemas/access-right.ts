@@ -1,19 +1,44 @@
-// An access right: what a provider allows one consumer subsystem at one of its services (DESIGN: who may ask for what).
+// An access right: what a provider allows one consumer subsystem, or a group of them, at one of its services (DESIGN: who may
+// ask for what).
 // Written by the provider's own administrator, read by `decide`.
 import { type Static, Type } from '@sinclair/typebox';
 import { METHODS } from './context.ts';
 import { EntryRef } from './dictionary-entry.ts';
-import { SERVICE_ID_PATTERN, SUBSYSTEM_ID_PATTERN } from './identifiers.ts';
+import { GROUP_PATTERN, SERVICE_ID_PATTERN, SUBSYSTEM_ID_PATTERN } from './identifiers.ts';
+import { MAX_FIELDS } from './limits.ts';
 import { Sha256 } from './registrations.ts';
 import { Basis, PURPOSE_PATTERN } from './statement.ts';
 
 const closed = { additionalProperties: false };
 
-/** Method (or `*`) and path glob: `*` is one segment (possibly empty), `**` any number, `\` escapes one character. */
+/**
+ * Method (or `*`) and path glob: `*` is one segment (possibly empty), `**` any number, `\` escapes one character. It is
+ * compared with the path as it is forwarded, percent-encoded, so that a character outside ASCII would match nothing.
+ */
 export const EndpointRule = Type.Object(
   {
     method: Type.Union([Type.Literal('*'), ...METHODS.map((method) => Type.Literal(method))]),
-    path: Type.String({ minLength: 1, maxLength: 1024, pattern: '^(?:/|\\*\\*$)' }),
+    path: Type.String({ minLength: 1, maxLength: 1024, pattern: '^(?:/[\\x21-\\x7e]*|\\*\\*)$' }),
+  },
+  closed,
+);
+
+/**
+ * What a call in X-Road's REST protocol is taken to ask for when it names neither purpose nor basis nor fields and carries
+ * no receipt. A consent and an emergency are never taken for granted.
+ */
+export const R1Defaults = Type.Object(
+  {
+    purpose: Type.Union([Type.String({ pattern: PURPOSE_PATTERN }), Type.Null()]),
+    basis: Type.Union([Type.Literal('open'), Type.Literal('law')]),
+    fields: Type.Union([
+      Type.Array(Type.String({ minLength: 1, maxLength: 512 }), {
+        minItems: 1,
+        maxItems: MAX_FIELDS,
+        uniqueItems: true,
+      }),
+      Type.Null(),
+    ]),
   },
   closed,
 );
@@ -21,7 +46,8 @@ export const EndpointRule = Type.Object(
 export const AccessRight = Type.Object(
   {
     id: Type.String({ pattern: '^[0-9a-f-]{36}$' }),
-    client: Type.String({ pattern: SUBSYSTEM_ID_PATTERN }),
+    /** A subsystem, `local-group:CODE` or `global-group:INSTANCE/CODE`: each member of the group by itself. */
+    client: Type.String({ pattern: `${SUBSYSTEM_ID_PATTERN}|^${GROUP_PATTERN}$` }),
     service: Type.String({ pattern: SERVICE_ID_PATTERN }),
     endpoints: Type.Array(EndpointRule, { minItems: 1, maxItems: 200 }),
     bases: Type.Array(Basis, { minItems: 1, maxItems: 4, uniqueItems: true }),
@@ -44,9 +70,10 @@ export const AccessRight = Type.Object(
     evidence: Type.Union([Type.Literal('official'), Type.Literal('server')]),
     /** For the basis `law`: how many days the citizen may at most not be shown a request; null for none. */
     secrecyDays: Type.Union([Type.Integer({ minimum: 1, maximum: 3_650 }), Type.Null()]),
+    r1Defaults: Type.Union([R1Defaults, Type.Null()]),
     notBeforeMs: Type.Integer({ minimum: 0 }),
     notAfterMs: Type.Integer({ minimum: 0 }),
-    /** Requests allowed per day (UTC), or null for no quota. */
+    /** Requests allowed per day (UTC) to each client, or null for no quota. */
     quotaPerDay: Type.Union([Type.Integer({ minimum: 1, maximum: 1_000_000_000 }), Type.Null()]),
     retention: Type.String({ pattern: '^[a-z][a-z0-9-]{0,31}$' }),
   },
@@ -54,4 +81,5 @@ export const AccessRight = Type.Object(
 );
 
 export type EndpointRule = Static<typeof EndpointRule>;
+export type R1Defaults = Static<typeof R1Defaults>;
 export type AccessRight = Static<typeof AccessRight>;

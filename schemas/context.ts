@@ -10,10 +10,10 @@ import {
   MAX_FIELDS,
   MAX_HEADER_VALUE_BYTES,
   MAX_HEADERS,
-  MAX_MESSAGE_BODY_BYTES,
   MAX_PATH_BYTES,
   MAX_QUERY_BYTES,
   MAX_RELEASED_PATHS,
+  MAX_STREAMED_BYTES,
 } from './limits.ts';
 import { AccordError } from './problems.ts';
 import { Release } from './release.ts';
@@ -21,7 +21,7 @@ import { MESSAGE_ID_PATTERN } from './statement.ts';
 import { compile } from './validate.ts';
 
 const closed = { additionalProperties: false };
-const HeaderName = Type.String({ pattern: "^[a-z0-9!#$%&'*+.^`|~-]{1,128}$" });
+const HeaderName = Type.String({ pattern: "^[a-z0-9!#$%&'*+.^_`|~-]{1,128}$" });
 // RFC 9110 field-content without leading or trailing white space; no CR, LF or NUL can ever reach a backend.
 const HeaderValue = Type.String({
   pattern: '^(?:[\\x21-\\x7e\\x80-\\xff](?:[\\t\\x20-\\x7e\\x80-\\xff]*[\\x21-\\x7e\\x80-\\xff])?)?$',
@@ -38,13 +38,36 @@ const HeaderPair = Type.Unsafe<[string, string]>({
 const Headers = Type.Array(HeaderPair, { maxItems: MAX_HEADERS });
 const BodyFacts = Type.Object(
   {
-    length: Type.Integer({ minimum: 0, maximum: MAX_MESSAGE_BODY_BYTES }),
+    length: Type.Integer({ minimum: 0, maximum: MAX_STREAMED_BYTES }),
     type: Type.Union([Type.String({ minLength: 1, maxLength: 256 }), Type.Null()]),
   },
   closed,
 );
 const Day = Type.String({ pattern: '^[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])$' });
 const Text = (maxLength: number) => Type.Union([Type.String({ minLength: 1, maxLength }), Type.Null()]);
+
+const Ascii = (maxLength: number) => Type.String({ pattern: '^[\\x21-\\x7e]+$', maxLength });
+
+/** Of a call in X-Road's REST message protocol, as the consumer's server received or made it. */
+const XRoadFacts = Type.Object(
+  {
+    /** X-Road-Id: context, never an idempotency key; `madeId` when the server made it. */
+    id: Type.String({ minLength: 1, maxLength: 256 }),
+    madeId: Type.Boolean(),
+    /** `[class/]code`. */
+    representedParty: Text(512),
+    /** Server that was asked for, `instance/class/code/server`. */
+    securityServer: Text(512),
+    /** X-Road-Request-Hash, base64 of SHA-512. */
+    hash: Ascii(88),
+    /** Path and query as they came, beginning with /r1/. */
+    target: Ascii(MAX_PATH_BYTES + MAX_QUERY_BYTES + 1),
+  },
+  closed,
+);
+
+/** From the strongest proof to the weakest. */
+export type CallerWay = 'certificate' | 'tls-address' | 'address' | 'loopback';
 
 export const METHODS = ['DELETE', 'GET', 'HEAD', 'OPTIONS', 'PATCH', 'POST', 'PUT', 'TRACE'] as const;
 export const Method = Type.Union(METHODS.map((method) => Type.Literal(method)));
@@ -60,8 +83,13 @@ export const RequestContext = Type.Object(
     userId: Text(256),
     /** Case number or other reference of the asking department. */
     issue: Text(256),
-    /** How the information system proved itself to its own security server. */
-    caller: Type.Union([Type.Literal('certificate'), Type.Literal('loopback')]),
+    /**
+     * How the information system proved itself to its own security server: a registered certificate; HTTPS or plain HTTP
+     * from an address listed for its subsystem; plain HTTP on the server's own machine.
+     */
+    caller: Type.Union(
+      ['certificate', 'tls-address', 'address', 'loopback'].map((way) => Type.Literal(way as CallerWay)),
+    ),
     deadlineMs: Type.Integer({ minimum: 1, maximum: MAX_DEADLINE_MS }),
     /** What is asked of a bound service: paths, elements or predicates; null where the service is not bound. */
     fields: Type.Union([
@@ -82,6 +110,8 @@ export const RequestContext = Type.Object(
     evidence: Type.Array(EvidenceToken, { maxItems: 2, uniqueItems: true }),
     /** The day from which the citizen is shown this request, YYYY-MM-DD, where the law delays it; null for at once. */
     hiddenUntil: Type.Union([Day, Type.Null()]),
+    /** What only X-Road's REST protocol has; null for a lookup. */
+    xroad: Type.Union([XRoadFacts, Type.Null()]),
     body: BodyFacts,
     /** Settlements: the message id that is asked about. */
     settles: Type.Union([Type.String({ pattern: MESSAGE_ID_PATTERN }), Type.Null()]),
@@ -110,6 +140,17 @@ export type HeaderList = Static<typeof Headers>;
 const checkRequest = compile(RequestContext, 'CONTEXT_MALFORMED');
 const checkAnswer = compile(AnswerContext, 'CONTEXT_MALFORMED');
 
+/**
+ * Whether a call in X-Road's protocol names none of what Accord asks beyond that protocol: it is then judged by the /r1
+ * defaults of the one access right that has them. `open` is what is signed where no basis is named.
+ */
+export function namesNothing(
+  { purpose, basis }: { purpose: string | null; basis: string },
+  { xroad, fields, receipt }: RequestContext,
+): boolean {
+  return xroad !== null && purpose === null && basis === 'open' && fields === null && receipt === null;
+}
+
 /** The one spelling of a request's context, UTF-8. */
 export function encodeRequestContext(c: RequestContext): Buffer {
   const {
@@ -128,12 +169,13 @@ export function encodeRequestContext(c: RequestContext): Buffer {
     receipt,
     evidence,
     hiddenUntil,
+    xroad,
     settles,
   } = c;
   const body = { length: c.body.length, type: c.body.type };
   const who = { userId, issue, caller, deadlineMs };
   const grounds = { fields, partial, asOf, receipt, evidence, hiddenUntil };
-  return spell({ v, method, path, query, headers, ...who, ...grounds, body, settles });
+  return spell({ v, method, path, query, headers, ...who, ...grounds, xroad: orderedXRoad(xroad), body, settles });
 }
 
 /** The one spelling of an answer's context, UTF-8. */
@@ -141,6 +183,12 @@ export function encodeAnswerContext(c: AnswerContext): Buffer {
   const { v, status, code, headers, body, release } = c;
   const facts = { length: body.length, type: body.type };
   return spell({ v, status, code, headers, body: facts, release: release === null ? null : orderedRelease(release) });
+}
+
+function orderedXRoad(xroad: RequestContext['xroad']): RequestContext['xroad'] {
+  if (xroad === null) return null;
+  const { id, madeId, representedParty, securityServer, hash, target } = xroad;
+  return { id, madeId, representedParty, securityServer, hash, target };
 }
 
 function orderedRelease({ table, dictionary, elements, predicates, omitted }: Release): object {

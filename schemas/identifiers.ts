@@ -17,6 +17,11 @@ export const MEMBER_ID_PATTERN = `^${SEGMENT_PATTERN}(?:/${SEGMENT_PATTERN}){2}$
 export const SUBSYSTEM_ID_PATTERN = `^${SEGMENT_PATTERN}(?:/${SEGMENT_PATTERN}){3}$`;
 export const SERVICE_ID_PATTERN = `^${SEGMENT_PATTERN}(?:/${SEGMENT_PATTERN}){4}$`;
 
+/** A provider's own group of subsystems, and one of the whole instance, as access rights name them. */
+export const LOCAL_GROUP = 'local-group:';
+export const GLOBAL_GROUP = 'global-group:';
+export const GROUP_PATTERN = `(?:${LOCAL_GROUP}${SEGMENT_PATTERN}|${GLOBAL_GROUP}${SEGMENT_PATTERN}/${SEGMENT_PATTERN})`;
+
 /** Splits an identifier of exactly `count` segments. @throws IDENTIFIER_INVALID */
 function segments(text: string, count: number): string[] {
   const parts = text.split('/', count + 1);

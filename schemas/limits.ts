@@ -168,6 +168,16 @@ export const MAX_ACCESSES = 200;
 export const ACCESS_KEPT_DAYS = 1_100;
 export const MAX_ID_TOKEN_CHARS = 16 * 1024;
 export const MAX_RECEIPTS_ASKED = 200;
+/** Largest body of one message in the streamed form, unless the settings say less; what one may ever say. */
+export const DEFAULT_MAX_STREAMED_BYTES = 1024 ** 3;
+export const MAX_STREAMED_BYTES = 64 * 1024 ** 3;
+/** The same on the wire: 16 bytes more each 64 KiB, and the head. */
+export const MAX_STREAM_BYTES = MAX_STREAMED_BYTES + MAX_STREAMED_BYTES / 4_096 + MAX_PEER_MESSAGE_BYTES;
+/** Bytes that the bodies under way may take in the spool together. */
+export const MAX_SPOOLED_BYTES = 16 * 1024 ** 3;
+/** A body on its way moves at least so much in so long, or ends; otherwise its connection is cut off. */
+export const BODY_IDLE_MS = 30_000;
+export const MIN_MOVED_BYTES = 16 * 1024;
 /** Questions of one citizen to one server in an hour, and how many of a citizen's reports of doubt may wait there. */
 export const MAX_QUESTIONS_PER_HOUR = 60;
 export const MAX_WAITING_DOUBTS_PER_PERSON = 20;

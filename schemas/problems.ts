@@ -13,6 +13,8 @@ export interface ProblemRow {
   audience: 'public' | 'caller' | 'peer' | 'operator';
   /** What the person who reads this does next; one sentence, imperative. */
   next: string;
+  /** Its code in X-Road's REST protocol, with a prefix where that does not depend on who is at fault. */
+  xroad?: string;
 }
 
 // biome-ignore format: one row, one line, so that the table stays a table
@@ -31,7 +33,7 @@ export const PROBLEMS = {
   JWS_MALFORMED: row(400, 'A signature is not a compact JWS in canonical form', 'peer', 'Sign again; do not re-encode, pad, wrap or split what was signed.'),
   JWS_HEADER_REFUSED: row(400, 'A signature has a header that is not allowed', 'peer', 'Send exactly the protected header members that the protocol names.'),
   JWS_ALGORITHM_REFUSED: row(400, 'A signature uses an algorithm that is not allowed here', 'peer', 'Sign with ES256 or EdDSA, or ask the reader of the signature which algorithms it enabled.'),
-  JWS_SIGNATURE_WRONG: row(400, 'A signature does not verify', 'peer', 'Check that the text arrived unchanged and was signed with the registered key.'),
+  JWS_SIGNATURE_WRONG: row(400, 'A signature does not verify', 'peer', 'Check that the text arrived unchanged and was signed with the registered key.', 'InvalidSignatureValue'),
   JWE_MALFORMED: row(400, 'A ticket is not a compact JWE in canonical form', 'peer', 'Make a new ticket.'),
   JWE_HEADER_REFUSED: row(400, 'A ticket has a header that was not expected', 'peer', 'Make a ticket for this receiver, from this sender, with the key it publishes now.'),
   JWE_DECRYPT_FAILED: row(400, 'A ticket cannot be opened', 'peer', 'Fetch the newest configuration and make a ticket for the encryption key in it.'),
@@ -47,7 +49,7 @@ export const PROBLEMS = {
   PASSPHRASE_REFUSED: row(400, 'A passphrase is missing or too weak', 'operator', 'Put at least 12 characters into a file of mode 0600 and name it with --passphrase-file.'),
   PKCS12_MALFORMED: row(400, 'A PKCS#12 file cannot be read', 'caller', 'Make it again: openssl pkcs12 -export -keypbe AES-256-CBC -certpbe AES-256-CBC -macalg SHA256.'),
   PKCS12_PASSPHRASE_WRONG: row(400, 'A PKCS#12 file does not open with this passphrase', 'caller', 'Check the passphrase.'),
-  INTERNAL: row(500, 'The server failed', 'public', 'Tell the operator the id in the detail; it stands in the log.'),
+  INTERNAL: row(500, 'The server failed', 'public', 'Tell the operator the id in the detail; it stands in the log.', 'InternalError'),
   // --- certificates (certs/)
   DER_INVALID: row(400, 'Bytes are not strict DER', 'public', 'Encode again with the distinguished encoding rules.'),
   PEM_INVALID: row(400, 'The text is not certificates in PEM', 'public', 'Send CERTIFICATE blocks only, as `openssl x509` writes them.'),
@@ -77,7 +79,7 @@ export const PROBLEMS = {
   AUTHORITY_KEY_OFFLINE: row(409, 'The key file of the authority is not in its folder', 'operator', 'Put the key file back for this command, then take it away again.'),
 
   // --- mutual TLS (core/http/mtls.ts)
-  PEER_UNKNOWN: row(403, 'The certificate of the connection is not registered here', 'public', 'Register the TLS certificate with the central registry, or present the registered one.'),
+  PEER_UNKNOWN: row(403, 'The certificate of the connection is not registered here', 'public', 'Register the TLS certificate with the central registry, or present the registered one.', 'Server.ClientProxy.SslAuthenticationFailed'),
   CERTIFICATE_KEY_MISMATCH: row(400, 'The certificate does not belong to the private key', 'caller', 'Use the certificate that was issued for this key, or make a new request for one.'),
 
   // --- the bounded outgoing client (core/http/client.ts)
@@ -100,15 +102,15 @@ export const PROBLEMS = {
   // --- statements, signatures and seals (peer message)
   STATEMENT_MALFORMED: row(400, 'A statement is not in its one form', 'peer', "Compare both servers' versions; a sender never makes such a statement."),
   CONTEXT_MALFORMED: row(400, 'The context of a message is not in its one form', 'peer', 'Check method, path, headers and body against the limits.'),
-  BATCH_MALFORMED: row(400, 'A batch signature is not in its one form', 'peer', "Compare both servers' versions."),
+  BATCH_MALFORMED: row(400, 'A batch signature is not in its one form', 'peer', "Compare both servers' versions.", 'InvalidSignatureValue'),
   MESSAGE_MALFORMED: row(400, 'A peer message is malformed', 'peer', "Compare both servers' versions."),
   SEAL_BROKEN: row(400, 'A sealed part was changed on its way', 'peer', 'Send again; if it happens again, look for something between the servers that rewrites bytes.'),
   TICKET_REFUSED: row(400, 'A ticket cannot be opened here', 'peer', 'Fetch the newest configuration and make a new ticket.'),
-  SIGNATURE_WRONG: row(400, 'A signature does not verify', 'peer', 'Check the signing key of the sender against its registered certificate.'),
-  CERTIFICATE_NOT_REGISTERED: row(403, 'The signing certificate is not registered to the sender', 'peer', 'Register the certificate, then wait for the new configuration.'),
+  SIGNATURE_WRONG: row(400, 'A signature does not verify', 'peer', 'Check the signing key of the sender against its registered certificate.', 'InvalidSignatureValue'),
+  CERTIFICATE_NOT_REGISTERED: row(403, 'The signing certificate is not registered to the sender', 'peer', 'Register the certificate, then wait for the new configuration.', 'InvalidCertPath.IncorrectValidationInfo'),
   PEER_KEY_MISSING: row(503, 'The peer has no usable encryption key', 'caller', 'The peer publishes a new encryption key; tell its operator.'),
-  CERTIFICATE_INVALID: row(403, 'A certificate is expired, revoked or does not chain to a trusted authority', 'peer', 'Renew the certificate with `accord ca renew` and register it.'),
-  COMMITMENT_WRONG: row(400, 'A part does not open its commitment', 'peer', 'Send again.'),
+  CERTIFICATE_INVALID: row(403, 'A certificate is expired, revoked or does not chain to a trusted authority', 'peer', 'Renew the certificate with `accord ca renew` and register it.', 'InvalidCertPath.IncorrectValidationInfo'),
+  COMMITMENT_WRONG: row(400, 'A part does not open its commitment', 'peer', 'Send again.', 'InvalidSignatureValue'),
   ADDRESSEE_WRONG: row(403, 'The message is for another server', 'peer', 'Fetch the newest configuration.'),
   SENDER_WRONG: row(403, 'The message was not sent by the server that made it', 'peer', 'Compare the TLS certificate with the registered one.'),
   CLIENT_NOT_ON_SERVER: row(403, 'The client subsystem is not registered on the sending server', 'peer', 'Register the subsystem on the server.'),
@@ -117,20 +119,20 @@ export const PROBLEMS = {
   CONFIGURATION_CONFLICT: row(409, 'The peer holds another configuration under the same version', 'peer', 'Tell the registry at once: a version was signed twice.'),
   MESSAGE_REPLAYED: row(409, 'This message id was used before', 'peer', 'Make a new request; ask `settlement` for what became of the first one.'),
   MESSAGE_VOID: row(409, 'The message id was settled as void', 'peer', 'Make a new request.'),
-  ANSWER_MISMATCH: row(502, 'The answer belongs to another request', 'caller', "Tell the operator; the provider's server answered something else."),
+  ANSWER_MISMATCH: row(502, 'The answer belongs to another request', 'caller', "Tell the operator; the provider's server answered something else.", 'InconsistentResponse'),
 
   // --- decisions of the provider's server
-  CLIENT_UNKNOWN: row(403, 'The client is not registered', 'caller', 'Register the subsystem, or correct `client`.'),
-  SERVICE_UNKNOWN: row(404, 'There is no such service at this provider', 'caller', 'List the services with `accord service list`.'),
-  ACCESS_DENIED: row(403, 'No access right covers this request', 'caller', 'Ask the provider for `accord access grant`.'),
-  SERVICE_DISABLED: row(503, 'The provider has disabled the service', 'caller', "Read the provider's notice in the detail; try later."),
+  CLIENT_UNKNOWN: row(403, 'The client is not registered', 'caller', 'Register the subsystem, or correct `client`.', 'Server.ClientProxy.UnknownMember'),
+  SERVICE_UNKNOWN: row(404, 'There is no such service at this provider', 'caller', 'List the services with `accord service list`.', 'Server.ServerProxy.UnknownService'),
+  ACCESS_DENIED: row(403, 'No access right covers this request', 'caller', 'Ask the provider for `accord access grant`.', 'AccessDenied'),
+  SERVICE_DISABLED: row(503, 'The provider has disabled the service', 'caller', "Read the provider's notice in the detail; try later.", 'ServiceDisabled'),
   BASIS_NOT_ALLOWED: row(403, 'The access right does not allow this legal basis', 'caller', 'Use a basis that the access right names.'),
   BINDING_REQUIRED: row(403, 'The service holds personal data and is not bound to the dictionary', 'peer', 'Ask the provider to publish the service with x-accord-element at every leaf: accord service publish.'),
   OPERATION_UNKNOWN: row(404, 'The service has no such operation', 'peer', 'Compare method and path with the service\'s OpenAPI document, or search the catalogue.'),
   FIELDS_REQUIRED: row(400, 'A bound service is asked without fields', 'peer', 'Name what you need in `fields`: paths of the answer, elements or predicates.'),
   FIELDS_UNKNOWN: row(400, 'A field is not known to the service', 'peer', 'Correct the fields named in the detail; accord catalogue shows what the service gives.'),
   FIELDS_TOO_MANY: row(400, 'The fields lead to more places than one lookup may name', 'peer', 'Ask for fewer fields, or in two lookups.'),
-  FIELDS_NOT_PERMITTED: row(403, 'The access right does not cover every field', 'peer', 'Ask for less, say `partial` to get the rest, or ask the provider for an access right that names the elements.'),
+  FIELDS_NOT_PERMITTED: row(403, 'The access right does not cover every field', 'peer', 'Ask for less, say `partial` to get the rest, or ask the provider for an access right that names the elements.', 'FieldNotPermitted'),
   RECEIPT_MALFORMED: row(400, 'The receipt cannot be read', 'peer', 'Send the receipt as the consent service gave it, unchanged.'),
   SUBJECT_MISSING: row(400, 'The request does not say once whom it is about', 'peer', 'Put the identifier at the one place that the service declares.'),
   SUBJECT_MISMATCH: row(400, 'The subject and the path name different persons', 'caller', 'Send the subject or the path, or the same identifier in both.'),
@@ -141,9 +143,18 @@ export const PROBLEMS = {
   OVER_DELIVERED: row(502, 'The answer held more than was asked for', 'caller', 'Nothing of it was kept; the provider was told. Ask again when it has answered.'),
   DICTIONARY_RELEASE_FAULTY: row(503, 'The newest release of the dictionary does not pass its own tests', 'operator', 'The release before stays in force; tell the registry and compare with accord dictionary check.'),
   PURPOSE_NOT_ALLOWED: row(403, 'The access right does not allow this purpose', 'caller', 'Use a purpose that the access right names.'),
-  ACCESS_RIGHT_REFUSED: row(409, 'The access right does not fit the service', 'caller', 'Name elements for a bound service and none for another; `open` is for services declared free of personal data.'),
+  ACCESS_RIGHT_REFUSED: row(409, 'The access right does not fit the service', 'caller', 'Name elements for a bound service and none for another; `open` is for services declared free of personal data; name groups that exist, and /r1 defaults that the right allows.'),
   CASE_NUMBER_REQUIRED: row(403, 'A request on the basis of law needs a case number of the agreed form', 'caller', 'Send `issue` in the form the access right shows.'),
   OFFICIAL_REQUIRED: row(403, 'A request on the basis of law names the official who asks', 'caller', 'Send `userId`.'),
+  XROAD_TARGET_MALFORMED: row(400, 'The target is not one of X-Road\'s REST protocol', 'caller', 'Write /r1/INSTANCE/CLASS/MEMBER/SUBSYSTEM/SERVICE, then the path.'),
+  XROAD_CLIENT_MISSING: row(400, 'The header X-Road-Client is missing', 'caller', 'Send INSTANCE/CLASS/MEMBER/SUBSYSTEM in X-Road-Client.'),
+  XROAD_HEADER_MALFORMED: row(400, 'A header of X-Road\'s REST protocol is malformed', 'caller', 'Correct the header that the detail names.'),
+  XROAD_INSTANCE_UNKNOWN: row(404, 'This server belongs to another instance', 'caller', 'Leave xRoadInstance out, or name the instance of this server.'),
+  METASERVICE_REQUEST_INVALID: row(400, 'The metaservice is asked without what it needs', 'caller', 'Name one service in `serviceCode`.', 'InvalidRequest'),
+  SERVICE_CODE_RESERVED: row(409, 'No service can have this code', 'caller', 'Choose another code: listMethods, allowedMethods and getOpenAPI are answered by every server itself.'),
+  XROAD_SERVER_INVALID: row(400, 'X-Road-Security-Server names no server that serves the provider', 'caller', 'Leave the header out, or name a registered server of the provider.', 'Server.ClientProxy.InvalidSecurityServer'),
+  SPOOL_FULL: row(503, 'Too many large bodies are under way', 'caller', 'Try again in a minute; the operator can give the spool more room.'),
+  SPOOL_FAILED: row(503, 'The disk of the spool does not work', 'caller', 'Tell the operator of this security server; nothing was lost.'),
   EVIDENCE_MALFORMED: row(400, 'A token of evidence cannot be read', 'peer', 'Send the token as the department\'s sign-on made it, unchanged.'),
   EVIDENCE_REQUIRED: row(403, 'The access right asks for a token of the official', 'peer', 'Send `evidence`: a token that the official\'s registered key signed for this very request.'),
   EVIDENCE_REFUSED: row(403, 'The evidence does not allow this request', 'peer', 'Make a new token for exactly this request with a registered key of the department\'s officials; it is good for ten minutes.'),
@@ -166,7 +177,8 @@ export const PROBLEMS = {
   CONSENT_EXPIRED: row(403, 'The consent is not valid now', 'peer', 'Ask the citizen again.'),
   STATUS_STALE: row(503, 'Nobody can say at the moment whether the consent still stands', 'peer', 'Ask again in a minute; the provider cannot reach the consent service.'),
   CONSENT_SUSPENDED: row(403, 'The citizen has paused the consent', 'peer', 'Wait until it is resumed, or ask the citizen.'),
-  CONSENT_WITHDRAWN: row(403, 'The consent was withdrawn', 'peer', 'Stop asking, and delete what is no longer needed; only the citizen can consent again.'),
+  CONSENT_WITHDRAWN: row(403, 'The consent was withdrawn', 'peer', 'Stop asking, and delete what is no longer needed; only the citizen can consent again.', 'ConsentRevoked'),
+  CONSENT_USES_NOT_COUNTED: row(403, 'The consent has limited uses, and several servers of the provider would count them apart', 'peer', 'Ask the citizen for a consent without a number of uses, or ask the provider to serve this subsystem from one server.'),
   CONSENT_USES_SPENT: row(403, 'The consent was used as often as it allows', 'peer', 'Ask the citizen again.'),
   FIELDS_NOT_CONSENTED: row(403, 'The citizen did not consent to every field', 'peer', 'Ask for less, say `partial` to get the rest, or ask the citizen again.'),
   CLOCK_DOUBTED: row(503, 'The provider\'s clock is in doubt', 'peer', 'Ask again later; its operator has to set the clock, or, where it was set since the start, start the server again.'),
@@ -205,20 +217,23 @@ export const PROBLEMS = {
   DOUBT_LIMIT: row(429, 'Too many reports of doubt of this client wait for an answer', 'caller', 'Wait until the provider has answered some of them, or telephone.'),
 
   // --- outcomes at the consumer's server
-  CALLER_UNKNOWN: row(401, 'The calling system is not known', 'public', 'Call with a registered client certificate, or over loopback.'),
-  CALLER_NOT_ALLOWED: row(403, 'This system may not speak for this client', 'caller', 'Register its certificate with `accord subsystem system-add`.'),
-  CLIENT_NOT_HERE: row(403, 'The client subsystem is not registered on this server', 'caller', 'Use a subsystem of this server: `accord doctor` lists them.'),
+  CALLER_UNKNOWN: row(401, 'The calling system is not known', 'public', 'Call with a registered client certificate, or from an address that is listed for the subsystem.', 'Server.ClientProxy.SslAuthenticationFailed'),
+  CALLER_UNPROVEN: row(403, 'The calling system did not prove itself as its subsystem requires', 'public', 'Connect as the detail says, or change what is required with `accord system mode`.', 'Server.ClientProxy.SslAuthenticationFailed'),
+  BACKEND_CERTIFICATE_REFUSED: row(502, "The certificate of the provider's own backend is not accepted", 'caller', 'Tell the provider; its administrator checks the certificate, or names its authority with `accord service add --tls-ca`.', 'SslAuthenticationFailed'),
+  MAINTENANCE_MODE: row(503, 'The security server is in maintenance', 'public', 'Try again when the maintenance is over; nothing was done.', 'MaintenanceMode'),
+  CALLER_NOT_ALLOWED: row(403, 'This system may not speak for this client', 'caller', 'Register its certificate with `accord subsystem system-add`.', 'Server.ClientProxy.SslAuthenticationFailed'),
+  CLIENT_NOT_HERE: row(403, 'The client subsystem is not registered on this server', 'caller', 'Use a subsystem of this server: `accord doctor` lists them.', 'Server.ClientProxy.UnknownMember'),
   PATH_REFUSED: row(400, 'The path or the query has no single reading', 'caller', 'Write it without dot segments, encoded slashes, double encoding or empty segments.'),
-  PROVIDER_UNKNOWN: row(404, 'No security server speaks for the provider', 'caller', 'Check the service identifier.'),
-  PROVIDER_UNREACHABLE: row(502, "The provider's server was not reached; nothing was sent", 'caller', 'Try again; the request was not delivered.'),
+  PROVIDER_UNKNOWN: row(404, 'No security server speaks for the provider', 'caller', 'Check the service identifier.', 'Server.ClientProxy.UnknownMember'),
+  PROVIDER_UNREACHABLE: row(502, "The provider's server was not reached; nothing was sent", 'caller', 'Try again; the request was not delivered.', 'NetworkError'),
   PROVIDER_BUSY: row(503, "The provider's server takes no more requests; nothing was done", 'caller', 'Try again after the time in Retry-After.'),
   PROVIDER_REFUSED_MESSAGE: row(502, "The provider's server did not accept the message", 'caller', 'The outcome is unknown until settled: `accord call --settle ID`.'),
-  OUTCOME_UNKNOWN: row(504, 'It is not known whether the provider worked on the request', 'caller', 'Settle it with `accord call --settle ID` before you send it again.'),
+  OUTCOME_UNKNOWN: row(504, 'It is not known whether the provider worked on the request', 'caller', 'Settle it with `accord call --settle ID` before you send it again.', 'IOError'),
   ANSWER_NOT_LOGGED: row(500, 'The answer could not be logged, so it was not given', 'peer', 'Settle the request once the provider has repaired its log.'),
   OUTCOME_VOID: row(409, 'The request never ran and never will', 'caller', 'Send a new request.'),
   NOTHING_TO_SETTLE: row(404, 'This server sent no request of that id', 'caller', 'Check the id.'),
-  BACKEND_UNREACHABLE: row(502, "The provider's backend was not reached", 'caller', 'Tell the provider.'),
-  BACKEND_TIMEOUT: row(504, "The provider's backend did not answer in time", 'caller', 'Tell the provider; the backend may have worked on the request.'),
+  BACKEND_UNREACHABLE: row(502, "The provider's backend was not reached", 'caller', 'Tell the provider.', 'NetworkError'),
+  BACKEND_TIMEOUT: row(504, "The provider's backend did not answer in time", 'caller', 'Tell the provider; the backend may have worked on the request.', 'IOError'),
   BACKEND_ANSWER_TOO_LARGE: row(502, "The provider's backend answered more than the exchange carries", 'caller', 'Ask for less, or ask the provider to page.'),
   BACKEND_ANSWER_MALFORMED: row(502, "The provider's backend answered something that cannot be delivered", 'caller', 'Tell the provider.'),
 
@@ -239,12 +254,12 @@ export const PROBLEMS = {
   SERVER_BUSY: row(503, 'The server takes no more requests at the moment', 'public', 'Try again after the time in Retry-After.'),
   SERVER_STOPPING: row(503, 'The server is stopping', 'public', 'Try again; another server or the restarted one will answer.'),
   KEYS_NOT_RELOADABLE: row(409, 'The keys of this server were handed in when it started', 'caller', 'Restart the server.'),
-  KEY_UNUSABLE: row(503, 'A key of this server cannot be used', 'operator', 'Run `accord doctor`.'),
+  KEY_UNUSABLE: row(503, 'A key of this server cannot be used', 'operator', 'Run `accord doctor`.', 'CannotCreateSignature'),
   DEADLINE_PASSED: row(504, 'The time for the request is over', 'caller', 'Try again with a longer deadline.'),
 
   // --- the message log (core/log/)
   LOG_BUSY: row(503, 'The message log has too many records waiting', 'caller', 'Try again in a moment.'),
-  LOG_UNAVAILABLE: row(503, 'The message log cannot be written; nothing was sent or answered', 'caller', 'Try again later; the operator sees the reason on the health page.'),
+  LOG_UNAVAILABLE: row(503, 'The message log cannot be written; nothing was sent or answered', 'caller', 'Try again later; the operator sees the reason on the health page.', 'LoggingFailed'),
   LOG_DISK_FULL: row(503, 'The disk of the message log is full', 'operator', 'Free space; the server goes on by itself.'),
   LOG_IO_FAILED: row(503, 'The disk of the message log failed', 'operator', 'Check the disk, then restart the server and run `accord log verify`.'),
   LOG_CLOSED: row(503, 'The message log was closed', 'operator', 'Start the server again.'),
@@ -310,8 +325,8 @@ export const PROBLEMS = {
   DICTIONARY_REFUSED: row(422, 'The release of the dictionary is not acceptable', 'caller', 'Correct the entries named in the detail, run `accord dictionary check` and `accord dictionary diff`, and release again.'),
   PURPOSE_REFUSED: row(422, 'The purpose is not acceptable', 'caller', 'Correct what the detail names: elements of the released dictionary, the next version number, days that exist; then add it again.'),
   DICTIONARY_MISSING: row(409, 'No dictionary was released yet, so nothing can be bound to it', 'caller', 'Release one with `accord dictionary release`, then register the service.'),
-  CONFIGURATION_MISSING: row(503, 'This server never verified a global configuration', 'caller', 'Check the configuration anchor and that the registry can be reached; see the health page.'),
-  CONFIGURATION_TOO_OLD: row(503, 'The global configuration is too old for new exchanges', 'caller', 'Check the way to the registry, and that its freshness signer runs.'),
+  CONFIGURATION_MISSING: row(503, 'This server never verified a global configuration', 'caller', 'Check the configuration anchor and that the registry can be reached; see the health page.', 'OutdatedGlobalConf'),
+  CONFIGURATION_TOO_OLD: row(503, 'The global configuration is too old for new exchanges', 'caller', 'Check the way to the registry, and that its freshness signer runs.', 'OutdatedGlobalConf'),
   CONFIGURATION_CACHE_CORRUPT: row(500, 'The stored configuration was damaged and is not used', 'caller', 'Nothing to do while the registry can be reached; check the disk.'),
   MAP_NO_PATH: row(422, 'No lossless mapping leads from the form held to the form asked for', 'caller', 'Ask for the element that the service is bound to, or propose a mapping for the dictionary.'),
 
@@ -329,8 +344,14 @@ export const PROBLEMS = {
 
 export type ProblemCode = keyof typeof PROBLEMS;
 
-function row(status: number, title: string, audience: ProblemRow['audience'], next: string): ProblemRow {
-  return { status, title, audience, next };
+function row(
+  status: number,
+  title: string,
+  audience: ProblemRow['audience'],
+  next: string,
+  xroad?: string,
+): ProblemRow {
+  return xroad === undefined ? { status, title, audience, next } : { status, title, audience, next, xroad };
 }
 
 /** An error with a row in the table. `detail` may be shown to the row's audience; `cause` never leaves the log. */

@@ -33,6 +33,16 @@ export const EncryptionKey = Type.Object(
   closed,
 );
 
+/** Maintenance of a server that its member announces: others ask its other servers first. */
+export const AnnouncedMaintenance = Type.Object(
+  {
+    notice: Type.String({ minLength: 1, maxLength: 500 }),
+    /** When it is expected to be over, milliseconds since the epoch; null while that is open. */
+    untilMs: Type.Union([Type.Integer({ minimum: 0, maximum: 8_640_000_000_000_000 }), Type.Null()]),
+  },
+  closed,
+);
+
 export const RegisteredServer = Type.Object(
   {
     code: Segment,
@@ -48,6 +58,7 @@ export const RegisteredServer = Type.Object(
     subsystems: Type.Array(Type.String({ pattern: SUBSYSTEM_ID_PATTERN }), { maxItems: 1000 }),
     /** The message log's origin and its Ed25519 checkpoint key (raw 32 bytes, base64url). */
     log: Type.Object({ origin: Type.String({ minLength: 1, maxLength: 255 }), key: Sha256 }, closed),
+    maintenance: Type.Optional(Type.Union([AnnouncedMaintenance, Type.Null()])),
   },
   closed,
 );
@@ -79,6 +90,7 @@ export const RegisteredService = Type.Object(
   closed,
 );
 
+export type AnnouncedMaintenance = Static<typeof AnnouncedMaintenance>;
 export type EncryptionKey = Static<typeof EncryptionKey>;
 export type RegisteredServer = Static<typeof RegisteredServer>;
 export type RegisteredMember = Static<typeof RegisteredMember>;

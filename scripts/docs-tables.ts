@@ -4,14 +4,15 @@
 import { readFileSync } from 'node:fs';
 import { pino } from 'pino';
 import * as limits from '#schemas/limits.ts';
-import { PROBLEMS, type ProblemCode } from '#schemas/problems.ts';
+import { PROBLEMS, type ProblemCode, type ProblemRow } from '#schemas/problems.ts';
 import { openMetrics } from '#security-server/metrics.ts';
 import { DEFAULT_SETTINGS, OVERRIDES, Settings } from '#security-server/settings.ts';
+import { xroadError } from '#security-server/xroad/errors.ts';
 
 const ROOT = new URL('../', import.meta.url);
 
-/** docs/errors.md as a whole: every row of schemas/problems.ts under the heading that stands above it there. */
-export function errorsDocument(): string {
+/** Codes of schemas/problems.ts under the headings that stand above them there. */
+function problemSections(): { title: string; codes: ProblemCode[] }[] {
   const sections: { title: string; codes: ProblemCode[] }[] = [];
   for (const line of readFileSync(new URL('schemas/problems.ts', ROOT), 'utf8').split('\n')) {
     const title = /^ {2}\/\/ --- (.+)$/.exec(line)?.[1];
@@ -22,6 +23,12 @@ export function errorsDocument(): string {
   const written = sections.flatMap(({ codes }) => codes);
   const missing = Object.keys(PROBLEMS).filter((code) => !written.includes(code as ProblemCode));
   if (missing.length > 0) throw new TypeError(`not read from schemas/problems.ts: ${missing.join(', ')}`);
+  return sections;
+}
+
+/** docs/errors.md as a whole: every row of schemas/problems.ts. */
+export function errorsDocument(): string {
+  const sections = problemSections();
   const parts = sections
     .filter(({ codes }) => codes.length > 0)
     .map(({ title, codes }) => `## ${title}\n\n${ERROR_HEAD}\n${codes.map(errorRow).join('\n')}\n`);
@@ -47,18 +54,66 @@ function errorRow(code: ProblemCode): string {
   return `| \`${code}\` | ${status} | ${cell(title)} | ${audience} | ${cell(next)} |`;
 }
 
+/** Said to administrators, or by routes that X-Road's protocol does not have. */
+const NOT_BELOW_R1: ReadonlySet<ProblemCode> = new Set<ProblemCode>([
+  'ACCESS_RIGHT_REFUSED',
+  'SERVICE_CODE_RESERVED',
+  'EMERGENCY_UNKNOWN',
+  'EMERGENCY_LASTS',
+  'ELEMENTS_NOT_OFFERED',
+  'AS_OF_NOT_SUPPORTED',
+  'SUBJECT_MISMATCH',
+  'OUTCOME_VOID',
+  'NOTHING_TO_SETTLE',
+]);
+const DECIDED = "Decisions of the provider's server";
+const AT_CONSUMER = "Outcomes at the consumer's server";
+
+/** Codes of X-Road's protocol, and which of ours each of them stands for; first whatever the caller did wrong. */
+export function xroadTable(): string {
+  const rows = new Map<string, Set<ProblemCode>>();
+  for (const { title, codes } of problemSections()) {
+    for (const code of codes) {
+      const { status, audience, xroad }: ProblemRow = PROBLEMS[code];
+      const isTold = xroad !== undefined || ((title === DECIDED || title === AT_CONSUMER) && audience !== 'operator');
+      if (!isTold || NOT_BELOW_R1.has(code)) continue;
+      const isClients = code.startsWith('XROAD_') || (title === AT_CONSUMER && status < 500);
+      const fault = isClients ? 'client' : title === DECIDED || code.startsWith('BACKEND_') ? 'provider' : 'consumer';
+      const { type } = xroadError(code, fault);
+      rows.set(type, (rows.get(type) ?? new Set()).add(code));
+    }
+  }
+  const lines = [...rows].sort(([a], [b]) => (a < b ? -1 : 1)).map(([type, codes]) => xroadRow(type, [...codes]));
+  return ['| `X-Road-Error` | what happened | with `accord-status` | next |', '|---|---|---|---|', ...lines].join('\n');
+}
+
+function xroadRow(type: string, codes: readonly ProblemCode[]): string {
+  const of = (member: 'title' | 'status' | 'next') => [...new Set(codes.map((code) => String(PROBLEMS[code][member])))];
+  // Of what has many causes the message of the error says which, and what to do stands with the code.
+  const isOne = codes.length === 1;
+  const titles = codes.length > 4 ? codes.map((code) => `\`${code}\``) : of('title');
+  const next = isOne ? of('next') : ['see the message, and [errors.md](errors.md)'];
+  return `| \`${type}\` | ${cell(titles.join('; '))} | ${of('status').join(', ')} | ${cell(next.join(' '))} |`;
+}
+
 const SETTING_NOTES: Readonly<Record<string, string>> = {
   v: 'version of the file',
   id: 'INSTANCE/CLASS/MEMBER/SERVER; set by `accord server init`',
   address: 'how peers reach it; must be what is registered',
-  host: 'where the ports for peers and systems listen; the others are on 127.0.0.1 always',
+  host: 'where the ports for peers and systems listen; admin and health are on 127.0.0.1 always',
+  plainHost:
+    'where plain HTTP listens; another address than loopback is for subsystems of mode NOSSL, see "Information systems"',
   'ports.peer': 'peers, mutual TLS 1.3',
-  'ports.systems': 'information systems, mutual TLS 1.3',
-  'ports.loopback': 'information systems on this machine, plain HTTP, 127.0.0.1 only',
+  'ports.systems': 'information systems, TLS 1.3; a client certificate is asked for',
+  'ports.loopback': 'information systems on this machine, plain HTTP',
   'ports.admin': 'admin API, 127.0.0.1 only',
   'ports.health': 'health and metrics, 127.0.0.1 only',
   configurationPollMs: 'how often the registry is asked for news',
   configurationMaxStaleMs: "stale configuration is used this long; the instance's approved limit wins when it is lower",
+  maxBodyBytes: 'largest body of a call in either direction, X-Road’s protocol; the disk of the spool bounds it too',
+  maxSpooledBytes: 'disk that all large bodies under way take together; more is refused',
+  xroadErrorCodes:
+    'spelling of error codes in X-Road’s protocol: `Server.ServerProxy.AccessDenied`, or `server.server_proxy.access_denied` as of its version 7.8',
   logLevel: 'of the structured log on standard error',
   restoredAtMs: 'time of a restore from a backup; see "Backup and restore"',
 };
@@ -153,6 +208,7 @@ export async function metricsTable(): Promise<string> {
       waitingReports: zero,
       waitingNotices: zero,
       dueReviews: zero,
+      maintenance: zero,
     },
     pino({ level: 'silent' }),
   );

@@ -1,10 +1,10 @@
 // `node scripts/docs.ts [--check]`: writes the generated tables into the documentation, or says which of them are stale
 // (exit 1). A page marks its place with `<!-- generated NAME -->` and `<!-- end -->`; docs/errors.md is made as a whole.
 import { readFileSync, writeFileSync } from 'node:fs';
-import { errorsDocument, limitsTable, metricsTable, settingsTable } from './docs-tables.ts';
+import { errorsDocument, limitsTable, metricsTable, settingsTable, xroadTable } from './docs-tables.ts';
 
 const ROOT = new URL('../', import.meta.url);
-const PAGES = ['docs/operations.md', 'docs/threat-model.md'];
+const PAGES = ['docs/operations.md', 'docs/threat-model.md', 'docs/xroad.md'];
 
 /** Path → text as it should be, for every page that holds something generated. */
 export async function generatedPages(): Promise<Map<string, string>> {
@@ -12,6 +12,7 @@ export async function generatedPages(): Promise<Map<string, string>> {
     settings: settingsTable(),
     limits: limitsTable(),
     metrics: await metricsTable(),
+    xroad: xroadTable(),
   };
   const pages = new Map([['docs/errors.md', errorsDocument()]]);
   const used = new Set<string>();

@@ -12,7 +12,7 @@ export interface Probe {
   ok: boolean;
   /** One line per thing that was looked at; `code` is OK or what is wrong. */
   checks: {
-    name: 'key' | 'configuration' | 'registration' | 'log' | 'clock';
+    name: 'key' | 'configuration' | 'registration' | 'maintenance' | 'log' | 'clock';
     ok: boolean;
     code: string;
     detail: string;
@@ -45,6 +45,11 @@ export function probe(server: ServerParts): Probe {
       throw new AccordError('SERVER_NOT_REGISTERED', server.self);
     }
     return server.self;
+  });
+  check('maintenance', () => {
+    const maintenance = server.state.maintenance();
+    if (maintenance !== null) throw new AccordError('MAINTENANCE_MODE', maintenance.notice);
+    return 'none';
   });
   check('log', () => {
     const state = server.log.state();

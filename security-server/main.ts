@@ -3,7 +3,9 @@
 // what lies there is executed.
 import { enableCompileCache } from 'node:module';
 import { join } from 'node:path';
+import { keepYoungHeapSmall } from '#core/young-heap.ts';
 
+keepYoungHeapSmall();
 enableCompileCache(join(import.meta.dirname, '../node_modules/.cache/accord'));
 const { runProgram } = await import('./program.ts');
 const { isAccordError, PROBLEMS } = await import('#schemas/problems.ts');

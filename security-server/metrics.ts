@@ -37,6 +37,7 @@ export interface Gauges {
   waitingReports: () => number;
   waitingNotices: () => number;
   dueReviews: () => number;
+  maintenance: () => number;
 }
 
 export function openMetrics(gauges: Gauges, logger: FastifyBaseLogger): Metrics {
@@ -85,6 +86,7 @@ export function openMetrics(gauges: Gauges, logger: FastifyBaseLogger): Metrics 
       gauges.waitingNotices,
     ],
     ['accord_emergency_reviews_due', 'Reviews of emergencies that the own departments owe', gauges.dueReviews],
+    ['accord_maintenance', '1 while the server is in maintenance', gauges.maintenance],
   ] as const) {
     new Gauge({
       name,

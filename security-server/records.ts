@@ -4,6 +4,7 @@ import type { StatementSignature } from '#certs/batch.ts';
 import type { NewRecord } from '#core/log/message-log.ts';
 import { base64url } from '#schemas/base64url.ts';
 import type { Statement } from '#schemas/statement.ts';
+import { isSpooled, type MessageBody } from './body.ts';
 
 interface Message {
   statement: Statement;
@@ -11,7 +12,7 @@ interface Message {
   signature: StatementSignature;
   context: Buffer;
   contextSalt: Buffer;
-  body: Buffer;
+  body: MessageBody;
   bodySalt: Buffer;
 }
 
@@ -45,7 +46,8 @@ export function recordOf(message: Message, facts: RecordFacts): NewRecord {
     sealed: {
       context,
       contextSalt,
-      body,
+      // A spooled body is not kept: its commitment stands in the statement, the departments hold the bytes.
+      ...(isSpooled(body) ? {} : { body }),
       bodySalt,
       ...(facts.decisionInputs === undefined ? {} : { decisionInputs: facts.decisionInputs }),
     },

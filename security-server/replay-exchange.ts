@@ -6,11 +6,18 @@ import { opens, sha256 } from '#certs/commitment.ts';
 import { leafHash } from '#certs/merkle.ts';
 import type { Unsealed } from '#core/log/read-sealed.ts';
 import type { RecordView } from '#core/log/record.ts';
+import { defaultsOf } from '#policy/covering.ts';
 import type { Decision } from '#policy/decide.ts';
 import type { DecisionInputs } from '#policy/decision-inputs.ts';
 import { type Replay, type ReplayVerdict, replayDecision } from '#policy/replay.ts';
 import { base64url } from '#schemas/base64url.ts';
-import { type AnswerContext, parseAnswerContext, parseRequestContext, type RequestContext } from '#schemas/context.ts';
+import {
+  type AnswerContext,
+  namesNothing,
+  parseAnswerContext,
+  parseRequestContext,
+  type RequestContext,
+} from '#schemas/context.ts';
 import { CLOCK_WINDOW_MS } from '#schemas/limits.ts';
 import type { EntryKind } from '#schemas/log-entry.ts';
 import { isAccordError } from '#schemas/problems.ts';
@@ -152,19 +159,41 @@ function compare(
   faults.push(...timeFaults(inputs, request, answer));
   const asked = statementOf(request);
   const asking = inputs.request;
+  // Where /r1 defaults stood in for what the call did not name, statement and context say that it named nothing.
+  const isDefaulted = inputs.defaultsFrom !== null;
+  const signed = isDefaulted ? { ...asking, purpose: null, basis: 'open' as const, fields: null } : asking;
+  if (isDefaulted) faults.push(...defaultFaults(inputs, decision));
   for (const name of ['client', 'service', 'purpose', 'basis'] as const) {
-    if (asking[name] !== asked[name]) faults.push(`${name} was decided for ${asking[name]}, asked was ${asked[name]}`);
+    if (signed[name] !== asked[name]) faults.push(`${name} was decided for ${signed[name]}, asked was ${asked[name]}`);
   }
   const context = contextOf(kept.request, asked, parseRequestContext);
   if (context === null) notChecked.push('the request (erased, or of another form)');
   // What a consumer would get is asked on a reserved path; the request that was judged is described in the body.
   const isDescribed = context !== null && isReserved(context.path);
-  if (context !== null && !isDescribed) faults.push(...contextFaults(asking, context));
+  if (context !== null && !isDescribed) faults.push(...contextFaults(signed, context));
+  if (context !== null && isDefaulted && !namesNothing(asked, context))
+    faults.push('defaults for a call that names its own');
   const left = contextOf(kept.answer, statementOf(answer), parseAnswerContext);
   if (left === null) notChecked.push('the answer (erased, or of another form)');
   else faults.push(...releaseFaults(decision, left));
   if (!isDescribed) faults.push(...outcomeFaults(decision, answer.entry, context === null));
   return { faults, notChecked };
+}
+
+/** Defaults come from the one covering right that has them, and are what it says. */
+function defaultFaults({ request, groups, rights, defaultsFrom, nowMs }: DecisionInputs, decision: Decision): string[] {
+  const held = rights.map(({ right }) => right);
+  // Withdrawn between the two looks at it: then nothing can have been allowed by it.
+  if (!decision.allowed && !held.some(({ id }) => id === defaultsFrom)) return [];
+  const found = defaultsOf(held, { ...request, groups }, nowMs);
+  const { purpose, basis, fields } = request;
+  const { defaults } = found ?? {};
+  const isItsOwn =
+    found?.right === defaultsFrom &&
+    defaults?.purpose === purpose &&
+    defaults?.basis === basis &&
+    JSON.stringify(defaults?.fields) === JSON.stringify(fields);
+  return isItsOwn ? [] : ['purpose, basis and fields are not the defaults of the one right that has them'];
 }
 
 /** Decided between request and answer, as the clocks may differ: a right that had ended cannot be judged at an older time. */

@@ -9,6 +9,7 @@ import type { StatusClient } from '#core/status/status-client.ts';
 import type { ServerId } from '#schemas/identifiers.ts';
 import type { Accesses } from './accesses.ts';
 import type { Admission } from './admission.ts';
+import type { ServerChoice } from './consumer/choose-server.ts';
 import type { DictionaryInForce } from './dictionary-in-force.ts';
 import type { Doubts } from './doubts.ts';
 import type { ServerEmergencies } from './emergencies.ts';
@@ -20,6 +21,7 @@ import type { Metrics } from './metrics.ts';
 import type { PeerLink } from './peer/link.ts';
 import type { PeerNews, SharedConfiguration } from './peer/news.ts';
 import type { PeerByCertificate } from './peer/registered-peer.ts';
+import type { Spool } from './spool.ts';
 import type { ServerState } from './state.ts';
 import type { SubjectTag } from './subject-tag.ts';
 
@@ -45,10 +47,18 @@ export interface ServerParts {
   signer: StatementSigner;
   verifier: Verifier;
   link: PeerLink;
+  choice: ServerChoice;
   news: PeerNews;
   peerByCertificate: PeerByCertificate;
   /** For the provider's own backends. */
   backends: BoundedClient;
+  /** Bodies that are too large for memory, and how large one may be. */
+  spool: Spool;
+  /** How long a connection may stand still while such a body passes over it. */
+  bodyIdleMs: number;
+  /** Error codes of X-Road's protocol in the spelling of its version 7.8. */
+  xroadSnakeCase: boolean;
+  maxBodyBytes: number;
   admission: Admission;
   metrics: Metrics;
   logger: FastifyBaseLogger;

@@ -9,15 +9,23 @@ import { openClient } from '#core/http/client.ts';
 import { addressOf } from '#core/http/server-frame.ts';
 import { type MessageLog, openMessageLog } from '#core/log/message-log.ts';
 import { DEFAULT_MAX_STALE_MS } from '#schemas/configuration.ts';
-import { MAX_BODY_BYTES, MAX_IN_FLIGHT_PER_PEER, MAX_PEER_MESSAGE_BYTES } from '#schemas/limits.ts';
+import {
+  BODY_IDLE_MS,
+  DEFAULT_MAX_STREAMED_BYTES,
+  MAX_BODY_BYTES,
+  MAX_IN_FLIGHT_PER_PEER,
+  MAX_PEER_MESSAGE_BYTES,
+  MAX_SPOOLED_BYTES,
+} from '#schemas/limits.ts';
 import { AccordError, isAccordError } from '#schemas/problems.ts';
 import { openAccesses } from './accesses.ts';
 import { openAccessStoreSqlite } from './accesses-sqlite.ts';
 import { openAdminPort } from './admin/admin.ts';
 import { type Admission, openAdmission } from './admission.ts';
 import { openCertificateTrust } from './certificate-trust.ts';
+import { openServerChoice } from './consumer/choose-server.ts';
 import { exchange } from './consumer/exchange.ts';
-import { openLoopbackPort, openSystemPort } from './consumer/lookups.ts';
+import { openPlainPort, openSystemPort } from './consumer/system-ports.ts';
 import { openDictionaryInForce } from './dictionary-in-force.ts';
 import { openDoubts } from './doubts.ts';
 import { openDoubtStoreSqlite } from './doubts-sqlite.ts';
@@ -36,6 +44,7 @@ import { openPeerNews, type SharedConfiguration } from './peer/news.ts';
 import { openRegisteredPeers } from './peer/registered-peer.ts';
 import { noticeHere } from './provider/emergency-notice.ts';
 import type { ServerParts } from './server-parts.ts';
+import { openSpool } from './spool.ts';
 import { openStateSqlite } from './state-sqlite.ts';
 import { openStatuses } from './statuses.ts';
 import { openSubjectTag } from './subject-tag.ts';
@@ -44,7 +53,7 @@ import { startTasks } from './tasks.ts';
 interface ServerPorts {
   /** Peers, mutual TLS. */
   peer: { host: string; port: number };
-  /** Information systems: mutual TLS, and plain HTTP (loopback addresses only). */
+  /** Information systems: HTTPS, and plain HTTP (loopback addresses only, unless `plainHttpBeyondLoopback`). */
   systems: { host: string; port: number } | null;
   loopback: { host: string; port: number } | null;
   admin: { host: string; port: number };
@@ -70,6 +79,16 @@ export interface SecurityServerOptions {
   crlGraceMs?: number;
   /** Runs `run` again and again; returns how to stop. For tests that do not want to wait. */
   every?: (ms: number, run: () => void) => () => void;
+  /** Plain HTTP may listen where others reach it, for subsystems whose systems connect without TLS. */
+  plainHttpBeyondLoopback?: boolean;
+  /** Largest body in either direction, by default 1 GiB. */
+  maxBodyBytes?: number;
+  /** Disk that all large bodies under way may take together. */
+  maxSpooledBytes?: number;
+  /** A connection on which a large body stands still this long is cut off; shorter in tests. */
+  bodyIdleMs?: number;
+  /** Error codes of X-Road's protocol as `server.server_proxy.access_denied`. */
+  xroadSnakeCase?: boolean;
   /** Where the registry is reached, to report emergencies; without it they wait. */
   registryUrls?: readonly string[];
   /** Smaller disk for tests of a full one: database pages (4 KiB). */
@@ -95,6 +114,7 @@ export function foldersOf(folder: string) {
     checkpointFile: join(folder, LOG_PLACES.checkpointFile),
     state: join(folder, 'state.db'),
     doubts: join(folder, 'doubts.db'),
+    spool: join(folder, 'spool'),
     accesses: join(folder, 'accesses.db'),
     configuration: join(folder, 'configuration'),
   };
@@ -136,7 +156,7 @@ export async function openSecurityServer(options: SecurityServerOptions): Promis
     const urls = {
       peer: await listen(peerPort, ports.peer, 'https'),
       systems: ports.systems && systemPort && (await listen(systemPort, ports.systems, 'https')),
-      loopback: ports.loopback && (await listen(openLoopbackPort(parts), onlyLoopback(ports.loopback), 'http')),
+      loopback: ports.loopback && (await listen(openPlainPort(parts), requireSaid(ports.loopback, options), 'http')),
       admin: await listen(
         openAdminPort(parts, options.adminKeys, {
           refreshConfiguration: () => refresh(configuration),
@@ -157,7 +177,7 @@ export async function openSecurityServer(options: SecurityServerOptions): Promis
 }
 
 function assemble(from: SecurityServerOptions, messageLog: MessageLog, gate: Admission): ServerParts {
-  const { id, clock, logger, configuration } = from;
+  const { id, clock, logger, configuration, bodyIdleMs = BODY_IDLE_MS } = from;
   const trust = openCertificateTrust({
     crlGraceMs: from.crlGraceMs ?? DEFAULT_MAX_STALE_MS,
     onAlarm: (code, issuer) => {
@@ -171,6 +191,7 @@ function assemble(from: SecurityServerOptions, messageLog: MessageLog, gate: Adm
     maxConnectionsPerOrigin: 64,
     maxWaitingPerOrigin: MAX_IN_FLIGHT_PER_PEER * 2,
     maxResponseBytes: MAX_PEER_MESSAGE_BYTES,
+    streamIdleMs: bodyIdleMs,
   });
   const isRegistered = (peer: string, hash: string) =>
     peerByCertificate(hash, 'server', configuration.current(), clock.nowMs())?.id === peer;
@@ -187,6 +208,7 @@ function assemble(from: SecurityServerOptions, messageLog: MessageLog, gate: Adm
     waitingReports: () => emergencies.reports.waiting().count,
     waitingNotices: () => emergencies.notices.waiting().count,
     dueReviews: emergencies.reviews.count,
+    maintenance: () => (assembled.state.maintenance() === null ? 0 : 1),
   };
   const metrics = openMetrics(gauges, logger);
   const assembled: ServerParts = {
@@ -206,9 +228,18 @@ function assemble(from: SecurityServerOptions, messageLog: MessageLog, gate: Adm
     signer: openSigner(keys.signing, clock),
     verifier: openVerifier(trust),
     link: { ...link, close: () => peers.close() },
+    choice: openServerChoice(clock),
     news,
     peerByCertificate,
-    backends: openClient({ maxConnectionsPerOrigin: 64, maxResponseBytes: MAX_BODY_BYTES }),
+    backends: openClient({
+      maxConnectionsPerOrigin: 64,
+      maxResponseBytes: MAX_BODY_BYTES,
+      streamIdleMs: bodyIdleMs,
+    }),
+    spool: openSpool(foldersOf(from.folder).spool, from.maxSpooledBytes ?? MAX_SPOOLED_BYTES),
+    maxBodyBytes: from.maxBodyBytes ?? DEFAULT_MAX_STREAMED_BYTES,
+    bodyIdleMs,
+    xroadSnakeCase: from.xroadSnakeCase ?? false,
     admission: gate,
     metrics,
     logger,
@@ -243,11 +274,13 @@ async function refresh(configuration: SecurityServerOptions['configuration']): P
   return (await configuration.refresh?.()) ?? { outcome: 'unchanged', version: configuration.current().version };
 }
 
-/** Plain HTTP never listens beyond this machine, whatever the settings say. @throws SETTINGS_INVALID */
-function onlyLoopback(at: { host: string; port: number }): { host: string; port: number } {
-  if (at.host !== '127.0.0.1' && at.host !== '::1') {
+/** Plain HTTP listens beyond this machine only where somebody said that it shall. @throws SETTINGS_INVALID */
+function requireSaid(at: { host: string; port: number }, options: SecurityServerOptions): typeof at {
+  if (at.host === '127.0.0.1' || at.host === '::1') return at;
+  if (!options.plainHttpBeyondLoopback) {
     throw new AccordError('SETTINGS_INVALID', 'the plain HTTP port listens on 127.0.0.1 or ::1 only');
   }
+  options.logger.warn({ host: at.host }, 'plain HTTP listens beyond this machine, for subsystems of mode NOSSL');
   return at;
 }
 

@@ -4,6 +4,7 @@
 import { type Static, Type } from '@sinclair/typebox';
 import { SUBSYSTEM_ID_PATTERN } from '#schemas/identifiers.ts';
 import { parseJson } from '#schemas/json.ts';
+import { DEFAULT_MAX_STREAMED_BYTES, MAX_SPOOLED_BYTES, MAX_STREAMED_BYTES } from '#schemas/limits.ts';
 import { AccordError } from '#schemas/problems.ts';
 import { compile } from '#schemas/validate.ts';
 
@@ -17,11 +18,16 @@ export const Settings = Type.Object(
     id: Type.String({ pattern: SUBSYSTEM_ID_PATTERN }),
     /** How peers reach it, as registered. */
     address: Type.String({ pattern: '^https://[^/?#\\s]{1,255}$' }),
-    /** Where the peers' and the systems' ports listen. Admin, health and plain HTTP stay on loopback. */
+    /** Where the peers' and the systems' ports listen. Admin and health stay on loopback. */
     host: Type.String({ minLength: 1, maxLength: 255 }),
+    /** Where plain HTTP listens for information systems; another address than loopback only when it is said here. */
+    plainHost: Type.String({ minLength: 1, maxLength: 255 }),
     ports: Type.Object({ peer: Port, systems: Port, loopback: Port, admin: Port, health: Port }, closed),
     configurationPollMs: Type.Integer({ minimum: 1_000, maximum: 3_600_000 }),
     configurationMaxStaleMs: Type.Integer({ minimum: 60_000, maximum: 7 * 86_400_000 }),
+    maxBodyBytes: Type.Integer({ minimum: 1024, maximum: MAX_STREAMED_BYTES }),
+    maxSpooledBytes: Type.Integer({ minimum: 1024 ** 2, maximum: 2 ** 50 }),
+    xroadErrorCodes: Type.Union([Type.Literal('camel'), Type.Literal('snake')]),
     logLevel: Type.Union(['silent', 'fatal', 'error', 'warn', 'info', 'debug'].map((level) => Type.Literal(level))),
     /** Set after a restore from a backup, to the time of the restore; see the operations manual. */
     restoredAtMs: Type.Union([Type.Integer({ minimum: 0 }), Type.Null()]),
@@ -33,9 +39,13 @@ export type Settings = Static<typeof Settings>;
 export const DEFAULT_SETTINGS = {
   v: 1 as const,
   host: '0.0.0.0',
+  plainHost: '127.0.0.1',
   ports: { peer: 5500, systems: 8443, loopback: 8080, admin: 4000, health: 9100 },
   configurationPollMs: 60_000,
   configurationMaxStaleMs: 86_400_000,
+  maxBodyBytes: DEFAULT_MAX_STREAMED_BYTES,
+  maxSpooledBytes: MAX_SPOOLED_BYTES,
+  xroadErrorCodes: 'camel' as const,
   logLevel: 'info',
   restoredAtMs: null,
 };
@@ -46,6 +56,7 @@ const MAX_SETTINGS_BYTES = 64 * 1024;
 /** Names in the environment and on the command line, and the member of the settings each one sets. */
 export const OVERRIDES: Readonly<Record<string, string>> = {
   host: 'host',
+  'plain-host': 'plainHost',
   address: 'address',
   'port-peer': 'ports.peer',
   'port-systems': 'ports.systems',
@@ -54,6 +65,9 @@ export const OVERRIDES: Readonly<Record<string, string>> = {
   'port-health': 'ports.health',
   'configuration-poll-ms': 'configurationPollMs',
   'configuration-max-stale-ms': 'configurationMaxStaleMs',
+  'max-body-bytes': 'maxBodyBytes',
+  'max-spooled-bytes': 'maxSpooledBytes',
+  'xroad-error-codes': 'xroadErrorCodes',
   'log-level': 'logLevel',
   'restored-at-ms': 'restoredAtMs',
 };

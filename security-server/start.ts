@@ -11,7 +11,7 @@ import { openClient } from '#core/http/client.ts';
 import { FILES, readAdminKeys } from './data-folder.ts';
 import { folderKeySource } from './folder-keys.ts';
 import { foldersOf, openSecurityServer, type SecurityServer } from './server.ts';
-import type { Settings } from './settings.ts';
+import { DEFAULT_SETTINGS, type Settings } from './settings.ts';
 
 export interface StartOptions {
   folder: string;
@@ -61,12 +61,16 @@ export async function startServer({
       ports: {
         peer: { host, port: ports.peer },
         systems: { host, port: ports.systems },
-        loopback: local(ports.loopback),
+        loopback: { host: settings.plainHost, port: ports.loopback },
         admin: local(ports.admin),
         health: local(ports.health),
       },
       clock,
       logger,
+      plainHttpBeyondLoopback: settings.plainHost !== DEFAULT_SETTINGS.plainHost,
+      maxBodyBytes: settings.maxBodyBytes,
+      maxSpooledBytes: settings.maxSpooledBytes,
+      xroadSnakeCase: settings.xroadErrorCodes === 'snake',
       registryUrls: anchor.urls,
       adminKeys: readAdminKeys(folder),
       ...(settings.restoredAtMs === null ? {} : { restoredAtMs: settings.restoredAtMs }),

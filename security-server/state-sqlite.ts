@@ -1,12 +1,20 @@
 // The state of a security server in SQLite. Small tables read on every request, so rows are kept in memory and every
 // write goes to the disk first; a change is effective when the call returns.
 import Database from 'better-sqlite3';
-import type { AccessRight } from '#schemas/access-right.ts';
-import type { InformationSystem, LocalService, ServerState } from './state.ts';
+import type { AccessRight, EndpointRule } from '#schemas/access-right.ts';
+import type { Group, GroupFacts } from '#schemas/groups.ts';
+import { OPERATOR_SCHEMA, operatorState } from './operator-state-sqlite.ts';
+import type { InformationSystem, LocalService, ServerState, ServiceDescription } from './state.ts';
 
 const SCHEMA = `
 CREATE TABLE IF NOT EXISTS service (id TEXT PRIMARY KEY, json TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS access_right (id TEXT PRIMARY KEY, json TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS service_description (
+  service TEXT PRIMARY KEY, hash TEXT NOT NULL, endpoints TEXT NOT NULL, bytes BLOB NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS local_group (code TEXT PRIMARY KEY, title TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS local_group_member (
+  code TEXT NOT NULL REFERENCES local_group (code) ON DELETE CASCADE, subsystem TEXT NOT NULL,
+  PRIMARY KEY (code, subsystem)) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS information_system (
   subsystem TEXT NOT NULL, certificate_hash TEXT NOT NULL, name TEXT NOT NULL,
   PRIMARY KEY (subsystem, certificate_hash)) STRICT;
@@ -33,12 +41,10 @@ export function openStateSqlite(file: string): ServerState {
   const db = new Database(file);
   db.pragma('journal_mode = WAL');
   db.pragma('synchronous = FULL');
-  db.exec(SCHEMA);
-  const json = <T>(sql: string) =>
-    (db.prepare(sql).all() as { json: string }[]).map((row) => JSON.parse(row.json) as T);
-  const services = new Map(json<LocalService>('SELECT json FROM service').map((one) => [one.id, one]));
+  db.pragma('foreign_keys = ON');
+  db.exec(SCHEMA + OPERATOR_SCHEMA);
   const rights = new Map(
-    json<AccessRight>('SELECT json FROM access_right')
+    documents<AccessRight>(db, 'access_right')
       .map(complete)
       .map((one) => [one.id, one]),
   );
@@ -47,10 +53,7 @@ export function openStateSqlite(file: string): ServerState {
       .prepare('SELECT subsystem, name, certificate_hash AS certificateHash FROM information_system ORDER BY 1, 3')
       .all() as InformationSystem[];
   let systems = loadSystems();
-  const upsert = (table: 'service' | 'access_right') =>
-    db.prepare(`INSERT INTO ${table} (id, json) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET json = excluded.json`);
-  const putService = upsert('service');
-  const putRight = upsert('access_right');
+  const putRight = upsert(db, 'access_right');
   const usedOf = db.prepare('SELECT used FROM quota_use WHERE right_id = ? AND day = ?').pluck();
   const count = db.prepare(
     'INSERT INTO quota_use VALUES (?, ?, 1) ON CONFLICT (right_id, day) DO UPDATE SET used = used + 1',
@@ -58,18 +61,10 @@ export function openStateSqlite(file: string): ServerState {
   const takeBack = db.prepare('UPDATE quota_use SET used = used - 1 WHERE right_id = ? AND day = ? AND used > 0');
 
   return {
-    service: (id) => services.get(id) ?? null,
-    services: () => [...services.values()],
-    putService(service) {
-      putService.run(service.id, JSON.stringify(service));
-      services.set(service.id, service);
-    },
-    removeService(id) {
-      db.prepare('DELETE FROM service WHERE id = ?').run(id);
-      return services.delete(id);
-    },
-    rightsFor: (client, service) =>
-      [...rights.values()].filter((right) => right.client === client && right.service === service),
+    ...localServices(db),
+    ...descriptions(db),
+    rightsFor: (holders, service) =>
+      [...rights.values()].filter((right) => right.service === service && holders.includes(right.client)),
     rights: () => [...rights.values()],
     putRight(right) {
       putRight.run(right.id, JSON.stringify(right));
@@ -79,6 +74,7 @@ export function openStateSqlite(file: string): ServerState {
       db.prepare('DELETE FROM access_right WHERE id = ?').run(id);
       return rights.delete(id);
     },
+    ...localGroups(db),
     systems: () => [...systems],
     systemsByCertificate: (hash) => systems.filter((system) => system.certificateHash === hash),
     putSystem({ subsystem, certificateHash, name }) {
@@ -101,6 +97,7 @@ export function openStateSqlite(file: string): ServerState {
     takeBackUse(rightId, day) {
       takeBack.run(rightId, day);
     },
+    ...operatorState(db),
     ...predicateUse(db),
     ...receiptUse(db),
     ...evidenceUse(db),
@@ -109,10 +106,114 @@ export function openStateSqlite(file: string): ServerState {
   };
 }
 
+type DocumentTable = 'service' | 'access_right';
+
+function documents<T>(db: Database.Database, table: DocumentTable): T[] {
+  return (db.prepare(`SELECT json FROM ${table}`).all() as { json: string }[]).map((row) => JSON.parse(row.json) as T);
+}
+
+function upsert(db: Database.Database, table: DocumentTable): Database.Statement {
+  const update = 'ON CONFLICT (id) DO UPDATE SET json = excluded.json';
+  return db.prepare(`INSERT INTO ${table} (id, json) VALUES (?, ?) ${update}`);
+}
+
+function localServices(
+  db: Database.Database,
+): Pick<ServerState, 'service' | 'services' | 'putService' | 'removeService'> {
+  const services = new Map(documents<LocalService>(db, 'service').map((one) => [one.id, one]));
+  const put = upsert(db, 'service');
+  const remove = db.prepare('DELETE FROM service WHERE id = ?');
+  return {
+    service: (id) => services.get(id) ?? null,
+    services: () => [...services.values()],
+    putService(service) {
+      put.run(service.id, JSON.stringify(service));
+      services.set(service.id, service);
+    },
+    removeService(id) {
+      remove.run(id);
+      return services.delete(id);
+    },
+  };
+}
+
 /** A right that was granted before ceilings and pins existed opens what it opened then: nothing that is bound. */
 function complete(right: AccessRight): AccessRight {
   const { elements = null, pins = {}, evidence = 'server', secrecyDays = null } = right as Partial<AccessRight>;
-  return { ...right, elements, pins, evidence, secrecyDays };
+  const { r1Defaults = null } = right as Partial<AccessRight>;
+  return { ...right, elements, pins, evidence, secrecyDays, r1Defaults };
+}
+
+type Descriptions = Pick<ServerState, 'description' | 'putDescription' | 'removeDescription' | 'describedEndpoints'>;
+
+/** Documents are large and asked for seldom: they are read when they are; their endpoints are kept at hand. */
+function descriptions(db: Database.Database): Descriptions {
+  const find = db.prepare('SELECT hash, bytes FROM service_description WHERE service = ?');
+  const put = db.prepare('INSERT OR REPLACE INTO service_description VALUES (?, ?, ?, ?)');
+  const remove = db.prepare('DELETE FROM service_description WHERE service = ?');
+  const all = db.prepare('SELECT service, hash, endpoints FROM service_description').all() as {
+    service: string;
+    hash: string;
+    endpoints: string;
+  }[];
+  const known = new Map(
+    all.map(({ service, hash, endpoints }) => [service, { hash, endpoints: JSON.parse(endpoints) as EndpointRule[] }]),
+  );
+  return {
+    description: (service) => (find.get(service) as ServiceDescription | undefined) ?? null,
+    putDescription(service, { hash, bytes, endpoints }) {
+      put.run(service, hash, JSON.stringify(endpoints), bytes);
+      known.set(service, { hash, endpoints: [...endpoints] });
+    },
+    removeDescription(service) {
+      remove.run(service);
+      return known.delete(service);
+    },
+    describedEndpoints: (service) => known.get(service) ?? null,
+  };
+}
+
+type LocalGroups = Pick<
+  ServerState,
+  'groups' | 'putGroup' | 'removeGroup' | 'addToGroup' | 'removeFromGroup' | 'groupsOf'
+>;
+
+function localGroups(db: Database.Database): LocalGroups {
+  const all = db.prepare('SELECT code, title FROM local_group ORDER BY code');
+  const members = db.prepare('SELECT subsystem FROM local_group_member WHERE code = ? ORDER BY subsystem').pluck();
+  const load = () =>
+    (all.all() as GroupFacts[]).map((group) => ({ ...group, members: members.all(group.code) as string[] }));
+  const index = (groups: Group[]) => {
+    const bySubsystem = new Map<string, string[]>();
+    for (const { code, members } of groups) {
+      for (const one of members) bySubsystem.set(one, [...(bySubsystem.get(one) ?? []), code]);
+    }
+    return bySubsystem;
+  };
+  let groups = load();
+  let bySubsystem = index(groups);
+  const change = (sql: string, ...values: string[]) => {
+    const isChanged = db.prepare(sql).run(...values).changes > 0;
+    groups = load();
+    bySubsystem = index(groups);
+    return isChanged;
+  };
+  return {
+    groups: () => groups.map((group) => ({ ...group, members: [...group.members] })),
+    putGroup({ code, title }) {
+      const update = 'ON CONFLICT (code) DO UPDATE SET title = excluded.title';
+      change(`INSERT INTO local_group VALUES (?, ?) ${update}`, code, title);
+    },
+    removeGroup: (code) => change('DELETE FROM local_group WHERE code = ?', code),
+    addToGroup: (code, subsystem) =>
+      change(
+        'INSERT OR IGNORE INTO local_group_member SELECT code, ? FROM local_group WHERE code = ?',
+        ...[subsystem, code],
+      ),
+    removeFromGroup: (code, subsystem) =>
+      change('DELETE FROM local_group_member WHERE code = ? AND subsystem = ?', code, subsystem),
+    groupsOf: (subsystem) => bySubsystem.get(subsystem) ?? [],
+  };
 }
 
 type PredicateUse = Pick<ServerState, 'predicatesUsed' | 'countPredicate' | 'forgetPredicates'>;

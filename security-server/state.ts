@@ -1,7 +1,8 @@
 // What a security server knows beside the global configuration: its own services and where they live, the access rights
 // it grants, the information systems that may speak for its subsystems, and what of each quota is used. Its own
 // administrator writes it; `state-sqlite.ts` keeps it.
-import type { AccessRight } from '#schemas/access-right.ts';
+import type { AccessRight, EndpointRule } from '#schemas/access-right.ts';
+import type { Group, GroupFacts } from '#schemas/groups.ts';
 
 export interface LocalService {
   /** INSTANCE/CLASS/MEMBER/SUBSYSTEM/SERVICE */
@@ -16,6 +17,36 @@ export interface LocalService {
   timeoutMs: number;
   personalData: boolean;
   safe: boolean;
+  /**
+   * Of an https backend: the certification authorities its certificate is checked against, in PEM, in place of the public
+   * ones; or no check at all. Null and absent: the public authorities. The host name is checked unless nothing is.
+   */
+  tls?: BackendTls | null;
+}
+
+export type BackendTls = { caPem: string } | { insecure: true };
+
+/** How information systems connect that speak for one subsystem, in the words of X-Road. */
+export interface ConnectionRule {
+  subsystem: string;
+  /** At least: plain HTTP from a listed address; HTTPS from a listed address; HTTPS with a registered certificate. */
+  mode: 'NOSSL' | 'SSLNOAUTH' | 'SSLAUTH';
+  /** Addresses and ranges (source-addresses.ts); none for SSLAUTH. */
+  addresses: readonly string[];
+}
+
+/** While it lasts no new exchange is begun or answered. */
+export interface Maintenance {
+  /** What those who ask are told. */
+  notice: string;
+  sinceMs: number;
+}
+
+export interface ServiceDescription {
+  /** SHA-256 of the bytes, base64url: the registered `descriptionHash`. */
+  hash: string;
+  /** JSON, in the spelling that was hashed. */
+  bytes: Buffer;
 }
 
 export interface InformationSystem {
@@ -31,15 +62,41 @@ export interface ServerState {
   services(): LocalService[];
   putService(service: LocalService): void;
   removeService(id: string): boolean;
-  /** The access rights of one client at one service, also expired ones: `decide` judges. */
-  rightsFor(client: string, service: string): AccessRight[];
+  /** The OpenAPI document of a service, as it was registered; null when there is none. */
+  description(service: string): ServiceDescription | null;
+  putDescription(service: string, description: ServiceDescription & { endpoints: readonly EndpointRule[] }): void;
+  removeDescription(service: string): boolean;
+  /** Of the description, with its hash; null when there is none. */
+  describedEndpoints(service: string): { hash: string; endpoints: EndpointRule[] } | null;
+  /** The access rights of these holders (a client and its groups) at one service, also expired ones: `decide` judges. */
+  rightsFor(holders: readonly string[], service: string): AccessRight[];
   rights(): AccessRight[];
   putRight(right: AccessRight): void;
   removeRight(id: string): boolean;
+  /** Ascending by code. */
+  groups(): Group[];
+  /** Makes the group, or changes its title. */
+  putGroup(group: GroupFacts): void;
+  /** With its members. */
+  removeGroup(code: string): boolean;
+  /** False when it was a member already, or when there is no such group. */
+  addToGroup(code: string, subsystem: string): boolean;
+  removeFromGroup(code: string, subsystem: string): boolean;
+  /** Codes of the groups that the subsystem is in, ascending. */
+  groupsOf(subsystem: string): readonly string[];
   systems(): InformationSystem[];
   systemsByCertificate(certificateHash: string): InformationSystem[];
   putSystem(system: InformationSystem): void;
   removeSystem(subsystem: string, certificateHash: string): boolean;
+  /** Null: a registered certificate, or plain HTTP on this machine. */
+  connectionRule(subsystem: string): ConnectionRule | null;
+  connectionRules(): ConnectionRule[];
+  putConnectionRule(rule: ConnectionRule): void;
+  removeConnectionRule(subsystem: string): boolean;
+  maintenance(): Maintenance | null;
+  startMaintenance(maintenance: Maintenance): void;
+  /** False when there was none. */
+  endMaintenance(): boolean;
   /** Requests counted against a right on one day (days since the epoch, UTC). */
   used(rightId: string, day: number): number;
   countUse(rightId: string, day: number): void;

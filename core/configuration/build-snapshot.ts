@@ -7,6 +7,7 @@ import { exportSpki, importPublicJwk } from '#certs/keys.ts';
 import { fromBase64url } from '#schemas/base64url.ts';
 import type { BindingTable } from '#schemas/binding-table.ts';
 import type { OfficialKeyEntry, TrustPart } from '#schemas/configuration.ts';
+import type { Group } from '#schemas/groups.ts';
 import {
   type MemberId,
   type ServerId,
@@ -19,9 +20,16 @@ import { consentLookups } from './consent-parts.ts';
 import { bindingHashOf, releaseOf } from './dictionary-parts.ts';
 import type { VerifiedDistrust } from './distrust.ts';
 import { type DistrustFacts, type DistrustState, distrustStates } from './distrust-in-force.ts';
+import { groupsByMember } from './group-parts.ts';
 import type { VerifiedLocks } from './locks.ts';
 import type { PartIndex } from './parts.ts';
-import type { ConfigurationSnapshot, ConsentLookups, RegisteredCertificate, ServerEntry } from './snapshot.ts';
+import type {
+  ConfigurationSnapshot,
+  ConsentLookups,
+  MemberEntry,
+  RegisteredCertificate,
+  ServerEntry,
+} from './snapshot.ts';
 import { fileHash, type VerifiedContent, type VerifiedRoot } from './verify.ts';
 
 interface Indexes {
@@ -30,6 +38,9 @@ interface Indexes {
   bySubsystem: Map<SubsystemId, ServerEntry[]>;
   subsystems: Set<SubsystemId>;
   memberNames: Map<MemberId, string>;
+  members: MemberEntry[];
+  groups: readonly Group[];
+  groupsByMember: Map<SubsystemId, string[]>;
   services: Map<ServiceId, RegisteredService>;
   serviceList: RegisteredService[];
   tables: Map<ServiceId, BindingTable>;
@@ -49,7 +60,7 @@ export function buildSnapshot(
   const listed = new Set(states.flatMap(({ entry, counts }) => (counts === 'yes' ? [entry.statement.value] : [])));
   let made: Indexes | undefined;
   const indexes = () => {
-    made ??= indexParts(parts, listed);
+    made ??= indexParts(parts, listed, content.document.instance);
     return made;
   };
   return {
@@ -61,6 +72,9 @@ export function buildSnapshot(
     serversOf: (subsystem) => indexes().bySubsystem.get(subsystem) ?? [],
     hasSubsystem: (id) => indexes().subsystems.has(id),
     memberName: (id) => indexes().memberNames.get(id),
+    members: () => indexes().members,
+    globalGroups: (id) => indexes().groupsByMember.get(id) ?? [],
+    hasGlobalGroup: (id) => indexes().groups.some(({ code }) => id === `${content.document.instance}/${code}`),
     service: (id) => indexes().services.get(id),
     services: () => indexes().serviceList,
     dictionary: () => releaseOf(parts),
@@ -114,13 +128,17 @@ function keyHashOf(der: Buffer): string | undefined {
   }
 }
 
-function indexParts(parts: readonly PartIndex[], listed: ReadonlySet<string>): Indexes {
+function indexParts(parts: readonly PartIndex[], listed: ReadonlySet<string>, instance: string): Indexes {
+  const groups = parts.find((part) => part.groups)?.groups ?? [];
   const made: Indexes = {
     servers: new Map(),
     byAuthenticationHash: new Map(),
     bySubsystem: new Map(),
     subsystems: new Set(),
     memberNames: new Map(),
+    members: parts.flatMap(({ members }) => members).sort((a, b) => (a.id < b.id ? -1 : 1)),
+    groups,
+    groupsByMember: groupsByMember(groups, instance),
     services: new Map(),
     serviceList: [],
     tables: new Map(),

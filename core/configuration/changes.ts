@@ -13,9 +13,9 @@ export interface ConfigurationChange {
 }
 
 /**
- * Members, subsystems, servers, their certificates and keys, services and their binding tables, the dictionary's release
+ * Members, subsystems, servers, their announced maintenance, certificates and keys, services and their binding tables, the dictionary's release
  * and entries, trust and limits, purposes, consent services and identity providers with their
- * keys, officials' keys; sorted by kind and id. Parts that are in both (the same object) are not looked into.
+ * keys, officials' keys, global groups with their members; sorted by kind and id. Parts that are in both (the same object) are not looked into.
  */
 export function changesBetween(before: readonly PartIndex[], after: readonly PartIndex[]): ConfigurationChange[] {
   const [kept, wanted] = [new Set(before), new Set(after)];
@@ -51,12 +51,21 @@ function facts(parts: readonly PartIndex[]): Map<string, string> {
       // One line each: whom a server speaks for, and where messages for it go, is what an approver must see.
       found.set(`address ${id} ${address}`, '');
       for (const subsystem of subsystems) found.set(`speaks-for ${id} ${subsystem}`, '');
+      if (server.maintenance) {
+        const { notice, untilMs } = server.maintenance;
+        const until = untilMs === null ? 'open-ended' : `until ${new Date(untilMs).toISOString()}`;
+        found.set(`maintenance ${id} ${until}: ${notice}`, '');
+      }
       for (const { hash } of server.authenticationCertificates)
         found.set(`authentication-certificate ${id} ${hash}`, '');
       for (const { hash } of server.signingCertificates) found.set(`signing-certificate ${id} ${hash}`, '');
       for (const { kid, notAfterMs } of server.encryptionKeys)
         found.set(`encryption-key ${id} ${kid}`, `${notAfterMs}`);
       for (const { kid, notAfterMs } of server.subjectKeys) found.set(`subject-key ${id} ${kid}`, `${notAfterMs}`);
+    }
+    for (const { code, title, members: inGroup } of part.groups ?? []) {
+      found.set(`global-group ${code}`, title);
+      for (const subsystem of inGroup) found.set(`global-group-member ${code} ${subsystem}`, '');
     }
     for (const service of services) found.set(`service ${service.id}`, canonicalJson(service as unknown as JsonValue));
     for (const kind of ['anchors', 'intermediates', 'crls'] as const) {

@@ -19,6 +19,7 @@ import {
   TrustPart,
 } from '#schemas/configuration.ts';
 import type { DictionaryEntry, DictionaryPart } from '#schemas/dictionary-entry.ts';
+import type { Group } from '#schemas/groups.ts';
 import {
   type MemberId,
   memberId,
@@ -36,6 +37,7 @@ import type { RegisteredMember, RegisteredServer, RegisteredService } from '#sch
 import { compile } from '#schemas/validate.ts';
 import { type ConsentState, consentFiles, readConsentPart } from './consent-parts.ts';
 import { bindingsFile, readDictionaryPart } from './dictionary-parts.ts';
+import { groupsFile, readGroupsPart } from './group-parts.ts';
 import type { RegisteredCertificate, ServerEntry } from './snapshot.ts';
 import { fileHash } from './verify.ts';
 
@@ -48,6 +50,8 @@ export interface RegistryState extends ConsentState {
   dictionary?: ReadonlyMap<string, Buffer>;
   /** Binding tables in their one spelling. */
   bindings?: readonly { service: ServiceId; text: string }[];
+  /** Global groups; absent and empty are alike. */
+  groups?: readonly Group[];
 }
 
 /** One part, read and indexed. Parts of later releases have only their name. */
@@ -66,11 +70,12 @@ export interface PartIndex {
   consentServices?: readonly ConsentServiceEntry[];
   identityProviders?: readonly IdentityProviderEntry[];
   officials?: readonly OfficialsEntry[];
+  groups?: readonly Group[];
 }
 
 const CONSENT_PARTS: readonly string[] = ['purposes', 'consent', 'identity', 'officials'];
 const KINDS: readonly string[] = [
-  ...['members', 'services', 'trust', 'limits', 'dictionary', 'bindings'],
+  ...['members', 'services', 'trust', 'limits', 'dictionary', 'bindings', 'groups'],
   ...CONSENT_PARTS,
 ];
 
@@ -101,6 +106,7 @@ export function partsOf(state: RegistryState): Map<string, Buffer> {
   for (const [name, list] of bindings) files.set(name, bindingsFile(list.map(({ text }) => text)));
   for (const [name, bytes] of state.dictionary ?? []) files.set(name, bytes);
   for (const [name, bytes] of consentFiles(state)) files.set(name, bytes);
+  if (state.groups !== undefined && state.groups.length > 0) files.set('groups', groupsFile(state.groups));
   files.set('trust', encode(state.trust));
   files.set('limits', encode(state.limits));
   return files;
@@ -124,6 +130,7 @@ export function readPart(name: string, bytes: Uint8Array, instance: string): Par
   const value = parseJson(bytes, { maxBytes: MAX_PART_BYTES, maxValues: 2_000_000 });
   if (kind === 'trust') return { ...empty, trust: readTrust(value) };
   if (kind === 'limits') return { ...empty, limits: readLimits(value) };
+  if (kind === 'groups') return { ...empty, groups: readGroupsPart(value, instance) };
   if (CONSENT_PARTS.includes(kind)) return { ...empty, ...readConsentPart(kind, value, instance) };
   if (kind === 'dictionary' || kind === 'bindings') {
     const requireMember = (member: MemberId) => requireShard(memberId(member), shard, instance);
@@ -151,6 +158,7 @@ function serverEntry(member: RegisteredMember, server: RegisteredServer): Server
     subjectKeys: server.subjectKeys,
     subsystems: new Set(server.subsystems.map(subsystemId)),
     log: server.log,
+    maintenance: server.maintenance ?? null,
   };
 }
 

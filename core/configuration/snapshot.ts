@@ -5,7 +5,12 @@ import type { ConsentServiceEntry, IdentityProviderEntry, OfficialKeyEntry } fro
 import type { DictionaryEntry } from '#schemas/dictionary-entry.ts';
 import type { MemberId, ServerId, ServiceId, SubsystemId } from '#schemas/identifiers.ts';
 import type { Purpose } from '#schemas/purpose.ts';
-import type { EncryptionKey, RegisteredService } from '#schemas/registrations.ts';
+import type {
+  AnnouncedMaintenance,
+  EncryptionKey,
+  RegisteredMember,
+  RegisteredService,
+} from '#schemas/registrations.ts';
 
 /** A certificate as registered: its DER bytes and their SHA-256 in base64url (x5t#S256). */
 export interface RegisteredCertificate {
@@ -24,7 +29,12 @@ export interface ServerEntry {
   subjectKeys: readonly EncryptionKey[];
   subsystems: ReadonlySet<SubsystemId>;
   log: { origin: string; key: string };
+  /** As announced, for planning; the server itself says when it has begun. */
+  maintenance?: AnnouncedMaintenance | null;
 }
+
+/** A member with what its subsystems are called. */
+export type MemberEntry = Pick<RegisteredMember, 'id' | 'name' | 'subsystems'>;
 
 /** The release in force. Two snapshots that hold the same one give the same object, so that it may be a cache's key. */
 export interface DictionaryRelease {
@@ -64,6 +74,12 @@ export interface ConfigurationSnapshot {
   hasSubsystem(id: SubsystemId): boolean;
   /** What people call the member, as registered. */
   memberName(id: MemberId): string | undefined;
+  /** All members with their subsystems, as registered: ascending by id, then code. */
+  members(): readonly MemberEntry[];
+  /** Global groups the subsystem is in, INSTANCE/CODE, ascending. */
+  globalGroups(subsystem: SubsystemId): readonly string[];
+  /** Whether there is such a group, INSTANCE/CODE. */
+  hasGlobalGroup(id: string): boolean;
   service(id: ServiceId): RegisteredService | undefined;
   /** All of them, ascending by id. */
   services(): readonly RegisteredService[];

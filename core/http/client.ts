@@ -9,9 +9,12 @@
 // The caller's own configuration controls origins and keys; the peer controls everything that comes back.
 
 import type { Socket } from 'node:net';
+import type { Readable } from 'node:stream';
 import { type Dispatcher, errors, Pool } from 'undici';
+import { BODY_IDLE_MS } from '#schemas/limits.ts';
 import { AccordError } from '#schemas/problems.ts';
 import { acceptsPeer, type ClientTls, connector } from './connect.ts';
+import { ResponseStream } from './response-stream.ts';
 
 export interface BoundedRequest {
   /** `https://host:port`, nothing behind it. Give either `origin` and `path`, or `url`. */
@@ -22,8 +25,11 @@ export interface BoundedRequest {
   path?: string;
   /** Order and repeats are kept. Host, Content-Length and the hop-by-hop headers are the client's own. */
   headers?: readonly (readonly [string, string])[];
-  body?: Buffer;
-  /** For the whole request, from this call to the last byte of the answer. */
+  /** Bytes; or how many will come and from where, for what does not fit into memory. */
+  body?: Buffer | StreamedBody;
+  /** Which answers' bodies are read while they come, as `stream`; asked when status and headers are known. */
+  streamed?: { wanted(status: number, headers: readonly [string, string][]): boolean; maxBytes: number };
+  /** For the whole request, from this call to the last byte of the answer; of a streamed one to its first. */
   timeoutMs?: number;
   maxResponseBytes?: number;
   tls?: ClientTls;
@@ -31,11 +37,19 @@ export interface BoundedRequest {
   signal?: AbortSignal;
 }
 
+interface StreamedBody {
+  length: number;
+  bytes(): Readable;
+}
+
 export interface BoundedResponse {
   status: number;
   /** As they came: order, case and repeats kept, latin1. */
   headers: [string, string][];
+  /** Empty when it is streamed. */
   body: Buffer;
+  /** Only where `streamed` said so; has to be read or destroyed. */
+  stream?: Readable;
 }
 
 export interface BoundedClient {
@@ -55,6 +69,8 @@ export interface ClientOptions {
   timeoutMs?: number;
   maxResponseBytes?: number;
   maxResponseHeaderBytes?: number;
+  /** A streamed answer may stand still this long before it is given up. */
+  streamIdleMs?: number;
 }
 
 const DEFAULTS: Required<ClientOptions> = {
@@ -66,6 +82,7 @@ const DEFAULTS: Required<ClientOptions> = {
   timeoutMs: 30_000,
   maxResponseBytes: 10 * 1024 * 1024,
   maxResponseHeaderBytes: 32 * 1024,
+  streamIdleMs: BODY_IDLE_MS,
 };
 
 /** One peer: its connections, and the certificate that each of them showed. */
@@ -226,7 +243,7 @@ function dispatch(
   settings: Required<ClientOptions>,
 ): Promise<BoundedResponse> {
   const { promise, resolve, reject } = Promise.withResolvers<BoundedResponse>();
-  const answer = new Answer(request.maxResponseBytes ?? settings.maxResponseBytes, request.method === 'HEAD');
+  const answer = new Answer(request, request.maxResponseBytes ?? settings.maxResponseBytes, settings.streamIdleMs);
   const settle = (error: Error | undefined) => {
     clearTimeout(timer);
     request.signal?.removeEventListener('abort', giveUp);
@@ -252,12 +269,15 @@ function dispatch(
   answer.onReleased = () => {
     lane.held -= 1;
   };
+  const { body = null } = request;
+  const headers = (request.headers ?? []).flat();
+  const isStreamed = body !== null && !Buffer.isBuffer(body);
   lane.pool.dispatch(
     {
       path: target.path,
       method: request.method as Dispatcher.HttpMethod,
-      headers: (request.headers ?? []).flat(),
-      body: request.body ?? null,
+      headers: isStreamed ? [...headers, 'content-length', String(body.length)] : headers,
+      body: isStreamed ? body.bytes() : body,
     },
     answer,
   );
@@ -273,6 +293,9 @@ class Answer implements Dispatcher.DispatchHandler {
   onReleased: () => void = () => {};
   readonly #maxBytes: number;
   readonly #bodiless: boolean;
+  readonly #streamed: BoundedRequest['streamed'];
+  readonly #idleMs: number;
+  #stream: ResponseStream | undefined;
   #started = false;
   #over = false;
   #status = 0;
@@ -280,9 +303,11 @@ class Answer implements Dispatcher.DispatchHandler {
   #chunks: Buffer[] = [];
   #bytes = 0;
 
-  constructor(maxBytes: number, bodiless: boolean) {
+  constructor({ method, streamed }: BoundedRequest, maxBytes: number, idleMs: number) {
+    this.#idleMs = idleMs;
     this.#maxBytes = maxBytes;
-    this.#bodiless = bodiless;
+    this.#bodiless = method === 'HEAD';
+    this.#streamed = streamed;
   }
 
   /** The error for ending now, and the end of listening. Before the first byte it is always PEER_UNREACHABLE. */
@@ -293,7 +318,8 @@ class Answer implements Dispatcher.DispatchHandler {
   }
 
   response(): BoundedResponse {
-    return { status: this.#status, headers: this.#headers, body: Buffer.concat(this.#chunks) };
+    const whole = { status: this.#status, headers: this.#headers, body: Buffer.concat(this.#chunks) };
+    return this.#stream === undefined ? whole : { ...whole, stream: this.#stream };
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
@@ -315,13 +341,22 @@ class Answer implements Dispatcher.DispatchHandler {
     for (let at = 0; at + 1 < flat.length; at += 2) {
       this.#headers.push([flat[at] ?? '', flat[at + 1] ?? '']);
     }
-    const stated = this.#headers.find(([name]) => name.toLowerCase() === 'content-length');
-    if (!this.#bodiless && Number(stated?.[1] ?? 0) > this.#maxBytes) {
+    const stated = Number(this.#headers.find(([name]) => name.toLowerCase() === 'content-length')?.[1] ?? 0);
+    const streamed = this.#streamed?.wanted(status, this.#headers) ? this.#streamed : undefined;
+    if (!this.#bodiless && stated > (streamed?.maxBytes ?? this.#maxBytes)) {
       this.#tooLarge();
+    } else if (streamed !== undefined) {
+      this.#stream = new ResponseStream(controller, streamed.maxBytes, this.#idleMs);
+      this.#over = true;
+      this.onSettled(undefined);
     }
   }
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#stream !== undefined) {
+      this.#stream.arrived(chunk);
+      return;
+    }
     this.#bytes += chunk.length;
     if (this.#bytes > this.#maxBytes && !this.#over) {
       this.#tooLarge();
@@ -332,6 +367,7 @@ class Answer implements Dispatcher.DispatchHandler {
 
   onResponseEnd(): void {
     this.onReleased();
+    this.#stream?.ended();
     if (!this.#over) {
       this.#over = true;
       this.onSettled(undefined);
@@ -340,6 +376,8 @@ class Answer implements Dispatcher.DispatchHandler {
 
   onResponseError(_controller: Dispatcher.DispatchController, cause: Error): void {
     this.onReleased();
+    // After its own end it hears nothing of this.
+    this.#stream?.destroy(new AccordError('PEER_BROKE_OFF', cause.message, { cause }));
     if (!this.#over && cause instanceof errors.InvalidArgumentError) {
       this.#over = true;
       this.onSettled(new TypeError(cause.message));

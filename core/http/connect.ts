@@ -14,6 +14,8 @@ export interface ClientTls {
   cert?: string | Buffer;
   key?: string | Buffer;
   servername?: string;
+  /** TLS 1.3 unless an older one is said to be enough. */
+  minVersion?: 'TLSv1.2';
   /**
    * Pins the server: gets the DER of its certificate and alone decides, in place of chain and name checks. Asked when a
    * connection is made, before a byte of HTTP leaves, and again for the open connections on every request, so that a
@@ -35,7 +37,7 @@ type Connected = (...result: [null, net.Socket] | [Error, null]) => void;
  */
 export function connector(tlsOptions: ClientTls | undefined, live: Map<net.Socket, Buffer>, connectTimeoutMs: number) {
   const { servername, checkPeerCertificate, ...keys } = tlsOptions ?? {};
-  const secureContext = tlsOptions && tls.createSecureContext({ ...keys, minVersion: 'TLSv1.3' });
+  const secureContext = tlsOptions && tls.createSecureContext({ minVersion: 'TLSv1.3', ...keys });
   return ({ hostname, protocol, port }: ConnectTo, done: Connected): void => {
     const secure = protocol === 'https:';
     const to = { host: hostname, port: Number(port) || (secure ? 443 : 80) };

@@ -4,9 +4,11 @@
 // minute ago. OpenSSL still proves that the peer holds the private key (CertificateVerify, RFC 8446 4.4.3).
 //
 // Whoever reaches the port controls the certificate and the moment; nothing but its SHA-256 and its validity is used
-// from it, and the validity only by a pin owner who registered that very hash.
+// from it, and the validity only by a pin owner who registered that very hash. On a port whose routes judge callers by more
+// than a certificate (`unpinned`), a connection that no pin knows reaches the routes as nobody: they see what it showed.
 import { constants, type KeyObject } from 'node:crypto';
 import type { Server as HttpsServer, ServerOptions as HttpsServerOptions } from 'node:https';
+import type { Socket } from 'node:net';
 import { createSecureContext, type TLSSocket } from 'node:tls';
 import type { FastifyPluginCallback, FastifyReply, FastifyRequest } from 'fastify';
 import { certificateHash } from '#certs/x509-read.ts';
@@ -18,8 +20,10 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** What `pin` returned for the certificate of this connection; typed access: `request.getDecorator<P>('peer')`. */
     peer: unknown;
-    /** base64url SHA-256 of the DER of the certificate that the peer showed. */
+    /** base64url SHA-256 of the DER of the certificate that the pin knows; empty where `unpinned` let it pass. */
     peerHash: string;
+    /** What a connection that was let pass without a pin showed; null when it showed nothing, or is pinned. */
+    shownCertificate: ShownCertificate | null;
   }
   interface FastifyInstance {
     /** Destroys the live connections of one certificate (base64url SHA-256); returns how many there were. */
@@ -39,6 +43,18 @@ export interface MtlsOptions {
   pin(hash: string, validity: CertificateValidity): object | undefined;
   /** Live connections of one certificate; one more is closed before it said anything. */
   maxConnectionsPerPeer?: number;
+  /**
+   * Lets connections through to the routes that the pin does not know: `request.peer` is null, and every route has to judge
+   * by `shownCertificate` and the address. Absent, as on the peers' port, they are refused here. An address that is
+   * not expected gets one answer and the end of the connection, as it does without this.
+   */
+  unpinned?: { isExpected(address: string): boolean };
+}
+
+/** The certificate of a connection: base64url SHA-256 of its DER, and its validity. */
+interface ShownCertificate {
+  hash: string;
+  validity: CertificateValidity;
 }
 
 /** What the certificate itself says, milliseconds since the epoch; NaN where it says no time. */
@@ -87,15 +103,18 @@ export function tlsClientOptions(identity: TlsIdentity, pinned: (hash: string) =
 
 /** Register it on the root instance before any other hook, so that nothing runs for an unknown peer. */
 export const mtls: FastifyPluginCallback<MtlsOptions> = (fastify, options, done) => {
-  const { pin, maxConnectionsPerPeer = MAX_CONNECTIONS_PER_PEER } = options;
+  const { pin, maxConnectionsPerPeer = MAX_CONNECTIONS_PER_PEER, unpinned } = options;
   const server = fastify.server as unknown as HttpsServer;
   const live = new Map<string, Set<TLSSocket>>();
-  const shown = new WeakMap<object, Shown>();
+  const liveAddresses = new Map<string, Set<TLSSocket>>();
+  const shown = new WeakMap<object, ShownCertificate>();
+  const isExpected = (socket: Socket) =>
+    unpinned !== undefined && answers(() => unpinned.isExpected(addressOf(socket)));
   let unknown = 0;
 
   server.prependListener('secureConnection', (socket) => {
     const certificate = readShown(socket);
-    const known = () => certificate !== undefined && isPinned(pin, certificate);
+    const known = () => (certificate !== undefined && isPinned(pin, certificate)) || isExpected(socket);
     if (!known()) {
       unknown += 1;
       socket.once('close', () => {
@@ -104,29 +123,27 @@ export const mtls: FastifyPluginCallback<MtlsOptions> = (fastify, options, done)
       if (unknown > MAX_UNKNOWN_CONNECTIONS) socket.destroy();
       setTimeout(() => known() || socket.destroy(), UNKNOWN_PEER_MS).unref();
     }
-    if (certificate === undefined || socket.destroyed) return;
+    if (socket.destroyed) return;
     // TLS 1.3 without post-handshake authentication: the certificate of a connection cannot change any more.
-    shown.set(socket, certificate);
-    const { hash } = certificate;
-    const sockets = live.get(hash) ?? new Set();
-    if (sockets.size >= maxConnectionsPerPeer) return void socket.destroy();
-    live.set(hash, sockets.add(socket));
-    socket.once('close', () => {
-      sockets.delete(socket);
-      if (sockets.size === 0 && live.get(hash) === sockets) live.delete(hash);
-    });
+    if (certificate !== undefined) shown.set(socket, certificate);
+    if (certificate !== undefined) hold(live, certificate.hash, socket, maxConnectionsPerPeer);
+    else if (isExpected(socket)) hold(liveAddresses, addressOf(socket), socket, maxConnectionsPerPeer);
   });
 
   const check = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined> => {
     const certificate = shown.get(request.raw.socket);
     const peer = certificate && pin(certificate.hash, certificate.validity);
-    if (certificate === undefined || peer === undefined) return refuse(request, reply);
-    request.peer = peer;
-    request.peerHash = certificate.hash;
+    const isKnown = certificate !== undefined && peer !== undefined;
+    if (!isKnown && unpinned === undefined) return refuse(request, reply);
+    if (!isKnown && !isExpected(request.raw.socket)) endAfter(request, reply);
+    request.peer = peer ?? null;
+    request.peerHash = isKnown ? certificate.hash : '';
+    request.shownCertificate = isKnown ? null : (certificate ?? null);
     return undefined;
   };
   fastify.decorateRequest('peer', null);
   fastify.decorateRequest('peerHash', '');
+  fastify.decorateRequest('shownCertificate', null);
   fastify.addHook('onRequest', check);
   // Once more when the body is complete: a slow body must not outlive the registration it began under.
   fastify.addHook('preHandler', check);
@@ -145,21 +162,35 @@ export const mtls: FastifyPluginCallback<MtlsOptions> = (fastify, options, done)
 // Fastify keeps decorators and hooks of a plugin to itself unless it carries this mark (what fastify-plugin sets).
 Object.assign(mtls, { [Symbol.for('skip-override')]: true });
 
-interface Shown {
-  hash: string;
-  validity: CertificateValidity;
+/** One more connection of that name; above the cap it is closed before it said anything. */
+function hold(live: Map<string, Set<TLSSocket>>, name: string, socket: TLSSocket, most: number): void {
+  const sockets = live.get(name) ?? new Set();
+  if (sockets.size >= most) return void socket.destroy();
+  live.set(name, sockets.add(socket));
+  socket.once('close', () => {
+    sockets.delete(socket);
+    if (sockets.size === 0 && live.get(name) === sockets) live.delete(name);
+  });
 }
 
-/** In an event of a socket an exception would end the process: a pin that cannot answer knows nobody. */
-function isPinned(pin: MtlsOptions['pin'], { hash, validity }: Shown): boolean {
+function isPinned(pin: MtlsOptions['pin'], { hash, validity }: ShownCertificate): boolean {
+  return answers(() => pin(hash, validity) !== undefined);
+}
+
+/** In an event of a socket an exception would end the process: what cannot answer knows nobody. */
+function answers(ask: () => boolean): boolean {
   try {
-    return pin(hash, validity) !== undefined;
+    return ask();
   } catch {
     return false;
   }
 }
 
-function readShown(socket: TLSSocket): Shown | undefined {
+function addressOf(socket: Socket): string {
+  return socket.remoteAddress ?? '';
+}
+
+function readShown(socket: TLSSocket): ShownCertificate | undefined {
   const certificate = socket.getPeerX509Certificate();
   if (certificate === undefined) return undefined;
   const validity = { notBeforeMs: Date.parse(certificate.validFrom), notAfterMs: Date.parse(certificate.validTo) };
@@ -168,13 +199,14 @@ function readShown(socket: TLSSocket): Shown | undefined {
 
 /** One answer that says nothing about who would be known, then the end of the connection. */
 function refuse(request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  endAfter(request, reply);
+  return reply.code(PROBLEMS.PEER_UNKNOWN.status).header('content-type', 'application/problem+json').send(REFUSAL);
+}
+
+function endAfter(request: FastifyRequest, reply: FastifyReply): void {
   const socket = request.raw.socket;
+  reply.header('connection', 'close');
   reply.raw.once('finish', () => setTimeout(() => socket.destroy(), 100).unref());
-  return reply
-    .code(PROBLEMS.PEER_UNKNOWN.status)
-    .header('content-type', 'application/problem+json')
-    .header('connection', 'close')
-    .send(REFUSAL);
 }
 
 function contextOptions(identity: TlsIdentity) {

@@ -17,6 +17,7 @@ import fastify, {
   type FastifyReply,
   type FastifyRequest,
 } from 'fastify';
+import { METHODS } from '#schemas/context.ts';
 import { type JsonLimits, parseJson } from '#schemas/json.ts';
 import {
   MAX_CONNECTIONS,
@@ -27,6 +28,7 @@ import {
 } from '#schemas/limits.ts';
 import { AccordError, isAccordError, type ProblemCode } from '#schemas/problems.ts';
 import { PROBLEM_TYPE, type ProblemDocument, problemOf } from './problem-reply.ts';
+import { arriveWithin } from './while-moving.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -45,19 +47,46 @@ export interface ServerOptions {
   logger?: FastifyBaseLogger;
   /** Connections held at once; one more is closed before it said anything. */
   maxConnections?: number;
-  /** From the first byte of a request to its last. */
-  requestTimeoutMs?: number;
+  /** Requests whose bodies may be of any size and take their time; the port itself watches that they move. */
+  ownPace?: (request: FastifyRequest) => boolean;
   /** Idle time between two requests of one connection. Longer than our own client's, so that the client closes first. */
   keepAliveTimeoutMs?: number;
+  /** Another path for a request's target before any route is looked up; `originalUrl` keeps what came. */
+  rewriteUrl?: (url: string) => string;
   /** Headers (lower case) that say who is asking and must stand at most once, beside host and authorization. */
   identityHeaders?: readonly string[];
+  /** The answer to what the parser refused; null for a problem document. */
+  malformedAnswer?: (problem: ProblemDocument, request: MalformedRequest) => BareAnswer | null;
 }
 
+/** What can be told of a request that the parser refused; '' where nothing can. */
+export interface MalformedRequest {
+  target: string;
+  accept: string;
+}
+
+/** An answer to bytes that no route ever sees. */
+export interface BareAnswer {
+  status: number;
+  headers: [string, string][];
+  body: Buffer;
+}
+
+/** From the first byte of a request to its last, and to the end of its headers. */
+const REQUEST_MS = 30_000;
+const HEADERS_MS = 10_000;
 /** Until then nobody knows who connects, and the place is taken. */
 const TLS_HANDSHAKE_MS = 5_000;
 
 /** Headers by which servers and proxies recognise a request or its length; twice is an attack or a fault. */
-const SINGLE_HEADERS = ['host', 'authorization', 'content-type', 'content-length', 'idempotency-key'];
+const SINGLE_HEADERS = [
+  'host',
+  'authorization',
+  'content-type',
+  'content-length',
+  'transfer-encoding',
+  'idempotency-key',
+];
 
 /**
  * Makes a server that is not listening yet. Routes are added by the caller; their JSON Schemas are compiled by Ajv 2020
@@ -72,6 +101,7 @@ export function openServer(options: ServerOptions): FastifyInstance {
     bodyLimit: options.bodyLimit ?? MAX_JSON_BYTES,
     genReqId: () => randomUUID(),
     requestIdHeader: false,
+    rewriteUrl: ({ url }: http.IncomingMessage) => options.rewriteUrl?.(url ?? '') ?? url ?? '',
     return503OnClosing: true,
     forceCloseConnections: 'idle',
     routerOptions: { caseSensitive: true, maxParamLength: 1024 },
@@ -79,12 +109,18 @@ export function openServer(options: ServerOptions): FastifyInstance {
     frameworkErrors: (error, request, reply) => {
       sendProblem(reply as FastifyReply, problemOf(translate(error), request.id));
     },
-    clientErrorHandler: answerMalformed,
+    clientErrorHandler: (error, socket) => answerMalformed(error, socket, options),
   });
   acceptStrictJson(app);
   app.setValidatorCompiler(({ schema }) => schemaCompiler.compile(schema as object));
   app.setSerializerCompiler(() => (value) => JSON.stringify(value));
-  app.addHook('onRequest', async (request) => checkRawRequest(request, single));
+  app.addHook('onRequest', async (request, reply) => checkRawRequest(request, reply, single));
+  const { ownPace } = options;
+  if (ownPace !== undefined) {
+    app.addHook('onRequest', async (request) => {
+      if (!ownPace(request)) arriveWithin(request.raw, REQUEST_MS);
+    });
+  }
   app.setErrorHandler((error, request, reply) => {
     const known = translate(error);
     const problem = problemOf(known, request.id);
@@ -123,11 +159,58 @@ const schemaCompiler = new Ajv2020({
 });
 formats.default(schemaCompiler);
 
-function listenerFor(options: ServerOptions, handler: http.RequestListener): http.Server {
+/** How far into such bytes it is looked. */
+const MALFORMED_LOOK_BYTES = 16_384;
+
+/** What Node tells of bytes that its parser refused. */
+type Unparsed = Error & { code?: string | undefined; rawPacket?: unknown };
+
+/** A request that was not answered yet, with its target before anything was rewritten. */
+interface UnderWay {
+  request: http.IncomingMessage;
+  response: http.ServerResponse;
+  target: string;
+}
+
+/** Of each connection, in their order. */
+const underWay = new WeakMap<Socket, Set<UnderWay>>();
+/** Connections on which the next request may begin in the middle of the last one's body. */
+const adrift = new WeakSet<Socket>();
+
+function noted(handler: http.RequestListener, options: ServerOptions): http.RequestListener {
+  return (request, response) => {
+    const { socket, method = '', url: target = '', headers } = request;
+    // Neither run nor answered; the connection closes with the answer before it.
+    if (adrift.has(socket)) return undefined;
+    const here = underWay.get(socket) ?? new Set<UnderWay>();
+    if (!METHODS.some((known) => known === method)) {
+      adrift.add(socket);
+      const say = () => sayMalformed(new Error(method), socket, options, { target, accept: headers.accept ?? '' });
+      const last = [...here].at(-1);
+      return last === undefined ? say() : last.response.once('close', say);
+    }
+    if (!isFramed(request)) adrift.add(socket);
+    const one = { request, response, target };
+    underWay.set(socket, here.add(one));
+    response.once('close', () => here.delete(one));
+    return handler(request, response);
+  };
+}
+
+/** RFC 9112 6.1: one coding and only in HTTP/1.1, else two readers may see two ends of it. */
+function isFramed({ headers, httpVersion }: http.IncomingMessage): boolean {
+  const coding = headers['transfer-encoding']?.toLowerCase();
+  const isKnown = httpVersion === '1.1' || (httpVersion === '1.0' && coding === undefined);
+  return isKnown && (coding === undefined || coding === 'chunked');
+}
+
+function listenerFor(options: ServerOptions, answering: http.RequestListener): http.Server {
+  const handler = noted(answering, options);
   const httpOptions: http.ServerOptions = {
     maxHeaderSize: 2 * MAX_PATH_BYTES + 4 * MAX_HEADER_VALUE_BYTES,
-    requestTimeout: options.requestTimeoutMs ?? 30_000,
-    headersTimeout: Math.min(10_000, options.requestTimeoutMs ?? 30_000),
+    // Where some requests may take longer, the others are watched one by one.
+    requestTimeout: options.ownPace === undefined ? REQUEST_MS : 0,
+    headersTimeout: HEADERS_MS,
     keepAliveTimeout: options.keepAliveTimeoutMs ?? 10_000,
     noDelay: true,
     insecureHTTPParser: false,
@@ -148,6 +231,11 @@ function listenerFor(options: ServerOptions, handler: http.RequestListener): htt
   server.maxConnections = options.maxConnections ?? MAX_CONNECTIONS;
   // Above this number Node drops headers without a word; half of it is refused below, where all of them are seen.
   server.maxHeadersCount = 2 * MAX_HTTP_HEADERS;
+  // An unknown expectation is refused below like everything else; there is no tunnel to anywhere.
+  server.on('checkExpectation', handler);
+  server.on('connect', ({ url = '', headers: { accept = '' } }, socket) =>
+    sayMalformed(new Error('CONNECT'), socket as Socket, options, { target: url, accept }),
+  );
   return server;
 }
 
@@ -162,20 +250,38 @@ function acceptStrictJson(app: FastifyInstance): void {
   });
 }
 
-/** Duplicate and twin headers, and request targets that are not a path (RFC 9112 3.2), before anything is looked up. */
-function checkRawRequest(request: FastifyRequest, single: ReadonlySet<string>): void {
-  const { rawHeaders, url } = request.raw;
+/**
+ * Duplicate and twin headers, request targets that are not a path (RFC 9112 3.2), and framing that another reader could see
+ * differently (RFC 9112 6.1), before anything is looked up.
+ */
+function checkRawRequest(request: FastifyRequest, reply: FastifyReply, single: ReadonlySet<string>): void {
+  const { rawHeaders, httpVersion, headers } = request.raw;
+  // As it came: `url` may have been rewritten.
+  const url = request.originalUrl;
+  if (!isFramed(request.raw)) {
+    reply.header('connection', 'close');
+    throw new AccordError('REQUEST_MALFORMED', `HTTP/${httpVersion} with this transfer-encoding`);
+  }
+  if (!/^(?:100-continue)?$/i.test(headers.expect ?? '')) throw new AccordError('REQUEST_MALFORMED', 'expect');
   if (url === undefined || !url.startsWith('/')) throw new AccordError('REQUEST_MALFORMED', 'the target is not a path');
   if (rawHeaders.length > 2 * MAX_HTTP_HEADERS) throw new AccordError('HEADERS_TOO_LARGE', 'too many');
   const seen = new Set<string>();
   for (let at = 0; at < rawHeaders.length; at += 2) {
     const name = (rawHeaders[at] ?? '').toLowerCase();
-    const meant = name.replaceAll('_', '-');
+    const meant = meantBy(name);
     if (!single.has(meant)) continue;
     if (name !== meant || seen.has(meant)) throw new AccordError('HEADER_DUPLICATE', meant);
     seen.add(meant);
   }
   if (!seen.has('host')) throw new AccordError('REQUEST_MALFORMED', 'no Host header');
+}
+
+/**
+ * What a header's name in lower case may be taken for: CGI and its heirs make one character of all that are neither letter
+ * nor digit, so that `x_a` and `x.a` are twins of `x-a`.
+ */
+export function meantBy(name: string): string {
+  return name.replaceAll(/[^a-z0-9]/g, '-');
 }
 
 const FRAMEWORK_CODES: Record<string, ProblemCode> = {
@@ -208,20 +314,57 @@ function sendProblem(reply: FastifyReply, problem: ProblemDocument): FastifyRepl
   return reply.code(problem.status).type(PROBLEM_TYPE).send(JSON.stringify(problem));
 }
 
-/** Bytes that are not HTTP at all never reach a route; they get a bare problem and the end of the connection. */
-function answerMalformed(error: Error & { code?: string }, socket: Socket): void {
+/**
+ * Bytes that are not HTTP never reach a route; they get a bare answer and the end of the connection. It never stands in the
+ * place of another: requests before it are answered first, and one whose own answer has begun gets no second.
+ */
+function answerMalformed(error: Unparsed, socket: Socket, options: ServerOptions): void {
   if (socket.destroyed || !socket.writable || error.code === 'ECONNRESET') {
+    socket.destroy();
+    return;
+  }
+  const [last, ...others] = [...(underWay.get(socket) ?? [])].toReversed();
+  if (last === undefined) {
+    sayMalformed(error, socket, options, beginning(error.rawPacket));
+  } else if (last.request.complete) {
+    last.response.once('close', () => sayMalformed(error, socket, options, beginning(error.rawPacket)));
+  } else if (others.length > 0 || last.response.headersSent) {
+    socket.destroy();
+  } else {
+    // The broken bytes are its body.
+    sayMalformed(error, socket, options, { target: last.target, accept: last.request.headers.accept ?? '' });
+  }
+}
+
+function sayMalformed(
+  error: Unparsed,
+  socket: Socket,
+  { malformedAnswer }: ServerOptions,
+  about: MalformedRequest,
+): void {
+  if (socket.destroyed || !socket.writable) {
     socket.destroy();
     return;
   }
   const tooLarge = error.code === 'HPE_HEADER_OVERFLOW';
   const problem = problemOf(new AccordError(tooLarge ? 'HEADERS_TOO_LARGE' : 'REQUEST_MALFORMED'), randomUUID());
-  const body = JSON.stringify(problem);
+  const { status, headers, body } = malformedAnswer?.(problem, about) ?? {
+    status: problem.status,
+    headers: [['content-type', PROBLEM_TYPE]],
+    body: Buffer.from(JSON.stringify(problem)),
+  };
   const head = [
-    `HTTP/1.1 ${problem.status} ${http.STATUS_CODES[problem.status]}`,
-    `content-type: ${PROBLEM_TYPE}`,
-    `content-length: ${Buffer.byteLength(body)}`,
+    `HTTP/1.1 ${status} ${http.STATUS_CODES[status]}`,
+    ...headers.map(([name, value]) => `${name}: ${value}`),
+    `content-length: ${body.length}`,
     'connection: close',
   ];
-  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
+  socket.end(Buffer.concat([Buffer.from(`${head.join('\r\n')}\r\n\r\n`, 'latin1'), body]));
+}
+
+/** As far as the bytes in which the parser stopped begin with a request. */
+function beginning(packet: unknown): MalformedRequest {
+  const text = Buffer.isBuffer(packet) ? packet.toString('latin1', 0, MALFORMED_LOOK_BYTES) : '';
+  const target = /^\s{0,8}[A-Za-z]{1,16} {1,8}([^\s]+)/.exec(text)?.[1] ?? '';
+  return { target, accept: /\naccept:([^\r\n]*)/i.exec(text)?.[1] ?? '' };
 }

@@ -1,11 +1,14 @@
 // Which OpenAPI path template covers a request's path. Literal segments go before templated ones, from left to right; a
 // templated segment is one whole, non-empty segment. The path is the exact string that is authorised and forwarded: it
 // is read here, never rewritten. Its segments may be spelled with escapes in two ways only where that cannot lead to
-// another operation than the backend's router would take; else nothing matches. The calling system controls the path,
-// the service's author the templates.
+// another operation than the backend's router would take; else nothing matches. A parameter has no `;`: for some backends
+// it would end there, and the request be about somebody else. The calling system controls the path, the service's author
+// the templates.
 
 interface Node<T> {
   literals: Map<string, { spelled: string; node: Node<T> }>;
+  /** The same in lower case. */
+  folded: Set<string>;
   templated: Node<T> | null;
   end: { names: readonly string[]; value: T } | null;
 }
@@ -42,6 +45,7 @@ export class PathTemplates<T> {
         const text = decoded(spelled) ?? segment;
         const next = at.literals.get(text) ?? { spelled, node: node<T>() };
         at.literals.set(text, next);
+        at.folded.add(text.toLowerCase());
         at = next.node;
       } else {
         names.push(name);
@@ -73,7 +77,9 @@ export class PathTemplates<T> {
         const found = visit(literal.node, index + 1);
         if (found !== null) return found;
       }
-      if (at.templated === null || text === '' || text.includes('/')) return null;
+      if (at.templated === null || text === '' || /[/;]/.test(text)) return null;
+      // Routers that do not mind case would take `/SEARCH` for the template's `/search`.
+      if (literal === undefined && at.folded.has(text.toLowerCase())) return 'two readings';
       values.push(text);
       const found = visit(at.templated, index + 1);
       if (found === null) values.pop();
@@ -87,7 +93,7 @@ export class PathTemplates<T> {
 }
 
 function node<T>(): Node<T> {
-  return { literals: new Map(), templated: null, end: null };
+  return { literals: new Map(), folded: new Set(), templated: null, end: null };
 }
 
 /** Null when the escapes are not well-formed UTF-8. */

@@ -1,6 +1,7 @@
 // How campaign `consent` asks: through the provider's own steps in this process, in the order of its exchange and without
 // the messages around them (provider/exchange.ts), or through both servers as a department does. The first can send what no
 // honest server would; the second shows that the steps are those of the exchange.
+
 import { newMessageId } from '#core/message-id.ts';
 import { decide } from '#policy/decide.ts';
 import { encodeRequestContext, parseRequestContext, type RequestContext } from '#schemas/context.ts';
@@ -8,6 +9,7 @@ import { type JsonObject, parseJsonObject } from '#schemas/json.ts';
 import { isAccordError } from '#schemas/problems.ts';
 import type { Release } from '#schemas/release.ts';
 import type { Statement } from '#schemas/statement.ts';
+import { wholeBody } from '#security-server/body.ts';
 import { consentAgain } from '#security-server/provider/consent.ts';
 import { countUses, judge, prepare } from '#security-server/provider/judge.ts';
 import { placed } from '#security-server/provider/place-subject.ts';
@@ -63,7 +65,7 @@ export async function askHere(
   }
   const body = Buffer.alloc(0);
   const prepared = await (broken.prepare ?? prepare)(server, snapshot, statement, context, body);
-  const judgement = judge(server, snapshot, statement, context, prepared);
+  const judgement = judge(server, snapshot, prepared);
   const { inputs, decision, bound } = judgement;
   if (!decision.allowed || decision.release === null || bound === null) return refused(decision.code, decision.detail);
   (broken.countUses ?? countUses)(server, judgement);
@@ -92,7 +94,7 @@ export async function askHere(
   const { code, release, status } = answer.context;
   // Of somebody whom the department does not know there is nothing to say.
   if (status !== 200) return refused(code, '');
-  return toldOf(code, '', parseJsonObject(answer.body), release);
+  return toldOf(code, '', parseJsonObject(wholeBody(answer.body)), release);
 }
 
 function statementOf({ request, nowMs }: ConsentCase): Statement {
@@ -116,7 +118,7 @@ function contextOf(one: ConsentCase, { receipt, evidence }: Carried): RequestCon
   return {
     ...{ v: 1, method: 'GET', path: pathOf(one), query: null, headers: [], ...officialOf(one), caller: 'loopback' },
     ...{ deadlineMs: 10_000, fields: one.request.fields.map(asAsked), partial: one.request.partial, asOf: null },
-    ...{ receipt, evidence, hiddenUntil: null, body: { length: 0, type: null }, settles: null },
+    ...{ receipt, evidence, hiddenUntil: null, xroad: null, body: { length: 0, type: null }, settles: null },
   };
 }
 

@@ -56,6 +56,7 @@ export async function genuineRequest(pair: Pair, plan: RequestPlan = {}): Promis
     receipt: null,
     evidence: [],
     hiddenUntil: null,
+    xroad: null,
     body: { length: body.length, type: body.length === 0 ? null : 'application/json' },
     settles: null,
   });
@@ -79,7 +80,7 @@ export async function genuineRequest(pair: Pair, plan: RequestPlan = {}): Promis
   const entry = parts.configuration.current().server(PROVIDER);
   if (entry === undefined) throw new TypeError('the provider is not registered');
   const ticket = await parts.channels.to(entry);
-  return { id, signed, ticket, frame: sealMessage(signed, 'request', id, ticket) };
+  return { id, signed, ticket, frame: sealMessage(signed, 'request', id, ticket) as Buffer };
 }
 
 /** The plaintext of a message's part, as the receiver opens it. */

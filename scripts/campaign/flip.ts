@@ -117,10 +117,10 @@ class Flips {
       close: () => this.#link.close(),
       send: async (peer, message, timeoutMs) => {
         const delivery = await this.#link.send(peer, message, timeoutMs);
-        if (delivery.state !== 'answered') return delivery;
+        if (delivery.state !== 'answered' || !('bytes' in delivery)) return delivery;
         const next = waiting.next();
         if (next.done) return delivery;
-        met.set(decodeFrame(message).id, next.value);
+        met.set(decodeFrame(message as Buffer).id, next.value);
         const frame = decodeFrame(delivery.bytes);
         const ticket = await parts.channels.open(frame.ticket, PROVIDER);
         return { state: 'answered', bytes: changed({ frame: delivery.bytes, ticket }, next.value) };
@@ -164,7 +164,7 @@ class Flips {
       const same =
         seen.length === 1 &&
         ran?.url === '/base/residents/1?a=1' &&
-        ran.body.equals(genuine.signed.body) &&
+        ran.body.equals(genuine.signed.body as Buffer) &&
         ran.headers.includes(genuine.id) &&
         logged.join() === 'request-received,response-sent' &&
         provider.parts.log.read(before.size, 1)[0]?.entry.statement === genuine.signed.statementHash;
@@ -223,7 +223,8 @@ async function placesOf(pair: Pair): Promise<{ place: Place; length: number }[]>
   const { link, channels } = pair.consumer.parts;
   const peer = pair.configuration.current().server(PROVIDER);
   const delivery = peer === undefined ? undefined : await link.send(peer, request.frame, 10_000);
-  if (delivery?.state !== 'answered') throw new Error('the provider does not answer a genuine request');
+  if (delivery?.state !== 'answered' || !('bytes' in delivery))
+    throw new Error('the provider does not answer a genuine request');
   const asked = lengthsOf(request.frame, request.ticket);
   const told = lengthsOf(delivery.bytes, await channels.open(decodeFrame(delivery.bytes).ticket, PROVIDER));
   return [

@@ -14,6 +14,7 @@ import type {
 import { fromBase64url } from '#schemas/base64url.ts';
 import type { BindingTable } from '#schemas/binding-table.ts';
 import type { ConsentServiceEntry, IdentityProviderEntry, OfficialKeyEntry } from '#schemas/configuration.ts';
+import { memberOf } from '#schemas/identifiers.ts';
 import type { Purpose } from '#schemas/purpose.ts';
 import type { RegisteredService } from '#schemas/registrations.ts';
 
@@ -33,6 +34,8 @@ export class HeldConfiguration implements ConfigurationSource {
   /** By subsystem: keys of its officials, and the emergency that locks it. */
   officials = new Map<string, OfficialKeyEntry[]>();
   locks = new Map<string, string>();
+  /** Global groups: code → members. */
+  groups = new Map<string, string[]>();
   trust: ConfigurationSnapshot['trust'] = { anchors: [], intermediates: [] };
   utcOffsetMinutes = 0;
   distrusted = new Set<string>();
@@ -51,6 +54,17 @@ export class HeldConfiguration implements ConfigurationSource {
       serversOf: (subsystem) => live().filter((one) => one.subsystems.has(subsystem)),
       memberName: (id) =>
         live().some(({ id: server }) => server.startsWith(`${id}/`)) ? `Department ${id}` : undefined,
+      members: () =>
+        [...Map.groupBy(new Set(live().flatMap((one) => [...one.subsystems])), memberOf)]
+          .map(([id, subsystems]) => ({
+            id,
+            name: `Department ${id}`,
+            subsystems: subsystems.map((one) => ({ code: one.slice(id.length + 1), name: `System of ${one}` })),
+          }))
+          .toSorted((a, b) => (a.id < b.id ? -1 : 1)),
+      globalGroups: (id) =>
+        [...this.groups].flatMap(([code, members]) => (members.includes(id) ? [`DEV/${code}`] : [])).sort(),
+      hasGlobalGroup: (id) => this.groups.has(id.slice('DEV/'.length)) && id.startsWith('DEV/'),
       hasSubsystem: (id) => live().some((one) => one.subsystems.has(id)),
       service: (id) => services.get(id),
       services: () => [...services.values()].toSorted((a, b) => (a.id < b.id ? -1 : 1)),

@@ -1,4 +1,4 @@
-// The processes of campaign `kill`: for each server one that runs and one that stands by with everything loaded, so that
+// The processes of the campaigns `kill` and `stream`: for each server one that runs and one that stands by with everything loaded, so that
 // a restart costs what recovery costs and not what loading a program costs.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -40,7 +40,7 @@ export class KilledServer {
   }
 
   #load(): Spare {
-    const script = new URL('./kill-server.ts', import.meta.url).pathname;
+    const script = new URL('./server-process.ts', import.meta.url).pathname;
     const child = spawn(process.execPath, [script, this.#file], {
       stdio: ['pipe', 'pipe', 'pipe'],
       env: { NODE_COMPILE_CACHE: this.#cacheFolder },
@@ -79,6 +79,11 @@ export class KilledServer {
     this.standBy();
     await this.kill();
     await this.start();
+  }
+
+  /** Of the one that runs. */
+  get pid(): number {
+    return this.#running?.pid ?? 0;
   }
 
   /** kill -9; resolves when it is gone. */

@@ -1,19 +1,23 @@
-// The program that campaign `kill` kills: one security server on a folder, made from one JSON file of the campaign's own
-// temporary folder (the keys in it are thrown away with it). It loads everything first and opens the folder when a line
+// The program that campaign `kill` kills and campaign `stream` weighs: one security server on a folder, made from one JSON
+// file of the campaign's own temporary folder (the keys in it are thrown away with it). It loads everything first and opens the folder when a line
 // comes on standard input, so that a spare can stand by and a restart costs what recovery costs.
-import { createPrivateKey } from 'node:crypto';
+import { createHash, createPrivateKey, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { flushCompileCache } from 'node:module';
+import { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { pino } from 'pino';
+import { COMMITMENT_SALT_BYTES, commit } from '#certs/commitment.ts';
 import type { ServerIdentity } from '#cli/dev/throw-away-authority.ts';
 import { systemClock } from '#core/clock.ts';
 import type { MessageLog } from '#core/log/message-log.ts';
 import type { AccessRight } from '#schemas/access-right.ts';
 import { fromBase64url } from '#schemas/base64url.ts';
+import { SEAL_RECORD_BYTES } from '#schemas/limits.ts';
 import type { RegisteredService } from '#schemas/registrations.ts';
 import { openSecurityServer } from '#security-server/server.ts';
+import type { Spool } from '#security-server/spool.ts';
 import type { LocalService } from '#security-server/state.ts';
 import { HeldConfiguration } from './held-configuration.ts';
 
@@ -35,6 +39,8 @@ export interface KillServerFile {
   local: { service: LocalService; right: AccessRight } | null;
   /** Put in by the campaign's own test: a log that acknowledges answers this long before it writes them. */
   earlyAnswersMs: number;
+  /** Put in by the test of campaign `stream`: a spool that keeps what it is given in memory. */
+  spoolInMemory: boolean;
 }
 
 /** Makes the real log lie: `response-sent` counts as durable before it is written. */
@@ -44,6 +50,32 @@ function acknowledgeEarly(log: MessageLog, ms: number): void {
     if (record.kind !== 'response-sent') return append(record);
     void delay(ms).then(() => append(record));
     return Promise.resolve({ outcome: 'appended', seq: 0, leafHash: '' });
+  };
+}
+
+function spoolInMemory(): Spool {
+  let held = 0;
+  return {
+    held: () => held,
+    async take(source, { salt = randomBytes(COMMITMENT_SALT_BYTES) }) {
+      const chunks = [];
+      for await (const chunk of source) chunks.push(chunk);
+      const bytes = Buffer.concat(chunks);
+      held += bytes.length;
+      return {
+        length: bytes.length,
+        salt,
+        commitment: commit(salt, bytes),
+        sha512: createHash('sha512').update(bytes).digest(),
+        async *records() {
+          for (let at = 0; at < bytes.length; at += SEAL_RECORD_BYTES) yield bytes.subarray(at, at + SEAL_RECORD_BYTES);
+        },
+        read: () => Readable.from([bytes], { objectMode: false }),
+        remove: () => {
+          held -= bytes.length;
+        },
+      };
+    },
   };
 }
 
@@ -82,6 +114,7 @@ const server = await openSecurityServer({
   logger: pino({ level: 'error' }, pino.destination(2)),
   adminKeys: [],
 });
+if (file.spoolInMemory) server.parts.spool = spoolInMemory();
 if (file.earlyAnswersMs > 0) acknowledgeEarly(server.parts.log, file.earlyAnswersMs);
 if (file.local !== null) {
   server.parts.state.putService(file.local.service);

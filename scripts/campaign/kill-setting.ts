@@ -1,5 +1,5 @@
-// What campaign `kill` runs on: identities and files for both servers in a folder of its own, and a backend that writes
-// every execution to a file before it answers.
+// What the campaigns with servers in processes of their own run on: identities and files for both servers in a folder of
+// its own, and, unless there is another, a backend that writes every execution to a file before it answers.
 import { closeSync, mkdirSync, mkdtempSync, openSync, writeFileSync, writeSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { type AddressInfo, createServer as createTcpServer } from 'node:net';
@@ -67,11 +67,21 @@ function keysOf({ keys }: ServerIdentity): KillServerFile['keys'] {
   };
 }
 
-/** @param port a port worth trying @param earlyAnswersMs see KillServerFile, for the provider */
-export async function openKillSetting(port: () => number, earlyAnswersMs: number): Promise<KillSetting> {
+interface KillSettingOptions {
+  /** See KillServerFile, for the provider. */
+  earlyAnswersMs?: number;
+  /** See KillServerFile, for both. */
+  spoolInMemory?: boolean;
+  /** A backend of the campaign's own. */
+  backendUrl?: string;
+}
+
+/** @param port a port worth trying */
+export async function openKillSetting(port: () => number, options: KillSettingOptions = {}): Promise<KillSetting> {
+  const { earlyAnswersMs = 0, spoolInMemory = false, backendUrl } = options;
   const folder = mkdtempSync(join(tmpdir(), 'accord-kill-'));
   const executions = join(folder, 'executions.txt');
-  const backend = await openExecutingBackend(executions);
+  const backend = backendUrl === undefined ? await openExecutingBackend(executions) : { url: backendUrl, close() {} };
   const authority = await openThrowAwayAuthority(systemClock);
   const identities = { consumer: await authority.server(CONSUMER), provider: await authority.server(PROVIDER) };
   const ports = { consumer: { peer: 0, loopback: 0 }, provider: { peer: 0, loopback: 0 } };
@@ -92,7 +102,13 @@ export async function openKillSetting(port: () => number, earlyAnswersMs: number
   }));
   const facts = { id: SERVICE, title: 'Echo', personalData: false, safe: false };
   const local = {
-    service: { ...facts, url: backend.url, enabled: true, notice: null, timeoutMs: 5_000 },
+    service: {
+      ...facts,
+      url: backend.url,
+      enabled: true,
+      notice: null,
+      timeoutMs: backendUrl === undefined ? 5_000 : 60_000,
+    },
     right: accessRight(),
   };
   const files = { consumer: join(folder, 'consumer.json'), provider: join(folder, 'provider.json') };
@@ -109,6 +125,7 @@ export async function openKillSetting(port: () => number, earlyAnswersMs: number
       services: [{ ...facts, type: 'REST', descriptionHash: null, bindingHash: null }],
       local: which === 'provider' ? local : null,
       earlyAnswersMs: which === 'provider' ? earlyAnswersMs : 0,
+      spoolInMemory,
     };
     mkdirSync(folders[which]);
     writeFileSync(files[which], JSON.stringify(file), { mode: 0o600 });

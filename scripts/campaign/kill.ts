@@ -103,7 +103,7 @@ async function settleAll(setting: KillSetting): Promise<Told[]> {
 
 async function run({ size, seed, broken, say }: CampaignRun<BrokenKill>): Promise<CampaignResult> {
   const chance = randomFrom(seed);
-  const setting = await openKillSetting(() => chance.integer(20_000, 31_999), broken?.earlyAnswersMs ?? 0);
+  const setting = await openKillSetting(() => chance.integer(20_000, 31_999), broken);
   const errors: string[] = [];
   const open = (name: 'consumer' | 'provider') =>
     new KilledServer(name, setting.files[name], COMPILED, (line) => {

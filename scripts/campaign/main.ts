@@ -9,7 +9,9 @@ import { filter } from './filter.ts';
 import { flip } from './flip.ts';
 import { kill } from './kill.ts';
 import { logDamage } from './log-damage.ts';
+import { paths } from './paths.ts';
 import { revocation } from './revocation.ts';
+import { stream } from './stream.ts';
 
 // A campaign without its broken part: only the suite puts one in.
 const CAMPAIGNS: readonly Pick<Campaign, 'name' | 'title' | 'defaultSize' | 'run'>[] = [
@@ -20,6 +22,8 @@ const CAMPAIGNS: readonly Pick<Campaign, 'name' | 'title' | 'defaultSize' | 'run
   kill,
   logDamage,
   revocation,
+  paths,
+  stream,
 ];
 
 function usage(detail: string): never {

@@ -73,6 +73,7 @@ export function accessRight(over: Partial<AccessRight> = {}): AccessRight {
     casePattern: null,
     evidence: 'server',
     secrecyDays: null,
+    r1Defaults: null,
     notBeforeMs: 0,
     notAfterMs: Number.MAX_SAFE_INTEGER,
     quotaPerDay: null,

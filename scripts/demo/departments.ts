@@ -72,6 +72,7 @@ const PLAIN = {
   casePattern: null,
   evidence: 'server',
   secrecyDays: null,
+  r1Defaults: null,
   notBeforeMs: 0,
   notAfterMs: Number.MAX_SAFE_INTEGER,
   quotaPerDay: 10_000,

@@ -101,7 +101,7 @@ function inputsOf(binding: Binding, asked: readonly { path: string | null; eleme
     userId: 'u',
   };
   return {
-    ...{ v: 1, nowMs: NOW_MS, clientRegistered: true, rights: [{ right, usedToday: 0 }], predicateUse: [] },
+    ...{ v: 1, nowMs: NOW_MS, clientRegistered: true, groups: [], rights: [{ right, usedToday: 0 }], predicateUse: [] },
     request: { ...request, issue: '1', subject: null, fields, partial: false },
     service: { enabled: true, notice: null, personalData: true },
     binding: {

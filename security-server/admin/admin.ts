@@ -6,8 +6,10 @@ import { type HashedKey, keyOfBearer } from '#core/http/bearer.ts';
 import { openServer } from '#core/http/server-frame.ts';
 import { AccordError } from '#schemas/problems.ts';
 import type { ServerParts } from '#security-server/server-parts.ts';
+import { addDescriptionRoutes } from './descriptions.ts';
 import { addDoubtRoutes } from './doubts.ts';
 import { addExplainRoute } from './explain.ts';
+import { addGroupRoutes } from './groups.ts';
 import { openApiDocument } from './openapi.ts';
 import { type AdminActions, addRoutes } from './routes.ts';
 
@@ -36,6 +38,8 @@ export function openAdminPort(
   });
   app.get('/openapi.json', async () => openApiDocument());
   addRoutes(app, server, actions);
+  addGroupRoutes(app, server);
+  addDescriptionRoutes(app, server);
   addExplainRoute(app, server);
   addDoubtRoutes(app, server, ({ headers }) => keyOfBearer(headers.authorization, keys));
   return app;

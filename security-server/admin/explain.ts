@@ -39,7 +39,16 @@ export type ExplainInput = Static<typeof ExplainInput>;
 const checkInput = compile(ExplainInput, 'SCHEMA_MISMATCH');
 
 /** What one right makes of the request, when it stands alone. */
-const Judged = Type.Object({ id: Type.String(), code: Type.String(), detail: Type.String() }, closed);
+const Judged = Type.Object(
+  {
+    id: Type.String(),
+    /** Whom it was given to: the client, or a group of it. */
+    client: Type.String(),
+    code: Type.String(),
+    detail: Type.String(),
+  },
+  closed,
+);
 const Items = Type.Array(
   Type.Object({ path: Type.Union([Type.String(), Type.Null()]), element: Type.String() }, closed),
 );
@@ -119,16 +128,11 @@ async function explain(server: ServerParts, input: ExplainInput, { body, ...aske
     receipt: null,
     evidence: [],
     hiddenUntil: null,
+    xroad: null,
     body: { length: body.length, type: body.length === 0 ? null : 'application/json' },
     settles: null,
   };
-  const { inputs } = judge(
-    server,
-    snapshot,
-    statement,
-    context,
-    await prepare(server, snapshot, statement, context, body),
-  );
+  const { inputs } = judge(server, snapshot, await prepare(server, snapshot, statement, context, body));
   const consentAssumed = inputs.consent !== null;
   const judged: DecisionInputs = {
     ...inputs,
@@ -141,7 +145,7 @@ async function explain(server: ServerParts, input: ExplainInput, { body, ...aske
   const evidenceAssumed = !isAssumed ? null : input.basis === 'emergency' ? 'emergency' : 'official';
   const rights = judged.rights.map((one) => {
     const alone = decide({ ...judged, rights: [one] });
-    return { id: one.right.id, code: alone.code, detail: alone.detail };
+    return { id: one.right.id, client: one.right.client, code: alone.code, detail: alone.detail };
   });
   const { method, path } = asked;
   return { method, path, allowed, code, detail, rightId, release, rights, consentAssumed, evidenceAssumed };

@@ -1,8 +1,10 @@
 // The OpenAPI 3.1 description of the admin API, from the schemas that its routes check with.
 import type { OpenAPIV3_1 } from 'openapi-types';
 import { AccessRight } from '#schemas/access-right.ts';
+import { Group, GroupFacts } from '#schemas/groups.ts';
 import { DoubtAnswer, ReportedDoubt } from './doubts.ts';
 import { Explained, ExplainInput } from './explain.ts';
+import { ConnectionMode, MaintenanceInput, MaintenanceState } from './operator.ts';
 import { AccessRightInput, InformationSystemInput, ServiceInput } from './routes.ts';
 
 type Operation = Pick<OpenAPIV3_1.OperationObject, 'summary' | 'requestBody' | 'responses'>;
@@ -49,6 +51,24 @@ export function openApiDocument(): OpenAPIV3_1.Document {
         parameters: [parameter('id')],
         delete: operation('Remove a service', null, null, '204'),
       },
+      '/service-descriptions/{id}': {
+        parameters: [parameter('id')],
+        put: operation('Keep the OpenAPI document of a service, for getOpenAPI and listMethods', object, object),
+        delete: operation('Forget the OpenAPI document of a service', null, null, '204'),
+      },
+      '/groups': {
+        get: operation('Local groups of subsystems, for access rights', null, list(Group)),
+        put: operation('Make a local group, or change its title', GroupFacts, Group),
+      },
+      '/groups/{code}': {
+        parameters: [parameter('code')],
+        delete: operation('Remove a local group that no access right names', null, null, '204'),
+      },
+      '/groups/{code}/members/{subsystem}': {
+        parameters: [parameter('code'), parameter('subsystem')],
+        put: operation('Add a subsystem to a local group', null, Group),
+        delete: operation('Take a subsystem out of a local group', null, null, '204'),
+      },
       '/access-rights': {
         get: operation('Access rights this provider grants', null, list(AccessRight)),
         post: operation('Grant an access right', AccessRightInput, AccessRight, '201'),
@@ -67,6 +87,19 @@ export function openApiDocument(): OpenAPIV3_1.Document {
       '/information-systems/{hash}/{subsystem}': {
         parameters: [parameter('hash'), parameter('subsystem')],
         delete: operation('Remove the certificate of a system', null, null, '204'),
+      },
+      '/connection-modes': {
+        get: operation('Subsystems whose systems connect in another way than usual', null, list(ConnectionMode)),
+        put: operation('Say how the systems of a subsystem connect', ConnectionMode, ConnectionMode),
+      },
+      '/connection-modes/{subsystem}': {
+        parameters: [parameter('subsystem')],
+        delete: operation('Back to usual: a registered certificate, or plain HTTP on this machine', null, null, '204'),
+      },
+      '/maintenance': {
+        get: operation('Whether this server is in maintenance', null, MaintenanceState),
+        put: operation('Begin no new exchanges and answer none', MaintenanceInput, MaintenanceState),
+        delete: operation('End the maintenance', null, MaintenanceState),
       },
       '/doubts': {
         parameters: [query('state'), query('after'), query('limit')],

@@ -4,12 +4,21 @@ import { type Static, Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
 import { dayAt } from '#policy/calendar.ts';
 import { AccessRight } from '#schemas/access-right.ts';
-import { SERVICE_ID_PATTERN, SUBSYSTEM_ID_PATTERN, subsystemOfService } from '#schemas/identifiers.ts';
+import {
+  GLOBAL_GROUP,
+  LOCAL_GROUP,
+  SERVICE_ID_PATTERN,
+  SUBSYSTEM_ID_PATTERN,
+  subsystemOfService,
+} from '#schemas/identifiers.ts';
 import { MAX_DEADLINE_MS } from '#schemas/limits.ts';
+import { requireOrdinaryCode } from '#schemas/metaservices.ts';
 import { AccordError } from '#schemas/problems.ts';
 import { Sha256 } from '#schemas/registrations.ts';
 import { compile } from '#schemas/validate.ts';
 import type { ServerParts } from '#security-server/server-parts.ts';
+import { BackendTlsInput, requireBackendTls } from './backend-tls.ts';
+import { addOperatorRoutes } from './operator.ts';
 
 const closed = { additionalProperties: false };
 
@@ -23,6 +32,7 @@ export const ServiceInput = Type.Object(
     timeoutMs: Type.Integer({ minimum: 100, maximum: MAX_DEADLINE_MS }),
     personalData: Type.Boolean(),
     safe: Type.Boolean(),
+    tls: Type.Optional(Type.Union([BackendTlsInput, Type.Null()])),
   },
   closed,
 );
@@ -62,12 +72,16 @@ export function addRoutes(app: FastifyInstance, server: ServerParts, actions: Ad
   app.put('/services', async (request, reply) => {
     const service = checkService(request.body);
     mine(subsystemOfService(service.id));
+    requireOrdinaryCode(service.id);
     checkBase(service.url);
+    requireBackendTls(service.url, service.tls ?? null);
     state.putService(service);
     return reply.send(service);
   });
   app.delete('/services/*', async (request, reply) => {
-    if (!state.removeService(wildcard(request.params))) throw new AccordError('NOT_FOUND');
+    const id = wildcard(request.params);
+    if (!state.removeService(id)) throw new AccordError('NOT_FOUND');
+    state.removeDescription(id);
     return reply.code(204).send();
   });
 
@@ -77,6 +91,8 @@ export function addRoutes(app: FastifyInstance, server: ServerParts, actions: Ad
     const service = state.service(input.service);
     if (service === null) throw new AccordError('SERVICE_UNKNOWN', input.service);
     if (input.bases.includes('open') && service.personalData) throw new AccordError('ACCESS_RIGHT_REFUSED', service.id);
+    requireGroup(server, input.client);
+    requireDefaults(input);
     requireCeiling(server, input);
     if (input.notAfterMs < input.notBeforeMs)
       throw new AccordError('SCHEMA_MISMATCH', 'notAfterMs is before notBeforeMs');
@@ -101,6 +117,8 @@ export function addRoutes(app: FastifyInstance, server: ServerParts, actions: Ad
     return reply.code(204).send();
   });
 
+  addOperatorRoutes(app, server, mine);
+
   app.get('/status', async () => status(server));
   app.post('/configuration/refresh', async (_request, reply) => {
     return reply.send(await actions.refreshConfiguration());
@@ -108,6 +126,28 @@ export function addRoutes(app: FastifyInstance, server: ServerParts, actions: Ad
   app.post('/keys/reload', async (_request, reply) => {
     return reply.send(await actions.reloadKeys());
   });
+}
+
+/** A group that is not there would be nobody, until somebody makes one of that name. @throws ACCESS_RIGHT_REFUSED */
+function requireGroup({ state, configuration }: ServerParts, client: string): void {
+  const isGroup = client.startsWith(LOCAL_GROUP) || client.startsWith(GLOBAL_GROUP);
+  const isThere = client.startsWith(LOCAL_GROUP)
+    ? state.groups().some(({ code }) => client === LOCAL_GROUP + code)
+    : configuration.current().hasGlobalGroup(client.slice(GLOBAL_GROUP.length));
+  if (isGroup && !isThere) throw new AccordError('ACCESS_RIGHT_REFUSED', `there is no ${client}`);
+}
+
+/** Defaults that the right itself would refuse are a mistake. @throws ACCESS_RIGHT_REFUSED */
+function requireDefaults({ r1Defaults, purposes, bases, elements }: Static<typeof AccessRightInput>): void {
+  if (r1Defaults === null) return;
+  const { purpose, basis, fields } = r1Defaults;
+  const isPurpose = purpose === null ? purposes.length === 0 : purposes.includes(purpose);
+  const wrong = [
+    ...(isPurpose ? [] : ['the purpose is none of the right']),
+    ...(bases.includes(basis) ? [] : ['the basis is none of the right']),
+    ...((fields === null) === (elements === null) ? [] : ['a bound service is asked for fields, another for none']),
+  ];
+  if (wrong.length > 0) throw new AccordError('ACCESS_RIGHT_REFUSED', `r1Defaults: ${wrong.join('; ')}`);
 }
 
 /**
@@ -184,5 +224,6 @@ function status(server: ServerParts) {
     exchangesInFlight: server.admission.inFlight,
     keys: server.keys.held(),
     subsystems: [...(snapshot.server(server.self)?.subsystems ?? [])],
+    maintenance: server.state.maintenance(),
   };
 }

@@ -4,6 +4,7 @@ import { type Static, Type } from '@sinclair/typebox';
 import { readReceipt } from '#certs/receipt.ts';
 import { type Subject, subjectOf } from '#policy/binding/binding.ts';
 import {
+  type CallerWay,
   encodeRequestContext,
   type HeaderList,
   Method,
@@ -24,6 +25,7 @@ import {
 import { AccordError } from '#schemas/problems.ts';
 import { SUBJECT_PLACEHOLDER, servicePath, serviceQuery } from '#schemas/service-path.ts';
 import { Basis, PURPOSE_PATTERN } from '#schemas/statement.ts';
+import type { MessageBody } from '#security-server/body.ts';
 import { type Asking, findOperation } from './find-operation.ts';
 
 const Field = Type.String({ minLength: 1, maxLength: 512 });
@@ -77,36 +79,44 @@ export const LookupRequest = Type.Object(
 );
 export type LookupRequest = Static<typeof LookupRequest>;
 
-/** How the information system proved itself, and for which subsystems it may speak. */
+/** An information system, with what its connection showed (callers.ts). */
 export interface Caller {
-  how: 'certificate' | 'loopback';
-  mayUse(subsystem: string): boolean;
+  /** How it proves that it may speak for the subsystem. @throws CALLER_NOT_ALLOWED, CALLER_UNPROVEN */
+  authenticate(subsystem: string): CallerWay;
 }
 
 /** A call whose form is right and whose caller may speak for its client. */
 export interface Call {
+  /** The message id; made when there is none. */
+  id?: string;
+  /** The only server that may be asked. */
+  server?: string | null;
   client: string;
   service: string;
   purpose: string | null;
   basis: Basis;
   deadlineMs: number;
   context: Buffer;
-  body: Buffer;
+  /** A spooled one is removed by who made the call. */
+  body: MessageBody;
 }
 
 /**
- * @throws RECEIPT_MALFORMED, CALLER_NOT_ALLOWED, PATH_REFUSED, BODY_TOO_LARGE, SCHEMA_MISMATCH, HEADER_DUPLICATE, CONTEXT_MALFORMED, and of
+ * @throws RECEIPT_MALFORMED, CALLER_NOT_ALLOWED, CALLER_UNPROVEN, PATH_REFUSED, BODY_TOO_LARGE, SCHEMA_MISMATCH, HEADER_DUPLICATE, CONTEXT_MALFORMED, and of
  *   bound services SERVICE_UNKNOWN, ELEMENTS_NOT_OFFERED, SUBJECT_MISMATCH, AS_OF_NOT_SUPPORTED
  */
 export function readCall(asked: LookupRequest, caller: Caller, server: Asking): Call {
   const request = withReceipt(asked);
   requireBasis(request);
-  if (!caller.mayUse(request.client)) throw new AccordError('CALLER_NOT_ALLOWED', request.client);
+  const way = caller.authenticate(request.client);
   const { body, type } = readBody(request);
   const headers: HeaderList = Object.entries(request.headers ?? {}).map(([name, value]) => [name.toLowerCase(), value]);
   if (new Set(headers.map(([name]) => name)).size !== headers.length) {
     throw new AccordError('HEADER_DUPLICATE', 'headers that differ in case only');
   }
+  // Some backends read an underscore as a hyphen; only X-Road's protocol has to put up with such names.
+  if (headers.some(([name]) => name.includes('_')))
+    throw new AccordError('CONTEXT_MALFORMED', 'a header name has an underscore');
   const target = readTarget(request, server, body);
   const context = encodeRequestContext({
     v: 1,
@@ -116,7 +126,7 @@ export function readCall(asked: LookupRequest, caller: Caller, server: Asking): 
     headers,
     userId: request.userId ?? null,
     issue: request.issue ?? null,
-    caller: caller.how,
+    caller: way,
     deadlineMs: request.deadlineMs ?? DEFAULT_DEADLINE_MS,
     fields: request.fields ?? request.elements ?? null,
     partial: request.partial ?? false,
@@ -124,6 +134,7 @@ export function readCall(asked: LookupRequest, caller: Caller, server: Asking): 
     receipt: request.receipt ?? null,
     evidence: request.evidence ?? [],
     hiddenUntil: request.hiddenUntil ?? null,
+    xroad: null,
     body: { length: body.length, type },
     settles: null,
   });

@@ -2,11 +2,13 @@
 // that an official's token for it has to carry (schemas/evidence.ts). Nothing is sent anywhere. Service and path are found
 // as for the lookup itself, so that a lookup by elements alone can be signed too; the sign-on computes the hash from the
 // description again and shows its official what it signs. The information system controls the lookup.
+
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { evidencedHash, evidencedRequest } from '#certs/evidence.ts';
 import { parseRequestContext } from '#schemas/context.ts';
 import type { RequestDigest } from '#schemas/evidence.ts';
 import { AccordError } from '#schemas/problems.ts';
+import { wholeBody } from '#security-server/body.ts';
 import type { ServerParts } from '#security-server/server-parts.ts';
 import { type Caller, type LookupRequest, readCall } from './call.ts';
 
@@ -22,7 +24,7 @@ export function addDigestRoute(app: FastifyInstance, server: ServerParts, { call
 /** @throws SCHEMA_MISMATCH without a case number, and what `readCall` throws */
 function digestOf(lookup: LookupRequest, caller: Caller, server: ServerParts): RequestDigest {
   const call = readCall(lookup, caller, server);
-  const asked = evidencedRequest(call, parseRequestContext(call.context), call.body);
+  const asked = evidencedRequest(call, parseRequestContext(call.context), wholeBody(call.body));
   if (asked === null) throw new AccordError('SCHEMA_MISMATCH', 'issue: a token names a case');
   return { request: evidencedHash(asked), asked };
 }

@@ -9,6 +9,7 @@ import { parseJson } from '#schemas/json.ts';
 import { AccordError } from '#schemas/problems.ts';
 import { type Basis, MESSAGE_ID_PATTERN } from '#schemas/statement.ts';
 import { compile } from '#schemas/validate.ts';
+import { wholeBody } from '#security-server/body.ts';
 import type { ServerParts } from '#security-server/server-parts.ts';
 import { type Caller, readCall } from './call.ts';
 import { exchange, type LookupResult } from './exchange.ts';
@@ -51,7 +52,7 @@ export function addDoubtRoutes(app: FastifyInstance, server: ServerParts, routes
   function send(reply: FastifyReply, result: LookupResult): FastifyReply {
     if (result.outcome !== 'ok' || result.answer === null) return sendResult(reply, result);
     const { context, body } = result.answer;
-    const doubt = checkDoubtStatus(parseJson(body));
+    const doubt = checkDoubtStatus(parseJson(wholeBody(body)));
     const { requestHash, log, provider } = result.evidence;
     const evidence = { requestHash, log: { origin: log.origin, index: log.request, answer: log.answer }, provider };
     return reply.code(context.status === 201 ? 201 : 200).send({ ...doubt, report: { id: result.id, evidence } });
@@ -61,7 +62,7 @@ export function addDoubtRoutes(app: FastifyInstance, server: ServerParts, routes
     const { client, service, userId, ...said } = checkDoubt(request.body);
     const caller = callerOf(request);
     // Before the log is asked: whether a client received something is not everybody's to know.
-    if (!caller.mayUse(client)) throw new AccordError('CALLER_NOT_ALLOWED', client);
+    caller.authenticate(client);
     const { purpose, basis } = receivedExchange(server, said.exchange, client, service);
     const body = { v: 1, path: null, proposed: null, evidenceHash: null, note: null, ...said };
     const lookup = { client, service, method: 'POST' as const, path: DOUBTS_PATH, body, basis };

@@ -6,6 +6,7 @@ import { parseRequestContext } from '#schemas/context.ts';
 import { checkEffectiveAccess, type DescribedRequest, EFFECTIVE_ACCESS_PATH } from '#schemas/effective-access.ts';
 import { parseJson } from '#schemas/json.ts';
 import { AccordError, isAccordError } from '#schemas/problems.ts';
+import { wholeBody } from '#security-server/body.ts';
 import type { ServerParts } from '#security-server/server-parts.ts';
 import { type Call, type Caller, type LookupRequest, readCall } from './call.ts';
 import type { ExchangeRoutes } from './doubts.ts';
@@ -62,7 +63,7 @@ function describe(lookup: LookupRequest, caller: Caller, server: ServerParts): C
 function send(reply: FastifyReply, { id, answer, evidence }: LookupResult): FastifyReply {
   const { requestHash, log, provider } = evidence;
   const proof = { requestHash, log: { origin: log.origin, index: log.request, answer: log.answer }, provider };
-  return reply.send({ ...read(answer?.body ?? Buffer.alloc(0)), id, evidence: proof });
+  return reply.send({ ...read(wholeBody(answer?.body ?? Buffer.alloc(0))), id, evidence: proof });
 }
 
 function read(body: Buffer) {

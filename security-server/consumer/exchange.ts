@@ -3,16 +3,20 @@
 //
 // A crash before the request entry is durable: nothing was sent. After it: the outcome is unknown to this server until
 // it is settled; the department sees that in `accord log show` and asks with the message id.
+import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Ticket } from '#certs/ticket.ts';
 import type { ConfigurationSnapshot, ServerEntry } from '#core/configuration/snapshot.ts';
 import { newMessageId } from '#core/message-id.ts';
 import { type AnswerContext, parseAnswerContext, parseRequestContext } from '#schemas/context.ts';
 import { subsystemOfService } from '#schemas/identifiers.ts';
+import { metaserviceOf } from '#schemas/metaservices.ts';
 import { AccordError, isAccordError, type ProblemCode } from '#schemas/problems.ts';
 import type { Statement } from '#schemas/statement.ts';
-import { openMessage } from '#security-server/envelope/incoming.ts';
+import { isSpooled, type MessageBody, removeBody } from '#security-server/body.ts';
+import { type OpenedHead, type OpenedMessage, openMessage } from '#security-server/envelope/incoming.ts';
 import { draft, type SignedMessage, sealMessage, sign } from '#security-server/envelope/outgoing.ts';
+import { openStream, transferMs } from '#security-server/envelope/stream.ts';
 import type { VerifiedMessage } from '#security-server/envelope/verify.ts';
 import type { Delivery } from '#security-server/peer/link.ts';
 import { recordOf } from '#security-server/records.ts';
@@ -41,7 +45,8 @@ export interface LookupResult {
   /** `OK` or the code that explains the outcome; `detail` may be shown to the caller. */
   code: 'OK' | ProblemCode | string;
   detail: string;
-  answer: { context: AnswerContext; body: Buffer } | null;
+  /** A spooled body is removed by who asked. */
+  answer: { context: AnswerContext; body: MessageBody } | null;
   evidence: Evidence;
   retryAfterMs: number | null;
 }
@@ -54,17 +59,16 @@ export interface LoggedRequest {
 
 /**
  * Runs one exchange.
- * @throws before anything is logged: CLIENT_NOT_HERE, SERVICE_UNKNOWN, PROVIDER_UNKNOWN, CONFIGURATION_TOO_OLD, and
+ * @throws before anything is logged: MAINTENANCE_MODE, CLIENT_NOT_HERE, SERVICE_UNKNOWN, PROVIDER_UNKNOWN, CONFIGURATION_TOO_OLD, and
  *   LOG_UNAVAILABLE, LOG_BUSY, KEY_UNUSABLE; afterwards every end is a LookupResult
  */
 export async function exchange(server: ServerParts, call: Call): Promise<LookupResult> {
   const startedMs = server.clock.monotonicMs();
   const snapshot = usableConfiguration(server, call.client);
-  const providers = resolveProvider(snapshot, call.service);
-  const request = await buildSignLog(server, snapshot, call, providers);
-  const deadlineMs = startedMs + call.deadlineMs;
-  const { delivery, peer } = await sendUntil(server, providers, request, deadlineMs);
-  const result = await conclude(server, request, peer, delivery);
+  const providers = resolveProvider(snapshot, call);
+  const transfer = isSpooled(call.body) ? transferMs(call.body.length) * 2 : 0;
+  const deadlineMs = startedMs + call.deadlineMs + transfer;
+  const { result, peer } = await deliver(server, snapshot, call, providers, deadlineMs);
   server.metrics.exchange({
     side: 'consumer',
     id: result.id,
@@ -81,7 +85,14 @@ export async function exchange(server: ServerParts, call: Call): Promise<LookupR
   return result;
 }
 
+/** @throws MAINTENANCE_MODE */
+export function requireNoMaintenance({ state }: ServerParts): void {
+  const maintenance = state.maintenance();
+  if (maintenance !== null) throw new AccordError('MAINTENANCE_MODE', maintenance.notice);
+}
+
 function usableConfiguration(server: ServerParts, client: string): ConfigurationSnapshot {
+  requireNoMaintenance(server);
   const snapshot = server.configuration.current();
   if (server.configuration.freshness() === 'too-old') throw new AccordError('CONFIGURATION_TOO_OLD');
   if (!(snapshot.server(server.self)?.subsystems.has(client) ?? false))
@@ -89,25 +100,64 @@ function usableConfiguration(server: ServerParts, client: string): Configuration
   return snapshot;
 }
 
-function resolveProvider(snapshot: ConfigurationSnapshot, service: string): readonly ServerEntry[] {
+function resolveProvider(
+  snapshot: ConfigurationSnapshot,
+  { service, context }: Pick<Call, 'service' | 'context'>,
+): readonly ServerEntry[] {
   const provider = subsystemOfService(service);
   const servers = snapshot.serversOf(provider);
   if (servers.length === 0) throw new AccordError('PROVIDER_UNKNOWN', provider);
-  if (snapshot.service(service) === undefined) throw new AccordError('SERVICE_UNKNOWN', service);
+  if (snapshot.service(service) !== undefined) return servers;
+  // Every provider has X-Road's metaservices, and nobody registers them.
+  const isMeta = metaserviceOf(service) !== null && parseRequestContext(context).xroad !== null;
+  if (!isMeta) throw new AccordError('SERVICE_UNKNOWN', service);
   return servers;
+}
+
+/**
+ * Sends to the provider's servers in turn until one was reached that is not in maintenance. Each attempt is a statement of
+ * its own, addressed to one server and logged; they share the id, because nothing of the earlier ones ever ran: it was
+ * not sent, or its server signed that it did nothing. What may have run is never sent to another server.
+ */
+async function deliver(
+  server: ServerParts,
+  snapshot: ConfigurationSnapshot,
+  call: Call,
+  providers: readonly ServerEntry[],
+  deadlineMs: number,
+): Promise<{ result: LookupResult; peer: ServerEntry }> {
+  const turns = server.choice.order(providers, call.server ?? null);
+  const id = call.id ?? newMessageId(server.clock.nowMs());
+  for (const [turn, peer] of turns.entries()) {
+    const request = await buildSignLog(server, snapshot, call, id, peer);
+    const attempts = turns.length === 1 ? MAX_ATTEMPTS : 1;
+    const delivery = await sendUntil(server, peer, request, deadlineMs, attempts);
+    // With its entry in the log: of the answer, or that nothing was sent.
+    const result = await conclude(server, request, peer, delivery);
+    const isAway = result.outcome === 'not-sent' || isInMaintenance(result);
+    server.choice.note(peer.id, !isAway);
+    const isOver = turn === turns.length - 1 || server.clock.monotonicMs() >= deadlineMs;
+    if (!isAway || isOver) return { result, peer };
+  }
+  throw new TypeError('a provider without a server');
+}
+
+/** The server's signed word that nothing was done. */
+function isInMaintenance({ outcome, code }: LookupResult): boolean {
+  return outcome === 'refused' && code === 'MAINTENANCE_MODE';
 }
 
 async function buildSignLog(
   server: ServerParts,
   snapshot: ConfigurationSnapshot,
   call: Call,
-  providers: readonly ServerEntry[],
+  id: string,
+  to: ServerEntry,
 ): Promise<LoggedRequest> {
   const nowMs = server.clock.nowMs();
-  const to = providers[0] as ServerEntry;
   const drafted = draft(
     {
-      id: newMessageId(nowMs),
+      id,
       kind: 'request',
       from: server.self,
       to: to.id,
@@ -122,7 +172,6 @@ async function buildSignLog(
     call.body,
   );
   const signed = await sign(drafted, server.signer);
-  const { id } = drafted.statement;
   const facts = { kind: 'request-sent' as const, id, peer: to.id, code: 'OK', retention: 'standard' };
   const { seq } = await server.log.append(recordOf(signed, facts));
   return { signed, seq };
@@ -131,17 +180,17 @@ async function buildSignLog(
 /** Sends; again, with the same id, only while nothing was sent and the deadline allows. */
 async function sendUntil(
   server: ServerParts,
-  providers: readonly ServerEntry[],
+  peer: ServerEntry,
   { signed }: LoggedRequest,
   deadlineMs: number,
-): Promise<{ delivery: Delivery; peer: ServerEntry }> {
-  const peer = providers.find((one) => one.id === signed.statement.to) ?? (providers[0] as ServerEntry);
+  attempts: number,
+): Promise<Delivery> {
   for (let attempt = 1; ; attempt += 1) {
     const remainingMs = deadlineMs - server.clock.monotonicMs();
     const delivery = await sendOnce(server, peer, signed, remainingMs);
-    if (delivery.state !== 'not-sent' || attempt >= MAX_ATTEMPTS) return { delivery, peer };
+    if (delivery.state !== 'not-sent' || attempt >= attempts) return delivery;
     const waitMs = Math.min(delivery.retryAfterMs ?? RETRY_DELAY_MS * attempt, MAX_RETRY_DELAY_MS);
-    if (server.clock.monotonicMs() + waitMs >= deadlineMs) return { delivery, peer };
+    if (server.clock.monotonicMs() + waitMs >= deadlineMs) return delivery;
     await delay(waitMs);
   }
 }
@@ -189,9 +238,15 @@ async function conclude(
   if (delivery.state === 'unknown')
     return { ...open, outcome: 'unknown', code: delivery.code, detail: delivery.detail };
   try {
-    const message = await receive(server, peer, delivery.bytes, statement, statementHash);
-    return await accept(server, request, message, peer);
+    const message = await receive(server, peer, carried(delivery, request), statement, statementHash);
+    try {
+      return await accept(server, request, message, peer);
+    } catch (error) {
+      removeBody(message.body);
+      throw error;
+    }
   } catch (error) {
+    if ('stream' in delivery) delivery.stream.destroy(); // whatever it was, nothing more of it is read
     if (!(error instanceof AccordError)) throw error;
     server.metrics.unverified(error.code);
     server.logger.warn({ id: statement.id, peer: peer.id, code: error.code, detail: error.detail }, 'answer refused');
@@ -199,11 +254,18 @@ async function conclude(
   }
 }
 
+/** What an answer came as. Only a call in X-Road's protocol has somewhere to put a large body. @throws ANSWER_MISMATCH */
+function carried(delivery: Delivery & { state: 'answered' }, { signed }: LoggedRequest): Buffer | Readable {
+  if ('bytes' in delivery) return delivery.bytes;
+  if (parseRequestContext(signed.context).xroad !== null) return delivery.stream;
+  throw new AccordError('ANSWER_MISMATCH', 'a large body');
+}
+
 /** Opens and verifies an answer and matches it to its request. @throws ANSWER_MISMATCH and what `verify` throws */
 export async function receive(
   server: ServerParts,
   peer: ServerEntry,
-  bytes: Buffer,
+  bytes: Buffer | Readable,
   request: Statement,
   requestHash: string,
 ): Promise<VerifiedMessage> {
@@ -211,12 +273,31 @@ export async function receive(
   const snapshot = server.configuration.current();
   const registered = snapshot.isDistrusted(peer.id) ? undefined : snapshot.server(peer.id);
   if (registered === undefined) throw new AccordError('PEER_UNKNOWN', peer.id);
-  const opened = await openMessage(bytes, 'answer', registered, server.self, server.channels);
-  const message = server.verifier.verify(opened, snapshot, server.clock.nowMs());
-  const { statement } = message;
-  if (message.frameId !== request.id) throw new AccordError('ANSWER_MISMATCH', 'message id');
-  mustAnswer(statement, request, requestHash);
-  return message;
+  const { self, channels, spool, maxBodyBytes } = server;
+  const matches = ({ frameId, statement }: Pick<OpenedMessage, 'frameId' | 'statement'>) => {
+    if (frameId !== request.id) throw new AccordError('ANSWER_MISMATCH', 'message id');
+    mustAnswer(statement, request, requestHash);
+  };
+  if (Buffer.isBuffer(bytes)) {
+    const opened = await openMessage(bytes, 'answer', registered, self, channels);
+    const message = server.verifier.verify(opened, snapshot, server.clock.nowMs());
+    matches(message);
+    return message;
+  }
+  const judge = (head: OpenedHead) => {
+    server.verifier.verifyHead(head, snapshot, server.clock.nowMs());
+    matches(head);
+    // What a server says of itself is short; only a backend has much to say.
+    if (parseAnswerContext(head.head.context).code !== 'OK') throw new AccordError('ANSWER_MISMATCH', 'a large body');
+  };
+  const receiver = { kind: 'answer' as const, peer: registered, self, channels, spool, maxBodyBytes, judge };
+  const opened = await openStream(bytes, receiver);
+  try {
+    return server.verifier.verify(opened, snapshot, server.clock.nowMs());
+  } catch (error) {
+    removeBody(opened.body);
+    throw error;
+  }
 }
 
 /** An answer repeats what was asked and names the request's exact bytes. @throws ANSWER_MISMATCH */
@@ -263,7 +344,10 @@ export async function accept(
   };
   const outcome = outcomeOf(isRefusal, code);
   const { id } = request.signed.statement;
-  if (tooMuch.length > 0) tellOverDelivery(server, request.signed.statement, tooMuch);
+  if (tooMuch.length > 0) {
+    removeBody(body);
+    tellOverDelivery(server, request.signed.statement, tooMuch);
+  }
   const answer = tooMuch.length === 0 ? { context, body } : null;
   return { id, outcome, code, detail: '', answer, evidence, retryAfterMs: null };
 }

@@ -1,19 +1,18 @@
-// The face a department's information systems use: POST /lookups and POST /lookups/{id}/settle. Two ports run the same
-// routes: mutual TLS with registered client certificates, and plain HTTP that listens on loopback only, for systems on
-// the same machine. The information system controls everything it sends.
+// The routes a department's information systems use: POST /lookups, POST /lookups/{id}/settle and what stands in files of
+// its own. system-ports.ts opens the ports. The information system controls everything it sends.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { mtls, mtlsServerOptions } from '#core/http/mtls.ts';
 import { PROBLEM_TYPE, problemOf } from '#core/http/problem-reply.ts';
-import { openServer } from '#core/http/server-frame.ts';
 import { ACCESSES_PATH, CITIZEN_DOUBTS_PATH, RECEIPT_USES_PATH } from '#schemas/accesses.ts';
 import { parseJson } from '#schemas/json.ts';
-import { MAX_BODY_BYTES } from '#schemas/limits.ts';
 import { AccordError, isProblemCode, PROBLEMS } from '#schemas/problems.ts';
 import { isReserved, STATUS_HINT_PATH } from '#schemas/service-path.ts';
 import { MESSAGE_ID_PATTERN } from '#schemas/statement.ts';
 import { compile } from '#schemas/validate.ts';
+import { wholeBody } from '#security-server/body.ts';
 import type { ServerParts } from '#security-server/server-parts.ts';
+import { addXRoadFace } from '#security-server/xroad/face.ts';
 import { type Caller, LookupRequest, readCall } from './call.ts';
+import { isLoopback } from './callers.ts';
 import { addCatalogueRoutes } from './catalogue.ts';
 import { addDigestRoute } from './digest.ts';
 import { addDoubtRoutes } from './doubts.ts';
@@ -21,55 +20,24 @@ import { addEffectiveAccessRoute } from './effective-access.ts';
 import { exchange, type LookupResult } from './exchange.ts';
 import { settleRequest } from './settlement.ts';
 
-// Base64 in JSON is 4/3 of the body; the rest is room for the other members.
-const MAX_LOOKUP_BYTES = Math.ceil((MAX_BODY_BYTES * 4) / 3) + 128 * 1024;
 const checkLookup = compile(LookupRequest, 'SCHEMA_MISMATCH');
 const MESSAGE_ID = new RegExp(MESSAGE_ID_PATTERN);
 /** Reserved paths that consent services use; the provider looks whether it is one. */
 const OF_CONSENT_SERVICES = new Set([STATUS_HINT_PATH, ACCESSES_PATH, CITIZEN_DOUBTS_PATH, RECEIPT_USES_PATH]);
 
-/** Mutual TLS: the certificate names the subsystems its holder may speak for. */
-export async function openSystemPort(server: ServerParts): Promise<FastifyInstance> {
-  const app = openServer({
-    name: 'systems',
-    tls: mtlsServerOptions(server.keys.authentication()),
-    bodyLimit: MAX_LOOKUP_BYTES,
-    logger: server.logger,
-  });
-  await app.register(mtls, {
-    // The administrator registered this very certificate by its hash; it vouches for itself no longer than it says.
-    pin: (hash, { notBeforeMs, notAfterMs }) => {
-      const nowMs = server.clock.nowMs();
-      if (!(nowMs >= notBeforeMs && nowMs < notAfterMs)) return undefined;
-      const systems = server.state.systemsByCertificate(hash);
-      return systems.length > 0 ? systems : undefined;
-    },
-  });
-  addRoutes(app, server, (request) => {
-    const allowed = new Set(server.state.systemsByCertificate(request.peerHash).map((system) => system.subsystem));
-    return { how: 'certificate', mayUse: (subsystem) => allowed.has(subsystem) };
-  });
-  return app;
-}
-
-/** Plain HTTP for loopback: whoever runs on this machine may speak for this server's subsystems. */
-export function openLoopbackPort(server: ServerParts): FastifyInstance {
-  const app = openServer({ name: 'loopback', bodyLimit: MAX_LOOKUP_BYTES, logger: server.logger });
-  addRoutes(app, server, (request) => {
-    const address = request.raw.socket.remoteAddress ?? '';
-    if (!/^(?:127\.|::1$|::ffff:127\.)/.test(address)) throw new AccordError('CALLER_UNKNOWN', 'not from loopback');
-    const mine = server.configuration.current().server(server.self)?.subsystems;
-    return { how: 'loopback', mayUse: (subsystem) => mine?.has(subsystem) ?? false };
-  });
-  return app;
-}
-
-function addRoutes(app: FastifyInstance, server: ServerParts, callerOf: (request: FastifyRequest) => Caller): void {
+export function addLookupRoutes(
+  app: FastifyInstance,
+  server: ServerParts,
+  callerOf: (request: FastifyRequest) => Caller,
+): void {
   const places = new WeakMap<FastifyRequest, () => void>();
   app.addHook('onRequest', async (request, reply) => {
     try {
-      // One certificate has its own share of this server's, so that one busy system leaves room for the others.
-      const system = request.peerHash ? server.admission.enter('system', request.peerHash) : () => {};
+      // One certificate, or one address, has its own share of this server's, so that one busy system leaves room for the
+      // others; on this machine there is no telling them apart.
+      const address = request.raw.socket.remoteAddress ?? '';
+      const shares = request.peerHash || (isLoopback(address) ? '' : address);
+      const system = shares ? server.admission.enter('system', shares) : () => {};
       places.set(request, system);
       const leaveSender = server.admission.enter('sender', server.self);
       places.set(request, () => {
@@ -96,6 +64,7 @@ function addRoutes(app: FastifyInstance, server: ServerParts, callerOf: (request
       await leave(request);
     }
   };
+  addXRoadFace(app, server, { callerOf, held });
   addCatalogueRoutes(app, server, callerOf);
   addDoubtRoutes(app, server, { callerOf, held, sendResult });
   addEffectiveAccessRoute(app, server, { callerOf, held, sendResult, readLookup });
@@ -132,7 +101,7 @@ function prefersPartial(prefer: string | string[] | undefined): boolean {
 function sendResult(reply: FastifyReply, result: LookupResult): FastifyReply {
   if (result.outcome === 'ok') return reply.code(200).send(resultBody(result));
   if (result.retryAfterMs !== null) reply.header('retry-after', String(Math.ceil(result.retryAfterMs / 1000)));
-  const told = result.answer === null ? null : toldProblem(result.answer.body);
+  const told = result.answer === null ? null : toldProblem(wholeBody(result.answer.body));
   const code = isProblemCode(result.code) ? result.code : 'OUTCOME_UNKNOWN';
   const status = PROBLEMS[code].status;
   const detail = result.answer === null ? result.detail : (told?.detail ?? '');
@@ -163,7 +132,7 @@ function resultBody({ id, outcome, code, answer, evidence }: LookupResult): Reco
     code,
     status: answer?.context.status ?? 0,
     headers: answer === null ? {} : joined(answer.context.headers, answer.context.body.type),
-    ...(answer === null ? {} : shownBody(answer.body, answer.context.body.type)),
+    ...(answer === null ? {} : shownBody(wholeBody(answer.body), answer.context.body.type)),
     ...(answer === null || answer.context.release === null ? {} : { release: answer.context.release }),
     evidence: { requestHash, log: { origin: log.origin, index: log.request, answer: log.answer }, provider },
   };

@@ -18,6 +18,7 @@ export function ownRequest(asked: Pick<RequestContext, 'method' | 'path' | 'body
     receipt: null,
     evidence: [],
     hiddenUntil: null,
+    xroad: null,
     ...asked,
   });
 }

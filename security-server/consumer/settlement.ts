@@ -11,6 +11,7 @@ import { parseAnswerContext } from '#schemas/context.ts';
 import { CLOCK_WINDOW_MS, DEFAULT_DEADLINE_MS, MAX_BODY_BYTES, MAX_PEER_MESSAGE_BYTES } from '#schemas/limits.ts';
 import { AccordError, isAccordError, type ProblemCode } from '#schemas/problems.ts';
 import { parseStatement, type Statement } from '#schemas/statement.ts';
+import { wholeBody } from '#security-server/body.ts';
 import { decodeHead } from '#security-server/envelope/frame.ts';
 import { draft, sign } from '#security-server/envelope/outgoing.ts';
 import type { VerifiedMessage } from '#security-server/envelope/verify.ts';
@@ -35,9 +36,12 @@ export async function settleRequest(server: ServerParts, id: string, caller: Cal
   const sent = records.find(({ entry }) => entry.kind === 'request-sent');
   if (sent?.evidence == null) throw new AccordError('NOTHING_TO_SETTLE', id);
   const request = parseStatement(sent.evidence.statement);
-  if (!caller.mayUse(request.client)) throw new AccordError('CALLER_NOT_ALLOWED', request.client);
+  caller.authenticate(request.client);
   const original = loggedRequest(server, sent, request);
-  const logged = records.find(({ entry }) => /^(?:response|refusal)-received$/.test(entry.kind));
+  // The same id may have gone to several servers in turn; only the last of them may have run it.
+  const isAnswer = ({ entry: { kind, peer } }: RecordView) =>
+    /^(?:response|refusal)-received$/.test(kind) && peer === request.to;
+  const logged = records.find(isAnswer);
   if (logged !== undefined && logged.entry.code !== 'MESSAGE_REPLAYED') {
     return { id, state: 'answered', code: 'OK', result: fromLog(server, original, logged) };
   }
@@ -47,6 +51,10 @@ export async function settleRequest(server: ServerParts, id: string, caller: Cal
   const question = await ask(server, request, original.signed.statementHash);
   const delivery = await sendOnce(server, peer, question.signed, DEFAULT_DEADLINE_MS);
   if (delivery.state !== 'answered') return { id, state: 'unknown', code: delivery.code, result: null };
+  if (!('bytes' in delivery)) {
+    delivery.stream.destroy();
+    return { id, state: 'unknown', code: 'ANSWER_MISMATCH', result: null };
+  }
   try {
     return await readReply(server, original, question, peer, delivery.bytes);
   } catch (error) {
@@ -72,7 +80,7 @@ async function readReply(
   if (told.code === 'VOID') return { id, state: 'void', code: 'OUTCOME_VOID', result: null };
   if (told.code === 'RECEIVED') return { id, state: 'received', code: 'OUTCOME_UNKNOWN', result: null };
   if (told.code !== 'ANSWERED' || told.answer === null) return { id, state: 'unknown', code: told.code, result: null };
-  const answer = readRedelivered(server, original, peer.id, told.answer.body);
+  const answer = readRedelivered(server, original, peer.id, wholeBody(told.answer.body));
   return { id, state: 'answered', code: 'OK', result: await accept(server, original, answer, peer) };
 }
 

@@ -10,6 +10,7 @@ import { SEAL_SALT_BYTES, sealedLength } from '#certs/seal.ts';
 import { ByteReader, ByteWriter } from '#schemas/bytes.ts';
 import {
   MAX_BATCH_PATH,
+  MAX_BODY_BYTES,
   MAX_CONTEXT_BYTES,
   MAX_MESSAGE_BODY_BYTES,
   MAX_SIGNATURE_BYTES,
@@ -21,10 +22,15 @@ import { MESSAGE_ID_PATTERN } from '#schemas/statement.ts';
 
 export const PEER_MEDIA_TYPE = 'application/accord-message';
 const MAGIC = Buffer.from('ACM1');
+/** The same message with its body behind it, record by record; see stream.ts. */
+export const PEER_STREAM_TYPE = 'application/accord-message-stream';
+const STREAM_MAGIC = Buffer.from('ACM2');
 const HASH_BYTES = 32;
 const KINDS = ['request', 'answer'] as const;
 const MESSAGE_ID = new RegExp(MESSAGE_ID_PATTERN);
 const MAX_HEAD_BYTES = MAX_STATEMENT_BYTES + MAX_SIGNATURE_BYTES + MAX_CONTEXT_BYTES + 1024;
+/** Most bytes of a stream before its first record. */
+export const MAX_STREAM_HEAD_BYTES: number = sealedLength(MAX_HEAD_BYTES) + MAX_TICKET_BYTES + 1024;
 
 export interface Frame {
   kind: (typeof KINDS)[number];
@@ -77,6 +83,47 @@ export function decodeFrame(bytes: Uint8Array): Frame {
   reader.end();
   if (!MESSAGE_ID.test(frame.id)) throw new AccordError('MESSAGE_MALFORMED', 'message id');
   return frame;
+}
+
+/** What stands before the records of a large body. */
+export interface StreamFrame extends Omit<Frame, 'sealedBody'> {
+  /** Plaintext bytes of the body. */
+  bodyLength: number;
+}
+
+export function encodeStreamFrame(frame: StreamFrame): Buffer {
+  return new ByteWriter()
+    .raw(STREAM_MAGIC)
+    .u8(KINDS.indexOf(frame.kind))
+    .text(frame.id)
+    .text(frame.ticket)
+    .raw(frame.headSalt)
+    .field(frame.sealedHead)
+    .raw(frame.bodySalt)
+    .u32(Math.floor(frame.bodyLength / 2 ** 32))
+    .u32(frame.bodyLength % 2 ** 32)
+    .end();
+}
+
+/** @throws MESSAGE_MALFORMED */
+export function decodeStreamFrame(bytes: Uint8Array): StreamFrame {
+  const reader = new ByteReader(bytes);
+  if (!reader.raw(STREAM_MAGIC.length).equals(STREAM_MAGIC)) throw new AccordError('MESSAGE_MALFORMED', 'not a stream');
+  const kind = KINDS[reader.u8()];
+  if (kind === undefined) throw new AccordError('MESSAGE_MALFORMED', 'unknown kind');
+  const id = reader.text(64);
+  const ticket = reader.text(MAX_TICKET_BYTES);
+  const headSalt = reader.raw(SEAL_SALT_BYTES);
+  const sealedHead = reader.field(sealedLength(MAX_HEAD_BYTES));
+  const bodySalt = reader.raw(SEAL_SALT_BYTES);
+  const bodyLength = reader.u32() * 2 ** 32 + reader.u32();
+  reader.end();
+  if (!MESSAGE_ID.test(id)) throw new AccordError('MESSAGE_MALFORMED', 'message id');
+  // A body that is small enough for one message has one form only.
+  if (!Number.isSafeInteger(bodyLength) || bodyLength <= MAX_BODY_BYTES) {
+    throw new AccordError('MESSAGE_MALFORMED', 'body length');
+  }
+  return { kind, id, ticket, headSalt, sealedHead, bodySalt, bodyLength };
 }
 
 export function encodeHead(head: Head): Buffer {

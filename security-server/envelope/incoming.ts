@@ -2,11 +2,12 @@
 // signature, commitments, time. The peer controls every byte; nothing of it is used before `verify` returned, and only
 // `verify` makes a `VerifiedMessage`.
 import { sha256 } from '#certs/commitment.ts';
-import { unseal } from '#certs/seal.ts';
+import { type SealBinding, unseal } from '#certs/seal.ts';
 import type { ServerEntry } from '#core/configuration/snapshot.ts';
 import type { ServerId } from '#schemas/identifiers.ts';
 import { AccordError } from '#schemas/problems.ts';
 import { parseStatement, type Statement } from '#schemas/statement.ts';
+import type { MessageBody } from '#security-server/body.ts';
 import type { Channels } from './channels.ts';
 import { decodeFrame, decodeHead, type Frame, type Head } from './frame.ts';
 
@@ -16,7 +17,7 @@ export interface OpenedMessage {
   head: Head;
   statement: Statement;
   statementHash: string;
-  body: Buffer;
+  body: MessageBody;
 }
 
 /**
@@ -31,16 +32,31 @@ export async function openMessage(
   channels: Channels,
 ): Promise<OpenedMessage> {
   const frame = decodeFrame(bytes);
+  const { binding, secret, ...opened } = await openHead(frame, kind, peer, self, channels);
+  return { ...opened, body: unseal(frame.sealedBody, secret, frame.bodySalt, { ...binding, part: 'body' }) };
+}
+
+/** What is known of a message before its body. */
+export type OpenedHead = Omit<OpenedMessage, 'body'> & { secret: Buffer; binding: Omit<SealBinding, 'part'> };
+
+/** @throws TICKET_REFUSED, SEAL_BROKEN, MESSAGE_MALFORMED, STATEMENT_MALFORMED, SENDER_WRONG, ADDRESSEE_WRONG */
+export async function openHead(
+  frame: Pick<Frame, 'kind' | 'id' | 'ticket' | 'headSalt' | 'sealedHead'>,
+  kind: Frame['kind'],
+  peer: ServerEntry,
+  self: ServerId,
+  channels: Channels,
+): Promise<OpenedHead> {
   if (frame.kind !== kind) throw new AccordError('MESSAGE_MALFORMED', `expected a message of kind ${kind}`);
   const ticket = await channels.open(frame.ticket, peer.id);
   const binding = { kind, ticketHash: ticket.hash, from: peer.id, to: self, id: frame.id };
   const head = decodeHead(unseal(frame.sealedHead, ticket.secret, frame.headSalt, { ...binding, part: 'head' }));
-  const body = unseal(frame.sealedBody, ticket.secret, frame.bodySalt, { ...binding, part: 'body' });
   const statement = parseStatement(head.statement);
   if (statement.from !== peer.id) throw new AccordError('SENDER_WRONG', `from is not ${peer.id}`);
   if (statement.to !== self) throw new AccordError('ADDRESSEE_WRONG', `to is not ${self}`);
   const isRequest = statement.kind === 'request' || statement.kind === 'settlement';
   if (isRequest !== (kind === 'request')) throw new AccordError('MESSAGE_MALFORMED', 'kind of statement and message');
   if (isRequest && statement.id !== frame.id) throw new AccordError('MESSAGE_MALFORMED', 'id of statement and message');
-  return { peer, frameId: frame.id, head, statement, statementHash: sha256(head.statement), body };
+  const { secret } = ticket;
+  return { peer, frameId: frame.id, head, statement, statementHash: sha256(head.statement), secret, binding };
 }

@@ -7,8 +7,10 @@ import { COMMITMENT_SALT_BYTES, commit, sha256 } from '#certs/commitment.ts';
 import { SEAL_SALT_BYTES, seal } from '#certs/seal.ts';
 import type { Ticket } from '#certs/ticket.ts';
 import { encodeStatement, type Statement } from '#schemas/statement.ts';
+import { commitBody, isSpooled, type MessageBody } from '#security-server/body.ts';
 import { encodeFrame, encodeHead, type Frame } from './frame.ts';
 import type { StatementSigner } from './signer.ts';
+import { type StreamedMessage, sealStream } from './stream.ts';
 
 /** A statement whose parts are committed, not yet signed. */
 export interface Draft {
@@ -18,7 +20,7 @@ export interface Draft {
   statementHash: string;
   context: Buffer;
   contextSalt: Buffer;
-  body: Buffer;
+  body: MessageBody;
   bodySalt: Buffer;
 }
 
@@ -27,14 +29,14 @@ export interface SignedMessage extends Draft {
 }
 
 /** Commits context and body with fresh salts and fixes the statement's bytes. */
-export function draft(fields: Omit<Statement, 'v' | 'context' | 'body'>, context: Buffer, body: Buffer): Draft {
+export function draft(fields: Omit<Statement, 'v' | 'context' | 'body'>, context: Buffer, body: MessageBody): Draft {
   const contextSalt = randomBytes(COMMITMENT_SALT_BYTES);
-  const bodySalt = randomBytes(COMMITMENT_SALT_BYTES);
+  const bodySalt = isSpooled(body) ? body.salt : randomBytes(COMMITMENT_SALT_BYTES);
   const statement: Statement = {
     v: 1,
     ...fields,
     context: { commitment: commit(contextSalt, context) },
-    body: { commitment: commit(bodySalt, body) },
+    body: { commitment: commitBody(body, bodySalt) },
   };
   const statementBytes = encodeStatement(statement);
   return { statement, statementBytes, statementHash: sha256(statementBytes), context, contextSalt, body, bodySalt };
@@ -46,22 +48,29 @@ export async function sign(message: Draft, signer: StatementSigner): Promise<Sig
 }
 
 /**
- * Seals a signed message for one peer.
+ * Seals a signed message for one peer; one with a spooled body record by record, while it is sent.
  * @param id the message id of the request, also for an answer
  */
-export function sealMessage(message: SignedMessage, kind: Frame['kind'], id: string, ticket: Ticket): Buffer {
+export function sealMessage(
+  message: SignedMessage,
+  kind: Frame['kind'],
+  id: string,
+  ticket: Ticket,
+): Buffer | StreamedMessage {
   const { statementBytes: statement, signature, context, contextSalt, bodySalt, body } = message;
   const head = encodeHead({ statement, signature, context, contextSalt, bodySalt });
   const binding = { kind, ticketHash: ticket.hash, from: ticket.from, to: ticket.to, id };
   const headSeal = randomBytes(SEAL_SALT_BYTES);
   const bodySeal = randomBytes(SEAL_SALT_BYTES);
-  return encodeFrame({
+  const frame = {
     kind,
     id,
     ticket: ticket.jwe,
     headSalt: headSeal,
     sealedHead: seal(head, ticket.secret, headSeal, { ...binding, part: 'head' }),
     bodySalt: bodySeal,
-    sealedBody: seal(body, ticket.secret, bodySeal, { ...binding, part: 'body' }),
-  });
+  };
+  const bodyBinding = { ...binding, part: 'body' as const };
+  if (isSpooled(body)) return sealStream(frame, body, ticket.secret, bodyBinding);
+  return encodeFrame({ ...frame, sealedBody: seal(body, ticket.secret, bodySeal, bodyBinding) });
 }

@@ -7,6 +7,7 @@ import type { ConfigurationSnapshot, RegisteredCertificate } from '#core/configu
 import { subsystemOfService } from '#schemas/identifiers.ts';
 import { CLOCK_WINDOW_MS } from '#schemas/limits.ts';
 import { AccordError } from '#schemas/problems.ts';
+import { opensBody } from '#security-server/body.ts';
 import type { CertificateTrust } from '#security-server/certificate-trust.ts';
 import type { OpenedMessage } from './incoming.ts';
 
@@ -17,6 +18,8 @@ export type VerifiedMessage = OpenedMessage & { readonly [verifiedBrand]: true }
 const MAX_REMEMBERED = 20_000;
 
 export interface Verifier {
+  /** All checks but the body's commitment, for a message whose body is still to come. @throws as `verify` */
+  verifyHead(message: Omit<OpenedMessage, 'body'>, snapshot: ConfigurationSnapshot, nowMs: number): void;
   /** @throws the code of the first check that fails; `nowMs` is wall-clock time */
   verify(message: OpenedMessage, snapshot: ConfigurationSnapshot, nowMs: number): VerifiedMessage;
 }
@@ -34,8 +37,8 @@ export function openVerifier(trust: CertificateTrust): Verifier {
     signatures.add(cacheKey);
   }
 
-  function verify(message: OpenedMessage, snapshot: ConfigurationSnapshot, nowMs: number): VerifiedMessage {
-    const { statement, head, peer, body } = message;
+  function verifyHead(message: Omit<OpenedMessage, 'body'>, snapshot: ConfigurationSnapshot, nowMs: number): void {
+    const { statement, head, peer } = message;
     checkRegistration(message, snapshot);
     const claims = readBatch(head.signature.jws);
     const certificate = peer.signingCertificates.find((one) => one.hash === claims.certificateHash);
@@ -51,19 +54,24 @@ export function openVerifier(trust: CertificateTrust): Verifier {
     if (!opens(statement.context.commitment, head.contextSalt, head.context)) {
       throw new AccordError('COMMITMENT_WRONG', 'context');
     }
-    if (!opens(statement.body.commitment, head.bodySalt, body)) throw new AccordError('COMMITMENT_WRONG', 'body');
     const skewMs = Math.abs(statement.at - nowMs);
     if (skewMs > CLOCK_WINDOW_MS || Math.abs(claims.issuedAtSeconds * 1000 - statement.at) > CLOCK_WINDOW_MS) {
       throw new AccordError('CLOCK_OUT_OF_WINDOW', `${Math.round(skewMs / 1000)} s apart`);
     }
+  }
+
+  function verify(message: OpenedMessage, snapshot: ConfigurationSnapshot, nowMs: number): VerifiedMessage {
+    verifyHead(message, snapshot, nowMs);
+    const { statement, head, body } = message;
+    if (!opensBody(statement.body.commitment, head.bodySalt, body)) throw new AccordError('COMMITMENT_WRONG', 'body');
     return message as VerifiedMessage;
   }
 
-  return { verify };
+  return { verify, verifyHead };
 }
 
 /** Who may say this: the client on the sender's server for requests, the service's subsystem there for answers. */
-function checkRegistration({ statement, peer }: OpenedMessage, snapshot: ConfigurationSnapshot): void {
+function checkRegistration({ statement, peer }: Omit<OpenedMessage, 'body'>, snapshot: ConfigurationSnapshot): void {
   const isAnswer = statement.kind === 'response' || statement.kind === 'refusal';
   const speaker = isAnswer ? subsystemOfService(statement.service) : statement.client;
   if (!peer.subsystems.has(speaker)) {

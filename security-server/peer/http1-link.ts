@@ -7,9 +7,10 @@ import type { BoundedClient, BoundedResponse } from '#core/http/client.ts';
 import type { ClientTls } from '#core/http/connect.ts';
 import { type TlsIdentity, tlsClientOptions } from '#core/http/mtls.ts';
 import { parseJson } from '#schemas/json.ts';
-import { MAX_PEER_MESSAGE_BYTES } from '#schemas/limits.ts';
+import { MAX_PEER_MESSAGE_BYTES, MAX_STREAM_BYTES } from '#schemas/limits.ts';
 import { AccordError, isAccordError } from '#schemas/problems.ts';
-import { PEER_MEDIA_TYPE } from '#security-server/envelope/frame.ts';
+import { PEER_MEDIA_TYPE, PEER_STREAM_TYPE } from '#security-server/envelope/frame.ts';
+import type { StreamedMessage } from '#security-server/envelope/stream.ts';
 import type { Delivery, PeerLink } from './link.ts';
 import { CONFIGURATION_PATH, type PeerNews } from './news.ts';
 
@@ -43,7 +44,7 @@ export function openHttp1Link(
     return options;
   }
 
-  async function send(peer: ServerEntry, message: Buffer, timeoutMs: number): Promise<Delivery> {
+  async function send(peer: ServerEntry, message: Buffer | StreamedMessage, timeoutMs: number): Promise<Delivery> {
     try {
       const hint = news?.mine();
       const answer = await client.request({
@@ -51,12 +52,13 @@ export function openHttp1Link(
         method: 'POST',
         path: PEER_PATH,
         headers: [
-          ['content-type', PEER_MEDIA_TYPE],
+          ['content-type', Buffer.isBuffer(message) ? PEER_MEDIA_TYPE : PEER_STREAM_TYPE],
           ...(hint === undefined ? [] : ([[CONFIGURATION_HINT_HEADER, hint]] as const)),
         ],
         body: message,
         timeoutMs,
         maxResponseBytes: MAX_PEER_MESSAGE_BYTES,
+        streamed: { wanted: (status, headers) => status === 200 && isStream(headers), maxBytes: MAX_STREAM_BYTES },
         tls: tlsFor(peer),
       });
       news?.heard(peer, headerOf(answer, CONFIGURATION_HINT_HEADER));
@@ -95,9 +97,14 @@ function headerOf(answer: BoundedResponse, name: string): string | undefined {
   return answer.headers.find(([key]) => key.toLowerCase() === name)?.[1];
 }
 
+function isStream(headers: readonly (readonly [string, string])[]): boolean {
+  return headers.some(([name, value]) => name.toLowerCase() === 'content-type' && value === PEER_STREAM_TYPE);
+}
+
 /** Unsigned answers mean `unknown`, except 503: admission was refused before anything was done. */
 function readAnswer(answer: BoundedResponse): Delivery {
   const header = (name: string) => headerOf(answer, name);
+  if (answer.stream !== undefined) return { state: 'answered', stream: answer.stream };
   if (answer.status === 200 && header('content-type') === PEER_MEDIA_TYPE) {
     return { state: 'answered', bytes: answer.body };
   }

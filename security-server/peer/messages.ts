@@ -1,13 +1,15 @@
 // The port where peers bring their messages: mutual TLS 1.3, the peer's certificate pinned to a registered server and
 // looked up again on every request, admission before the body is read. The peer controls the body; it stays bytes.
+import { finished, Readable } from 'node:stream';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { CONFIGURATION_HINT_HEADER } from '#core/configuration/serve-held.ts';
 import type { ServerEntry } from '#core/configuration/snapshot.ts';
 import { mtls, mtlsServerOptions } from '#core/http/mtls.ts';
 import { openServer } from '#core/http/server-frame.ts';
+import { passOver, watchMoving, watchTaken } from '#core/http/while-moving.ts';
 import { MAX_PEER_MESSAGE_BYTES } from '#schemas/limits.ts';
 import { AccordError } from '#schemas/problems.ts';
-import { PEER_MEDIA_TYPE } from '#security-server/envelope/frame.ts';
+import { PEER_MEDIA_TYPE, PEER_STREAM_TYPE } from '#security-server/envelope/frame.ts';
 import { answerMessage } from '#security-server/provider/exchange.ts';
 import type { ServerParts } from '#security-server/server-parts.ts';
 import { PEER_PATH } from './http1-link.ts';
@@ -18,12 +20,16 @@ export async function openPeerPort(server: ServerParts): Promise<FastifyInstance
     name: 'peer',
     tls: mtlsServerOptions(server.keys.authentication()),
     bodyLimit: MAX_PEER_MESSAGE_BYTES,
+    // A large body takes its time; that it moves is watched below.
+    ownPace: ({ headers }) => headers['content-type'] === PEER_STREAM_TYPE,
     logger: server.logger,
   });
   await app.register(mtls, {
     pin: (hash) => server.peerByCertificate(hash, 'client', server.configuration.current(), server.clock.nowMs()),
   });
   app.addContentTypeParser(PEER_MEDIA_TYPE, { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+  // A large body stays on the connection until the head before it was verified.
+  app.addContentTypeParser(PEER_STREAM_TYPE, (_request, payload, done) => done(null, payload));
   const places = new WeakMap<FastifyRequest, () => void>();
   const arrivals = new WeakMap<FastifyRequest, number>();
   // onRequest runs after the pin and before a byte of the body is read.
@@ -58,11 +64,26 @@ export async function openPeerPort(server: ServerParts): Promise<FastifyInstance
   });
   serveConfiguration(app, server.configuration);
   app.post(PEER_PATH, async (request, reply) => {
-    if (!Buffer.isBuffer(request.body)) throw new AccordError('MESSAGE_MALFORMED', `send ${PEER_MEDIA_TYPE}`);
+    const message = request.body;
+    if (!(Buffer.isBuffer(message) || message instanceof Readable)) {
+      throw new AccordError('MESSAGE_MALFORMED', `send ${PEER_MEDIA_TYPE}`);
+    }
     working.add(request);
+    if (message instanceof Readable) finished(message, watchMoving(request.raw.socket, server.bodyIdleMs));
     try {
-      const answer = await answerMessage(server, request.peer as ServerEntry, request.body, arrivals.get(request));
-      return reply.header('content-type', PEER_MEDIA_TYPE).send(answer);
+      const answer = await answerMessage(server, request.peer as ServerEntry, message, arrivals.get(request));
+      if (Buffer.isBuffer(answer)) return reply.header('content-type', PEER_MEDIA_TYPE).send(answer);
+      const stopWatching = watchTaken(request.raw.socket, server.bodyIdleMs);
+      // Also when the peer hung up already.
+      finished(reply.raw, () => {
+        stopWatching();
+        answer.release();
+      });
+      reply.header('content-type', PEER_STREAM_TYPE).header('content-length', answer.length);
+      return reply.send(answer.bytes());
+    } catch (error) {
+      if (message instanceof Readable) passOver(request.raw);
+      throw error;
     } finally {
       await leave(request);
     }

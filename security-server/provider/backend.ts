@@ -12,91 +12,93 @@ import {
 import { MAX_BODY_BYTES, MAX_HEADERS } from '#schemas/limits.ts';
 import { isAccordError } from '#schemas/problems.ts';
 import type { Statement } from '#schemas/statement.ts';
+import { gatherBody, isSpooled, type MessageBody, removeBody } from '#security-server/body.ts';
+import { transferMs } from '#security-server/envelope/stream.ts';
+import type { Spool } from '#security-server/spool.ts';
 import type { LocalService } from '#security-server/state.ts';
+import { forwardable, type HeaderRules, headerRules, identityHeaders, returnable } from './backend-headers.ts';
+import { backendTls, certificateProblem } from './backend-tls.ts';
 import { type BackendAnswer, problemAnswer } from './reply.ts';
 
-// RFC 9110 7.6.1 and what each connection decides for itself.
-const HOP_BY_HOP =
-  'connection keep-alive proxy-authenticate proxy-authorization te trailer transfer-encoding upgrade expect host content-length server date'.split(
-    ' ',
-  );
-const NOT_FORWARDED = new Set([...HOP_BY_HOP, 'user-agent', 'accept-encoding', 'cookie', 'authorization']);
-const NOT_RETURNED = new Set([...HOP_BY_HOP, 'set-cookie', 'content-type']);
+const IDENTITY_CODING: HeaderList = [['accept-encoding', 'identity']];
+
 /** A backend of a bound service may say here what a value is worth; read by this server, never forwarded. */
 const STATES_HEADER = 'accord-states';
+
+/** Where large answers go, and how large one may be. */
+export interface LargeAnswers {
+  spool: Spool;
+  maxBytes: number;
+}
 
 /** A backend's answer, and what it said about single values. */
 export interface CalledBackend extends BackendAnswer {
   states: string | null;
 }
-const NAME = /^[a-z0-9!#$%&'*+.^`|~-]{1,128}$/;
-
-/** Headers a request may carry on to the backend. */
-function forwardable(headers: HeaderList): HeaderList {
-  const named = namedByConnection(headers);
-  return headers.filter(([name]) => !NOT_FORWARDED.has(name) && !named.has(name) && !name.startsWith('accord-'));
-}
-
-/** RFC 9110 7.6.1: what the Connection header names ends at the next hop as well. */
-function namedByConnection(headers: HeaderList): Set<string> {
-  const values = headers.filter(([name]) => name === 'connection').map(([, value]) => value.toLowerCase());
-  return new Set(values.join(',').split(/[\s,]+/));
-}
-
 /**
  * Calls the backend; whatever goes wrong is an answer with a code, never an exception.
  * @param minimising headers that tell the backend of a bound service what will be kept
  * @param remainingMs how long the sender still waits; more than 0
+ * @param large where an answer goes that does not fit into memory; null where none may be so large
  */
 export async function callBackend(
   backends: BoundedClient,
   service: LocalService,
   statement: Pick<Statement, 'id' | 'client' | 'service' | 'basis' | 'purpose'>,
-  { context, body }: { context: RequestContext; body: Buffer },
+  { context, body }: { context: RequestContext; body: MessageBody },
   minimising: HeaderList,
   remainingMs: number,
+  large: LargeAnswers | null,
 ): Promise<CalledBackend> {
   const base = new URL(service.url);
-  const path = `${base.pathname.replace(/\/$/, '')}${context.path}` || '/';
-  const identity: HeaderList = [
-    ['accord-message-id', statement.id],
-    ['accord-client', statement.client],
-    ['accord-service', statement.service],
-    ['accord-basis', statement.basis],
-    ...(statement.purpose === null ? [] : ([['accord-purpose', statement.purpose]] as HeaderList)),
-    ...(context.issue === null ? [] : ([['accord-issue', encodeURIComponent(context.issue)]] as HeaderList)),
-    ...(context.userId === null ? [] : ([['accord-user-id', encodeURIComponent(context.userId)]] as HeaderList)),
-  ];
+  // Without a path of its own the base as it is; else joined with exactly one slash.
+  const path = context.path === '' ? base.pathname : `${base.pathname.replace(/\/$/, '')}${context.path}`;
+  const rules = headerRules(context.xroad !== null, large === null);
+  const identity = identityHeaders(statement, context);
   const type: HeaderList = context.body.type === null ? [] : [['content-type', context.body.type]];
-  const sent = forwardable(context.headers).filter(([name]) => name !== 'content-type');
+  const sent = forwardable(context.headers, rules).filter(([name]) => name !== 'content-type');
   try {
     const answer = await backends.request({
       origin: base.origin,
       method: context.method,
       path: context.query === null ? path : `${path}?${context.query}`,
-      headers: [...sent, ...identity, ...minimising, ...type, ['accept-encoding', 'identity']],
-      ...(body.length > 0 || context.body.type !== null ? { body } : {}),
-      timeoutMs: Math.min(service.timeoutMs, Math.ceil(remainingMs)),
+      headers: [...sent, ...identity, ...minimising, ...type, ...(rules.coded ? [] : IDENTITY_CODING)],
+      ...(body.length > 0 || context.body.type !== null ? { body: sendable(body) } : {}),
+      timeoutMs: Math.min(service.timeoutMs + (isSpooled(body) ? transferMs(body.length) : 0), Math.ceil(remainingMs)),
       maxResponseBytes: MAX_BODY_BYTES,
+      ...backendTls(service),
+      ...(large === null ? {} : { streamed: { wanted: () => true, maxBytes: large.maxBytes } }),
     });
-    return deliverable(answer.status, answer.headers, answer.body, statement.id);
+    const { status, headers, stream } = answer;
+    const received =
+      stream === undefined || large === null ? answer.body : await gatherBody(large.spool, stream, large.maxBytes);
+    return deliverable(status, headers, received, statement.id, rules);
   } catch (error) {
     return { ...failure(error, statement.id), states: null };
   }
 }
 
-function deliverable(status: number, raw: [string, string][], body: Buffer, id: string): CalledBackend {
-  const malformed = (detail: string) => ({
-    ...problemAnswer('BACKEND_ANSWER_MALFORMED', detail, id),
-    states: null,
-  });
+function sendable(body: MessageBody) {
+  return isSpooled(body) ? { length: body.length, bytes: () => body.read() } : body;
+}
+
+function deliverable(
+  status: number,
+  raw: [string, string][],
+  body: MessageBody,
+  id: string,
+  rules: HeaderRules,
+): CalledBackend {
+  const malformed = (detail: string) => {
+    removeBody(body);
+    return { ...problemAnswer('BACKEND_ANSWER_MALFORMED', detail, id), states: null };
+  };
   const lower: HeaderList = raw.map(([name, value]) => [name.toLowerCase(), value]);
   const encodings = lower.filter(([name]) => name === 'content-encoding');
-  if (encodings.some(([, value]) => value.toLowerCase() !== 'identity')) return malformed('content-encoding');
-  const named = namedByConnection(lower);
-  const headers = lower.filter(
-    ([name]) => NAME.test(name) && !NOT_RETURNED.has(name) && !named.has(name) && !name.startsWith('accord-'),
-  );
+  // A lookup's caller is told no coding; in X-Road's protocol it is the caller's own business.
+  const isCoded = encodings.some(([, value]) => value.toLowerCase() !== 'identity');
+  if (isCoded && !rules.coded) return malformed('content-encoding');
+  const headers = returnable(lower, rules);
   if (headers.length > MAX_HEADERS) return malformed('too many headers');
   const types = lower.filter(([name]) => name === 'content-type').map(([, value]) => value);
   if (types.length > 1) return malformed('content-type');
@@ -120,8 +122,13 @@ function deliverable(status: number, raw: [string, string][], body: Buffer, id: 
 }
 
 function failure(error: unknown, id: string): BackendAnswer {
+  const refused = certificateProblem(error);
+  if (refused !== null) return problemAnswer('BACKEND_CERTIFICATE_REFUSED', refused, id);
   if (isAccordError(error, 'PEER_UNREACHABLE')) return problemAnswer('BACKEND_UNREACHABLE', '', id);
-  if (isAccordError(error, 'RESPONSE_TOO_LARGE')) return problemAnswer('BACKEND_ANSWER_TOO_LARGE', '', id);
+  if (isAccordError(error, 'SPOOL_FULL') || isAccordError(error, 'SPOOL_FAILED'))
+    return problemAnswer(error.code, '', id);
+  if (isAccordError(error, 'RESPONSE_TOO_LARGE') || isAccordError(error, 'BODY_TOO_LARGE'))
+    return problemAnswer('BACKEND_ANSWER_TOO_LARGE', '', id);
   if (isAccordError(error, 'PEER_TIMEOUT')) return problemAnswer('BACKEND_TIMEOUT', '', id);
   return problemAnswer('BACKEND_ANSWER_MALFORMED', isAccordError(error) ? error.code : '', id);
 }

@@ -59,11 +59,20 @@ export function consentFacts(server: ServerParts, given: boolean, receipt: Recei
       notAfterMs: receipt.exp * 1000,
       uses: receipt.uses,
       used: receipt.uses === null ? 0 : server.state.receiptUsed(receipt.jti),
+      ...(receipt.uses !== null && hasOtherServers(server, receipt) && { countedApart: true as const }),
     },
     status: held && { value: held.status, listIatMs: held.listIatMs },
     trustedNowMs: nowMs,
     deviationMs,
   };
+}
+
+/** Several servers of one provider share no counters yet. */
+function hasOtherServers({ configuration, self }: ServerParts, { aud }: Receipt): boolean {
+  return configuration
+    .current()
+    .serversOf(aud)
+    .some(({ id }) => id !== self);
 }
 
 function genuineReceipt(

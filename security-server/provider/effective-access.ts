@@ -33,7 +33,7 @@ export async function effectiveAccess(
 ): Promise<Effective> {
   const described = readDescribed(context, body);
   const prepared = await prepare(server, snapshot, statement, described.context, described.body);
-  const { inputs, decision } = judge(server, snapshot, statement, described.context, prepared);
+  const { inputs, decision } = judge(server, snapshot, prepared);
   const archived = archiveDecision(inputs, decision);
   const { allowed, code, detail, release, retention } = decision;
   const access = { allowed, code, detail: detail.slice(0, MAX_DETAIL), release, decisionHash: archived.hash };

@@ -100,6 +100,7 @@ async function hand(
     { context, body },
     [],
     Math.min(context.deadlineMs, NOTICE_TIMEOUT_MS),
+    null,
   );
   return answer;
 }

@@ -5,6 +5,7 @@
 // A crash before the request entry is durable: nothing ran, the sender may send again. After it and before the answer
 // entry: the backend may have run; the id stays claimed and `settlement` says so. After the answer entry: redelivery.
 
+import type { Readable } from 'node:stream';
 import type { Ticket } from '#certs/ticket.ts';
 import type { ConfigurationSnapshot, ServerEntry } from '#core/configuration/snapshot.ts';
 import { newMessageId } from '#core/message-id.ts';
@@ -15,8 +16,10 @@ import { subsystemOfService } from '#schemas/identifiers.ts';
 import { REPLAY_WINDOW_MS } from '#schemas/limits.ts';
 import { AccordError } from '#schemas/problems.ts';
 import { isReserved, servicePath, serviceQuery } from '#schemas/service-path.ts';
-import { openMessage } from '#security-server/envelope/incoming.ts';
+import { isSpooled, removeBody, wholeBody } from '#security-server/body.ts';
+import { type OpenedHead, openMessage } from '#security-server/envelope/incoming.ts';
 import { draft, sealMessage, sign } from '#security-server/envelope/outgoing.ts';
+import { openStream, type StreamedMessage, transferMs } from '#security-server/envelope/stream.ts';
 import type { VerifiedMessage } from '#security-server/envelope/verify.ts';
 import { recordOf } from '#security-server/records.ts';
 import type { ServerParts } from '#security-server/server-parts.ts';
@@ -24,6 +27,7 @@ import { callBackend } from './backend.ts';
 import { consentAgain } from './consent.ts';
 import { noteNotice } from './emergency-notice.ts';
 import { countUses, type Judgement, judge, prepare } from './judge.ts';
+import { answerMetaservice, isMetaservice } from './metaservices.ts';
 import { noteAccess } from './note-access.ts';
 import { placed } from './place-subject.ts';
 import { minimisingHeaders, released } from './release.ts';
@@ -41,17 +45,35 @@ import { settle } from './settlement.ts';
 export async function answerMessage(
   server: ServerParts,
   peer: ServerEntry,
-  bytes: Buffer,
+  bytes: Buffer | Readable,
   arrivedMs: number = server.clock.monotonicMs(),
-): Promise<Buffer> {
+): Promise<Buffer | StreamedMessage> {
   const startedMs = server.clock.monotonicMs();
   const snapshot = server.configuration.current();
   if (server.configuration.freshness() === 'too-old') throw new AccordError('CONFIGURATION_TOO_OLD');
-  const opened = await openMessage(bytes, 'request', peer, server.self, server.channels);
   // A clock that was set back must not bring back the time of a request whose claim was forgotten since.
   const presentMs = Math.max(server.clock.nowMs(), server.log.newestMs());
-  const message = server.verifier.verify(opened, snapshot, presentMs);
-  const { statement } = message;
+  const { self, channels, spool, maxBodyBytes } = server;
+  const judge = (head: OpenedHead) => server.verifier.verifyHead(head, snapshot, presentMs);
+  const opened = Buffer.isBuffer(bytes)
+    ? await openMessage(bytes, 'request', peer, self, channels)
+    : await openStream(bytes, { kind: 'request', peer, self, channels, spool, maxBodyBytes, judge });
+  try {
+    const message = server.verifier.verify(opened, snapshot, presentMs);
+    return await answerVerified(server, snapshot, message, arrivedMs, startedMs);
+  } finally {
+    removeBody(opened.body);
+  }
+}
+
+async function answerVerified(
+  server: ServerParts,
+  snapshot: ConfigurationSnapshot,
+  message: VerifiedMessage,
+  arrivedMs: number,
+  startedMs: number,
+): Promise<Buffer | StreamedMessage> {
+  const { statement, peer } = message;
   if (!(snapshot.server(server.self)?.subsystems.has(subsystemOfService(statement.service)) ?? false)) {
     throw new AccordError('SERVICE_NOT_ON_SERVER', statement.service);
   }
@@ -61,7 +83,8 @@ export async function answerMessage(
   if (statement.kind === 'request' && context.settles !== null) throw new AccordError('CONTEXT_MALFORMED', 'settles');
   // A peer that could not be answered is refused before anything is done for it.
   const ticket = await server.channels.to(peer);
-  const logged = claimAndLog(server, message, context, arrivedMs + context.deadlineMs);
+  const transfer = isSpooled(message.body) ? transferMs(message.body.length) * 2 : 0;
+  const logged = claimAndLog(server, message, context, arrivedMs + context.deadlineMs + transfer);
   const reply = statement.kind === 'settlement' ? await settle(server, logged) : await work(server, snapshot, logged);
   const sealed = await say(server, snapshot, logged, reply, ticket);
   server.metrics.exchange({
@@ -110,11 +133,20 @@ function claimAndLog(
 async function work(server: ServerParts, snapshot: ConfigurationSnapshot, logged: LoggedRequest): Promise<Reply> {
   const { message, context } = logged;
   const { statement } = message;
-  if (isReserved(context.path)) return workReserved(server, snapshot, logged);
+  // What runs already ends as usual; what is asked about an earlier message (settlement) is still answered.
+  const maintenance = server.state.maintenance();
+  if (maintenance !== null) return refusedUnread(logged, 'MAINTENANCE_MODE', maintenance.notice);
+  if (isReserved(context.path) || isMetaservice(statement, context)) return workReserved(server, snapshot, logged);
   const pathProblem = pathRefusal(context);
-  const prepared = await prepare(server, snapshot, statement, context, message.body);
-  const judgement = judge(server, snapshot, statement, context, prepared);
-  const { inputs, decision, bound } = judgement;
+  // What has to be looked into, or what an official's token is bound to, has to fit into memory.
+  const isLookedInto = context.evidence.length > 0 || server.dictionary.bound(snapshot, statement.service) !== null;
+  if (isSpooled(message.body) && isLookedInto) {
+    return refusedUnread(logged, 'BODY_TOO_LARGE');
+  }
+  const read = isSpooled(message.body) ? Buffer.alloc(0) : message.body;
+  const prepared = await prepare(server, snapshot, statement, context, read);
+  const judgement = judge(server, snapshot, prepared);
+  const { inputs, decision, bound, asked } = judgement;
   const archived = archiveDecision(inputs, decision);
   const refuse = (code: AccordError['code'], detail: string, archive: Reply['decision'] = archived): Reply => ({
     kind: 'refusal',
@@ -136,6 +168,7 @@ async function work(server: ServerParts, snapshot: ConfigurationSnapshot, logged
   const giveBack = countUses(server, judgement);
   const permitted = decision.release;
   const leave = enterService(server, service.id);
+  let unlessUsed: ReturnType<typeof callBackend> | null = null;
   try {
     if (leave === null) {
       const code = (await noted).outcome === 'replay' ? 'MESSAGE_REPLAYED' : 'SERVER_BUSY';
@@ -160,7 +193,11 @@ async function work(server: ServerParts, snapshot: ConfigurationSnapshot, logged
     if (emergency !== null) server.emergencies.reports.note(emergency, context.evidence);
     noteNotice(server, message, judgement);
     const forwarded = placed(judgement, { context, body: message.body });
-    const called = callBackend(server.backends, service, statement, forwarded, minimising, remainingMs);
+    // Only who asks in X-Road's protocol can take an answer of any size, and only an unbound one is not looked into.
+    const large =
+      bound === null && context.xroad !== null ? { spool: server.spool, maxBytes: server.maxBodyBytes } : null;
+    const called = callBackend(server.backends, service, asked, forwarded, minimising, remainingMs, large);
+    unlessUsed = called;
     if ((await noted).outcome === 'replay') {
       giveBack();
       return refuse('MESSAGE_REPLAYED', '');
@@ -168,6 +205,7 @@ async function work(server: ServerParts, snapshot: ConfigurationSnapshot, logged
     const { states, ...whole } = await called;
     const ended = await refusedMeanwhile(server, judgement, refuse);
     if (ended !== null) return ended;
+    unlessUsed = null;
     const day = context.asOf ?? dayAt(server.clock.nowMs(), snapshot.utcOffsetMinutes);
     const about = { service: service.id, id: statement.id, day };
     const answer = bound && permitted ? released(server, bound, permitted, { ...whole, states }, about) : whole;
@@ -177,6 +215,8 @@ async function work(server: ServerParts, snapshot: ConfigurationSnapshot, logged
     throw error;
   } finally {
     leave?.();
+    // Nobody will ask for what the backend says, or said.
+    unlessUsed?.then(({ body }) => removeBody(body));
   }
 }
 
@@ -194,6 +234,17 @@ async function refusedMeanwhile(
   return decision.code === 'OK' ? null : refuse(decision.code, decision.detail, archiveDecision(inputs, decision));
 }
 
+/** Refused before anything was decided. */
+async function refusedUnread(
+  { message, appended }: LoggedRequest,
+  code: AccordError['code'],
+  detail = '',
+): Promise<Reply> {
+  const isReplay = (await appended).outcome === 'replay';
+  const answer = problemAnswer(isReplay ? 'MESSAGE_REPLAYED' : code, isReplay ? '' : detail, message.statement.id);
+  return { kind: 'refusal', answer, decision: null, retention: 'standard' };
+}
+
 /** What is asked of this server itself: done only when the record is durable, and never forwarded. */
 async function workReserved(
   server: ServerParts,
@@ -204,7 +255,9 @@ async function workReserved(
   const isReplay = (await appended).outcome === 'replay';
   const reply = isReplay
     ? { answer: problemAnswer('MESSAGE_REPLAYED', '', statement.id), decision: null, retention: 'standard' }
-    : await answerReserved(server, snapshot, peer, statement, context, body);
+    : isMetaservice(statement, context)
+      ? await answerMetaservice(server, snapshot, statement, context)
+      : await answerReserved(server, snapshot, peer, statement, context, wholeBody(body));
   return { kind: reply.answer.context.code === 'OK' ? 'response' : 'refusal', ...reply };
 }
 
@@ -235,7 +288,7 @@ async function say(
   logged: LoggedRequest,
   reply: Reply,
   ticket: Ticket,
-): Promise<Buffer> {
+): Promise<Buffer | StreamedMessage> {
   const { statement, statementHash, peer } = logged.message;
   const requestEntry = await logged.appended;
   const nowMs = server.clock.nowMs();
@@ -271,6 +324,7 @@ async function say(
     await server.log.append(recordOf(signed, facts));
     return sealMessage(signed, 'answer', statement.id, ticket);
   } catch (cause) {
+    removeBody(reply.answer.body);
     // The backend may have run: this must not look like an admission refusal, which would be sent again.
     throw new AccordError('ANSWER_NOT_LOGGED', '', { cause });
   }

@@ -11,11 +11,12 @@ import {
   subjectOf,
 } from '#policy/binding/binding.ts';
 import { dayAt } from '#policy/calendar.ts';
+import { type Asking, defaultsOf, quotaCounter } from '#policy/covering.ts';
 import { type Decision, decide } from '#policy/decide.ts';
 import type { AskedElement, AskedOfBinding, DecisionInputs, PurposeFacts } from '#policy/decision-inputs.ts';
 import type { Dictionary } from '#policy/dictionary/dictionary.ts';
-import type { RequestContext } from '#schemas/context.ts';
-import { subsystemOfService } from '#schemas/identifiers.ts';
+import { namesNothing, type RequestContext } from '#schemas/context.ts';
+import { GLOBAL_GROUP, LOCAL_GROUP, subsystemOfService } from '#schemas/identifiers.ts';
 import { PREDICATE_BUDGET, PREDICATE_WINDOW_DAYS } from '#schemas/limits.ts';
 import type { Statement } from '#schemas/statement.ts';
 import type { BoundService } from '#security-server/dictionary-in-force.ts';
@@ -35,6 +36,8 @@ export interface BoundRequest extends BoundService {
 }
 
 export interface Judgement {
+  /** The statement as it was judged: with the purpose and basis of /r1 defaults where they stand in for the call's own. */
+  asked: Statement;
   inputs: DecisionInputs;
   decision: Decision;
   bound: BoundRequest | null;
@@ -46,6 +49,7 @@ const NOTHING: ResolvedFields = { asked: [], unknown: [], tooMany: false };
 
 /** What a request comes to under the binding table, with the receipt or the evidence that its basis asks for. */
 export interface PreparedRequest {
+  asked: AskedRequest;
   bound: BoundRequest | null;
   consent: OpenedConsent | null;
   evidence: OpenedEvidence | null;
@@ -59,30 +63,76 @@ export async function prepare(
   context: RequestContext,
   body: Buffer,
 ): Promise<PreparedRequest> {
-  const bound = boundRequest(server, snapshot, statement.service, context, body);
-  const asked = { subject: bound?.subject ?? null, elements: bound?.resolved.asked ?? [] };
-  const evidence = openEvidence(snapshot, statement, context, body);
-  return { bound, consent: await openConsent(server, snapshot, statement, context, asked), evidence };
+  const asked = askedRequest(server, snapshot, statement, context);
+  const bound = boundRequest(server, snapshot, statement.service, asked.context, body);
+  const evidence = openEvidence(snapshot, asked.statement, asked.context, body);
+  const about = { subject: bound?.subject ?? null, elements: bound?.resolved.asked ?? [] };
+  const consent = await openConsent(server, snapshot, asked.statement, asked.context, about);
+  return { asked, bound, consent, evidence };
+}
+
+/** A request as it is judged: what was signed, or what a call that names nothing is taken to ask for. */
+interface AskedRequest {
+  statement: Statement;
+  context: RequestContext;
+  /** The access right whose /r1 defaults it is; null when it is what was signed. */
+  defaultsFrom: string | null;
+}
+
+function askedRequest(
+  server: ServerParts,
+  snapshot: ConfigurationSnapshot,
+  statement: Statement,
+  context: RequestContext,
+): AskedRequest {
+  const signed = { statement, context, defaultsFrom: null };
+  if (!namesNothing(statement, context)) return signed;
+  const { client, service } = statement;
+  const groups = groupsOf(server, snapshot, client);
+  const rights = server.state.rightsFor([client, ...groups], service);
+  const { method, path } = context;
+  const found = defaultsOf(rights, { client, groups, service, method, path }, judgedAtMs(server));
+  if (found === null) return signed;
+  const { purpose, basis, fields } = found.defaults;
+  return {
+    statement: { ...statement, purpose, basis },
+    context: { ...context, fields },
+    defaultsFrom: found.right,
+  };
+}
+
+/** A clock that was set back must not bring back what was good only then, as for requests themselves. */
+function judgedAtMs({ clock, log }: ServerParts): number {
+  return Math.max(clock.nowMs(), log.newestMs());
+}
+
+/** The client's groups as access rights name them, ascending: this provider's own and the instance's. */
+export function groupsOf({ state }: ServerParts, snapshot: ConfigurationSnapshot, client: string): string[] {
+  return [
+    ...snapshot.globalGroups(client).map((id) => GLOBAL_GROUP + id),
+    ...state.groupsOf(client).map((code) => LOCAL_GROUP + code),
+  ];
 }
 
 /** Decides; counts nothing. */
 export function judge(
   server: ServerParts,
   snapshot: ConfigurationSnapshot,
-  statement: Statement,
-  context: RequestContext,
-  { bound, consent, evidence }: PreparedRequest,
+  { asked, bound, consent, evidence }: PreparedRequest,
 ): Judgement {
-  // As for requests themselves: a clock that was set back must not bring back what was good only then.
-  const nowMs = Math.max(server.clock.nowMs(), server.log.newestMs());
+  const nowMs = judgedAtMs(server);
+  const { statement, context, defaultsFrom } = asked;
   const { client, service, purpose, basis } = statement;
   const { method, path, userId, issue, fields, partial, hiddenUntil } = context;
+  const groups = groupsOf(server, snapshot, client);
   const subject = consent?.genuine?.subject ?? bound?.subject ?? null;
   const inputs: DecisionInputs = {
     v: 1,
     nowMs,
     request: { client, service, method, path, purpose, basis, userId, issue, subject, fields, partial, hiddenUntil },
+    defaultsFrom,
     clientRegistered: snapshot.hasSubsystem(client),
+    groups,
     lockedFor: snapshot.lockedFor(client),
     today: dayAt(nowMs, snapshot.utcOffsetMinutes),
     service: serviceFacts(server, snapshot, service, bound),
@@ -92,10 +142,10 @@ export function judge(
     // Read again: what others used up while a status list was fetched counts.
     consent: consent && consentFacts(server, consent.facts.given, consent.genuine?.receipt ?? null),
     evidence: evidence && evidenceFacts(server, evidence, client, subject, nowMs),
-    rights: usedRights(server, client, service, nowMs),
+    rights: usedRights(server, { client, groups, service }, nowMs),
     predicateUse: bound && subject ? predicateUse(server, client, subject, bound, nowMs) : [],
   };
-  return { inputs, decision: decide(inputs), bound, consent, evidence };
+  return { asked: statement, inputs, decision: decide(inputs), bound, consent, evidence };
 }
 
 function purposeFacts(
@@ -183,11 +233,15 @@ function inputsOf(predicate: string, dictionary: Dictionary): string[] {
   return [...new Set(Object.values(dictionary.predicate(predicate)?.inputs ?? {}))].sort();
 }
 
-function usedRights(server: ServerParts, client: string, service: string, nowMs: number): DecisionInputs['rights'] {
+function usedRights(
+  { state }: ServerParts,
+  { client, groups, service }: Asking,
+  nowMs: number,
+): DecisionInputs['rights'] {
   const day = Math.floor(nowMs / DAY_MS);
-  return server.state
-    .rightsFor(client, service)
-    .map((right) => ({ right, usedToday: right.quotaPerDay === null ? 0 : server.state.used(right.id, day) }));
+  return state.rightsFor([client, ...groups], service).map((right) => {
+    return { right, usedToday: right.quotaPerDay === null ? 0 : state.used(quotaCounter(right, client), day) };
+  });
 }
 
 /** For each input of an asked predicate, which predicates over it this client asked of this subject lately. */
@@ -224,7 +278,7 @@ export function countUses(server: ServerParts, judgement: Judgement): () => void
   const day = Math.floor(inputs.nowMs / DAY_MS);
   const right = inputs.rights.find((one) => one.right.id === decision.rightId)?.right;
   const counters = [
-    ...(right?.quotaPerDay == null ? [] : [right.id]),
+    ...(right?.quotaPerDay == null ? [] : [quotaCounter(right, client)]),
     ...(inputs.purpose?.quotaPerDay == null || purpose === null ? [] : [purposeCounter(purpose, client, service)]),
   ];
   const receipt = consent?.genuine?.receipt;

@@ -5,9 +5,10 @@ import type { BoundOperation, Subject } from '#policy/binding/binding.ts';
 import type { RequestContext } from '#schemas/context.ts';
 import { isJsonObject, type JsonValue, parseJson } from '#schemas/json.ts';
 import { SUBJECT_PLACEHOLDER } from '#schemas/service-path.ts';
+import { type MessageBody, wholeBody } from '#security-server/body.ts';
 import type { Judgement } from './judge.ts';
 
-export interface PlacedRequest {
+interface PlacedRequest {
   context: RequestContext;
   body: Buffer;
 }
@@ -49,8 +50,13 @@ function inBody(document: JsonValue, pointer: readonly string[], value: string):
 }
 
 /** The same for a judged request: only a genuine receipt puts anything in. */
-export function placed({ bound, consent }: Judgement, request: PlacedRequest): PlacedRequest {
+export function placed(
+  { bound, consent }: Judgement,
+  { context, body }: { context: RequestContext; body: MessageBody },
+): { context: RequestContext; body: MessageBody } {
   const operation = bound?.operation;
   const subject = consent?.genuine?.subject;
-  return operation && subject ? placeSubject(operation, request, subject) : request;
+  return operation && subject
+    ? placeSubject(operation, { context, body: wholeBody(body) }, subject)
+    : { context, body };
 }

@@ -6,6 +6,7 @@ import { releaseAnswer } from '#policy/release/release.ts';
 import { encodeAnswerContext, type HeaderList, parseAnswerContext, type RequestContext } from '#schemas/context.ts';
 import { memberOf, subsystemOfService } from '#schemas/identifiers.ts';
 import { AccordError } from '#schemas/problems.ts';
+import { wholeBody } from '#security-server/body.ts';
 import type { ServerParts } from '#security-server/server-parts.ts';
 import type { CalledBackend } from './backend.ts';
 import type { BoundRequest } from './judge.ts';
@@ -45,7 +46,8 @@ export function released(
   called: CalledBackend,
   about: { service: string; id: string; day: string },
 ): BackendAnswer {
-  const { context, body, states } = called;
+  const { context, states } = called;
+  const body = wholeBody(called.body);
   // The server's own problem document (backend away, too slow ...) names nothing of the backend's.
   if (context.code !== 'OK') return { context, body };
   const { binding, dictionary, operation, subject } = bound;

@@ -4,6 +4,7 @@ import { problemOf } from '#core/http/problem-reply.ts';
 import type { Appended } from '#core/log/message-log.ts';
 import type { AnswerContext, RequestContext } from '#schemas/context.ts';
 import { AccordError, type ProblemCode } from '#schemas/problems.ts';
+import type { MessageBody } from '#security-server/body.ts';
 import type { VerifiedMessage } from '#security-server/envelope/verify.ts';
 
 /** A verified request with its context read and its place in the log. */
@@ -17,7 +18,8 @@ export interface LoggedRequest {
 
 export interface BackendAnswer {
   context: AnswerContext;
-  body: Buffer;
+  /** Spooled only of an unbound service. */
+  body: MessageBody;
 }
 
 /** What is told to the peer, before it is signed. */
@@ -29,7 +31,7 @@ export interface Reply {
 }
 
 /** An answer whose body is the problem document of `code`; also the form of a signed refusal. */
-export function problemAnswer(code: ProblemCode, detail: string, id: string): BackendAnswer {
+export function problemAnswer(code: ProblemCode, detail: string, id: string): BackendAnswer & { body: Buffer } {
   const document = problemOf(new AccordError(code, detail), id);
   const body = Buffer.from(JSON.stringify(document), 'utf8');
   const type = 'application/problem+json';

@@ -10,11 +10,16 @@ import { openThrowawayRegistry } from '#central-registry/throwaway.ts';
 import { thumbprint } from '#certs/keys.ts';
 import { openThrowAwayAuthority } from '#cli/dev/throw-away-authority.ts';
 import { systemClock } from '#core/clock.ts';
+import { changesBetween } from '#core/configuration/changes.ts';
 import { openConfigurationClient } from '#core/configuration/client.ts';
 import { fetchOverHttp } from '#core/configuration/fetch.ts';
+import { partShardOf, readPart } from '#core/configuration/parts.ts';
 import { signDistrust, signOne } from '#core/configuration/sign.ts';
 import { openClient } from '#core/http/client.ts';
+import { canonicalJson } from '#schemas/canonical-json.ts';
+import { memberId } from '#schemas/identifiers.ts';
 import { parseJson } from '#schemas/json.ts';
+import type { RegisteredMember } from '#schemas/registrations.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'accord-registry-'));
 const http = openClient();
@@ -209,6 +214,32 @@ t.test('registrations: order, uniqueness, proofs', async (t) => {
     remove: [one.encryptionKeys[0]?.kid],
   };
   t.match(await ask('POST', '/servers/TEST/GOV/1/ss1/renewals', renewal), { status: 200 });
+  const announced = { notice: 'new disks', untilMs: 2_000_000_000_000 };
+  const announce = (maintenance: object | null) => ask('POST', '/servers/TEST/GOV/1/ss1/renewals', { maintenance });
+  const refusedMaintenance = [{}, { notice: '', untilMs: null }, { notice: 'x' }, { ...announced, untilMs: -1 }];
+  for (const bad of refusedMaintenance) t.match(await announce(bad), { code: 'SCHEMA_MISMATCH' });
+  t.match(await announce(announced), { status: 200, body: { maintenance: announced } });
+  await registry.publish();
+  await client.refresh();
+  t.strictSame(client.current().server('TEST/GOV/1/ss1')?.maintenance, announced, 'others read it');
+  const other = { ...announced, untilMs: null };
+  await announce(other);
+  const part = async (maintenance: typeof other | null) => {
+    const shown = { ...((await ask('GET', '/members/TEST/GOV/1')).body as unknown as RegisteredMember) };
+    const servers = shown.servers.map((server) => ({ ...server, maintenance }));
+    const bytes = Buffer.from(canonicalJson({ members: [{ ...shown, servers }] } as never), 'utf8');
+    return readPart(`members/${partShardOf(memberId('TEST/GOV/1'))}`, bytes, 'TEST');
+  };
+  t.strictSame(
+    changesBetween([await part(null)], [await part(other)]),
+    [{ change: 'added', kind: 'maintenance', id: 'TEST/GOV/1/ss1 open-ended: new disks' }],
+    'approvers see it',
+  );
+  t.match(changesBetween([await part(other)], [await part({ ...announced } as never)]), [
+    { change: 'removed' },
+    { change: 'added', id: 'TEST/GOV/1/ss1 until 2033-05-18T03:33:20.000Z: new disks' },
+  ]);
+  t.equal((await announce(null)).body['maintenance'], undefined);
   const log = { origin: `${one.log.origin}/2`, key: 'A'.repeat(43) };
   t.match(
     await ask('POST', '/servers/TEST/GOV/1/ss1/renewals', { log }),
@@ -311,7 +342,7 @@ t.test('idempotency, dry runs and the audit trail', async (t) => {
   ]) {
     t.throws(() => db.exec(sql), /append-only/, sql);
   }
-  const secret = registry.apiKey.split('_')[2] ?? 'none';
+  const secret = registry.apiKey.split('_').slice(2).join('_');
   t.notOk(readFileSync(join(folder, 'registry.db')).includes(secret), 'no secret of an API key lies in the database');
 });
 

@@ -199,11 +199,18 @@ t.test('an archive that was changed, and one that was erased', async (t) => {
 });
 
 t.test('a record that speaks against itself', async (t) => {
-  const { pair, ask } = await openFolders(t);
+  const { pair, ask, replay } = await openFolders(t);
   const log = pair.provider.parts.log;
-  /** What a lying server would write: other inputs, with a decision, a hash and a statement that fit them. */
-  const lie = async (over: object, change: (inputs: DecisionInputs) => Partial<DecisionInputs>, decided?: Decision) => {
-    const [found] = findAnswers(log.find(null, await ask(over)));
+  /**
+   * What a lying server would write: other inputs, with a decision, a hash and a statement that fit them.
+   * @param asked what is asked now, or the id of what was asked
+   */
+  const lie = async (
+    asked: object | string,
+    change: (inputs: DecisionInputs) => Partial<DecisionInputs>,
+    decided?: Decision,
+  ) => {
+    const [found] = findAnswers(log.find(null, typeof asked === 'string' ? asked : await ask(asked)));
     const { answer, request, side } = found!;
     const parts = log.readSealed(answer.seq)!;
     const { inputs } = JSON.parse(parts.decisionInputs!.toString('utf8')) as { inputs: DecisionInputs };
@@ -245,6 +252,40 @@ t.test('a record that speaks against itself', async (t) => {
   ];
   for (const [lied, over, change, reason] of cases) {
     const { forged, kept } = await lie(over, change);
+    const { verdict, reason: told } = replayExchange(forged, kept, null);
+    t.match([verdict, told], reason === null ? ['SAME', ''] : ['DIFFERENT', reason], lied);
+  }
+  const group = 'local-group:aid';
+  const defaults = { purpose: null, basis: 'open' as const, fields: ['/name'] };
+  const given = { ...RIGHT, id: '00000000-0000-4000-8000-000000000002', client: group, r1Defaults: defaults };
+  const { state } = pair.provider.parts;
+  state.putGroup({ code: 'aid', title: 'Aid' });
+  state.addToGroup('aid', CLIENT);
+  state.removeRight(RIGHT.id);
+  state.putRight(given);
+  const silent = await fetch(`${pair.consumer.urls.loopback}/r1/${SERVICE}/residents/7`, {
+    headers: { 'X-Road-Client': CLIENT },
+  });
+  t.equal(silent.status, 200);
+  const named = silent.headers.get('x-road-request-id') ?? '';
+  const shown = (await replay('provider', named)).stdout;
+  t.match(shown, /verdict +│ SAME/);
+  t.match(shown, /given to +│ local-group:aid/, 'through which group');
+  t.match(shown, new RegExp(`not named; the defaults of ${given.id}`));
+  const other = { ...given, id: RIGHT.id };
+  const theirs = /not the defaults of the one right that has them/;
+  const ofDefaults: [string, object | string, (inputs: DecisionInputs) => Partial<DecisionInputs>, RegExp | null][] = [
+    ['the truth', named, () => ({}), null],
+    ['other fields than the defaults', named, asking({ fields: ['/name', '/years'] }), theirs],
+    ['another purpose', named, asking({ purpose: 'x' }), theirs],
+    ['the defaults of another right', named, () => ({ defaultsFrom: RIGHT.id }), theirs],
+    ['of one among two', named, (all) => ({ rights: [...all.rights, { right: other, usedToday: 0 }] }), theirs],
+    ['of a group it was not in', named, () => ({ groups: [] }), theirs],
+    ['as if they were its own', named, () => ({ defaultsFrom: null }), /^fields is not the one that was asked/],
+    ['for a lookup that names its own', name, () => ({ defaultsFrom: given.id }), /for a call that names its own/],
+  ];
+  for (const [lied, asked, change, reason] of ofDefaults) {
+    const { forged, kept } = await lie(asked, change);
     const { verdict, reason: told } = replayExchange(forged, kept, null);
     t.match([verdict, told], reason === null ? ['SAME', ''] : ['DIFFERENT', reason], lied);
   }

@@ -184,7 +184,7 @@ t.test('what a provider is told of its rights', async (t) => {
   t.match(await told(...urgent), { code: 'OK', evidenceAssumed: 'emergency' });
   t.match(await explain(...urgent), { stdout: /if two officials have opened an emergency/ });
   t.match(await told('--basis', 'emergency'), { code: 'OFFICIAL_REQUIRED', evidenceAssumed: null });
-  const [right] = pair.provider.parts.state.rightsFor(CLIENT, SERVICE);
+  const [right] = pair.provider.parts.state.rightsFor([CLIENT], SERVICE);
   t.match(await accord('access', 'list', ...admin), { stdout: /law \(the official's token, hidden up to 10 days\)/ });
   pair.provider.parts.state.putRight({ ...right!, evidence: 'server', secrecyDays: null });
   t.match(await told(...law), { code: 'OK', evidenceAssumed: null }, 'nothing needs to be assumed');

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { type Block, freePort, runnableBlocks, Shell } from './runner.ts';
 
-t.setTimeout(120_000);
+t.setTimeout(240_000);
 
 const DEFAULT_PORTS = ['3000', '4400', '4401', '5500', '8443', '8080', '4000', '9100'];
 
@@ -35,6 +35,7 @@ const settings = {
 };
 
 const readme = runnableBlocks('README.md');
+const moving = runnableBlocks('docs/xroad.md');
 const isDev = ({ text }: Block) => /accord dev up|DEV\/GOV/.test(text);
 
 async function runAll(t: Test, blocks: readonly Block[], name: string): Promise<void> {
@@ -54,7 +55,11 @@ async function runAll(t: Test, blocks: readonly Block[], name: string): Promise<
 t.test('README: a whole exchange on this machine', async (t) => {
   const blocks = readme.filter(isDev);
   t.equal(blocks.length, 2);
-  await runAll(t, blocks, 'dev');
+  // Moving from X-Road is tried on the same network.
+  const [up, ...asConsumer] = moving.filter(isDev);
+  t.equal(up?.text, blocks[0]?.text, 'the same command, so that it is run once');
+  t.equal(asConsumer.length, 1);
+  await runAll(t, [...blocks, ...asConsumer], 'dev');
 });
 
 t.test('the dictionary needs no server', async (t) => {
@@ -67,13 +72,23 @@ t.test('a registry, a server from nothing, its operation', async (t) => {
   const registry = runnableBlocks('docs/registry.md');
   const server = readme.filter((block) => !isDev(block));
   const operations = runnableBlocks('docs/operations.md');
+  const asProvider = moving.filter((block) => !isDev(block));
+  t.equal(asProvider.length, 2);
   t.ok(registry.length >= 8 && server.length >= 4 && operations.length >= 6, 'there is something to run');
   // The README says that its lines come behind section 5 of the registry's page, whose section 6 is the approval in them.
   const [made, approval, ...running] = server as [Block, Block, ...Block[]];
   t.ok(registry[5]?.text.startsWith(approval.text), 'the same commands, so that they are run once');
   await runAll(
     t,
-    [...registry.slice(0, 5), made, ...registry.slice(5, 6), ...running, ...registry.slice(6), ...operations],
+    [
+      ...registry.slice(0, 5),
+      made,
+      ...registry.slice(5, 6),
+      ...running,
+      ...asProvider,
+      ...registry.slice(6),
+      ...operations,
+    ],
     'instance',
   );
 });

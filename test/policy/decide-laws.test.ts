@@ -51,7 +51,7 @@ t.test('endpoint rules mean what their words say', async (t) => {
 const maybe = <T>(value: T) => fc.constantFrom<T | null>(value, null);
 const anyRight = fc.record({
   id: fc.constantFrom('1', '2', '3'),
-  client: fc.constantFrom(CLIENT, 'DEV/GOV/1001/other'),
+  client: fc.constantFrom(CLIENT, CLIENT, 'DEV/GOV/1001/other', 'local-group:g', 'global-group:DEV/g'),
   service: fc.constantFrom(SERVICE, 'DEV/GOV/2002/provider/other'),
   endpoints: fc.constantFrom<EndpointRule[]>([{ method: '*', path: '/**' }], [{ method: 'GET', path: '/a' }]),
   bases: fc.constantFrom<Basis[]>(['open'], ['law'], ['open', 'law', 'consent'], ['law', 'emergency']),
@@ -62,6 +62,7 @@ const anyRight = fc.record({
   casePattern: maybe('#'),
   evidence: fc.constantFrom<AccessRight['evidence']>('server', 'official'),
   secrecyDays: maybe(3),
+  r1Defaults: fc.constant(null),
   notBeforeMs: fc.constantFrom(0, NOW, NOW + 1),
   notAfterMs: fc.constantFrom(NOW - 1, NOW, NOW + 9),
   quotaPerDay: maybe(2),
@@ -141,7 +142,9 @@ const anyInputs: fc.Arbitrary<DecisionInputs> = fc.record({
     partial: fc.boolean(),
     hiddenUntil: fc.constantFrom(null, null, '2027-01-18', '2027-01-19'),
   }),
+  defaultsFrom: fc.constant(null),
   clientRegistered: fc.boolean(),
+  groups: fc.constantFrom<string[]>([], ['local-group:g'], ['global-group:DEV/g', 'local-group:g']),
   lockedFor: fc.constantFrom(null, null, null, 'e'),
   today: fc.constant('2027-01-15'),
   service: fc.constantFrom<DecisionInputs['service']>(null, off, { ...off, enabled: true }, personal),
@@ -209,7 +212,7 @@ t.test('laws of every decision', async () => {
       const deciding = given.rights.filter(({ right: each }) => each.id === decision.rightId);
       const covers = deciding.some(
         ({ right: each, usedToday }) =>
-          each.client === request.client &&
+          [request.client, ...given.groups].includes(each.client) &&
           each.service === request.service &&
           each.notBeforeMs <= NOW &&
           NOW <= each.notAfterMs &&

@@ -21,7 +21,9 @@ t.test('campaign names its campaigns and refuses wrong calls', async (t) => {
     'flip',
     'kill',
     'log-damage',
+    'paths',
     'revocation',
+    'stream',
   ]);
   t.equal(campaign('flip', '--size', '1e3').status, 2);
 });
@@ -40,7 +42,7 @@ t.test('flip: no changed byte passes', async (t) => {
 });
 
 t.test('flip finds a verifier that trusts its sender', async (t) => {
-  const trusting = { verifier: () => ({ verify: (message: unknown) => message as never }) };
+  const trusting = { verifier: () => ({ verify: (message: unknown) => message as never, verifyHead: () => {} }) };
   const { size, failures } = await flip.run({ size: 100, seed: SEED, broken: trusting });
   t.ok(size > 0 && failures > 0);
 });

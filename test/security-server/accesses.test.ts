@@ -194,7 +194,7 @@ t.test('of many requests about many people each citizen sees exactly their own',
   const { link } = pair.consumer.parts;
   let frame = Buffer.alloc(0);
   const send: typeof link.send = (peer, bytes, timeoutMs) => {
-    frame = Buffer.from(bytes);
+    frame = Buffer.from(bytes as Buffer);
     return link.send(peer, bytes, timeoutMs);
   };
   pair.consumer.parts.link = { ...link, send };
@@ -290,7 +290,7 @@ t.test('nothing is answered that could not be noted, and what is old is forgotte
   const { link } = pair.consumer.parts;
   let frame: Buffer = Buffer.alloc(0);
   const send: typeof link.send = (peer, bytes, timeoutMs) => {
-    frame = Buffer.from(bytes);
+    frame = Buffer.from(bytes as Buffer);
     return link.send(peer, bytes, timeoutMs);
   };
   pair.consumer.parts.link = { ...link, send };

@@ -223,6 +223,7 @@ const context = (over: Partial<RequestContext>): RequestContext => ({
   receipt: null,
   evidence: [],
   hiddenUntil: null,
+  xroad: null,
   body: { length: 0, type: null },
   settles: null,
   ...over,
@@ -244,7 +245,7 @@ const seats = (kind: 'sender' | 'service', count: number, name: (at: number) => 
 const call = (over: object) =>
   readCall(
     { client: CLIENT, service: SERVICE, ...over } as never,
-    { how: 'loopback', mayUse: () => true },
+    { authenticate: () => 'loopback' as const },
     {} as never,
   );
 

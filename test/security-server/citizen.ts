@@ -108,7 +108,7 @@ export async function usesOf(pair: Pair, receipts: string[], over: object = {}):
 /** A message of the consumer's server with an id of the test's choice, as a server that was changed would send it. */
 export async function messageOf(pair: Pair, id: string, lookup: object): Promise<Buffer> {
   const { parts } = pair.consumer;
-  const caller = { how: 'loopback' as const, mayUse: () => true };
+  const caller = { authenticate: () => 'loopback' as const };
   const call = readCall({ client: CLIENT, service: SERVICE, ...lookup }, caller, parts);
   const { version, hash } = parts.configuration.current();
   const drafted = draft(
@@ -129,5 +129,5 @@ export async function messageOf(pair: Pair, id: string, lookup: object): Promise
   );
   const to = pair.configuration.entries.get(PROVIDER);
   if (to === undefined) throw new TypeError('the provider is not registered');
-  return sealMessage(await sign(drafted, parts.signer), 'request', id, await parts.channels.to(to));
+  return sealMessage(await sign(drafted, parts.signer), 'request', id, await parts.channels.to(to)) as Buffer;
 }

@@ -1,6 +1,7 @@
 // Consent over real servers: a receipt that the provider checks by itself, the subject that only it can read, a status
 // list that ends it, and refusals that tell a prober nothing.
 import t, { type Test } from 'tap';
+import { readReceipt } from '#certs/receipt.ts';
 import { replayDecision } from '#policy/replay.ts';
 import { accessRight, CLIENT, openPair, type Pair, SERVICE } from '#scripts/campaign/pair.ts';
 import { auditBoth, post } from './asking.ts';
@@ -173,4 +174,25 @@ t.test('uses are counted once each, side by side and over a restart', async (t) 
   await pair.provider.close(1_000);
   await pair.reopen('provider');
   t.equal(await ask(), 'CONSENT_USES_SPENT');
+});
+
+t.test('uses that several servers would count apart are not counted at all', async (t) => {
+  const { pair, giver } = await open(t);
+  const [limited, unlimited] = [giver.receipt({ uses: 3 }), giver.receipt({ uses: null })];
+  const ask = async (receipt: string) => (await post(pair, '/lookups', { ...ASK, receipt })).json.code;
+  const entry = pair.configuration.entries.get(pair.provider.id);
+  if (entry === undefined) throw new TypeError('not registered');
+  t.equal(await ask(limited), 'OK');
+  // Registered behind the real one, so that it is never asked.
+  const other = { ...entry, id: 'DEV/GOV/2002/ss9', authenticationCertificates: [] };
+  pair.configuration.entries.set(other.id, other);
+  t.equal(await ask(limited), 'CONSENT_USES_NOT_COUNTED');
+  t.equal(await ask(unlimited), 'OK', 'nothing has to be counted');
+  const { log, state } = pair.provider.parts;
+  t.equal(state.receiptUsed(readReceipt(limited).receipt.jti), 1);
+  const refused = log.read(0, 100).findLast(({ entry: { code } }) => code === 'CONSENT_USES_NOT_COUNTED');
+  const archived = log.readSealed(refused?.entry.seq ?? -1)?.decisionInputs ?? Buffer.alloc(0);
+  t.match(replayDecision(archived, refused?.entry.decisionHash ?? ''), { verdict: 'SAME', reason: '' });
+  pair.configuration.entries.set(other.id, { ...other, subsystems: new Set<string>() });
+  t.equal(await ask(limited), 'OK', 'a server of the provider that does not serve this subsystem counts nothing');
 });

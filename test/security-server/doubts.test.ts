@@ -134,7 +134,7 @@ t.test('from a doubt to its answer', async (t) => {
 /** Past the checks of the own server, as one that was changed would ask. */
 async function unchecked(pair: Pair, client: string, path: string, body?: object) {
   const lookup = { client, service: SERVICE, method: body ? ('POST' as const) : ('GET' as const), path };
-  const caller = { how: 'loopback' as const, mayUse: () => true };
+  const caller = { authenticate: () => 'loopback' as const };
   const result = await exchange(
     pair.consumer.parts,
     readCall({ ...lookup, ...(body && { body }) }, caller, pair.consumer.parts),
@@ -210,7 +210,7 @@ t.test('replay, restart, and what the disk tells', async (t) => {
   pair.consumer.parts.link = {
     ...link,
     send: (peer, frame, timeoutMs) => {
-      frames.push(Buffer.from(frame));
+      frames.push(Buffer.from(frame as Buffer));
       return link.send(peer, frame, timeoutMs);
     },
   };

@@ -105,7 +105,7 @@ t.test('nothing is counted, and nobody is known', async (t) => {
 
 t.test('what is no question, and what a peer might send in its place', async (t) => {
   const pair = await openBound(t);
-  const own = { how: 'loopback' as const, mayUse: () => true };
+  const own = { authenticate: () => 'loopback' as const };
   for (const [name, over, status, code] of [
     ['a reserved path', { path: EFFECTIVE_ACCESS_PATH }, 400, 'PATH_REFUSED'],
     ['two readings', { path: '/a/../b', fields: ['/name'] }, 400, 'PATH_REFUSED'],

@@ -125,7 +125,7 @@ t.test('whatever is wrong with a token is told alike, and nothing is spent', asy
 t.test('where the right says so, the word of the server is enough', async (t) => {
   const { pair, ask, token } = desk;
   const { state } = pair.provider.parts;
-  const [right] = state.rightsFor(CLIENT, SERVICE);
+  const [right] = state.rightsFor([CLIENT], SERVICE);
   state.putRight({ ...right!, evidence: 'server' });
   t.equal((await ask({})).json.code, 'OK');
   t.equal((await ask({ evidence: [await token({}, {}, stranger)] })).json.code, 'EVIDENCE_REFUSED', 'not a false word');

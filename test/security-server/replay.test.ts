@@ -24,7 +24,7 @@ function intercept(
   const real = parts.link;
   parts.link = {
     close: () => real.close(),
-    send: (peer, bytes, timeoutMs) => through(() => real.send(peer, bytes, timeoutMs), bytes),
+    send: (peer, bytes, timeoutMs) => through(() => real.send(peer, bytes, timeoutMs), bytes as Buffer),
   };
   return () => {
     parts.link = real;

@@ -1,0 +1,183 @@
+// Bodies that do not fit into memory, through two real servers: byte-identical in both directions, nothing used before it
+// was verified, nothing left in the spool whatever happens.
+import { createHash, randomBytes } from 'node:crypto';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import t, { type Test } from 'tap';
+import { encodeRequestContext } from '#schemas/context.ts';
+import { MAX_BODY_BYTES } from '#schemas/limits.ts';
+import { CLIENT, openPair, type Pair, SERVICE } from '#scripts/campaign/pair.ts';
+import { gatherBody, isSpooled, type MessageBody, removeBody } from '#security-server/body.ts';
+import type { Call } from '#security-server/consumer/call.ts';
+import { exchange, type LookupResult } from '#security-server/consumer/exchange.ts';
+import type { StreamedMessage } from '#security-server/envelope/stream.ts';
+
+const digest = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
+
+async function bytesOf(body: MessageBody): Promise<Buffer> {
+  if (!isSpooled(body)) return body;
+  const chunks: Buffer[] = [];
+  for await (const chunk of body.read()) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks);
+}
+
+function callOf(body: MessageBody, over: Partial<Call> = {}): Call {
+  const xroad = { id: 'DEV-1', madeId: true, representedParty: null, securityServer: null, hash: 'x', target: '/r1/x' };
+  const context = encodeRequestContext({
+    v: 1,
+    method: 'POST',
+    path: '/file',
+    query: null,
+    headers: [],
+    userId: null,
+    issue: null,
+    caller: 'loopback',
+    deadlineMs: 30_000,
+    fields: null,
+    partial: false,
+    asOf: null,
+    receipt: null,
+    evidence: [],
+    hiddenUntil: null,
+    xroad,
+    body: { length: body.length, type: 'application/octet-stream' },
+    settles: null,
+  });
+  return { client: CLIENT, service: SERVICE, purpose: null, basis: 'open', deadlineMs: 30_000, context, body, ...over };
+}
+
+async function* pieces(bytes: Buffer, size: number): AsyncGenerator<Buffer> {
+  for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
+}
+
+/** Sends `bytes` as a caller would; the answer's body is read and given back. */
+async function send(pair: Pair, bytes: Buffer, piece = 10_007): Promise<{ result: LookupResult; body: Buffer }> {
+  const { spool, maxBodyBytes } = pair.consumer.parts;
+  const body = await gatherBody(spool, pieces(bytes, piece), maxBodyBytes);
+  try {
+    const result = await exchange(pair.consumer.parts, callOf(body));
+    const answer = result.answer?.body ?? Buffer.alloc(0);
+    const read = await bytesOf(answer);
+    removeBody(answer);
+    return { result, body: read };
+  } finally {
+    removeBody(body);
+  }
+}
+
+function nothingLeft(t: Test, pair: Pair): void {
+  for (const which of ['consumer', 'provider'] as const) {
+    t.equal(pair[which].parts.spool.held(), 0, `${which}'s spool is empty`);
+    t.same(readdirSync(join(pair.folder, which, 'spool')), [], `${which}'s spool has no file`);
+  }
+}
+
+t.test('bodies of every size, both ways', async (t) => {
+  const pair = await openPair();
+  t.teardown(() => pair.close());
+  pair.backend.answer = (_request, body, response) => {
+    response.setHeader('content-type', 'application/octet-stream');
+    response.setHeader('x-digest', digest(body));
+    response.end(Buffer.from(body).reverse());
+  };
+  const record = 64 * 1024;
+  const sizes = [
+    0,
+    1,
+    MAX_BODY_BYTES - 1,
+    MAX_BODY_BYTES,
+    MAX_BODY_BYTES + 1,
+    5 * record,
+    5 * record + 1,
+    48 * record - 1,
+  ];
+  for (const size of sizes) {
+    const bytes = randomBytes(size);
+    const { result, body } = await send(pair, bytes);
+    t.match(result, { outcome: 'ok', code: 'OK', answer: { context: { body: { length: size } } } }, `${size} bytes`);
+    t.same(pair.backend.seen.at(-1)?.body.equals(bytes), true, 'at the backend');
+    t.same(body.reverse().equals(bytes), true, 'and back');
+    const kept = pair.provider.parts.log.find(null, result.id).map(({ entry: { seq, kind } }) => {
+      return [kind, pair.provider.parts.log.readSealed(seq)?.body?.length] as const;
+    });
+    const small = size <= MAX_BODY_BYTES ? size : undefined;
+    t.same(
+      new Map(kept),
+      new Map([
+        ['request-received', small],
+        ['response-sent', small],
+      ]),
+      'a large body is committed to, not kept',
+    );
+  }
+  nothingLeft(t, pair);
+});
+
+t.test('an answer that is too large, or that ends half way', async (t) => {
+  const pair = await openPair({ provider: { maxBodyBytes: 1024 * 1024 } });
+  t.teardown(() => pair.close());
+  const cases: [string, Pair['backend']['answer'], string][] = [
+    ['stated', (_q, _b, response) => void response.end(Buffer.alloc(2 * 1024 * 1024)), 'BACKEND_ANSWER_TOO_LARGE'],
+    [
+      'not stated',
+      (_q, _b, response) => void Readable.from(pieces(Buffer.alloc(2 * 1024 * 1024), 50_000)).pipe(response),
+      'BACKEND_ANSWER_TOO_LARGE',
+    ],
+    [
+      'cut off',
+      (_q, _b, response) => {
+        response.setHeader('content-length', 900_000);
+        response.write(Buffer.alloc(600_000), () => response.socket?.destroy());
+      },
+      'BACKEND_ANSWER_MALFORMED',
+    ],
+  ];
+  for (const [name, answer, code] of cases) {
+    pair.backend.answer = answer;
+    const { result } = await send(pair, Buffer.from('x'));
+    t.match(result, { outcome: 'provider-error', code }, name);
+  }
+  nothingLeft(t, pair);
+});
+
+t.test('what was changed on the way is not believed', async (t) => {
+  const pair = await openPair();
+  t.teardown(() => pair.close());
+  const { parts } = pair.consumer;
+  const { link } = parts;
+  const bytes = randomBytes(5 * 64 * 1024 + 100);
+  const changes: [string, (whole: Buffer) => Buffer][] = [
+    ['the first record', (whole) => flipped(whole, whole.length - bytes.length)],
+    ['the last byte', (whole) => flipped(whole, whole.length - 1)],
+    ['the last record is missing', (whole) => whole.subarray(0, whole.length - 116)],
+    ['a byte more', (whole) => Buffer.concat([whole, Buffer.alloc(1)])],
+    ['the head', (whole) => flipped(whole, 1_500)],
+    ['cut in the middle of the head', (whole) => whole.subarray(0, 700)],
+  ];
+  for (const [name, change] of changes) {
+    parts.link = {
+      ...link,
+      async send(peer, message, timeoutMs) {
+        const chunks: Buffer[] = [];
+        for await (const chunk of (message as StreamedMessage).bytes()) chunks.push(chunk as Buffer);
+        const whole = change(Buffer.concat(chunks));
+        const changed = { length: whole.length, bytes: () => Readable.from([whole]), release: () => {} };
+        return link.send(peer, changed, timeoutMs);
+      },
+    };
+    const before = pair.provider.parts.log.size();
+    const { result } = await send(pair, bytes);
+    t.match(result, { outcome: 'unknown' }, name);
+    t.equal(pair.provider.parts.log.size(), before, 'nothing of it was logged');
+  }
+  t.same(pair.backend.seen, [], 'and nothing ran');
+  parts.link = link;
+  nothingLeft(t, pair);
+});
+
+function flipped(whole: Buffer, at: number): Buffer {
+  const copy = Buffer.from(whole);
+  copy[at] = (copy[at] ?? 0) ^ 1;
+  return copy;
+}
