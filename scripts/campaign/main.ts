@@ -21,8 +21,8 @@ const CAMPAIGNS: readonly Pick<Campaign, 'name' | 'title' | 'defaultSize' | 'run
   flip,
   kill,
   logDamage,
-  revocation,
   paths,
+  revocation,
   stream,
 ];
 

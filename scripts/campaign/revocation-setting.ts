@@ -243,6 +243,7 @@ async function register(network: DevNetwork, all: Registered): Promise<void> {
       casePattern: null,
       evidence: 'server',
       secrecyDays: null,
+      r1Defaults: null,
       quotaPerDay: null,
     };
     const times = { notBeforeMs: 0, notAfterMs: Number.MAX_SAFE_INTEGER, retention: 'standard' };
