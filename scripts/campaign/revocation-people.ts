@@ -98,7 +98,7 @@ export class Citizen {
       const id = String(filed['id']);
       await this.#visitor.open(String(filed['link']));
       await this.#signIn();
-      for (const element of elements) await this.#visitor.tick(element.replace('@1', ''));
+      for (const box of boxesOf(elements)) await this.#visitor.tick(box);
       await this.#visitor.press('Agree to the ticked items');
       await this.#signIn();
       const { receipts } = await atOffice(consumer, 'GET', `/requests/${id}`);
@@ -156,4 +156,10 @@ export function startLoad(inUse: ReadonlySet<Permission>, heard: Heard[], client
     stopping = true;
     await Promise.all(running);
   };
+}
+
+/** Labels of the boxes on the page: an amount and its currency are one choice. */
+function boxesOf(elements: readonly string[]): string[] {
+  const labels = elements.map((element) => element.replace('@1', ''));
+  return labels.includes('gx.currency') ? [labels.join(' and ')] : labels;
 }

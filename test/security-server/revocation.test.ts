@@ -222,9 +222,9 @@ t.test("an information system's certificate that has expired", async (t) => {
     });
   t.equal(await ask(agent), '200 OK');
   clock.aheadMs = 366 * DAY_MS;
-  t.equal(await ask(agent), '403 PEER_UNKNOWN', 'on the connection it has');
+  t.equal(await ask(agent), '401 CALLER_UNKNOWN', 'on the connection it has');
   const another = new Agent({ cert, key, rejectUnauthorized: false });
-  t.equal(await ask(another), '403 PEER_UNKNOWN', 'on a new one');
+  t.equal(await ask(another), '401 CALLER_UNKNOWN', 'on a new one');
   clock.aheadMs = -3 * DAY_MS;
-  t.equal(await ask(another), '403 PEER_UNKNOWN', 'before its first day');
+  t.equal(await ask(another), '401 CALLER_UNKNOWN', 'before its first day');
 });
