@@ -136,13 +136,14 @@ async function work(server: ServerParts, snapshot: ConfigurationSnapshot, logged
   // What runs already ends as usual; what is asked about an earlier message (settlement) is still answered.
   const maintenance = server.state.maintenance();
   if (maintenance !== null) return refusedUnread(logged, 'MAINTENANCE_MODE', maintenance.notice);
+  // What has to be looked into, or what an official's token is bound to, has to fit into memory.
+  const isLookedInto =
+    isReserved(context.path) ||
+    context.evidence.length > 0 ||
+    server.dictionary.bound(snapshot, statement.service) !== null;
+  if (isSpooled(message.body) && isLookedInto) return refusedUnread(logged, 'BODY_TOO_LARGE');
   if (isReserved(context.path) || isMetaservice(statement, context)) return workReserved(server, snapshot, logged);
   const pathProblem = pathRefusal(context);
-  // What has to be looked into, or what an official's token is bound to, has to fit into memory.
-  const isLookedInto = context.evidence.length > 0 || server.dictionary.bound(snapshot, statement.service) !== null;
-  if (isSpooled(message.body) && isLookedInto) {
-    return refusedUnread(logged, 'BODY_TOO_LARGE');
-  }
   const read = isSpooled(message.body) ? Buffer.alloc(0) : message.body;
   const prepared = await prepare(server, snapshot, statement, context, read);
   const judgement = judge(server, snapshot, prepared);

@@ -22,12 +22,12 @@ async function bytesOf(body: MessageBody): Promise<Buffer> {
   return Buffer.concat(chunks);
 }
 
-function callOf(body: MessageBody, over: Partial<Call> = {}): Call {
+function callOf(body: MessageBody, path = '/file'): Call {
   const xroad = { id: 'DEV-1', madeId: true, representedParty: null, securityServer: null, hash: 'x', target: '/r1/x' };
   const context = encodeRequestContext({
     v: 1,
     method: 'POST',
-    path: '/file',
+    path,
     query: null,
     headers: [],
     userId: null,
@@ -44,7 +44,7 @@ function callOf(body: MessageBody, over: Partial<Call> = {}): Call {
     body: { length: body.length, type: 'application/octet-stream' },
     settles: null,
   });
-  return { client: CLIENT, service: SERVICE, purpose: null, basis: 'open', deadlineMs: 30_000, context, body, ...over };
+  return { client: CLIENT, service: SERVICE, purpose: null, basis: 'open', deadlineMs: 30_000, context, body };
 }
 
 async function* pieces(bytes: Buffer, size: number): AsyncGenerator<Buffer> {
@@ -52,11 +52,11 @@ async function* pieces(bytes: Buffer, size: number): AsyncGenerator<Buffer> {
 }
 
 /** Sends `bytes` as a caller would; the answer's body is read and given back. */
-async function send(pair: Pair, bytes: Buffer, piece = 10_007): Promise<{ result: LookupResult; body: Buffer }> {
+async function send(pair: Pair, bytes: Buffer, path?: string): Promise<{ result: LookupResult; body: Buffer }> {
   const { spool, maxBodyBytes } = pair.consumer.parts;
-  const body = await gatherBody(spool, pieces(bytes, piece), maxBodyBytes);
+  const body = await gatherBody(spool, pieces(bytes, 10_007), maxBodyBytes);
   try {
-    const result = await exchange(pair.consumer.parts, callOf(body));
+    const result = await exchange(pair.consumer.parts, callOf(body, path));
     const answer = result.answer?.body ?? Buffer.alloc(0);
     const read = await bytesOf(answer);
     removeBody(answer);
@@ -110,6 +110,18 @@ t.test('bodies of every size, both ways', async (t) => {
       ]),
       'a large body is committed to, not kept',
     );
+  }
+  nothingLeft(t, pair);
+});
+
+t.test('what a server itself is asked fits into memory', async (t) => {
+  const pair = await openPair();
+  t.teardown(() => pair.close());
+  for (const path of ['/.accord/doubts', '/.accord/none']) {
+    const { result } = await send(pair, randomBytes(5 * 64 * 1024), path);
+    t.match(result, { outcome: 'refused', code: 'BODY_TOO_LARGE' }, path);
+    const kinds = pair.provider.parts.log.find(null, result.id).map(({ entry }) => entry.kind);
+    t.same(kinds.sort(), ['refusal-sent', 'request-received'], 'and that is signed and logged');
   }
   nothingLeft(t, pair);
 });
