@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { Command } from 'commander';
 import { pino } from 'pino';
 import { systemClock } from '#core/clock.ts';
+import { PLAIN_TERMS } from '#schemas/access-right.ts';
 import { type DevNetwork, openDevNetwork } from './dev/network.ts';
 import { type OutputOptions, outputFormat, runAction, withOutput } from './output.ts';
 
@@ -64,17 +65,7 @@ async function addEcho(network: DevNetwork, url: string): Promise<void> {
     service: SERVICE,
     endpoints: [{ method: '*', path: '/**' }],
     bases: ['open'],
-    purposes: [],
-    elements: null,
-    statute: null,
-    casePattern: null,
-    evidence: 'server',
-    secrecyDays: null,
-    r1Defaults: null,
-    notBeforeMs: 0,
-    notAfterMs: Number.MAX_SAFE_INTEGER,
-    quotaPerDay: null,
-    retention: 'standard',
+    ...PLAIN_TERMS,
   });
   await network.publish();
 }

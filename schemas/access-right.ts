@@ -83,3 +83,22 @@ export const AccessRight = Type.Object(
 export type EndpointRule = Static<typeof EndpointRule>;
 export type R1Defaults = Static<typeof R1Defaults>;
 export type AccessRight = Static<typeof AccessRight>;
+
+/**
+ * The terms of a right of which nothing more is said than who may ask which endpoints on which basis: without an end, a
+ * quota or a purpose. A member that came later stands here for what it was before there was one, so that a stored right
+ * which lacks it opens what it opened then.
+ */
+export const PLAIN_TERMS = {
+  purposes: [],
+  elements: null,
+  statute: null,
+  casePattern: null,
+  evidence: 'server',
+  secrecyDays: null,
+  r1Defaults: null,
+  notBeforeMs: 0,
+  notAfterMs: Number.MAX_SAFE_INTEGER,
+  quotaPerDay: null,
+  retention: 'standard',
+} satisfies Omit<AccessRight, 'id' | 'client' | 'service' | 'endpoints' | 'bases' | 'pins'>;

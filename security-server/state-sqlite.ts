@@ -1,7 +1,7 @@
 // The state of a security server in SQLite. Small tables read on every request, so rows are kept in memory and every
 // write goes to the disk first; a change is effective when the call returns.
 import Database from 'better-sqlite3';
-import type { AccessRight, EndpointRule } from '#schemas/access-right.ts';
+import { type AccessRight, type EndpointRule, PLAIN_TERMS } from '#schemas/access-right.ts';
 import type { Group, GroupFacts } from '#schemas/groups.ts';
 import { OPERATOR_SCHEMA, operatorState } from './operator-state-sqlite.ts';
 import type { InformationSystem, LocalService, ServerState, ServiceDescription } from './state.ts';
@@ -139,9 +139,8 @@ function localServices(
 
 /** A right that was granted before ceilings and pins existed opens what it opened then: nothing that is bound. */
 function complete(right: AccessRight): AccessRight {
-  const { elements = null, pins = {}, evidence = 'server', secrecyDays = null } = right as Partial<AccessRight>;
-  const { r1Defaults = null } = right as Partial<AccessRight>;
-  return { ...right, elements, pins, evidence, secrecyDays, r1Defaults };
+  const kept: Partial<AccessRight> = right;
+  return { ...right, ...PLAIN_TERMS, pins: {}, ...kept };
 }
 
 type Descriptions = Pick<ServerState, 'description' | 'putDescription' | 'removeDescription' | 'describedEndpoints'>;

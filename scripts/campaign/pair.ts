@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import { openThrowAwayAuthority, type ServerIdentity, type ThrowAwayAuthority } from '#cli/dev/throw-away-authority.ts';
 import { type Clock, systemClock } from '#core/clock.ts';
-import type { AccessRight } from '#schemas/access-right.ts';
+import { type AccessRight, PLAIN_TERMS } from '#schemas/access-right.ts';
 import { openSecurityServer, type SecurityServer, type SecurityServerOptions } from '#security-server/server.ts';
 import { HeldConfiguration } from './held-configuration.ts';
 
@@ -66,18 +66,8 @@ export function accessRight(over: Partial<AccessRight> = {}): AccessRight {
     service: SERVICE,
     endpoints: [{ method: '*', path: '/**' }],
     bases: ['open'],
-    purposes: [],
-    elements: null,
     pins: {},
-    statute: null,
-    casePattern: null,
-    evidence: 'server',
-    secrecyDays: null,
-    r1Defaults: null,
-    notBeforeMs: 0,
-    notAfterMs: Number.MAX_SAFE_INTEGER,
-    quotaPerDay: null,
-    retention: 'standard',
+    ...PLAIN_TERMS,
     ...over,
   };
 }

@@ -22,6 +22,7 @@ import { DEV_ACR, DEV_CLAIM, type DevResident } from '#consent-service/identity/
 import { type DevIdentityProvider, openDevIdentityProvider } from '#consent-service/identity/dev-provider.ts';
 import { DEFAULT_CONSENT_SETTINGS, readConsentSettings } from '#consent-service/settings.ts';
 import { systemClock } from '#core/clock.ts';
+import { PLAIN_TERMS } from '#schemas/access-right.ts';
 import type { Level } from '#schemas/dictionary-entry.ts';
 import { parseJson } from '#schemas/json.ts';
 import type { Purpose } from '#schemas/purpose.ts';
@@ -237,24 +238,14 @@ async function register(network: DevNetwork, all: Registered): Promise<void> {
   await network.addService(office, filing);
   await network.publish();
   for (const { subsystem: client } of consumers) {
-    const right = {
-      client,
-      statute: null,
-      casePattern: null,
-      evidence: 'server',
-      secrecyDays: null,
-      r1Defaults: null,
-      quotaPerDay: null,
-    };
-    const times = { notBeforeMs: 0, notAfterMs: Number.MAX_SAFE_INTEGER, retention: 'standard' };
-    const endpoints = [{ method: '*', path: '/**' }];
+    const right = { ...PLAIN_TERMS, client, endpoints: [{ method: '*', path: '/**' }] };
     const elements = Object.values(FIELDS).map(({ element }) => element);
     const purposes = ASKED.map(({ purpose }) => purpose);
     await provider.call('POST', '/access-rights', {
-      ...{ ...right, ...times, endpoints, service: SERVICE, bases: ['consent'], purposes, elements },
+      ...{ ...right, service: SERVICE, bases: ['consent'], purposes, elements },
     });
     await office.call('POST', '/access-rights', {
-      ...{ ...right, ...times, endpoints, service: FILING, bases: ['open'], purposes: [], elements: null },
+      ...{ ...right, service: FILING, bases: ['open'] },
     });
   }
 }

@@ -1,7 +1,7 @@
 // The four departments of the demonstration and the consent office: who they are, what they offer, and whom they allow what.
 
 import type { DevMember } from '#cli/dev/network.ts';
-import type { AccessRight } from '#schemas/access-right.ts';
+import { type AccessRight, PLAIN_TERMS } from '#schemas/access-right.ts';
 import type { Purpose } from '#schemas/purpose.ts';
 import type { Department } from './tables.ts';
 
@@ -64,20 +64,7 @@ export function serviceOf(department: Department): string {
 
 type Grant = Omit<AccessRight, 'id' | 'pins'>;
 
-const PLAIN = {
-  bases: ['law'],
-  purposes: [],
-  elements: null,
-  statute: null,
-  casePattern: null,
-  evidence: 'server',
-  secrecyDays: null,
-  r1Defaults: null,
-  notBeforeMs: 0,
-  notAfterMs: Number.MAX_SAFE_INTEGER,
-  quotaPerDay: 10_000,
-  retention: 'standard',
-} satisfies Partial<Grant>;
+const PLAIN = { ...PLAIN_TERMS, bases: ['law'], quotaPerDay: 10_000 } satisfies Partial<Grant>;
 
 function grant(consumer: Department, provider: Department, path: string, over: Partial<Grant>): Grant {
   const [client, service] = [subsystemOf(consumer), serviceOf(provider)];

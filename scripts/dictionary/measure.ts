@@ -13,6 +13,7 @@ import type { DecisionInputs } from '#policy/decision-inputs.ts';
 import { type Dictionary, openDictionary } from '#policy/dictionary/dictionary.ts';
 import { overDelivered } from '#policy/release/over-delivery.ts';
 import { releaseAnswer } from '#policy/release/release.ts';
+import { PLAIN_TERMS } from '#schemas/access-right.ts';
 import { BindingTable, bindingTableText } from '#schemas/binding-table.ts';
 import { parseJson } from '#schemas/json.ts';
 import { compile } from '#schemas/validate.ts';
@@ -81,15 +82,10 @@ function compiledTable(leaves: number, service: string, dictionary: Dictionary):
 function inputsOf(binding: Binding, asked: readonly { path: string | null; element: string }[], fields: string[]) {
   const { service } = binding.table;
   const right = {
+    ...PLAIN_TERMS,
     ...{ id: '00000000-0000-4000-8000-000000000001', client: CLIENT, service, statute: 'made', casePattern: '' },
-    ...{
-      endpoints: [{ method: '*', path: '/**' }],
-      bases: ['law'],
-      purposes: [],
-      notBeforeMs: 0,
-      notAfterMs: NOW_MS * 2,
-    },
-    ...{ elements: [...new Set(asked.map(({ element }) => element))], quotaPerDay: null, retention: 'standard' },
+    ...{ endpoints: [{ method: '*', path: '/**' }], bases: ['law'], notAfterMs: NOW_MS * 2 },
+    elements: [...new Set(asked.map(({ element }) => element))],
   };
   const request = {
     client: CLIENT,

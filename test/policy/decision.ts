@@ -1,6 +1,6 @@
 // Inputs of a decision as the tests of it need them: all in order unless a row says otherwise.
 import type { AskedElement, AskedOfBinding, DecisionInputs } from '#policy/decision-inputs.ts';
-import type { AccessRight } from '#schemas/access-right.ts';
+import { type AccessRight, PLAIN_TERMS } from '#schemas/access-right.ts';
 
 export const CLIENT = 'DEV/GOV/1001/consumer';
 export const SERVICE = 'DEV/GOV/2002/provider/echo';
@@ -13,18 +13,9 @@ export function right(over: Partial<AccessRight> = {}): AccessRight {
     service: SERVICE,
     endpoints: [{ method: '*', path: '/**' }],
     bases: ['open'],
-    purposes: [],
-    elements: null,
     pins: {},
-    statute: null,
-    casePattern: null,
-    evidence: 'server',
-    secrecyDays: null,
-    r1Defaults: null,
-    notBeforeMs: 0,
+    ...PLAIN_TERMS,
     notAfterMs: NOW,
-    quotaPerDay: null,
-    retention: 'standard',
     ...over,
   };
 }

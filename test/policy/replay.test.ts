@@ -6,6 +6,7 @@ import { sha256 } from '#certs/commitment.ts';
 import { archiveDecision, decide } from '#policy/decide.ts';
 import type { DecisionInputs, EmergencyFacts, EvidenceFacts } from '#policy/decision-inputs.ts';
 import { replayDecision } from '#policy/replay.ts';
+import { PLAIN_TERMS } from '#schemas/access-right.ts';
 
 const RIGHT = {
   id: '00000000-0000-4000-8000-000000000001',
@@ -13,17 +14,8 @@ const RIGHT = {
   service: 'DEV/GOV/2/b/s',
   endpoints: [{ method: '*' as const, path: '/**' }],
   bases: ['open' as const],
-  purposes: [],
-  elements: null,
-  statute: null,
-  casePattern: null,
-  evidence: 'server' as const,
-  secrecyDays: null,
-  r1Defaults: null,
-  notBeforeMs: 0,
-  notAfterMs: Number.MAX_SAFE_INTEGER,
+  ...PLAIN_TERMS,
   quotaPerDay: 2,
-  retention: 'standard',
   pins: {},
 };
 const INPUTS: DecisionInputs = {
