@@ -206,6 +206,8 @@ async function withoutEnvelope(
   return wrong;
 }
 
+const REFUSALS = ['PATH_REFUSED', 'XROAD_TARGET_MALFORMED', 'SERVICE_UNKNOWN'] as const;
+
 /** The request's context as the provider's server reads it; null when it was refused, text when something else went wrong. */
 function asked({ seed, one: { method, tail } }: Tried, broken: BrokenPaths) {
   try {
@@ -214,9 +216,8 @@ function asked({ seed, one: { method, tail } }: Tried, broken: BrokenPaths) {
     if (target.service !== SERVICE || isReserved(target.path)) return null;
     const id = { id: 'x', madeId: false, representedParty: null, securityServer: null, hash: 'x', target: raw };
     const encoded = encodeRequestContext({
-      ...{ v: 1, method, path: target.path, query: target.query, headers: [['x-case', String(seed)]] },
-      ...{ userId: null, issue: null, caller: 'loopback', deadlineMs: 1000, fields: null, partial: false, asOf: null },
-      ...{ receipt: null, evidence: [], hiddenUntil: null, xroad: id, body: { length: 0, type: null }, settles: null },
+      ...{ ...BARE_REQUEST, caller: 'loopback', deadlineMs: 1000, xroad: id },
+      ...{ method, path: target.path, query: target.query, headers: [['x-case', String(seed)]] },
     });
     const context = parseRequestContext(encoded);
     if (broken.readTarget === undefined) {
@@ -225,7 +226,7 @@ function asked({ seed, one: { method, tail } }: Tried, broken: BrokenPaths) {
     }
     return context;
   } catch (error) {
-    if (isAccordError(error, 'PATH_REFUSED') || isAccordError(error, 'XROAD_TARGET_MALFORMED')) return null;
+    if (REFUSALS.some((code) => isAccordError(error, code))) return null;
     return isAccordError(error) ? error.code : String(error);
   }
 }

@@ -15,6 +15,13 @@ const FORWARDED = [
   '/conformance/~-._/echo',
 ];
 const BAD_SEGMENTS = ['%', '%zz', '%ff', '%0a', 'a"b', '\u00e9'];
+/** Part of an identifier each, and no such service is there: read as separators they would lead to the service, or past it. */
+const SLASHES = [
+  '{service code}%2Fconformance%2Fecho',
+  '{service code}%2f',
+  '%2F{service code}',
+  'none%2F{service code}',
+];
 const BAD_PATHS = ['/a%', '/a%zz', '/a%c0%af', '/a"b'];
 /** Bytes that no request line may have: refused by whoever reads it first. */
 const NO_TARGET = ['/a b', '/a\u00c3\u00a9', '/a\u0001b'];
@@ -105,4 +112,13 @@ export const addressing: readonly Case[] = [
     'what cannot be brought to one canonical reading is refused with 400 before access is checked',
     MANY_READINGS.map((path) => ({ ask: { target: `/r1/{service}${path}` }, expect: badRequest })),
   ),
+  ...rule('1.9', '%2F inside a segment is part of the identifier: it names another service or member', [
+    ...SLASHES.map((part) => ({
+      ask: { target: `/r1/{provider}/${part}` },
+      expect: { status: 500, error: 'Server.ServerProxy.UnknownService' },
+    })),
+    ...['/r1/{provider}%2F{service code}/conformance/echo', '/r1/{instance}%2Fx/x/x/x/conformance/echo'].map(
+      (target) => ({ ask: { target }, expect: { status: 500, error: 'Server.ClientProxy.UnknownMember' } }),
+    ),
+  ]),
 ];

@@ -60,10 +60,10 @@ export const errors: readonly Case[] = [
       ask: { target: '/r1/{instance}/NONE/none/none/none/x' },
       expect: { status: 500, error: 'Server.ClientProxy.UnknownMember' },
     },
-    {
-      ask: { client: false, headers: [['X-Road-Client', '{instance}/NONE/none/none']] },
+    ...['{instance}/NONE/none/none', '{instance}/NONE/no%2Fne/none'].map((client) => ({
+      ask: { client: false, headers: [['X-Road-Client', client]] as Header[] },
       expect: { status: 500, error: 'Server.ClientProxy.UnknownMember' },
-    },
+    })),
   ]),
   ...rule(
     '4.6',

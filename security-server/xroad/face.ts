@@ -66,10 +66,11 @@ async function answer(
   let body: MessageBody | undefined;
   let result: LookupResult | undefined;
   try {
-    const here = server.configuration.current().server(server.self)?.subsystems;
+    const snapshot = server.configuration.current();
+    const here = snapshot.server(server.self)?.subsystems;
     if (!here?.has(headers.client)) throw new AccordError('CLIENT_NOT_HERE', headers.client);
     caller.authenticate(headers.client);
-    const target = readTarget(asked.target);
+    const target = readTarget(asked.target, (id) => snapshot.serversOf(id).length > 0);
     if (isReserved(target.path)) throw new AccordError('PATH_REFUSED', 'reserved');
     // Before a body of any size is taken in vain.
     requireNoMaintenance(server);
@@ -130,7 +131,7 @@ function callOf(
   });
   const { representedParty, securityServer } = headers;
   const context = encodeRequestContext({
-    v: 1,
+    ...BARE_REQUEST,
     method: checkMethod(method),
     path: target.path,
     query: target.query,
@@ -141,13 +142,10 @@ function callOf(
     deadlineMs: MAX_DEADLINE_MS,
     fields: grounds.fields,
     partial: grounds.partial,
-    asOf: null,
     receipt: grounds.receipt,
     evidence: grounds.evidence,
-    hiddenUntil: null,
     xroad: { id: xroadId, madeId: headers.id === null, representedParty, securityServer, hash, target: raw },
     body: { length: body.length, type: headers.contentType },
-    settles: null,
   });
   // What the provider would not be able to read is the caller's mistake and must not be signed.
   parseRequestContext(context);

@@ -4,9 +4,9 @@
 import { meantBy } from '#core/http/server-frame.ts';
 import type { HeaderList } from '#schemas/context.ts';
 import { type ServerId, type SubsystemId, serverId, subsystemId } from '#schemas/identifiers.ts';
-import { AccordError, isAccordError } from '#schemas/problems.ts';
+import { AccordError } from '#schemas/problems.ts';
 import type { RawHeaders } from './request-hash.ts';
-import { decodeSegment } from './target.ts';
+import { decodePart, named } from './target.ts';
 
 export interface XRoadHeaders {
   client: SubsystemId;
@@ -62,7 +62,7 @@ export function pairsOf(raw: readonly string[]): [string, string][] {
   return pairs;
 }
 
-/** @throws XROAD_CLIENT_MISSING, XROAD_HEADER_MALFORMED, XROAD_SERVER_INVALID, HEADER_DUPLICATE */
+/** @throws XROAD_CLIENT_MISSING, XROAD_HEADER_MALFORMED, CLIENT_NOT_HERE, XROAD_SERVER_INVALID, HEADER_DUPLICATE */
 export function readHeaders(raw: RawHeaders): XRoadHeaders {
   const own = ownHeaders(raw);
   const text = (name: string) => {
@@ -80,7 +80,7 @@ export function readHeaders(raw: RawHeaders): XRoadHeaders {
     return !NEVER_PASSED.has(lower) && (!ends.has(lower) || lower === 'content-type');
   });
   return {
-    client: partsOf(client, 4, subsystemId, 'x-road-client'),
+    client: clientOf(client),
     id: text('x-road-id'),
     userId: text('x-road-userid'),
     issue: text('x-road-issue'),
@@ -155,25 +155,34 @@ function utf8(value: string, name: string): string {
   }
 }
 
-/** Identifiers in headers are percent-encoded part by part. @throws XROAD_HEADER_MALFORMED */
-function partsOf<T extends string>(value: string, count: number, read: (text: string) => T, name: string): T {
+/** Identifiers in headers are percent-encoded part by part; null for one nobody here can have. @throws XROAD_HEADER_MALFORMED */
+function partsOf<T extends string>(value: string, count: number, read: (text: string) => T, name: string): T | null {
+  const parts = value.split('/');
+  if (parts.length !== count) throw new AccordError('XROAD_HEADER_MALFORMED', `${name} has ${count} parts`);
   try {
-    const parts = value.split('/');
-    if (parts.length !== count) throw new AccordError('XROAD_HEADER_MALFORMED', `${name} has ${count} parts`);
-    return read(parts.map(decodeSegment).join('/'));
+    return named(parts.map(decodePart), read);
   } catch (cause) {
-    if (isAccordError(cause, 'XROAD_HEADER_MALFORMED')) throw cause;
     throw new AccordError('XROAD_HEADER_MALFORMED', name, { cause });
   }
 }
 
+/** @throws XROAD_HEADER_MALFORMED, CLIENT_NOT_HERE */
+function clientOf(value: string): SubsystemId {
+  const client = partsOf(value, 4, subsystemId, 'x-road-client');
+  if (client === null) throw new AccordError('CLIENT_NOT_HERE', value.slice(0, 300));
+  return client;
+}
+
 function securityServer(value: string | undefined): ServerId | null {
   if (value === undefined || value === '') return null;
+  let server: ServerId | null;
   try {
-    return partsOf(value, 4, serverId, 'x-road-security-server');
+    server = partsOf(value, 4, serverId, 'x-road-security-server');
   } catch (cause) {
     throw new AccordError('XROAD_SERVER_INVALID', '', { cause });
   }
+  if (server === null) throw new AccordError('XROAD_SERVER_INVALID');
+  return server;
 }
 
 /** `[class/]code`. @throws XROAD_HEADER_MALFORMED */

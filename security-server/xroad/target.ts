@@ -1,9 +1,10 @@
 // The target of a call in X-Road's REST message protocol (PR-REST 4.1): /r1/{instance}/{class}/{member}/{subsystem}/{service},
 // then the service path and the query, which are forwarded byte for byte. Five segments are identifiers and are
-// percent-decoded; the rest has to have one reading, or is refused before access is checked (service-path.ts). The calling
-// information system controls every byte.
-import { type ServiceId, serviceId } from '#schemas/identifiers.ts';
-import { AccordError } from '#schemas/problems.ts';
+// percent-decoded; the rest has to have one reading, or is refused before access is checked (service-path.ts). X-Road's
+// identifiers may hold nearly any character, encoded slashes too; here they are words joined by slashes, so that one which
+// is no such word is nobody's, and is answered as any unknown name. The calling information system controls every byte.
+import { type ServiceId, type SubsystemId, serviceId, subsystemId } from '#schemas/identifiers.ts';
+import { AccordError, isAccordError } from '#schemas/problems.ts';
 import { servicePath, serviceQuery } from '#schemas/service-path.ts';
 
 export const XROAD_PREFIX = '/r1/';
@@ -17,8 +18,11 @@ export interface XRoadTarget {
   query: string | null;
 }
 
-/** @throws XROAD_TARGET_MALFORMED, PATH_REFUSED */
-export function readTarget(target: string): XRoadTarget {
+/**
+ * @param isProvider whether a subsystem is known to offer services: without it a service that cannot exist is all that is told
+ * @throws XROAD_TARGET_MALFORMED, PATH_REFUSED; then PROVIDER_UNKNOWN, SERVICE_UNKNOWN for identifiers nobody here can have
+ */
+export function readTarget(target: string, isProvider: (id: SubsystemId) => boolean = () => true): XRoadTarget {
   const mark = target.indexOf('?');
   const path = mark === -1 ? target : target.slice(0, mark);
   const query = mark === -1 ? null : target.slice(mark + 1);
@@ -27,38 +31,47 @@ export function readTarget(target: string): XRoadTarget {
   if (segments.length < SEGMENTS)
     throw malformed('five identifiers are needed: instance, class, member, subsystem, service');
   const rest = segments.slice(SEGMENTS);
-  return {
-    service: identifier(segments.slice(0, SEGMENTS)),
+  const parts = segments.slice(0, SEGMENTS).map(decodePart);
+  const forwarded = {
     path: servicePath(rest.length === 0 ? '' : `/${rest.join('/')}`),
     query: query === null ? null : serviceQuery(query),
   };
+  const provider = named(parts.slice(0, -1), subsystemId);
+  const service = provider === null ? null : named(parts, serviceId);
+  if (service !== null) return { service, ...forwarded };
+  const isKnown = provider !== null && isProvider(provider);
+  throw new AccordError(isKnown ? 'SERVICE_UNKNOWN' : 'PROVIDER_UNKNOWN', segments.slice(0, SEGMENTS).join('/'));
 }
 
-/** @throws XROAD_TARGET_MALFORMED */
-function identifier(segments: readonly string[]): ServiceId {
+/** The identifier that these parts are; null when nothing here can bear it, as with a slash inside a part. */
+export function named<T extends string>(parts: readonly string[], read: (text: string) => T): T | null {
+  if (parts.some((part) => part.includes('/'))) return null;
   try {
-    return serviceId(segments.map(decodeSegment).join('/'));
+    return read(parts.join('/'));
   } catch (cause) {
-    if (cause instanceof AccordError && cause.code === 'XROAD_TARGET_MALFORMED') throw cause;
-    throw malformed('an identifier', cause);
+    if (isAccordError(cause, 'IDENTIFIER_INVALID')) return null;
+    throw cause;
   }
 }
 
 // RFC 3986 pchar.
-const SEGMENT = /^(?:[A-Za-z0-9\-._~!$&'()*+,;=:@]|%[0-9A-Fa-f]{2})+$/;
+const PART = /^(?:[A-Za-z0-9\-._~!$&'()*+,;=:@]|%[0-9A-Fa-f]{2})+$/;
 
-/** Percent-decodes one identifier, UTF-8. @throws XROAD_TARGET_MALFORMED */
-export function decodeSegment(segment: string): string {
-  if (!SEGMENT.test(segment)) throw malformed('an identifier has characters outside RFC 3986, or is empty');
+/**
+ * Percent-decodes one part of an identifier, UTF-8. An encoded slash belongs to it; what a reader on the way could take for
+ * another target does not. @throws XROAD_TARGET_MALFORMED
+ */
+export function decodePart(part: string): string {
+  if (!PART.test(part)) throw malformed('an identifier has characters outside RFC 3986, or is empty');
   let text: string;
   try {
-    text = decodeURIComponent(segment);
+    text = decodeURIComponent(part);
   } catch (cause) {
     throw malformed('an identifier’s escapes are not UTF-8', cause);
   }
   if (/\p{Cc}/u.test(text)) throw malformed('an identifier has a control character');
-  // An encoded slash is part of the identifier; no registered one has it, so that this names nobody.
-  if (text.includes('/')) throw malformed('no identifier here has a slash');
+  if (/\\|%[0-9A-Fa-f]{2}/.test(text)) throw malformed('an identifier has a backslash, or is encoded twice');
+  if (text.split('/').some((each) => /^\.{1,2}$/.test(each))) throw malformed('an identifier has a dot segment');
   return text;
 }
 

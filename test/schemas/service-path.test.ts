@@ -131,64 +131,56 @@ t.test('the five identifiers of a target', async (t) => {
     );
   }
   const malformed = [
-    ...[
-      '',
-      '/',
-      '/r1',
-      '/r1/',
-      '/r1?',
-      '/R1/a/b/c/d/e',
-      '//r1/a/b/c/d/e',
-      '/r1/a/b/c/d',
-      '/r1/a/b/c/d/',
-      '/r1//b/c/d/e',
-      '/r1/a/b//d/e',
-    ],
-    ...[
-      '/r1/a/b/c/d?e',
-      '/r1/a/b/c/d?/e',
-      '/r1/../b/c/d/e',
-      '/r1/a/%2e%2e/c/d/e',
-      '/r1/a/./c/d/e',
-      '/r1/a/b/c/d/..',
-      '/r1/a/b/c/d/.',
-    ],
-    ...[
-      '/r1/a/b/c/d/e%2ff',
-      '/r1/a/b/c%2Fd/e',
-      '/r1/a%2Fb/c/d/e/f',
-      '/r1/a/b/c/d/e%5cf',
-      '/r1/a/b/c/d/e%00',
-      '/r1/a/b/c/d/e%0a',
-      '/r1/a/b/c/d/e%',
-    ],
-    ...[
-      '/r1/a/b/c/d/e%zz',
-      '/r1/a/b/c/d/%ff',
-      '/r1/a/b/c/d/%c0%ae',
-      '/r1/a/b/c/d/%2565',
-      '/r1/a/b/c/d/e f',
-      '/r1/a/b/c/d/é',
-      '/r1/a/b/c/d/%c3%a9',
-    ],
-    ...[
-      '/r1/a/b/c/d/e;f',
-      '/r1/a/b/c/d/e#f',
-      '/r1/a/b/c/d/%ef%bc%a5',
-      '/r1/a/b/c/d/e%20',
-      '/r1/a/b/c/d/e.',
-      'http://h/r1/a/b/c/d/e',
-      '*',
-      'h:443',
-    ],
-    `/r1/a/b/c/d/${'e'.repeat(65)}`,
-  ];
+    ' / /r1 /r1/ /r1? /R1/a/b/c/d/e //r1/a/b/c/d/e /r1/a/b/c/d /r1/a/b/c/d/ /r1//b/c/d/e /r1/a/b//d/e * h:443',
+    '/r1/a/b/c/d?e /r1/a/b/c/d?/e /r1/../b/c/d/e /r1/a/%2e%2e/c/d/e /r1/a/./c/d/e /r1/a/b/c/d/.. /r1/a/b/c/d/.',
+    '/r1/a/b/c/d/e%5cf /r1/a/b/c/d/e%00 /r1/a/b/c/d/e%0a /r1/a/b/c/d/e%c2%85 /r1/a/b/c/d/e% /r1/a/b/c/d/e%zz',
+    '/r1/a/b/c/d/%ff /r1/a/b/c/d/%c0%ae /r1/a/b/c/d/%2565 /r1/a/b/c/d/e%252ff /r1/a/b/c/d/é /r1/a/b/c/d/e#f',
+    // A slash that would make another target of it, could it be taken for one that separates.
+    '/r1/a/b/c/d/..%2fe /r1/a/b/c/d/e%2F%2e%2e%2Ff /r1/a%2F./b/c/d/e /r1/a/b/c/d/e%2f.. http://h/r1/a/b/c/d/e',
+  ].flatMap((row) => row.split(' '));
+  malformed.push('/r1/a/b/c/d/e f');
   for (const target of malformed) {
     t.equal(
       outcome(() => readTarget(target)),
       'XROAD_TARGET_MALFORMED',
       target,
     );
+  }
+});
+
+t.test('identifiers that nobody here can have are unknown names, and never another target', async (t) => {
+  const known = (id: string) => id === 'a/b/c/d';
+  const rows: [string, string, string][] = [
+    [
+      'a slash in the service',
+      '/r1/a/b/c/d/e%2ff /r1/a/b/c/d/e%2Ff/x?y=1 /r1/a/b/c/d/%2f /r1/a/b/c/d/%2fe',
+      'SERVICE_UNKNOWN',
+    ],
+    [
+      'other characters',
+      '/r1/a/b/c/d/%c3%a9 /r1/a/b/c/d/e;f /r1/a/b/c/d/%ef%bc%a5 /r1/a/b/c/d/e%20 /r1/a/b/c/d/e.',
+      'SERVICE_UNKNOWN',
+    ],
+    ['too long', `/r1/a/b/c/d/${'e'.repeat(65)}`, 'SERVICE_UNKNOWN'],
+    [
+      'a slash in the provider',
+      '/r1/a/b/c%2Fd/e/f /r1/a%2Fb/c/d/e/f /r1/a/b/c/d%2f/e /r1/a%2fb/c/d/e%2ff/g',
+      'PROVIDER_UNKNOWN',
+    ],
+    // Would one of them be taken for a separator, these would be `a/b/c/d` and a service of it.
+    ['a known provider in fewer segments', '/r1/a/b/c%2Fd/e/f /r1/a%2Fb/c/d/e/f /r1/a/b%2fc/d/e/f', 'PROVIDER_UNKNOWN'],
+    ['a provider nobody knows', '/r1/a/b/c/x/e%2ff', 'PROVIDER_UNKNOWN'],
+    // What is refused for its path is refused before anything is looked up.
+    ['with a path that has two readings', '/r1/a/b/c/d/e%2ff/../g /r1/a%2fb/c/d/e/f/a%2fb', 'PATH_REFUSED'],
+  ];
+  for (const [why, targets, code] of rows) {
+    for (const target of targets.split(' ')) {
+      t.equal(
+        outcome(() => readTarget(target, known)),
+        code,
+        `${why}: ${target}`,
+      );
+    }
   }
 });
 
