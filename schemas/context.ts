@@ -137,6 +137,24 @@ export type RequestContext = Static<typeof RequestContext>;
 export type AnswerContext = Static<typeof AnswerContext>;
 export type HeaderList = Static<typeof Headers>;
 
+/** A request that names nothing beyond where it goes: no official, no fields, no grounds, no body. */
+export const BARE_REQUEST = {
+  v: 1,
+  query: null,
+  headers: [],
+  userId: null,
+  issue: null,
+  fields: null,
+  partial: false,
+  asOf: null,
+  receipt: null,
+  evidence: [],
+  hiddenUntil: null,
+  xroad: null,
+  body: { length: 0, type: null },
+  settles: null,
+} satisfies Omit<RequestContext, 'method' | 'path' | 'caller' | 'deadlineMs'>;
+
 const checkRequest = compile(RequestContext, 'CONTEXT_MALFORMED');
 const checkAnswer = compile(AnswerContext, 'CONTEXT_MALFORMED');
 

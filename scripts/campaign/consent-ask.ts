@@ -4,7 +4,7 @@
 
 import { newMessageId } from '#core/message-id.ts';
 import { decide } from '#policy/decide.ts';
-import { encodeRequestContext, parseRequestContext, type RequestContext } from '#schemas/context.ts';
+import { BARE_REQUEST, encodeRequestContext, parseRequestContext, type RequestContext } from '#schemas/context.ts';
 import { type JsonObject, parseJsonObject } from '#schemas/json.ts';
 import { isAccordError } from '#schemas/problems.ts';
 import type { Release } from '#schemas/release.ts';
@@ -116,9 +116,9 @@ function officialOf({ request }: ConsentCase) {
 
 function contextOf(one: ConsentCase, { receipt, evidence }: Carried): RequestContext {
   return {
-    ...{ v: 1, method: 'GET', path: pathOf(one), query: null, headers: [], ...officialOf(one), caller: 'loopback' },
-    ...{ deadlineMs: 10_000, fields: one.request.fields.map(asAsked), partial: one.request.partial, asOf: null },
-    ...{ receipt, evidence, hiddenUntil: null, xroad: null, body: { length: 0, type: null }, settles: null },
+    ...{ ...BARE_REQUEST, method: 'GET', path: pathOf(one), caller: 'loopback', deadlineMs: 10_000 },
+    ...officialOf(one),
+    ...{ fields: one.request.fields.map(asAsked), partial: one.request.partial, receipt, evidence },
   };
 }
 

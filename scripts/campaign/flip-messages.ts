@@ -9,7 +9,7 @@ import { pemCertificates } from '#certs/pem.ts';
 import { SEAL_SALT_BYTES, seal, unseal } from '#certs/seal.ts';
 import type { Ticket } from '#certs/ticket.ts';
 import { newMessageId } from '#core/message-id.ts';
-import { encodeRequestContext } from '#schemas/context.ts';
+import { BARE_REQUEST, encodeRequestContext } from '#schemas/context.ts';
 import type { Statement } from '#schemas/statement.ts';
 import { decodeFrame, encodeFrame, type Frame } from '#security-server/envelope/frame.ts';
 import { draft, type SignedMessage, sealMessage } from '#security-server/envelope/outgoing.ts';
@@ -41,7 +41,7 @@ export async function genuineRequest(pair: Pair, plan: RequestPlan = {}): Promis
   const id = newMessageId(nowMs);
   const body = plan.body ?? Buffer.from('{"question":"is it so?"}');
   const context = encodeRequestContext({
-    v: 1,
+    ...BARE_REQUEST,
     method: 'POST',
     path: plan.path ?? '/residents/1',
     query: 'a=1',
@@ -50,15 +50,7 @@ export async function genuineRequest(pair: Pair, plan: RequestPlan = {}): Promis
     issue: 'case-1',
     caller: 'loopback',
     deadlineMs: 5_000,
-    fields: null,
-    partial: false,
-    asOf: null,
-    receipt: null,
-    evidence: [],
-    hiddenUntil: null,
-    xroad: null,
     body: { length: body.length, type: body.length === 0 ? null : 'application/json' },
-    settles: null,
   });
   const { version, hash } = parts.configuration.current();
   const stated = { id, kind: 'request' as const, from: CONSUMER, to: PROVIDER, client: CLIENT, service: SERVICE };

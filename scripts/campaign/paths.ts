@@ -7,7 +7,7 @@ import { type BoundedClient, openClient } from '#core/http/client.ts';
 import { archiveDecision, decide } from '#policy/decide.ts';
 import type { DecisionInputs } from '#policy/decision-inputs.ts';
 import type { AccessRight } from '#schemas/access-right.ts';
-import { encodeRequestContext, parseRequestContext } from '#schemas/context.ts';
+import { BARE_REQUEST, encodeRequestContext, parseRequestContext } from '#schemas/context.ts';
 import { isAccordError } from '#schemas/problems.ts';
 import { isReserved, servicePath, serviceQuery } from '#schemas/service-path.ts';
 import type { Statement } from '#schemas/statement.ts';

@@ -7,7 +7,7 @@ import { newMessageId } from '#core/message-id.ts';
 import { type Decision, decide } from '#policy/decide.ts';
 import type { ConsentFacts, DecisionInputs, EvidenceFacts } from '#policy/decision-inputs.ts';
 import type { BindingOperation } from '#schemas/binding-table.ts';
-import { Method, RequestContext } from '#schemas/context.ts';
+import { BARE_REQUEST, Method, RequestContext } from '#schemas/context.ts';
 import { SERVICE_ID_PATTERN, SUBSYSTEM_ID_PATTERN, subsystemOfService } from '#schemas/identifiers.ts';
 import { DEFAULT_DEADLINE_MS } from '#schemas/limits.ts';
 import { AccordError } from '#schemas/problems.ts';
@@ -115,22 +115,15 @@ async function explain(server: ServerParts, input: ExplainInput, { body, ...aske
   const statement = statementOf(server, input);
   const { fields, partial, userId, issue } = input;
   const context: RequestContext = {
-    v: 1,
+    ...BARE_REQUEST,
     ...asked,
-    headers: [],
     userId,
     issue,
     caller: 'loopback',
     deadlineMs: DEFAULT_DEADLINE_MS,
     fields,
     partial,
-    asOf: null,
-    receipt: null,
-    evidence: [],
-    hiddenUntil: null,
-    xroad: null,
     body: { length: body.length, type: body.length === 0 ? null : 'application/json' },
-    settles: null,
   };
   const { inputs } = judge(server, snapshot, await prepare(server, snapshot, statement, context, body));
   const consentAssumed = inputs.consent !== null;

@@ -7,7 +7,7 @@ import { pipeline } from 'node:stream/promises';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { passOver, whileMoving, whileTaken } from '#core/http/while-moving.ts';
 import { newMessageId } from '#core/message-id.ts';
-import { encodeRequestContext, type HeaderList, Method, parseRequestContext } from '#schemas/context.ts';
+import { BARE_REQUEST, encodeRequestContext, type HeaderList, Method, parseRequestContext } from '#schemas/context.ts';
 import { MAX_DEADLINE_MS } from '#schemas/limits.ts';
 import { AccordError, isAccordError } from '#schemas/problems.ts';
 import { isReserved } from '#schemas/service-path.ts';

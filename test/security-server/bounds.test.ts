@@ -8,7 +8,7 @@ import { importPublicJwk } from '#certs/keys.ts';
 import { makeTicket } from '#certs/ticket.ts';
 import type { ServerEntry } from '#core/configuration/snapshot.ts';
 import { openServer } from '#core/http/server-frame.ts';
-import { encodeRequestContext, parseRequestContext, type RequestContext } from '#schemas/context.ts';
+import { BARE_REQUEST, encodeRequestContext, parseRequestContext, type RequestContext } from '#schemas/context.ts';
 import { parseJson } from '#schemas/json.ts';
 import {
   MAX_BODY_BYTES,
@@ -208,24 +208,11 @@ t.test('places of one information system, headers of one request', async (t) => 
 });
 
 const context = (over: Partial<RequestContext>): RequestContext => ({
-  v: 1,
+  ...BARE_REQUEST,
   method: 'GET',
   path: '',
-  query: null,
-  headers: [],
-  userId: null,
-  issue: null,
   caller: 'loopback',
   deadlineMs: 1,
-  fields: null,
-  partial: false,
-  asOf: null,
-  receipt: null,
-  evidence: [],
-  hiddenUntil: null,
-  xroad: null,
-  body: { length: 0, type: null },
-  settles: null,
   ...over,
 });
 const parsed = (over: Partial<RequestContext>) => parseRequestContext(encodeRequestContext(context(over)));

@@ -5,7 +5,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import t, { type Test } from 'tap';
-import { encodeRequestContext } from '#schemas/context.ts';
+import { BARE_REQUEST, encodeRequestContext } from '#schemas/context.ts';
 import { MAX_BODY_BYTES } from '#schemas/limits.ts';
 import { CLIENT, openPair, type Pair, SERVICE } from '#scripts/campaign/pair.ts';
 import { gatherBody, isSpooled, type MessageBody, removeBody } from '#security-server/body.ts';
@@ -25,24 +25,13 @@ async function bytesOf(body: MessageBody): Promise<Buffer> {
 function callOf(body: MessageBody, path = '/file'): Call {
   const xroad = { id: 'DEV-1', madeId: true, representedParty: null, securityServer: null, hash: 'x', target: '/r1/x' };
   const context = encodeRequestContext({
-    v: 1,
+    ...BARE_REQUEST,
     method: 'POST',
     path,
-    query: null,
-    headers: [],
-    userId: null,
-    issue: null,
     caller: 'loopback',
     deadlineMs: 30_000,
-    fields: null,
-    partial: false,
-    asOf: null,
-    receipt: null,
-    evidence: [],
-    hiddenUntil: null,
     xroad,
     body: { length: body.length, type: 'application/octet-stream' },
-    settles: null,
   });
   return { client: CLIENT, service: SERVICE, purpose: null, basis: 'open', deadlineMs: 30_000, context, body };
 }
