@@ -12,6 +12,39 @@ export function isSpooled(body: MessageBody): body is SpooledBody {
   return !Buffer.isBuffer(body);
 }
 
+/** A body that was too large to be taken: what its sender's signed head says of it; there is nothing to read. */
+class UntakenBody implements SpooledBody {
+  readonly length: number;
+  readonly salt: Buffer;
+  readonly commitment: string;
+  readonly sha512 = null;
+
+  constructor(length: number, salt: Buffer, commitment: string) {
+    this.length = length;
+    this.salt = salt;
+    this.commitment = commitment;
+  }
+
+  read(): Readable {
+    throw new TypeError('a body that was never taken');
+  }
+
+  records(): AsyncGenerator<Buffer> {
+    throw new TypeError('a body that was never taken');
+  }
+
+  remove(): void {}
+}
+
+/** @param commitment as it is stated, not checked: only for a message that is refused for this body */
+export function untakenBody(length: number, salt: Buffer, commitment: string): SpooledBody {
+  return new UntakenBody(length, salt, commitment);
+}
+
+export function isUntaken(body: MessageBody): boolean {
+  return body instanceof UntakenBody;
+}
+
 /** What can be read as a whole. @throws BODY_TOO_LARGE for a spooled body */
 export function wholeBody(body: MessageBody): Buffer {
   if (isSpooled(body)) throw new AccordError('BODY_TOO_LARGE', `more than ${MAX_BODY_BYTES} bytes`);

@@ -11,6 +11,7 @@ import type { ServerEntry } from '#core/configuration/snapshot.ts';
 import type { ServerId } from '#schemas/identifiers.ts';
 import { SEAL_RECORD_BYTES } from '#schemas/limits.ts';
 import { AccordError, isAccordError } from '#schemas/problems.ts';
+import { untakenBody } from '#security-server/body.ts';
 import type { Spool, SpooledBody } from '#security-server/spool.ts';
 import type { Channels } from './channels.ts';
 import { decodeStreamFrame, encodeStreamFrame, MAX_STREAM_HEAD_BYTES, type StreamFrame } from './frame.ts';
@@ -66,8 +67,9 @@ export interface StreamReceiver {
 }
 
 /**
- * Opens a streamed message; its body lies in the spool, and the caller removes it.
- * @throws as `openMessage`, what `judge` throws, BODY_TOO_LARGE, SPOOL_FULL, SPOOL_FAILED
+ * Opens a streamed message; its body lies in the spool, and the caller removes it. Of a request that is too large the body is
+ * not taken (`isUntaken`): its head was judged, so that it can be refused in an answer that is signed.
+ * @throws as `openMessage`, what `judge` throws, BODY_TOO_LARGE of an answer, SPOOL_FULL, SPOOL_FAILED
  */
 export async function openStream(
   source: Readable,
@@ -82,9 +84,12 @@ export async function openStream(
     judge(opened);
     const { secret, binding, ...known } = opened;
     const { bodyLength: length, bodySalt } = frame;
-    if (length > maxBodyBytes) throw new AccordError('BODY_TOO_LARGE', `more than ${maxBodyBytes} bytes`);
-    const openNext = recordOpener(secret, bodySalt, { ...binding, part: 'body' });
     const salt = Buffer.from(known.head.bodySalt);
+    if (length > maxBodyBytes) {
+      if (kind === 'answer') throw new AccordError('BODY_TOO_LARGE', `more than ${maxBodyBytes} bytes`);
+      return { ...known, body: untakenBody(length, salt, known.statement.body.commitment) };
+    }
+    const openNext = recordOpener(secret, bodySalt, { ...binding, part: 'body' });
     const records = openedRecords(reader, length, openNext);
     return { ...known, body: await spool.take(records, { maxBytes: length, length, salt }) };
   } finally {

@@ -81,10 +81,9 @@ export async function openPeerPort(server: ServerParts): Promise<FastifyInstance
       });
       reply.header('content-type', PEER_STREAM_TYPE).header('content-length', answer.length);
       return reply.send(answer.bytes());
-    } catch (error) {
-      if (message instanceof Readable) passOver(request.raw);
-      throw error;
     } finally {
+      // Of a body that was not taken the sender may still send the rest; it reads the answer all the same.
+      if (message instanceof Readable) passOver(request.raw);
       await leave(request);
     }
   });

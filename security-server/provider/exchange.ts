@@ -16,7 +16,7 @@ import { subsystemOfService } from '#schemas/identifiers.ts';
 import { REPLAY_WINDOW_MS } from '#schemas/limits.ts';
 import { AccordError } from '#schemas/problems.ts';
 import { isReserved, servicePath, serviceQuery } from '#schemas/service-path.ts';
-import { isSpooled, removeBody, wholeBody } from '#security-server/body.ts';
+import { isSpooled, isUntaken, removeBody, wholeBody } from '#security-server/body.ts';
 import { type OpenedHead, openMessage } from '#security-server/envelope/incoming.ts';
 import { draft, sealMessage, sign } from '#security-server/envelope/outgoing.ts';
 import { openStream, type StreamedMessage, transferMs } from '#security-server/envelope/stream.ts';
@@ -81,6 +81,8 @@ async function answerVerified(
   const context = parseRequestContext(message.head.context);
   if (context.body.length !== message.body.length) throw new AccordError('CONTEXT_MALFORMED', 'body length');
   if (statement.kind === 'request' && context.settles !== null) throw new AccordError('CONTEXT_MALFORMED', 'settles');
+  // What settles has nothing to say in its body.
+  if (statement.kind === 'settlement' && isSpooled(message.body)) throw new AccordError('CONTEXT_MALFORMED', 'body');
   // A peer that could not be answered is refused before anything is done for it.
   const ticket = await server.channels.to(peer);
   const transfer = isSpooled(message.body) ? transferMs(message.body.length) * 2 : 0;
@@ -133,15 +135,8 @@ function claimAndLog(
 async function work(server: ServerParts, snapshot: ConfigurationSnapshot, logged: LoggedRequest): Promise<Reply> {
   const { message, context } = logged;
   const { statement } = message;
-  // What runs already ends as usual; what is asked about an earlier message (settlement) is still answered.
-  const maintenance = server.state.maintenance();
-  if (maintenance !== null) return refusedUnread(logged, 'MAINTENANCE_MODE', maintenance.notice);
-  // What has to be looked into, or what an official's token is bound to, has to fit into memory.
-  const isLookedInto =
-    isReserved(context.path) ||
-    context.evidence.length > 0 ||
-    server.dictionary.bound(snapshot, statement.service) !== null;
-  if (isSpooled(message.body) && isLookedInto) return refusedUnread(logged, 'BODY_TOO_LARGE');
+  const refusal = refusedOutright(server, snapshot, logged);
+  if (refusal !== null) return refusedUnread(logged, ...refusal);
   if (isReserved(context.path) || isMetaservice(statement, context)) return workReserved(server, snapshot, logged);
   const pathProblem = pathRefusal(context);
   const read = isSpooled(message.body) ? Buffer.alloc(0) : message.body;
@@ -233,6 +228,24 @@ async function refusedMeanwhile(
   const decision = decide(inputs);
   // Archived as it was made: its members in another order would be other bytes, and no replay would find them.
   return decision.code === 'OK' ? null : refuse(decision.code, decision.detail, archiveDecision(inputs, decision));
+}
+
+/** Code and detail of what is refused whatever is asked. */
+function refusedOutright(
+  server: ServerParts,
+  snapshot: ConfigurationSnapshot,
+  { message: { statement, body }, context }: LoggedRequest,
+): [AccordError['code'], string] | null {
+  // What runs already ends as usual; what is asked about an earlier message (settlement) is still answered.
+  const maintenance = server.state.maintenance();
+  if (maintenance !== null) return ['MAINTENANCE_MODE', maintenance.notice];
+  if (isUntaken(body)) return ['BODY_TOO_LARGE', `more than ${server.maxBodyBytes} bytes`];
+  // What has to be looked into, or what an official's token is bound to, has to fit into memory.
+  const isLookedInto =
+    isReserved(context.path) ||
+    context.evidence.length > 0 ||
+    server.dictionary.bound(snapshot, statement.service) !== null;
+  return isSpooled(body) && isLookedInto ? ['BODY_TOO_LARGE', ''] : null;
 }
 
 /** Refused before anything was decided. */

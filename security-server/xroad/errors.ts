@@ -26,8 +26,9 @@ export function xroadError(code: string, fault: AtFault): XRoadError {
   const named = row !== undefined && 'xroad' in row ? (row.xroad as string | undefined) : undefined;
   const trueStatus = row?.status ?? 500;
   if (named?.startsWith('Server.')) return { type: named, status: 500, trueStatus };
-  // What the caller did wrong is one code, whatever it was; the message says it.
-  if (fault === 'client') return { type: 'Client.BadRequest', status: trueStatus === 413 ? 413 : 400, trueStatus };
+  // What the caller did wrong is one code, whatever it was; the message says it. Too large is its fault whoever's limit it was.
+  const isCallers = fault === 'client' || (fault === 'provider' && trueStatus === 413);
+  if (isCallers) return { type: 'Client.BadRequest', status: trueStatus === 413 ? 413 : 400, trueStatus };
   const isTold = fault === 'provider' || trueStatus < 500;
   return { type: `${PREFIX[fault]}${named ?? (isTold ? camel(code) : 'InternalError')}`, status: 500, trueStatus };
 }

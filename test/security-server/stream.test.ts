@@ -115,6 +115,61 @@ t.test('what a server itself is asked fits into memory', async (t) => {
   nothingLeft(t, pair);
 });
 
+t.test(
+  'a request that is larger than the provider takes is refused, signed and logged, while it is still sent',
+  async (t) => {
+    const MIB = 1024 * 1024;
+    const pair = await openPair({ provider: { maxBodyBytes: MIB } });
+    t.teardown(() => pair.close());
+    const { parts, urls } = pair.consumer;
+    const { link } = parts;
+    let sent = 0;
+    parts.link = {
+      ...link,
+      send(peer, message, ...rest) {
+        if (Buffer.isBuffer(message)) return link.send(peer, message, ...rest);
+        const counted = () =>
+          Readable.from(
+            (async function* () {
+              for await (const chunk of message.bytes()) {
+                sent += (chunk as Buffer).length;
+                yield chunk;
+              }
+            })(),
+          );
+        return link.send(peer, { ...message, bytes: counted }, ...rest);
+      },
+    };
+    for (const [length, prefer] of [
+      [64 * MIB, ''],
+      [64 * MIB, 'accord-status'],
+      [MIB + 1, ''],
+    ] as const) {
+      sent = 0;
+      const answer = await fetch(`${urls.loopback}/r1/${SERVICE}/file`, {
+        method: 'POST',
+        headers: { 'x-road-client': CLIENT, prefer },
+        body: Buffer.alloc(length, 7),
+      });
+      t.match([answer.status, answer.headers.get('x-road-error')], [413, 'Client.BadRequest'], `${length} ${prefer}`);
+      t.match(await answer.text(), `more than ${MIB} bytes`);
+      t.ok(sent < 32 * MIB, `${sent} bytes were sent before the answer was there`);
+      const id = answer.headers.get('x-road-request-id') ?? '';
+      const kinds = (log: typeof parts.log) =>
+        log
+          .find(null, id)
+          .map(({ entry: { kind, code } }) => `${kind} ${code}`)
+          .sort();
+      t.same(kinds(pair.provider.parts.log), ['refusal-sent BODY_TOO_LARGE', 'request-received OK']);
+      t.same(kinds(parts.log), ['refusal-received BODY_TOO_LARGE', 'request-sent OK']);
+    }
+    t.same(pair.backend.seen, [], 'nothing reached the backend');
+    pair.backend.answer = (_request, _body, response) => void response.end();
+    t.match((await send(pair, randomBytes(MIB))).result, { outcome: 'ok' }, 'the limit itself');
+    nothingLeft(t, pair);
+  },
+);
+
 t.test('an answer that is too large, or that ends half way', async (t) => {
   const pair = await openPair({ provider: { maxBodyBytes: 1024 * 1024 } });
   t.teardown(() => pair.close());
