@@ -32,7 +32,8 @@ const MAX_HEAD_BYTES = MAX_STATEMENT_BYTES + MAX_SIGNATURE_BYTES + MAX_CONTEXT_B
 /** Most bytes of a stream before its first record. */
 export const MAX_STREAM_HEAD_BYTES: number = sealedLength(MAX_HEAD_BYTES) + MAX_TICKET_BYTES + 1024;
 
-export interface Frame {
+/** What both forms begin with. */
+interface Opening {
   kind: (typeof KINDS)[number];
   /** The message id of the request; an answer carries the id it answers. */
   id: string;
@@ -40,7 +41,16 @@ export interface Frame {
   headSalt: Buffer;
   sealedHead: Buffer;
   bodySalt: Buffer;
+}
+
+export interface Frame extends Opening {
   sealedBody: Buffer;
+}
+
+/** What stands before the records of a large body. */
+export interface StreamFrame extends Opening {
+  /** Plaintext bytes of the body. */
+  bodyLength: number;
 }
 
 /** The plaintext of the sealed head. */
@@ -53,53 +63,17 @@ export interface Head {
 }
 
 export function encodeFrame(frame: Frame): Buffer {
-  return new ByteWriter()
-    .raw(MAGIC)
-    .u8(KINDS.indexOf(frame.kind))
-    .text(frame.id)
-    .text(frame.ticket)
-    .raw(frame.headSalt)
-    .field(frame.sealedHead)
-    .raw(frame.bodySalt)
-    .field(frame.sealedBody)
-    .end();
+  return writeOpening(MAGIC, frame).field(frame.sealedBody).end();
 }
 
 /** @throws MESSAGE_MALFORMED */
 export function decodeFrame(bytes: Uint8Array): Frame {
-  const reader = new ByteReader(bytes);
-  if (!reader.raw(MAGIC.length).equals(MAGIC)) throw new AccordError('MESSAGE_MALFORMED', 'not a peer message');
-  const kind = KINDS[reader.u8()];
-  if (kind === undefined) throw new AccordError('MESSAGE_MALFORMED', 'unknown kind');
-  const frame: Frame = {
-    kind,
-    id: reader.text(64),
-    ticket: reader.text(MAX_TICKET_BYTES),
-    headSalt: reader.raw(SEAL_SALT_BYTES),
-    sealedHead: reader.field(sealedLength(MAX_HEAD_BYTES)),
-    bodySalt: reader.raw(SEAL_SALT_BYTES),
-    sealedBody: reader.field(sealedLength(MAX_MESSAGE_BODY_BYTES)),
-  };
-  reader.end();
-  if (!MESSAGE_ID.test(frame.id)) throw new AccordError('MESSAGE_MALFORMED', 'message id');
-  return frame;
-}
-
-/** What stands before the records of a large body. */
-export interface StreamFrame extends Omit<Frame, 'sealedBody'> {
-  /** Plaintext bytes of the body. */
-  bodyLength: number;
+  const readBody = (reader: ByteReader) => ({ sealedBody: reader.field(sealedLength(MAX_MESSAGE_BODY_BYTES)) });
+  return readFrame(bytes, MAGIC, 'not a peer message', readBody);
 }
 
 export function encodeStreamFrame(frame: StreamFrame): Buffer {
-  return new ByteWriter()
-    .raw(STREAM_MAGIC)
-    .u8(KINDS.indexOf(frame.kind))
-    .text(frame.id)
-    .text(frame.ticket)
-    .raw(frame.headSalt)
-    .field(frame.sealedHead)
-    .raw(frame.bodySalt)
+  return writeOpening(STREAM_MAGIC, frame)
     .u32(Math.floor(frame.bodyLength / 2 ** 32))
     .u32(frame.bodyLength % 2 ** 32)
     .end();
@@ -107,23 +81,43 @@ export function encodeStreamFrame(frame: StreamFrame): Buffer {
 
 /** @throws MESSAGE_MALFORMED */
 export function decodeStreamFrame(bytes: Uint8Array): StreamFrame {
-  const reader = new ByteReader(bytes);
-  if (!reader.raw(STREAM_MAGIC.length).equals(STREAM_MAGIC)) throw new AccordError('MESSAGE_MALFORMED', 'not a stream');
-  const kind = KINDS[reader.u8()];
-  if (kind === undefined) throw new AccordError('MESSAGE_MALFORMED', 'unknown kind');
-  const id = reader.text(64);
-  const ticket = reader.text(MAX_TICKET_BYTES);
-  const headSalt = reader.raw(SEAL_SALT_BYTES);
-  const sealedHead = reader.field(sealedLength(MAX_HEAD_BYTES));
-  const bodySalt = reader.raw(SEAL_SALT_BYTES);
-  const bodyLength = reader.u32() * 2 ** 32 + reader.u32();
-  reader.end();
-  if (!MESSAGE_ID.test(id)) throw new AccordError('MESSAGE_MALFORMED', 'message id');
+  const readLength = (reader: ByteReader) => ({ bodyLength: reader.u32() * 2 ** 32 + reader.u32() });
+  const frame = readFrame(bytes, STREAM_MAGIC, 'not a stream', readLength);
   // A body that is small enough for one message has one form only.
-  if (!Number.isSafeInteger(bodyLength) || bodyLength <= MAX_BODY_BYTES) {
+  if (!Number.isSafeInteger(frame.bodyLength) || frame.bodyLength <= MAX_BODY_BYTES) {
     throw new AccordError('MESSAGE_MALFORMED', 'body length');
   }
-  return { kind, id, ticket, headSalt, sealedHead, bodySalt, bodyLength };
+  return frame;
+}
+
+function writeOpening(magic: Buffer, { kind, id, ticket, headSalt, sealedHead, bodySalt }: Opening): ByteWriter {
+  const writer = new ByteWriter().raw(magic).u8(KINDS.indexOf(kind)).text(id).text(ticket);
+  return writer.raw(headSalt).field(sealedHead).raw(bodySalt);
+}
+
+/** @param readRest of what stands behind the opening, to the last byte */
+function readFrame<Rest>(
+  bytes: Uint8Array,
+  magic: Buffer,
+  otherwise: string,
+  readRest: (reader: ByteReader) => Rest,
+): Opening & Rest {
+  const reader = new ByteReader(bytes);
+  if (!reader.raw(magic.length).equals(magic)) throw new AccordError('MESSAGE_MALFORMED', otherwise);
+  const kind = KINDS[reader.u8()];
+  if (kind === undefined) throw new AccordError('MESSAGE_MALFORMED', 'unknown kind');
+  const opening: Opening = {
+    kind,
+    id: reader.text(64),
+    ticket: reader.text(MAX_TICKET_BYTES),
+    headSalt: reader.raw(SEAL_SALT_BYTES),
+    sealedHead: reader.field(sealedLength(MAX_HEAD_BYTES)),
+    bodySalt: reader.raw(SEAL_SALT_BYTES),
+  };
+  const rest = readRest(reader);
+  reader.end();
+  if (!MESSAGE_ID.test(opening.id)) throw new AccordError('MESSAGE_MALFORMED', 'message id');
+  return { ...opening, ...rest };
 }
 
 export function encodeHead(head: Head): Buffer {
