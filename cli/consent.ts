@@ -5,6 +5,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import type { ConsentRequest } from '#schemas/consent.ts';
+import type { Frequency } from '#schemas/frequency.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '#schemas/json.ts';
 import { isProblemCode, PROBLEMS } from '#schemas/problems.ts';
 import { wholeNumber } from './option-values.ts';
@@ -22,6 +23,7 @@ interface RequestOptions extends ConsentOptions {
   purpose: string;
   item: ConsentRequest['items'];
   uses?: string;
+  frequency?: Frequency;
   validDays: string;
   retentionDays: string;
   reasonZh?: string;
@@ -57,6 +59,7 @@ function requestCommand(): Command {
     .requiredOption('--purpose <id>', 'a purpose that `accord purpose list` shows')
     .requiredOption('--item <service=refs>', 'what from whom: SERVICE=ELEMENT,PREDICATE…; repeatable', collectItem)
     .option('--uses <number>', 'lookups at each service; without it as many as are needed')
+    .option('--frequency <uses/days>', 'and at most so many within any so many days: 3/30', readFrequency)
     .option('--valid-days <number>', 'how long it lasts', '30')
     .option('--retention-days <number>', 'how long the answers are kept', '0')
     .option('--reason-zh <text>', 'why now, in Chinese; goes with --reason-en')
@@ -84,10 +87,22 @@ function requestOf({ subject, purpose, item, reasonZh, reasonEn, ...options }: R
     purpose,
     items: item,
     uses: options.uses === undefined ? null : wholeNumber(options.uses, '--uses'),
+    ...(options.frequency !== undefined && { frequency: options.frequency }),
     validDays: wholeNumber(options.validDays, '--valid-days'),
     retentionDays: options.retentionDays === '0' ? 0 : wholeNumber(options.retentionDays, '--retention-days'),
     reason: reasonZh === undefined || reasonEn === undefined ? null : { zh: reasonZh, en: reasonEn },
   };
+}
+
+function readFrequency(text: string): Frequency {
+  const [, uses, days] = /^(\d{1,6})\/(\d{1,3})$/.exec(text) ?? [];
+  if (uses === undefined || days === undefined) {
+    throw new CommandEnd(
+      EXIT.usage,
+      `--frequency ${text} is not USES/DAYS.\nNext: Write 3/30 for three within any 30 days.`,
+    );
+  }
+  return { uses: wholeNumber(uses, '--frequency'), days: wholeNumber(days, '--frequency') };
 }
 
 function collectItem(text: string, before: ConsentRequest['items'] = []): ConsentRequest['items'] {
@@ -107,11 +122,15 @@ function showCommand(): Command {
       const answer = await ask(options, 'GET', `/requests/${encodeURIComponent(id)}`);
       const files = options.receipts === undefined ? undefined : writeReceipts(options.receipts, answer);
       if (outputFormat(options) !== 'table') return print(files ? { ...answer, files } : answer, options);
-      const { receipts, purpose, services, ...rest } = answer;
+      const { receipts, purpose, services, frequency, ...rest } = answer;
       const given = Array.isArray(services) ? services.filter(isJsonObject).map(givenOf).join('\n') : '';
       const count = Array.isArray(receipts) ? receipts.length : 0;
       const purposeId = isJsonObject(purpose) ? (purpose['id'] ?? null) : null;
-      print({ ...dated(rest), purpose: purposeId, given, receipts: files?.join('\n') ?? count }, options);
+      const often = isJsonObject(frequency) ? `${frequency['uses']}/${frequency['days']}` : null;
+      print(
+        { ...dated(rest), frequency: often, purpose: purposeId, given, receipts: files?.join('\n') ?? count },
+        options,
+      );
     }),
   );
 }

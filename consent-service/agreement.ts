@@ -7,7 +7,10 @@ import type { AskedConsent, GivenConsent } from '#schemas/consent.ts';
 import type { JsonValue } from '#schemas/json.ts';
 
 /** Both a record's terms and the view of a consent have these. */
-type AgreedTerms = Pick<AskedConsent, 'client' | 'purpose' | 'uses' | 'validDays' | 'retentionDays' | 'notice'> & {
+type AgreedTerms = Pick<
+  AskedConsent,
+  'client' | 'purpose' | 'uses' | 'frequency' | 'validDays' | 'retentionDays' | 'notice'
+> & {
   services: readonly { service: string; items: readonly { element: string }[] }[];
 };
 
@@ -21,16 +24,18 @@ export interface Agreement {
 
 /**
  * Nonce of the sign-in for this decision: SHA-256 (base64url) of the one spelling of consent, terms, items, notice and language.
+ * Without a frequency its member is absent, as in decisions of before.
  * What was not asked for is not in it; the order in which items were chosen does not matter.
  */
 export function agreementNonce({ consent, terms, given, language }: Agreement): string {
-  const { client, purpose, uses, validDays, retentionDays, notice, services } = terms;
+  const { client, purpose, uses, frequency, validDays, retentionDays, notice, services } = terms;
   const text = canonicalJson({
     v: 1,
     consent,
     client: client.id,
     purpose: { id: purpose.id, version: purpose.version, hash: purpose.hash },
     ...{ uses, validDays, retentionDays, language },
+    ...(frequency != null && { frequency }),
     notice: sha256(notice[language]),
     given: givenOf(services, given),
   } as unknown as JsonValue);

@@ -3,6 +3,7 @@
 // not the addressee, or the client, of a consent gets CONSENT_UNKNOWN, the same as for one that does not exist.
 import type { AskedConsent, AskedItem, ConsentRecord, ConsentRequest, ConsentState } from '#schemas/consent.ts';
 import type { Level } from '#schemas/dictionary-entry.ts';
+import type { Frequency } from '#schemas/frequency.ts';
 import type { MandateKind } from '#schemas/mandate.ts';
 import type { Mandates } from './mandates.ts';
 
@@ -43,10 +44,12 @@ export interface ConsentView {
     given: string[];
     /** Number of its receipt, also after the end; null while nothing was given. */
     receipt: string | null;
-    /** How often the receipt was used, as its provider says; null where nobody has told. */
-    used: { times: number; lastAtMs: number | null } | null;
+    /** How often the receipt was used, and within the days of the frequency, as its provider says; null where nobody has told. */
+    used: { times: number; lastAtMs: number | null; inWindow: number } | null;
   }[];
   uses: number | null;
+  /** And within any so many days. */
+  frequency: Frequency | null;
   /** At the service where the fewest are left. Only the providers count uses; null where one has not told, or without limit. */
   usesLeft: number | null;
   /** While it waits: what it would be if it were given now. */

@@ -40,6 +40,7 @@ export function judgeFiling(
   if (request.retentionDays > purpose.retentionDays) {
     throw beyond(`retentionDays: ${purpose.id} allows ${purpose.retentionDays}`);
   }
+  judgeFrequency(request);
   const names = request.items.map(({ service }) => service);
   if (new Set(names).size !== names.length) throw beyond('a service stands twice');
   if (request.items.reduce((sum, { elements }) => sum + elements.length, 0) > MAX_FIELDS) {
@@ -57,12 +58,20 @@ export function judgeFiling(
     purpose: { id, version, hash, title, text },
     services,
     uses: request.uses,
+    ...(request.frequency != null && { frequency: request.frequency }),
     validDays: request.validDays,
     retentionDays: request.retentionDays,
     reason: request.reason,
     revocationBoundS: revocationBoundS(levels),
   };
   return { ...terms, subject, expiresAtMs: nowMs + CONSENT_REQUEST_LIFETIME_MS, notice: noticeOf(terms) };
+}
+
+/** What would never stop anybody says less than the citizen reads in it. */
+function judgeFrequency({ uses, frequency, validDays }: ConsentRequest): void {
+  if (frequency == null) return;
+  if (uses !== null && frequency.uses > uses) throw beyond(`frequency.uses: at most the ${uses} in all`);
+  if (frequency.days > validDays) throw beyond(`frequency.days: at most the ${validDays} that it lasts`);
 }
 
 function judgeService(

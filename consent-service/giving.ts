@@ -137,6 +137,7 @@ export function issueReceipts(
         actor: actor === null ? null : people.pseudonym(asked.client.id, actor),
         subject: (sealedTo.get(service) ?? []).map((to) => sealSubject({ jti, ...subject }, to)),
         uses: asked.uses,
+        ...(asked.frequency != null && { frequency: asked.frequency }),
         retentionDays: asked.retentionDays,
         notice,
         // One sign-in gives many receipts: under its own number each says it in other words, so that nobody can join them.

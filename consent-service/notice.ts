@@ -30,7 +30,7 @@ export function noticeFor(notice: { zh: string; en: string }, acting: ActingFor 
 }
 
 function english(terms: Terms): string {
-  const { client, purpose, services, uses, validDays, retentionDays, reason, revocationBoundS } = terms;
+  const { client, purpose, services, validDays, retentionDays, reason, revocationBoundS } = terms;
   return lines([
     `${client.name} (${client.id}) asks for your permission.`,
     '',
@@ -48,7 +48,7 @@ function english(terms: Terms): string {
     ]),
     'You decide about each item by itself. Nothing else about you is sent.',
     '',
-    `How often: ${uses === null ? 'as often as needed while the permission lasts' : `at most ${times(uses)} from each service`}.`,
+    `How often: ${oftenInEnglish(terms)}.`,
     `How long the permission lasts: ${days(validDays)} from your decision.`,
     `How long ${client.name} may keep what it learns: ${retentionDays === 0 ? 'not beyond the answer itself' : days(retentionDays)}.`,
     '',
@@ -60,7 +60,7 @@ function english(terms: Terms): string {
 }
 
 function chinese(terms: Terms): string {
-  const { client, purpose, services, uses, validDays, retentionDays, reason, revocationBoundS } = terms;
+  const { client, purpose, services, validDays, retentionDays, reason, revocationBoundS } = terms;
   return lines([
     `${client.name}（${client.id}）请求您的同意。`,
     '',
@@ -78,7 +78,7 @@ function chinese(terms: Terms): string {
     ]),
     '您可以对每一项单独作出决定。除此之外不会发送您的任何其他信息。',
     '',
-    `使用次数：${uses === null ? '在有效期内按需使用' : `每项服务最多 ${uses} 次`}。`,
+    `使用次数：${oftenInChinese(terms)}。`,
     `有效期：自您作出决定之日起 ${validDays} 天。`,
     `${client.name}可以保存所获信息的时间：${retentionDays === 0 ? '答复之后不得保存' : `${retentionDays} 天`}。`,
     '',
@@ -87,6 +87,26 @@ function chinese(terms: Terms): string {
     `您可以随时在“我的授权”中一键暂停或撤回同意。撤回最迟在 ${revocationBoundS} 秒内在所有地方生效，通常立即生效。撤回之前已获知的信息仍属合法。`,
     '每一次查询都会向您显示。',
   ]);
+}
+
+function oftenInEnglish({ uses, frequency }: Terms): string {
+  const within = frequency && `at most ${times(frequency.uses)} within any ${hoursOrDays(frequency.days)}`;
+  if (uses === null) return within ? `${within} from each service` : 'as often as needed while the permission lasts';
+  return within
+    ? `${within}, and at most ${times(uses)} in all, from each service`
+    : `at most ${times(uses)} from each service`;
+}
+
+function oftenInChinese({ uses, frequency }: Terms): string {
+  const within =
+    frequency && `任意连续 ${frequency.days === 1 ? '24 小时' : `${frequency.days} 天`}内最多 ${frequency.uses} 次`;
+  if (uses === null) return within ? `每项服务${within}` : '在有效期内按需使用';
+  return within ? `每项服务${within}，总共最多 ${uses} 次` : `每项服务最多 ${uses} 次`;
+}
+
+/** Of a window that moves with the time: a single day would be read as one of the calendar. */
+function hoursOrDays(count: number): string {
+  return count === 1 ? '24 hours' : `${count} days`;
 }
 
 function onlyAnswer({ kind }: Item, text: string): string {

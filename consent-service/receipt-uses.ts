@@ -13,10 +13,7 @@ import { AccordError } from '#schemas/problems.ts';
 import type { ConsentView } from './consents.ts';
 import type { OwnServer } from './own-server.ts';
 
-interface Use {
-  times: number;
-  lastAtMs: number | null;
-}
+type Use = NonNullable<ConsentView['services'][number]['used']>;
 
 export interface ReceiptUses {
   /** The same views with what the providers say of the uses; takes RECEIPT_USES_TIMEOUT_MS at most and never fails. */
@@ -54,8 +51,8 @@ export function openReceiptUses({ server, clock, onFailure }: ReceiptUsesOptions
       if (answer.kind === 'refused') throw new AccordError('OUTCOME_UNKNOWN', answer.code);
       const uses = new Map(checkReceiptUses(answer.body).uses.map((use) => [use.receipt, use]));
       for (const jti of receipts) {
-        const use = uses.get(jti);
-        hold(jti, use === undefined ? { times: 0, lastAtMs: null } : { times: use.used, lastAtMs: use.lastUsedAtMs });
+        const { used: times = 0, lastUsedAtMs: lastAtMs = null, usedInWindow: inWindow = 0 } = uses.get(jti) ?? {};
+        hold(jti, { times, lastAtMs, inWindow });
       }
     } catch (error) {
       for (const jti of receipts) hold(jti, null);

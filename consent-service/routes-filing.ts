@@ -56,10 +56,11 @@ function summaryOf({ id, state, purpose, requestedAtMs, decidedAtMs, expiresAtMs
 
 /** What a client may know: not the words for the citizen; an end only of what was given. */
 function shown(view: ConsentView) {
-  const { id, state, purpose, requestedAtMs, decidedAtMs, expiresAtMs, validUntilMs, uses, retentionDays } = view;
+  const { id, state, purpose, requestedAtMs, decidedAtMs, expiresAtMs, validUntilMs, uses, frequency, retentionDays } =
+    view;
   const isGiven = view.services.some(({ given }) => given.length > 0);
   return {
-    ...{ id, state, requestedAtMs, decidedAtMs, expiresAtMs, uses, retentionDays },
+    ...{ id, state, requestedAtMs, decidedAtMs, expiresAtMs, uses, frequency, retentionDays },
     validUntilMs: isGiven ? validUntilMs : null,
     purpose: { id: purpose.id, version: purpose.version, hash: purpose.hash },
     services: view.services.map(({ service, items, given }) => ({

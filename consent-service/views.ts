@@ -58,7 +58,7 @@ export async function viewsOf(
     const known = terms.get(row.id);
     if (known === undefined) throw new AccordError('CONSENT_RECORDS_DAMAGED', `no terms of ${row.id}`);
     const { asked, given, last, decidedUnder, lastUnder } = known;
-    const { client, purpose, uses, validDays, retentionDays, reason } = asked;
+    const { client, purpose, uses, frequency = null, validDays, retentionDays, reason } = asked;
     const named = (id: string | null) => (id === null ? null : (kinds.get(id) ?? null));
     const [acting, decidedBy] = [named(mandate?.id ?? null), named(decidedUnder)];
     const isWaiting = row.state === 'REQUESTED';
@@ -74,6 +74,7 @@ export async function viewsOf(
         used: null,
       })),
       uses,
+      frequency,
       usesLeft: null,
       validUntilMs: row.validUntilMs ?? nowMs + validDays * DAY_MS,
       validDays,

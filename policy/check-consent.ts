@@ -5,7 +5,7 @@ import type { Level } from '#schemas/dictionary-entry.ts';
 import { STATUS_MAX_AGE_MS, STATUS_MAX_DEVIATION_MS } from '#schemas/limits.ts';
 import type { ProblemCode } from '#schemas/problems.ts';
 import { STATUS } from '#schemas/receipt.ts';
-import type { AskedElement, DecisionInputs } from './decision-inputs.ts';
+import type { AskedElement, DecisionInputs, FrequencyFacts } from './decision-inputs.ts';
 
 /** Null when the consent counts. */
 export function checkConsent({
@@ -24,9 +24,17 @@ export function checkConsent({
   if (status.value === STATUS.suspended) return no('CONSENT_SUSPENDED');
   if (status.value !== STATUS.valid) return no('CONSENT_WITHDRAWN');
   // One citizen's "once" would be once for each server.
-  if (receipt.uses !== null && receipt.countedApart) return no('CONSENT_USES_NOT_COUNTED');
+  const { frequency } = receipt;
+  if ((receipt.uses !== null || frequency !== undefined) && receipt.countedApart) return no('CONSENT_USES_NOT_COUNTED');
   if (receipt.uses !== null && receipt.used >= receipt.uses) return no('CONSENT_USES_SPENT', `${receipt.uses} in all`);
+  if (frequency !== undefined && frequency.used >= frequency.uses) return no('CONSENT_TOO_OFTEN', oftenAs(frequency));
   return null;
+}
+
+function oftenAs({ uses, days, againAtMs }: FrequencyFacts): string {
+  const again =
+    againAtMs === null ? 'not again before the consent ends' : `again from ${new Date(againAtMs).toISOString()}`;
+  return `${uses} within ${days === 1 ? '24 hours' : `${days} days`}; ${again}`;
 }
 
 /** How old the status list may be, by the most sensitive element that is asked for. */

@@ -101,8 +101,22 @@ export interface ReceiptFacts {
   uses: number | null;
   /** Requests it was used for, this one not counted. */
   used: number;
+  /** Absent when it says none. */
+  frequency?: FrequencyFacts;
   /** The provider has other servers, which do not know what was counted here; absent when it has none. */
   countedApart?: true;
+}
+
+/** How often a receipt may be used within its days, and was; this request not counted. */
+export interface FrequencyFacts {
+  uses: number;
+  days: number;
+  /** The end of the window: `trustedNowMs`, but not before the newest record in the message log. */
+  untilMs: number;
+  /** Requests later than `days` × 24 h before that. */
+  used: number;
+  /** When the next would be within it again; null when one is now, or none will be before the receipt ends. */
+  againAtMs: number | null;
 }
 
 export interface ConsentFacts {

@@ -7,7 +7,7 @@ import { parseJson } from '#schemas/json.ts';
 import { isAccordError } from '#schemas/problems.ts';
 import { compile } from '#schemas/validate.ts';
 import { archiveDecision, type Decision, decide } from './decide.ts';
-import type { DecisionInputs } from './decision-inputs.ts';
+import type { ConsentFacts, DecisionInputs, FrequencyFacts, ReceiptFacts } from './decision-inputs.ts';
 
 /**
  * `SAME`: the present rules give the same decision, byte for byte. `DIFFERENT`: the archive is not what was committed
@@ -64,6 +64,32 @@ const REQUEST: Record<keyof DecisionInputs['request'], true> = {
   fields: true,
   partial: true,
   hiddenUntil: true,
+};
+const CONSENT: Record<keyof ConsentFacts, true> = {
+  given: true,
+  receipt: true,
+  status: true,
+  trustedNowMs: true,
+  deviationMs: true,
+};
+/** False: only where the receipt or the network gives cause. */
+const RECEIPT: Record<keyof ReceiptFacts, boolean> = {
+  jti: true,
+  purposeHash: true,
+  elements: true,
+  notBeforeMs: true,
+  notAfterMs: true,
+  uses: true,
+  used: true,
+  frequency: false,
+  countedApart: false,
+};
+const FREQUENCY: Record<keyof FrequencyFacts, true> = {
+  uses: true,
+  days: true,
+  untilMs: true,
+  used: true,
+  againAtMs: true,
 };
 
 /**
@@ -138,11 +164,21 @@ function readArchive(bytes: Uint8Array): Archive | null {
 /** What is missing or unknown in the inputs, in words; empty when nothing is. */
 function formOf({ inputs }: Archive): string {
   const version = inputs.v === 1 ? [] : [`version ${String(inputs.v).slice(0, 20)}`];
-  return [...version, ...names(inputs, INPUTS, ''), ...names(inputs.request, REQUEST, 'request.')].join(', ');
+  const { request, consent } = inputs;
+  return [
+    ...version,
+    ...names(inputs, INPUTS, ''),
+    ...names(request, REQUEST, 'request.'),
+    ...names(consent, CONSENT, 'consent.'),
+    ...names(consent?.receipt, RECEIPT, 'consent.receipt.'),
+    ...names(consent?.receipt?.frequency, FREQUENCY, 'consent.receipt.frequency.'),
+  ].join(', ');
 }
 
-function names(value: object, form: object, where: string): string[] {
-  const missing = Object.keys(form).filter((name) => !Object.hasOwn(value, name));
+/** Nothing is said of what is not there, or no object. */
+function names(value: unknown, form: Readonly<Record<string, boolean>>, where: string): string[] {
+  if (typeof value !== 'object' || value === null) return [];
+  const missing = Object.keys(form).filter((name) => form[name] && !Object.hasOwn(value, name));
   const unknown = Object.keys(value).filter((name) => !Object.hasOwn(form, name));
   return [
     ...missing.map((name) => `no ${where}${name}`),

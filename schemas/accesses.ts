@@ -140,10 +140,21 @@ const AskedReceiptUses = Type.Object(
 export const ReceiptUses = Type.Object(
   {
     v: Type.Literal(1),
-    /** Those of them that were ever used: answered requests, and when the last one was. */
-    uses: Type.Array(Type.Object({ receipt: Id, used: Type.Integer({ minimum: 1 }), lastUsedAtMs: TimeMs }, closed), {
-      maxItems: MAX_RECEIPTS_ASKED,
-    }),
+    /** Those of them that were ever used. */
+    uses: Type.Array(
+      Type.Object(
+        {
+          receipt: Id,
+          /** Answered requests, and when the last one was; 0 and null only beside `usedInWindow`. */
+          used: Type.Integer({ minimum: 0 }),
+          lastUsedAtMs: orNull(TimeMs),
+          /** Of a receipt with a frequency: requests that count within its days now, also those that failed; absent for none. */
+          usedInWindow: Type.Optional(Type.Integer({ minimum: 1 })),
+        },
+        closed,
+      ),
+      { maxItems: MAX_RECEIPTS_ASKED },
+    ),
   },
   closed,
 );

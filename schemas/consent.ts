@@ -4,6 +4,7 @@
 import { type Static, Type } from '@sinclair/typebox';
 import { canonicalJson } from './canonical-json.ts';
 import { EntryRef, Level } from './dictionary-entry.ts';
+import { Frequency } from './frequency.ts';
 import { SERVICE_ID_PATTERN, SUBSYSTEM_ID_PATTERN } from './identifiers.ts';
 import { isJsonObject, type JsonValue, parseJson } from './json.ts';
 import { MAX_CONSENT_DAYS, MAX_CONSENT_RECORD_BYTES, MAX_CONSENT_SERVICES, MAX_FIELDS } from './limits.ts';
@@ -22,6 +23,8 @@ const Elements = Type.Array(EntryRef, { minItems: 1, maxItems: MAX_FIELDS, uniqu
 const Terms = {
   /** Requests each receipt may be used for; null for as many as the validity lasts. */
   uses: Type.Union([Type.Integer({ minimum: 1, maximum: 1_000_000 }), Type.Null()]),
+  /** And how many of them within any so many days; null, or absent as in records of before, for no such limit. */
+  frequency: Type.Optional(Type.Union([Frequency, Type.Null()])),
   validDays: Type.Integer({ minimum: 1, maximum: MAX_CONSENT_DAYS }),
   retentionDays: Type.Integer({ minimum: 0, maximum: 36_500 }),
   /** The department's own words about this case, beside the purpose's text. */

@@ -103,6 +103,8 @@ export const STATUS_MAX_DEVIATION_MS = 5_000;
 /** A consent lasts at most this long; a request for one waits for the citizen this long. */
 export const MAX_CONSENT_DAYS = 366;
 export const CONSENT_REQUEST_LIFETIME_MS = 14 * 86_400_000;
+/** A consent may be used at most so many times within the days of its frequency; the provider keeps the time of each. */
+export const MAX_FREQUENCY_USES = 10_000;
 /** Services that one request for consent may name. */
 export const MAX_CONSENT_SERVICES = 16;
 /** One line of the consent service's records: a request with the notices in two languages. */

@@ -3,6 +3,7 @@
 // service writes it; the asking department carries it, and may not be able to change a byte of it.
 import { type Static, Type } from '@sinclair/typebox';
 import { EntryRef, Level } from './dictionary-entry.ts';
+import { Frequency } from './frequency.ts';
 import { SERVICE_ID_PATTERN, SUBSYSTEM_ID_PATTERN } from './identifiers.ts';
 import { parseJson } from './json.ts';
 import { MAX_FIELDS, MAX_RECEIPT_BYTES } from './limits.ts';
@@ -45,6 +46,8 @@ export const Receipt = Type.Object(
     }),
     /** Requests it may be used for; null for as many as the validity lasts. */
     uses: Type.Union([Type.Integer({ minimum: 1, maximum: 1_000_000 }), Type.Null()]),
+    /** And within any so many days. Absent without such a limit: a provider that does not know it must refuse the others. */
+    frequency: Type.Optional(Frequency),
     retentionDays: Type.Integer({ minimum: 0, maximum: 36_500 }),
     /** SHA-256 of the notice that was shown, and its language. */
     notice: Type.Object({ hash: Sha256, language: Type.Union([Type.Literal('zh'), Type.Literal('en')]) }, closed),

@@ -26,6 +26,10 @@ CREATE TABLE IF NOT EXISTS predicate_use (
   PRIMARY KEY (client, subject_tag, input, predicate)) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS receipt_use (
   jti TEXT PRIMARY KEY, used INTEGER NOT NULL, expires_at_s INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS receipt_window_use (
+  jti TEXT NOT NULL, issuer TEXT NOT NULL, leaves_at_ms INTEGER NOT NULL) STRICT;
+CREATE INDEX IF NOT EXISTS receipt_window_use_of ON receipt_window_use (jti, issuer, leaves_at_ms);
+CREATE INDEX IF NOT EXISTS receipt_window_use_at ON receipt_window_use (leaves_at_ms);
 CREATE TABLE IF NOT EXISTS evidence_use (
   client TEXT NOT NULL, jti TEXT NOT NULL, expires_at_s INTEGER NOT NULL,
   PRIMARY KEY (client, jti)) STRICT, WITHOUT ROWID;
@@ -100,8 +104,10 @@ export function openStateSqlite(file: string): ServerState {
     ...operatorState(db),
     ...predicateUse(db),
     ...receiptUse(db),
+    ...receiptWindow(db),
     ...evidenceUse(db),
     ...emergencyUse(db),
+    together: (work) => db.transaction(work)(),
     close: () => db.close(),
   };
 }
@@ -245,11 +251,34 @@ function receiptUse(db: Database.Database): ReceiptUse {
   const count = db.prepare('INSERT INTO receipt_use VALUES (?, 1, ?) ON CONFLICT (jti) DO UPDATE SET used = used + 1');
   const takeBack = db.prepare('UPDATE receipt_use SET used = used - 1 WHERE jti = ? AND used > 0');
   const forget = db.prepare('DELETE FROM receipt_use WHERE expires_at_s < ?');
+  const forgetWindows = db.prepare('DELETE FROM receipt_window_use WHERE leaves_at_ms < ?');
   return {
     receiptUsed: (jti) => (usedOf.get(jti) as number | undefined) ?? 0,
     countReceiptUse: (jti, expiresAtS) => void count.run(jti, expiresAtS),
     takeBackReceiptUse: (jti) => void takeBack.run(jti),
-    forgetReceipts: (beforeS) => void forget.run(beforeS),
+    forgetReceipts(beforeS) {
+      forget.run(beforeS);
+      forgetWindows.run(beforeS * 1000);
+    },
+  };
+}
+
+type ReceiptWindow = Pick<ServerState, 'usedInWindow' | 'leavesWindowAtMs' | 'countInWindow' | 'takeBackFromWindow'>;
+
+/** One row for each request, so that the window moves with the time. */
+function receiptWindow(db: Database.Database): ReceiptWindow {
+  const of = 'FROM receipt_window_use WHERE jti = ? AND issuer = ?';
+  const used = db.prepare(`SELECT count(*) ${of} AND leaves_at_ms > ?`).pluck();
+  const nth = db.prepare(`SELECT leaves_at_ms ${of} ORDER BY leaves_at_ms DESC LIMIT 1 OFFSET ?`).pluck();
+  const count = db.prepare('INSERT INTO receipt_window_use VALUES (?, ?, ?)');
+  const takeBack = db.prepare(
+    `DELETE FROM receipt_window_use WHERE rowid = (SELECT rowid ${of} AND leaves_at_ms = ? LIMIT 1)`,
+  );
+  return {
+    usedInWindow: ({ jti, issuer }, atMs) => used.get(jti, issuer, atMs) as number,
+    leavesWindowAtMs: ({ jti, issuer }, uses) => (nth.get(jti, issuer, uses - 1) as number | undefined) ?? null,
+    countInWindow: ({ jti, issuer }, leavesAtMs) => void count.run(jti, issuer, leavesAtMs),
+    takeBackFromWindow: ({ jti, issuer }, leavesAtMs) => void takeBack.run(jti, issuer, leavesAtMs),
   };
 }
 

@@ -57,6 +57,13 @@ export interface InformationSystem {
   certificateHash: string;
 }
 
+/** Numbers of receipts are unique for their issuer only. */
+export interface CountedReceipt {
+  jti: string;
+  /** Subsystem of the consent service. */
+  issuer: string;
+}
+
 export interface ServerState {
   service(id: string): LocalService | null;
   services(): LocalService[];
@@ -110,7 +117,14 @@ export interface ServerState {
   /** @param expiresAtS seconds since the epoch after which the count is not needed any more */
   countReceiptUse(jti: string, expiresAtS: number): void;
   takeBackReceiptUse(jti: string): void;
-  /** Forgets the counts of receipts that expired before that time, in seconds. */
+  /** Requests that a receipt with a frequency was used for and that are still within its days at that time. */
+  usedInWindow(receipt: CountedReceipt, atMs: number): number;
+  /** When of its newest `uses` requests the oldest leaves the window; null when there are not so many. */
+  leavesWindowAtMs(receipt: CountedReceipt, uses: number): number | null;
+  /** @param leavesAtMs when the request counts no more: its own time and the days of the frequency */
+  countInWindow(receipt: CountedReceipt, leavesAtMs: number): void;
+  takeBackFromWindow(receipt: CountedReceipt, leavesAtMs: number): void;
+  /** Forgets the counts of receipts that expired before that time, in seconds, and requests that left their window by then. */
   forgetReceipts(beforeS: number): void;
   /** Whether this token of a client's official was used. */
   evidenceUsed(client: string, jti: string): boolean;
@@ -125,5 +139,7 @@ export interface ServerState {
   forgetEvidence(beforeS: number): void;
   /** Forgets what was asked before that day. */
   forgetPredicates(beforeDay: number): void;
+  /** Makes the changes of `work` one: all of them are durable when it returns, and none when it throws. */
+  together<T>(work: () => T): T;
   close(): void;
 }

@@ -77,7 +77,7 @@ function saidBy(voice: Voice, known: KnownWords, { receipt, hash }: { receipt: R
     ],
     [words.issued, timeOf(voice, receipt.iat * 1000)],
     [words.validUntil, timeOf(voice, receipt.exp * 1000)],
-    [words.howOften, html`${words.uses(receipt.uses)}`],
+    [words.howOften, html`${words.uses(receipt.uses, receipt.frequency ?? null)}`],
     [words.retention, html`${words.kept(receipt.retentionDays)}`],
     [words.issuer, html`<code>${receipt.iss}</code>`],
     [words.receiptNumber, html`<code>${receipt.jti}</code>`],

@@ -95,6 +95,7 @@ function summaryOf(voice: Voice, view: ConsentView): Html {
       ? ([
           [words.validUntil, timeOf(voice, validUntilMs)],
           [words.usesLeft, usesLeftOf(voice, view)],
+          ...leftNowRow(voice, view),
           [words.changeMind, html`${words.changeMindText(revocationBoundS)}`],
         ] as const)
       : []),
@@ -107,19 +108,41 @@ ${rows.map(
 )}</dl>`;
 }
 
-/** Service by service, as far as the providers say. */
 function usesLeftOf(voice: Voice, { uses, services }: ConsentView): Html {
   const { words } = voice;
-  const told = services.flatMap(({ service, provider, title, used }) =>
-    used === null ? [] : [{ service, name: `${provider}${voice.marks.comma}${title}`, times: used.times }],
+  const told = byService(voice, services, ({ times }) =>
+    uses === null ? words.usedTimes(times) : words.usesLeftAt(Math.max(0, uses - times), String(uses)),
   );
+  if (told === null) return html`${words.usesLeftUnknown(uses)}`;
+  return html`${uses === null && html`${words.usesLeftUnknown(null)}`}${told}`;
+}
+
+/** Within the days of the frequency, and never more than is left in all; no row without a frequency. */
+function leftNowRow(voice: Voice, { uses, frequency, services }: ConsentView): (readonly [string, Html])[] {
+  const { words } = voice;
+  if (frequency === null) return [];
+  const told = byService(voice, services, ({ times, inWindow }) => {
+    const inAll = uses === null ? frequency.uses : uses - times;
+    return words.leftNowAt(Math.max(0, Math.min(frequency.uses - inWindow, inAll)), frequency);
+  });
+  return [[words.leftNow, told ?? html`${words.leftNowUnknown(frequency)}`]];
+}
+
+/** Service by service, as far as the providers say; null when none does. */
+function byService(
+  voice: Voice,
+  services: ConsentView['services'],
+  said: (used: NonNullable<ConsentView['services'][number]['used']>) => string,
+): Html | null {
+  const told = services.flatMap(({ provider, title, used }) =>
+    used === null ? [] : [{ name: `${provider}${voice.marks.comma}${title}`, text: said(used) }],
+  );
+  if (told.length === 0) return null;
   const isPartly = services.some(({ given, used }) => given.length > 0 && used === null);
-  if (told.length === 0) return html`${words.usesLeftUnknown(uses)}`;
-  const said = (times: number) =>
-    uses === null ? words.usedTimes(times) : words.usesLeftAt(Math.max(0, uses - times), String(uses));
-  return html`${uses === null && html`${words.usesLeftUnknown(null)}`}<ul>${told.map(
-    ({ name, times }) => html`<li>${apart(name)}${voice.marks.colon}${said(times)}</li>`,
-  )}</ul>${isPartly && html`${words.looked.others}${voice.marks.colon}${words.lastUsedUnknown}`}`;
+  const { looked, lastUsedUnknown } = voice.words;
+  return html`<ul>${told.map(({ name, text }) => html`<li>${apart(name)}${voice.marks.colon}${text}</li>`)}</ul>${
+    isPartly && html`${looked.others}${voice.marks.colon}${lastUsedUnknown}`
+  }`;
 }
 
 function lastUsedOf(voice: Voice, { services, lastUsedAtMs }: ConsentView): Html {
@@ -190,7 +213,7 @@ function decodedOf(voice: Voice, view: ConsentView, jws: string): Html {
     [words.answers, html`<code>${receipt.service}</code>`],
     [words.why, html`<code>${id} ${version}</code>`],
     [words.elements, html`<ul>${items}</ul>`],
-    [words.howOften, html`${words.uses(receipt.uses)}`],
+    [words.howOften, html`${words.uses(receipt.uses, receipt.frequency ?? null)}`],
     [words.retention, html`${words.kept(receipt.retentionDays)}`],
     [words.pseudonym, html`<code>${receipt.sub}</code>${voice.marks.open}${words.pseudonymHint}${voice.marks.close}`],
     [words.signInLevel, html`${receipt.signIn.level}`],

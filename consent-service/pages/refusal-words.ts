@@ -12,6 +12,7 @@ const SAID: Partial<Record<ProblemCode, Readonly<Record<Language, string>>>> = {
   CONSENT_WITHDRAWN: { zh: '您已撤回授权', en: 'the permission was withdrawn' },
   CONSENT_SUSPENDED: { zh: '您已暂停授权', en: 'you had paused the permission' },
   CONSENT_USES_SPENT: { zh: '授权次数已用完', en: 'the permission was used up' },
+  CONSENT_TOO_OFTEN: { zh: '查询次数超过了授权所定的频率', en: 'it asked more often than the permission allows within its days' },
   FIELDS_NOT_CONSENTED: { zh: '查询了您未同意的项目', en: 'items were asked for that you did not allow' },
   STATUS_STALE: { zh: '当时无法确认授权是否仍然有效', en: 'nobody could say whether the permission still stood' },
   ACCESS_DENIED: { zh: '该部门没有查询权限', en: 'the department that asked has no access right' },

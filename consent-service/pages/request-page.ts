@@ -103,7 +103,8 @@ function emptySummary({ words }: Voice): Html {
 /** The terms of a request or a permission. */
 function termsOf(voice: Voice, view: ConsentView): Html {
   const { words, language } = voice;
-  const { client, purpose, reason, services, retentionDays, uses, validDays, validUntilMs, expiresAtMs } = view;
+  const { client, purpose, reason, services, retentionDays, uses, frequency, validDays, validUntilMs, expiresAtMs } =
+    view;
   const froms = services.map(
     ({ provider, title }) => html`<li>${apart(provider)}${voice.marks.colon}${apart(title)}</li>`,
   );
@@ -113,7 +114,7 @@ function termsOf(voice: Voice, view: ConsentView): Html {
     ...(reason === null ? [] : [[words.reason, apart(reason[language])] as const]),
     [words.fromWhom, html`<ul>${froms}</ul>`],
     [words.howLongKept, html`${words.kept(retentionDays)}`],
-    [words.howOften, html`${words.uses(uses)}`],
+    [words.howOften, html`${words.uses(uses, frequency)}`],
     [words.howLongValid, html`${words.validDays(validDays, voice.time(validUntilMs))}`],
     [words.refusal, html`${words.refusalText}`],
     [words.changeMind, html`${words.changeMindText(view.revocationBoundS)}`],

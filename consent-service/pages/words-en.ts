@@ -1,5 +1,10 @@
 // Everything the citizen pages say, in English; words-zh.ts must have each of these texts.
+import type { Frequency } from '#schemas/frequency.ts';
+
 const days = (count: number) => (count === 1 ? '1 day' : `${count} days`);
+/** A window that moves with the time: a single day would be read as one of the calendar. */
+const span = (count: number) => (count === 1 ? '24 hours' : `${count} days`);
+const times = (count: number) => (count === 1 ? 'once' : `${count} times`);
 
 export const EN = {
   service: 'Consent to data access',
@@ -58,12 +63,12 @@ export const EN = {
   changeMindText: (seconds: number) =>
     `One click under “My permissions” pauses or withdraws it. A withdrawal counts everywhere within ${seconds} seconds at the latest, usually at once.`,
   kept: (count: number) => (count === 0 ? 'Not beyond the answer itself' : `At most ${days(count)}`),
-  uses: (count: number | null) =>
-    count === null
-      ? 'As often as needed while it lasts'
-      : count === 1
-        ? 'Once from each service'
-        : `At most ${count} times from each service`,
+  uses: (count: number | null, frequency: Frequency | null) => {
+    if (count === null && frequency === null) return 'As often as needed while it lasts';
+    if (frequency === null) return count === 1 ? 'Once from each service' : `At most ${count} times from each service`;
+    const within = `At most ${times(frequency.uses)} within any ${span(frequency.days)}`;
+    return count === null ? `${within}, from each service` : `${within}, and ${times(count)} in all, from each service`;
+  },
   validDays: (count: number, until: string) => `${days(count)} from your decision; if you agree now, until ${until}`,
   items: 'What it would learn',
   itemsHint: 'Tick what you allow. Nothing is ticked beforehand, and each item counts by itself.',
@@ -113,6 +118,10 @@ export const EN = {
     count === null ? 'Not limited' : `Not known at the moment; at most ${count} from each service`,
   usedTimes: (count: number) => (count === 0 ? 'not used' : count === 1 ? 'used once' : `used ${count} times`),
   usesLeftAt: (left: number, of: string) => `${left} of ${of}`,
+  leftNow: 'Left for now',
+  leftNowAt: (left: number, { uses, days }: Frequency) => `${left} of ${uses} within any ${span(days)}`,
+  leftNowUnknown: ({ uses, days }: Frequency) =>
+    `Not known at the moment; at most ${times(uses)} within any ${span(days)}, from each service`,
   givenItems: 'What you allowed',
   notGiven: 'What you did not allow',
   withdraw: 'Withdraw',

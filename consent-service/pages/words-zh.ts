@@ -1,6 +1,8 @@
 // Everything the citizen pages say, in Chinese.
 import type { Words } from './words-en.ts';
 
+const span = (count: number) => (count === 1 ? '24 小时' : `${count} 天`);
+
 export const ZH: Words = {
   service: '数据查询授权',
   skip: '跳到正文',
@@ -48,7 +50,12 @@ export const ZH: Words = {
   changeMindText: (seconds) =>
     `您可以随时在“我的授权”中一键暂停或撤回。撤回后最迟 ${seconds} 秒对所有部门生效，通常立即生效。`,
   kept: (count) => (count === 0 ? '办完即删，不得保存' : `最多 ${count} 天`),
-  uses: (count) => (count === null ? '有效期内按需查询，不限次数' : `每个提供方最多 ${count} 次`),
+  uses: (count, frequency) => {
+    if (count === null && frequency === null) return '有效期内按需查询，不限次数';
+    if (frequency === null) return `每个提供方最多 ${count} 次`;
+    const within = `每个提供方在任意连续 ${span(frequency.days)}内最多 ${frequency.uses} 次`;
+    return count === null ? within : `${within}，总共最多 ${count} 次`;
+  },
   validDays: (count, until) => `从您同意之时起 ${count} 天；如果现在同意，到 ${until} 为止`,
   items: '对方想了解什么',
   itemsHint: '请勾选您同意的项目。系统不会替您预先勾选，每一项都由您单独决定。',
@@ -95,6 +102,9 @@ export const ZH: Words = {
   usesLeftUnknown: (count) => (count === null ? '不限次数' : `暂时无法查明；每个提供方最多 ${count} 次`),
   usedTimes: (count) => (count === 0 ? '未使用' : `已使用 ${count} 次`),
   usesLeftAt: (left, of) => `剩余 ${left} 次，共 ${of} 次`,
+  leftNow: '目前还可查询',
+  leftNowAt: (left, { uses, days }) => `${left} 次（任意连续 ${span(days)}内最多 ${uses} 次）`,
+  leftNowUnknown: ({ uses, days }) => `暂时无法查明；每个提供方在任意连续 ${span(days)}内最多 ${uses} 次`,
   givenItems: '您同意的项目',
   notGiven: '您没有同意的项目',
   withdraw: '撤回',

@@ -6,8 +6,15 @@ import { openSubject } from '#certs/sealed-subject.ts';
 import type { ConfigurationSnapshot } from '#core/configuration/snapshot.ts';
 import type { Subject } from '#policy/binding/binding.ts';
 import { statusMaxAgeMs } from '#policy/check-consent.ts';
-import type { AskedElement, ConsentFacts, DecisionInputs } from '#policy/decision-inputs.ts';
+import type {
+  AskedElement,
+  ConsentFacts,
+  DecisionInputs,
+  FrequencyFacts,
+  ReceiptFacts,
+} from '#policy/decision-inputs.ts';
 import type { RequestContext } from '#schemas/context.ts';
+import type { Frequency } from '#schemas/frequency.ts';
 import { subsystemOfService } from '#schemas/identifiers.ts';
 import { isAccordError } from '#schemas/problems.ts';
 import type { Receipt } from '#schemas/receipt.ts';
@@ -59,12 +66,33 @@ export function consentFacts(server: ServerParts, given: boolean, receipt: Recei
       notAfterMs: receipt.exp * 1000,
       uses: receipt.uses,
       used: receipt.uses === null ? 0 : server.state.receiptUsed(receipt.jti),
-      ...(receipt.uses !== null && hasOtherServers(server, receipt) && { countedApart: true as const }),
+      ...(receipt.frequency !== undefined && { frequency: frequencyFacts(server, receipt, receipt.frequency, nowMs) }),
+      ...(isCounted(receipt) && hasOtherServers(server, receipt) && { countedApart: true as const }),
     },
     status: held && { value: held.status, listIatMs: held.listIatMs },
     trustedNowMs: nowMs,
     deviationMs,
   };
+}
+
+/** Of a set-back clock, also over a restart, the log knows: what a window has counted does not leave it twice. */
+function frequencyFacts(
+  { state, log }: ServerParts,
+  { jti, iss, exp }: Receipt,
+  { uses, days }: Frequency,
+  trustedNowMs: number,
+): FrequencyFacts {
+  const untilMs = Math.max(trustedNowMs, log.newestMs());
+  const receipt = { jti, issuer: iss };
+  const used = state.usedInWindow(receipt, untilMs);
+  const againAtMs = used < uses ? null : state.leavesWindowAtMs(receipt, uses);
+  const isEver = againAtMs !== null && againAtMs < exp * 1000;
+  return { uses, days, untilMs, used, againAtMs: isEver ? againAtMs : null };
+}
+
+/** Whether this server has to count what the receipt is used for. */
+function isCounted({ uses, frequency }: Receipt): boolean {
+  return uses !== null || frequency !== undefined;
 }
 
 /** Several servers of one provider share no counters yet. */
@@ -134,7 +162,14 @@ export async function consentAgain(
   if (receipt === undefined) return null;
   await freshStatus(server, receipt, statusMaxAgeMs(inputs.binding?.asked ?? []));
   const facts = consentFacts(server, true, receipt);
-  // This request's own use is counted by now.
-  const used = Math.max(0, (facts.receipt?.used ?? 0) - 1);
-  return { ...facts, receipt: facts.receipt && { ...facts.receipt, used } };
+  return { ...facts, receipt: facts.receipt && withoutOwnUse(facts.receipt) };
+}
+
+/** This request's own use is counted by now. */
+function withoutOwnUse({ used, frequency, ...facts }: ReceiptFacts): ReceiptFacts {
+  const others = (count: number) => Math.max(0, count - 1);
+  if (frequency === undefined) return { ...facts, used: others(used) };
+  const usedInWindow = others(frequency.used);
+  const againAtMs = usedInWindow < frequency.uses ? null : frequency.againAtMs;
+  return { ...facts, used: others(used), frequency: { ...frequency, used: usedInWindow, againAtMs } };
 }

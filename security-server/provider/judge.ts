@@ -13,11 +13,18 @@ import {
 import { dayAt } from '#policy/calendar.ts';
 import { type Asking, defaultsOf, quotaCounter } from '#policy/covering.ts';
 import { type Decision, decide } from '#policy/decide.ts';
-import type { AskedElement, AskedOfBinding, DecisionInputs, PurposeFacts } from '#policy/decision-inputs.ts';
+import type {
+  AskedElement,
+  AskedOfBinding,
+  ConsentFacts,
+  DecisionInputs,
+  PurposeFacts,
+} from '#policy/decision-inputs.ts';
 import type { Dictionary } from '#policy/dictionary/dictionary.ts';
 import { namesNothing, type RequestContext } from '#schemas/context.ts';
 import { GLOBAL_GROUP, LOCAL_GROUP, subsystemOfService } from '#schemas/identifiers.ts';
 import { PREDICATE_BUDGET, PREDICATE_WINDOW_DAYS } from '#schemas/limits.ts';
+import type { Receipt } from '#schemas/receipt.ts';
 import type { Statement } from '#schemas/statement.ts';
 import type { BoundService } from '#security-server/dictionary-in-force.ts';
 import type { ServerParts } from '#security-server/server-parts.ts';
@@ -266,14 +273,15 @@ function predicateUse(
 }
 
 /**
- * Counts what an allowed request uses, durably, in the turn that decided, so that requests that run side by side cannot
- * pass the same last place: the right's quota, the purpose's, the receipt's uses, the official's token, the persons of an
- * emergency, predicates. Returns how to take it back
- * when the request turns out not to run; predicates stay counted, because asking again costs nothing more.
+ * Counts what an allowed request uses, durably and all at once, in the turn that decided, so that requests that run side by
+ * side cannot pass the same last place: the right's quota, the purpose's, the receipt's uses and its frequency, the
+ * official's token, the persons of an emergency, predicates. Returns how to take it back when the request turns out not to
+ * run; predicates stay counted, because asking again costs nothing more.
  */
 export function countUses(server: ServerParts, judgement: Judgement): () => void {
   const { inputs, decision, consent, evidence } = judgement;
   if (!decision.allowed) return () => {};
+  const { state } = server;
   const { client, service, purpose, subject } = inputs.request;
   const day = Math.floor(inputs.nowMs / DAY_MS);
   const right = inputs.rights.find((one) => one.right.id === decision.rightId)?.right;
@@ -281,16 +289,31 @@ export function countUses(server: ServerParts, judgement: Judgement): () => void
     ...(right?.quotaPerDay == null ? [] : [quotaCounter(right, client)]),
     ...(inputs.purpose?.quotaPerDay == null || purpose === null ? [] : [purposeCounter(purpose, client, service)]),
   ];
-  const receipt = consent?.genuine?.receipt;
-  const jti = receipt?.uses == null ? undefined : receipt.jti;
-  for (const counter of counters) server.state.countUse(counter, day);
-  if (jti !== undefined && receipt !== undefined) server.state.countReceiptUse(jti, receipt.exp);
-  const takeBackEvidence = evidence === null ? () => {} : spendEvidence(server, evidence, client, subject);
-  countPredicates(server, judgement);
+  const takeBacks = state.together(() => {
+    for (const counter of counters) state.countUse(counter, day);
+    const receipt = consent?.genuine?.receipt;
+    const ofReceipt = receipt === undefined ? () => {} : countReceipt(server, receipt, inputs.consent);
+    const ofEvidence = evidence === null ? () => {} : spendEvidence(server, evidence, client, subject);
+    countPredicates(server, judgement);
+    return [ofReceipt, ofEvidence];
+  });
+  return () =>
+    state.together(() => {
+      for (const takeBack of takeBacks) takeBack();
+      for (const counter of counters) state.takeBackUse(counter, day);
+    });
+}
+
+/** Counts one use at the time by which it was judged; returns how to take it back. */
+function countReceipt({ state }: ServerParts, receipt: Receipt, consent: ConsentFacts | null): () => void {
+  const { jti, iss: issuer, uses, exp } = receipt;
+  const window = consent?.receipt?.frequency;
+  const leavesAtMs = window === undefined ? null : window.untilMs + window.days * DAY_MS;
+  if (uses !== null) state.countReceiptUse(jti, exp);
+  if (leavesAtMs !== null) state.countInWindow({ jti, issuer }, leavesAtMs);
   return () => {
-    takeBackEvidence();
-    for (const counter of counters) server.state.takeBackUse(counter, day);
-    if (jti !== undefined) server.state.takeBackReceiptUse(jti);
+    if (uses !== null) state.takeBackReceiptUse(jti);
+    if (leavesAtMs !== null) state.takeBackFromWindow({ jti, issuer }, leavesAtMs);
   };
 }
 

@@ -1,5 +1,6 @@
 // How often receipts were used here (schemas/accesses.ts, ReceiptUses), for the consent service that issued them: it shows
-// the citizen "last used" and "uses left". Only requests that were answered count. Receipts of others are left out without
+// the citizen "last used" and "uses left". Only requests that were answered count; what counts within the days of a
+// frequency is told as it is counted. Receipts of others are left out without
 // a word. What came of a request is looked up in the message log once and then kept beside its row.
 import { setImmediate } from 'node:timers/promises';
 import type { ConfigurationSnapshot } from '#core/configuration/snapshot.ts';
@@ -28,12 +29,17 @@ export async function receiptUses(
   if (snapshot.consentService(client) === undefined) throw new AccordError('NOT_FOUND', 'no consent service');
   const { receipts } = checkAskedReceiptUses(parseJson(body, LIMITS));
   const nowMs = server.clock.nowMs();
+  // As it would be judged now (consent.ts).
+  const atMs = Math.max(server.status.trustedNowMs().nowMs, server.log.newestMs());
   const uses: ReceiptUses['uses'] = [];
   let left = MAX_LOOKED_UP;
   for (const receipt of receipts) {
     left -= await settle(server, receipt, client, nowMs, left);
     const found = server.accesses.uses(receipt, client, nowMs);
-    if (found !== null) uses.push({ receipt, ...found });
+    const usedInWindow = server.state.usedInWindow({ jti: receipt, issuer: client }, atMs);
+    if (found === null && usedInWindow === 0) continue;
+    const inWindow = usedInWindow === 0 ? {} : { usedInWindow };
+    uses.push({ receipt, ...(found ?? { used: 0, lastUsedAtMs: null }), ...inWindow });
   }
   return { v: 1, uses };
 }
