@@ -104,7 +104,7 @@ const SETTING_NOTES: Readonly<Record<string, string>> = {
   plainHost:
     'where plain HTTP listens; another address than loopback is for subsystems of mode NOSSL, see "Information systems"',
   'ports.peer': 'peers, mutual TLS 1.3',
-  'ports.systems': 'information systems, TLS 1.3; a client certificate is asked for',
+  'ports.systems': 'information systems, TLS 1.3 (see `systemsMinTls`); a client certificate is asked for',
   'ports.loopback': 'information systems on this machine, plain HTTP',
   'ports.admin': 'admin API, 127.0.0.1 only',
   'ports.health': 'health and metrics, 127.0.0.1 only',
@@ -114,6 +114,8 @@ const SETTING_NOTES: Readonly<Record<string, string>> = {
   maxSpooledBytes: 'disk that all large bodies under way take together; more is refused',
   xroadErrorCodes:
     'spelling of error codes in X-Road’s protocol: `Server.ServerProxy.AccessDenied`, or `server.server_proxy.access_denied` as of its version 7.8',
+  systemsMinTls:
+    'oldest TLS on the port for information systems: `1.2` is for systems that speak nothing newer, with ECDHE and AEAD suites only; see "Information systems"',
   logLevel: 'of the structured log on standard error',
   restoredAtMs: 'time of a restore from a backup; see "Backup and restore"',
 };

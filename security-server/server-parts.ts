@@ -4,6 +4,7 @@
 import type { FastifyBaseLogger } from 'fastify';
 import type { Clock } from '#core/clock.ts';
 import type { BoundedClient } from '#core/http/client.ts';
+import type { OldestTls } from '#core/http/mtls.ts';
 import type { MessageLog } from '#core/log/message-log.ts';
 import type { StatusClient } from '#core/status/status-client.ts';
 import type { ServerId } from '#schemas/identifiers.ts';
@@ -58,6 +59,8 @@ export interface ServerParts {
   bodyIdleMs: number;
   /** Error codes of X-Road's protocol in the spelling of its version 7.8. */
   xroadSnakeCase: boolean;
+  /** What information systems may connect with; peers never. */
+  oldestSystemTls: OldestTls;
   maxBodyBytes: number;
   admission: Admission;
   metrics: Metrics;

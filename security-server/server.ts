@@ -89,6 +89,8 @@ export interface SecurityServerOptions {
   bodyIdleMs?: number;
   /** Error codes of X-Road's protocol as `server.server_proxy.access_denied`. */
   xroadSnakeCase?: boolean;
+  /** TLS 1.2 for information systems that speak nothing newer; TLS 1.3 unless said. */
+  oldestSystemTls?: ServerParts['oldestSystemTls'];
   /** Where the registry is reached, to report emergencies; without it they wait. */
   registryUrls?: readonly string[];
   /** Smaller disk for tests of a full one: database pages (4 KiB). */
@@ -240,6 +242,7 @@ function assemble(from: SecurityServerOptions, messageLog: MessageLog, gate: Adm
     maxBodyBytes: from.maxBodyBytes ?? DEFAULT_MAX_STREAMED_BYTES,
     bodyIdleMs,
     xroadSnakeCase: from.xroadSnakeCase ?? false,
+    oldestSystemTls: from.oldestSystemTls ?? '1.3',
     admission: gate,
     metrics,
     logger,

@@ -28,6 +28,7 @@ export const Settings = Type.Object(
     maxBodyBytes: Type.Integer({ minimum: 1024, maximum: MAX_STREAMED_BYTES }),
     maxSpooledBytes: Type.Integer({ minimum: 1024 ** 2, maximum: 2 ** 50 }),
     xroadErrorCodes: Type.Union([Type.Literal('camel'), Type.Literal('snake')]),
+    systemsMinTls: Type.Union([Type.Literal('1.3'), Type.Literal('1.2')]),
     logLevel: Type.Union(['silent', 'fatal', 'error', 'warn', 'info', 'debug'].map((level) => Type.Literal(level))),
     /** Set after a restore from a backup, to the time of the restore; see the operations manual. */
     restoredAtMs: Type.Union([Type.Integer({ minimum: 0 }), Type.Null()]),
@@ -46,6 +47,7 @@ export const DEFAULT_SETTINGS = {
   maxBodyBytes: DEFAULT_MAX_STREAMED_BYTES,
   maxSpooledBytes: MAX_SPOOLED_BYTES,
   xroadErrorCodes: 'camel' as const,
+  systemsMinTls: '1.3' as const,
   logLevel: 'info',
   restoredAtMs: null,
 };
@@ -68,6 +70,7 @@ export const OVERRIDES: Readonly<Record<string, string>> = {
   'max-body-bytes': 'maxBodyBytes',
   'max-spooled-bytes': 'maxSpooledBytes',
   'xroad-error-codes': 'xroadErrorCodes',
+  'systems-min-tls': 'systemsMinTls',
   'log-level': 'logLevel',
   'restored-at-ms': 'restoredAtMs',
 };

@@ -71,6 +71,7 @@ export async function startServer({
       maxBodyBytes: settings.maxBodyBytes,
       maxSpooledBytes: settings.maxSpooledBytes,
       xroadSnakeCase: settings.xroadErrorCodes === 'snake',
+      oldestSystemTls: settings.systemsMinTls,
       registryUrls: anchor.urls,
       adminKeys: readAdminKeys(folder),
       ...(settings.restoredAtMs === null ? {} : { restoredAtMs: settings.restoredAtMs }),

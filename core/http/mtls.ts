@@ -1,4 +1,4 @@
-// Mutual TLS 1.3 (RFC 8446) for fastify: who the peer is, is decided by the exact certificate it showed, pinned by hash
+// Mutual TLS 1.3 (RFC 8446) for fastify, and 1.2 (RFC 5246) where a port says so: who the peer is, is decided by the exact certificate it showed, pinned by hash
 // in the global configuration, and decided again on every request. Chain building is left out on purpose: Node accepts
 // CA:TRUE client leaves and certificates minted below a leaf, and a chain cannot say that a certificate was withdrawn a
 // minute ago. OpenSSL still proves that the peer holds the private key (CertificateVerify, RFC 8446 4.4.3).
@@ -49,7 +49,12 @@ export interface MtlsOptions {
    * not expected gets one answer and the end of the connection, as it does without this.
    */
   unpinned?: { isExpected(address: string): boolean };
+  /** As given to `mtlsServerOptions`: a certificate that is replaced changes nothing of it. */
+  oldestTls?: OldestTls;
 }
+
+/** TLS 1.2 is for a port whose clients nobody here can renew. */
+export type OldestTls = '1.2' | '1.3';
 
 /** The certificate of a connection: base64url SHA-256 of its DER, and its validity. */
 interface ShownCertificate {
@@ -75,6 +80,14 @@ const MAX_UNKNOWN_CONNECTIONS = 256;
 const HYBRID_GROUPS = 'X25519MLKEM768:X25519:P-256';
 const CLASSIC_GROUPS = 'X25519:P-256';
 
+// RFC 9325 4.2: forward secrecy and AEAD only. Naming suites of TLS 1.2 alone would switch 1.3 off.
+const BOTH_VERSIONS_SUITES = [
+  'TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256',
+  'ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384',
+  'ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305',
+  'ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256',
+].join(':');
+
 const REFUSAL = JSON.stringify({
   type: 'urn:accord:problem:PEER_UNKNOWN',
   title: PROBLEMS.PEER_UNKNOWN.title,
@@ -86,9 +99,9 @@ const REFUSAL = JSON.stringify({
  * The `https` options of a fastify server for this plugin.
  * @throws CERTIFICATE_KEY_MISMATCH
  */
-export function mtlsServerOptions(identity: TlsIdentity): HttpsServerOptions {
+export function mtlsServerOptions(identity: TlsIdentity, oldestTls: OldestTls = '1.3'): HttpsServerOptions {
   return {
-    ...contextOptions(identity),
+    ...contextOptions(identity, oldestTls),
     requestCert: true,
     rejectUnauthorized: false, // the pin decides; a chain that OpenSSL likes proves nothing here
     ALPNProtocols: ['http/1.1'],
@@ -103,7 +116,7 @@ export function tlsClientOptions(identity: TlsIdentity, pinned: (hash: string) =
 
 /** Register it on the root instance before any other hook, so that nothing runs for an unknown peer. */
 export const mtls: FastifyPluginCallback<MtlsOptions> = (fastify, options, done) => {
-  const { pin, maxConnectionsPerPeer = MAX_CONNECTIONS_PER_PEER, unpinned } = options;
+  const { pin, maxConnectionsPerPeer = MAX_CONNECTIONS_PER_PEER, unpinned, oldestTls = '1.3' } = options;
   const server = fastify.server as unknown as HttpsServer;
   const live = new Map<string, Set<TLSSocket>>();
   const liveAddresses = new Map<string, Set<TLSSocket>>();
@@ -124,7 +137,7 @@ export const mtls: FastifyPluginCallback<MtlsOptions> = (fastify, options, done)
       setTimeout(() => known() || socket.destroy(), UNKNOWN_PEER_MS).unref();
     }
     if (socket.destroyed) return;
-    // TLS 1.3 without post-handshake authentication: the certificate of a connection cannot change any more.
+    // No post-handshake authentication, no renegotiation: the certificate of a connection cannot change any more.
     if (certificate !== undefined) shown.set(socket, certificate);
     if (certificate !== undefined) hold(live, certificate.hash, socket, maxConnectionsPerPeer);
     else if (isExpected(socket)) hold(liveAddresses, addressOf(socket), socket, maxConnectionsPerPeer);
@@ -155,7 +168,7 @@ export const mtls: FastifyPluginCallback<MtlsOptions> = (fastify, options, done)
     return sockets.length;
   });
   fastify.decorate('replaceTlsIdentity', (identity: TlsIdentity) => {
-    server.setSecureContext(contextOptions(identity));
+    server.setSecureContext(contextOptions(identity, oldestTls));
   });
   done();
 };
@@ -209,17 +222,19 @@ function endAfter(request: FastifyRequest, reply: FastifyReply): void {
   reply.raw.once('finish', () => setTimeout(() => socket.destroy(), 100).unref());
 }
 
-function contextOptions(identity: TlsIdentity) {
+function contextOptions(identity: TlsIdentity, oldestTls: OldestTls) {
   return {
     ...keyPair(identity),
-    minVersion: 'TLSv1.3' as const,
+    ...(oldestTls === '1.3' ? { minVersion: 'TLSv1.3' as const } : OLDER),
     maxVersion: 'TLSv1.3' as const,
     ecdhCurve: groups(),
     // With stateless tickets a session would carry an old authentication along. This makes them stateful, and without a
-    // 'resumeSession' listener Node keeps none: every connection is a full handshake.
-    secureOptions: constants.SSL_OP_NO_TICKET,
+    // 'resumeSession' listener Node keeps none: every connection is a full handshake. A second one in TLS 1.2 is none.
+    secureOptions: constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION,
   };
 }
+
+const OLDER = { minVersion: 'TLSv1.2' as const, ciphers: BOTH_VERSIONS_SUITES };
 
 function keyPair(identity: TlsIdentity): { cert: string; key: string } {
   const key = 'key' in identity ? identity.key.export({ type: 'pkcs8', format: 'pem' }).toString() : identity.keyPem;

@@ -1,4 +1,4 @@
-// The frame every HTTP server of the house stands in: TLS 1.3 when keys are given, caps on connections, headers and
+// The frame every HTTP server of the house stands in: TLS 1.3 when keys are given (1.2 only where a port says so), caps on connections, headers and
 // bodies, strict JSON, problem documents (RFC 9457) for every error, and a look at the raw headers before any of them is
 // believed. Node joins duplicate headers and takes `x_a` for a header of its own; a proxy in front may read the other
 // spelling, so a request whose identity headers occur twice or with a twin is refused here.
@@ -27,6 +27,7 @@ import {
   MAX_PATH_BYTES,
 } from '#schemas/limits.ts';
 import { AccordError, isAccordError, type ProblemCode } from '#schemas/problems.ts';
+import type { OldestTls } from './mtls.ts';
 import { PROBLEM_TYPE, type ProblemDocument, problemOf } from './problem-reply.ts';
 import { arriveWithin } from './while-moving.ts';
 
@@ -40,8 +41,10 @@ declare module 'fastify' {
 export interface ServerOptions {
   /** Who speaks: stands in log lines, never in answers. */
   name: string;
-  /** Node's TLS options (key, cert, ca, requestCert, ...). TLS 1.3 is added here and cannot be lowered. */
+  /** Node's TLS options (key, cert, ca, requestCert, ...). TLS 1.3 is added here; only `oldestTls` lowers it. */
   tls?: https.ServerOptions;
+  /** Of the port for information systems, where its administrator says so; `tls` then names the suites. */
+  oldestTls?: OldestTls;
   /** Largest body, in bytes. */
   bodyLimit?: number;
   logger?: FastifyBaseLogger;
@@ -221,7 +224,7 @@ function listenerFor(options: ServerOptions, answering: http.RequestListener): h
         {
           ...options.tls,
           ...httpOptions,
-          minVersion: 'TLSv1.3',
+          minVersion: options.oldestTls === '1.2' ? 'TLSv1.2' : 'TLSv1.3',
           ALPNProtocols: ['http/1.1'],
           handshakeTimeout: TLS_HANDSHAKE_MS,
         },

@@ -26,9 +26,12 @@ const ANY_BODY = {
 
 /** HTTPS: a registered certificate, or none from an address that some subsystem lists. */
 export async function openSystemPort(server: ServerParts): Promise<FastifyInstance> {
+  const { oldestSystemTls: oldestTls } = server;
+  if (oldestTls !== '1.3') server.logger.warn({ oldestTls }, 'information systems may connect with an older TLS');
   const app = openServer({
     name: 'systems',
-    tls: mtlsServerOptions(server.keys.authentication()),
+    tls: mtlsServerOptions(server.keys.authentication(), oldestTls),
+    oldestTls,
     ...ANY_BODY,
     malformedAnswer: (problem, request) => malformedXRoadAnswer(server, problem, request),
     logger: server.logger,
@@ -45,6 +48,7 @@ export async function openSystemPort(server: ServerParts): Promise<FastifyInstan
       return systems.length > 0 ? systems : undefined;
     },
     unpinned: { isExpected: (address) => isExpectedAddress(server, address, true) },
+    oldestTls,
   });
   addRoutes(app, server, ({ raw, peerHash, shownCertificate: shown }) => {
     const pinned = peerHash === '' ? null : { hash: peerHash, isInTime: true };

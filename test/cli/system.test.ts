@@ -128,6 +128,7 @@ t.test('settings of sizes, spelling and plain HTTP', (t) => {
     {
       ...{ ACCORD_SERVER_MAX_BODY_BYTES: '2048', ACCORD_SERVER_MAX_SPOOLED_BYTES: '1048576' },
       ...{ ACCORD_SERVER_XROAD_ERROR_CODES: 'snake', ACCORD_SERVER_PLAIN_HOST: '10.0.0.1' },
+      ...{ ACCORD_SERVER_SYSTEMS_MIN_TLS: '1.2' },
     },
     { 'max-body-bytes': '4096' },
   );
@@ -135,16 +136,18 @@ t.test('settings of sizes, spelling and plain HTTP', (t) => {
     maxBodyBytes: 4096,
     maxSpooledBytes: 1_048_576,
     xroadErrorCodes: 'snake',
+    systemsMinTls: '1.2',
     plainHost: '10.0.0.1',
   });
   t.match(origins, { maxBodyBytes: '--max-body-bytes', xroadErrorCodes: 'ACCORD_SERVER_XROAD_ERROR_CODES' });
   const { settings: usual } = resolveSettings(file, {}, {});
-  t.match(usual, { maxBodyBytes: 1024 ** 3, xroadErrorCodes: 'camel', plainHost: '127.0.0.1' });
+  t.match(usual, { maxBodyBytes: 1024 ** 3, xroadErrorCodes: 'camel', plainHost: '127.0.0.1', systemsMinTls: '1.3' });
   for (const [name, value] of [
     ['MAX_BODY_BYTES', '0'],
     ['MAX_BODY_BYTES', '1 GiB'],
     ['MAX_SPOOLED_BYTES', '1'],
     ['XROAD_ERROR_CODES', 'kebab'],
+    ['SYSTEMS_MIN_TLS', '1.1'],
     ['PLAIN_HOST', ''],
   ]) {
     const origin = `ACCORD_SERVER_${name}`;

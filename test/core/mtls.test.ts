@@ -8,7 +8,7 @@ import fastify, { type FastifyInstance } from 'fastify';
 import t, { type Test } from 'tap';
 import { certificateHash } from '#certs/x509-read.ts';
 import { openClient } from '#core/http/client.ts';
-import { mtls, mtlsServerOptions, tlsClientOptions } from '#core/http/mtls.ts';
+import { mtls, mtlsServerOptions, type OldestTls, tlsClientOptions } from '#core/http/mtls.ts';
 
 type Identity = { certPem: string; key: KeyObject; hash: string };
 
@@ -52,7 +52,11 @@ const pins = new Map<string, { id: string; notAfterMs: number }>();
 const register = (identity: Identity, notAfterMs = Number.POSITIVE_INFINITY) =>
   pins.set(identity.hash, { id: 'DEV/GOV/1/ss', notAfterMs });
 
-async function start(t: Test, https = mtlsServerOptions(server)): Promise<{ app: FastifyInstance; port: number }> {
+async function start(
+  t: Test,
+  https = mtlsServerOptions(server),
+  oldestTls: OldestTls = '1.3',
+): Promise<{ app: FastifyInstance; port: number }> {
   const app = fastify({ https }) as unknown as FastifyInstance;
   // The pin owner: knows the hash, and that the certificate has not expired.
   await app.register(mtls, {
@@ -60,6 +64,7 @@ async function start(t: Test, https = mtlsServerOptions(server)): Promise<{ app:
       const found = pins.get(hash);
       return found && found.notAfterMs > Date.now() ? found : undefined;
     },
+    oldestTls,
   });
   app.get('/who', async (request) => ({
     peer: request.getDecorator<{ id: string }>('peer').id,
@@ -275,6 +280,27 @@ t.test('the server certificate is replaced while connections live', async (t) =>
   const resumed = await connect(port, registered, { session: after.getSession() });
   t.equal(resumed.isSessionReused(), false, 'still without resumption');
   for (const s of [before, after, resumed]) s.destroy();
+});
+
+t.test('where TLS 1.2 is enough, it still is after the certificate was replaced, with the same suites', async (t) => {
+  pins.clear();
+  register(registered);
+  const { app, port } = await start(t, mtlsServerOptions(server, '1.2'), '1.2');
+  const older = { maxVersion: 'TLSv1.2' as const };
+  for (const replaced of [false, true]) {
+    if (replaced) {
+      const renewed = await certificate('server');
+      app.replaceTlsIdentity({ certPem: renewed.certPem, key: renewed.key });
+    }
+    const socket = await connect(port, registered, older);
+    t.equal(socket.getProtocol(), 'TLSv1.2');
+    t.match(JSON.parse(((await ask(socket)) as { body: string }).body), { hash: registered.hash, reused: false });
+    t.match(await ask(await connect(port, undefined, older)), { status: 403 }, 'and nobody else is let in');
+    await t.rejects(connect(port, registered, { ...older, ciphers: 'ECDHE-ECDSA-AES128-SHA' }), 'no CBC');
+    const newer = await connect(port, registered);
+    t.equal(newer.getProtocol(), 'TLSv1.3');
+    for (const each of [socket, newer]) each.destroy();
+  }
 });
 
 t.test('with the bounded client: both sides pin', async (t) => {

@@ -4,7 +4,7 @@ import http from 'node:http';
 import https from 'node:https';
 import { networkInterfaces } from 'node:os';
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
-import t from 'tap';
+import t, { type Test } from 'tap';
 import { certificateHash } from '#certs/x509-read.ts';
 import { openThrowAwayAuthority } from '#cli/dev/throw-away-authority.ts';
 import { systemClock } from '#core/clock.ts';
@@ -75,10 +75,14 @@ interface Asking {
   from?: string;
   client?: Client | undefined;
   agent?: https.Agent;
+  tls?: ConnectionOptions | undefined;
 }
 
 /** @param base address of the port */
-function ask(base: string, { path, method = 'GET', headers = {}, body, from, client, agent }: Asking): Promise<Answer> {
+function ask(
+  base: string,
+  { path, method = 'GET', headers = {}, body, from, client, agent, tls }: Asking,
+): Promise<Answer> {
   const { hostname, port, protocol } = new URL(base);
   const options = {
     ...{
@@ -90,6 +94,7 @@ function ask(base: string, { path, method = 'GET', headers = {}, body, from, cli
       rejectUnauthorized: false,
       agent: agent ?? false,
       ...client,
+      ...tls,
     },
     // Whatever a proxy claims is no address.
     headers: { ...headers, 'x-forwarded-for': LISTED, forwarded: `for=${LISTED}`, 'x-real-ip': LISTED },
@@ -179,6 +184,17 @@ function recorded(pair: Pair, id: string): string {
 t.test('every mode against every way to come', async (t) => {
   const pair = await openModes();
   t.teardown(() => pair.close());
+  await everyWay(t, pair);
+});
+
+t.test('the same over TLS 1.2, where it is switched on', async (t) => {
+  const pair = await openModes({ consumer: { oldestSystemTls: '1.2' } });
+  t.teardown(() => pair.close());
+  await everyWay(t, pair, { maxVersion: 'TLSv1.2' });
+});
+
+/** Every mode, every way, from a listed address and another. */
+async function everyWay(t: Test, pair: Pair, tls?: ConnectionOptions): Promise<void> {
   const clients = await clientsOf(pair);
   const { urls, parts } = pair.consumer;
   let asked = 0;
@@ -192,8 +208,8 @@ t.test('every mode against every way to come', async (t) => {
         const base = (way === 'plain' ? urls.loopback : urls.systems) ?? '';
         const size = parts.log.size();
         const answers = {
-          r1: await ask(base, { ...r1(of(mode)), from, client: clients[way] }),
-          lookups: await ask(base, { ...lookup(of(mode)), from, client: clients[way] }),
+          r1: await ask(base, { ...r1(of(mode)), from, client: clients[way], tls }),
+          lookups: await ask(base, { ...lookup(of(mode)), from, client: clients[way], tls }),
         };
         asked += 2;
         if (!says.startsWith('CALLER_')) {
@@ -227,7 +243,7 @@ t.test('every mode against every way to come', async (t) => {
     }
   }
   t.equal(asked, 4 * 6 * 2 * 2);
-});
+}
 
 t.test('a stranger is not read, a rule counts at once, and stays', async (t) => {
   const pair = await openModes();
