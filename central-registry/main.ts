@@ -9,7 +9,7 @@ import { pino } from 'pino';
 import { openKey } from '#certs/key-file.ts';
 import { systemClock } from '#core/clock.ts';
 import { readAnchor } from '#core/configuration/anchor.ts';
-import { isAccordError, PROBLEMS } from '#schemas/problems.ts';
+import { drainOnSignal, endOnError, keyPassphrase } from '#core/program.ts';
 import { openRegistry } from './registry.ts';
 
 async function main(): Promise<void> {
@@ -20,7 +20,7 @@ async function main(): Promise<void> {
   const folder = values.folder ?? process.env['ACCORD_REGISTRY_FOLDER'];
   if (folder === undefined) throw new TypeError('--folder DIR is needed');
   const logger = pino({ level: process.env['ACCORD_LOG_LEVEL'] ?? 'info' }, pino.destination(2));
-  const key = await openKey(readFileSync(join(folder, 'freshness.key.json')), passphrase());
+  const key = await openKey(readFileSync(join(folder, 'freshness.key.json')), keyPassphrase(process.env));
   const { 'admin-cert': cert, 'admin-key': tlsKey } = values;
   const tls = cert && tlsKey ? { cert: readFileSync(cert, 'utf8'), key: readFileSync(tlsKey, 'utf8') } : undefined;
   const registry = await openRegistry({
@@ -42,14 +42,7 @@ async function main(): Promise<void> {
   }
   const { configurationUrl, adminUrl } = registry;
   process.stdout.write(`${JSON.stringify({ ready: true, configurationUrl, adminUrl, adminKeyFile })}\n`);
-  let stopping = false;
-  const stop = () => {
-    if (stopping) return;
-    stopping = true;
-    void registry.close().then(() => process.exit(0));
-  };
-  process.on('SIGTERM', stop);
-  process.on('SIGINT', stop);
+  drainOnSignal(() => registry.close());
 }
 
 function address(hostAndPort: string): { host: string; port: number } {
@@ -58,14 +51,4 @@ function address(hostAndPort: string): { host: string; port: number } {
   return { host: found[1].replace(/^\[|\]$/g, ''), port: Number(found[2]) };
 }
 
-function passphrase(): string {
-  const file = process.env['ACCORD_KEY_PASSPHRASE_FILE'];
-  if (file !== undefined) return readFileSync(file, 'utf8').split(/\r?\n/, 1)[0] ?? '';
-  return process.env['ACCORD_KEY_PASSPHRASE'] ?? '';
-}
-
-main().catch((error: unknown) => {
-  const next = isAccordError(error) ? `\nNext: ${PROBLEMS[error.code].next}` : '';
-  process.stderr.write(`${error instanceof Error ? error.message : String(error)}${next}\n`);
-  process.exitCode = 1;
-});
+main().catch(endOnError);

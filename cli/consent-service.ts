@@ -6,6 +6,7 @@ import { CONSENT_FILES, initConsentFolder } from '#consent-service/data-folder.t
 import { DEFAULT_CONSENT_SETTINGS, readConsentSettings } from '#consent-service/settings.ts';
 import { systemClock } from '#core/clock.ts';
 import { readAnchor } from '#core/configuration/anchor.ts';
+import { untilSignal } from '#core/program.ts';
 import { subsystemId } from '#schemas/identifiers.ts';
 import { AccordError } from '#schemas/problems.ts';
 import { type OutputOptions, outputFormat, print, runAction, withOutput } from './output.ts';
@@ -101,10 +102,7 @@ async function start(options: PassphraseOptions & { dir: string; print?: true })
     ...(databaseUrl === undefined ? {} : { databaseUrl }),
   });
   process.stdout.write(`${JSON.stringify({ ready: true, id: service.id, ...service.urls })}\n`);
-  await new Promise<void>((resolve) => {
-    process.once('SIGTERM', resolve);
-    process.once('SIGINT', resolve);
-  });
+  await untilSignal();
   logger.info('draining');
   await service.close();
 }

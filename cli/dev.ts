@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { Command } from 'commander';
 import { pino } from 'pino';
 import { systemClock } from '#core/clock.ts';
+import { untilSignal } from '#core/program.ts';
 import { PLAIN_TERMS } from '#schemas/access-right.ts';
 import { type DevNetwork, openDevNetwork } from './dev/network.ts';
 import { type OutputOptions, outputFormat, runAction, withOutput } from './output.ts';
@@ -34,10 +35,7 @@ async function up(options: OutputOptions & { backend?: string; dir?: string }): 
   const folder = options.dir ?? mkdtempSync(join(tmpdir(), 'accord-dev-'));
   const logger = pino({ level: 'warn' }, pino.destination(2));
   const members = [CONSUMER, PROVIDER];
-  const stopped = new Promise<void>((resolve) => {
-    process.once('SIGTERM', resolve);
-    process.once('SIGINT', resolve);
-  });
+  const stopped = untilSignal();
   const network = await openDevNetwork({
     folder,
     instance: INSTANCE,

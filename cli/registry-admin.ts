@@ -11,6 +11,7 @@ import { certificateHash } from '#certs/path.ts';
 import { pemCertificates } from '#certs/pem.ts';
 import { systemClock } from '#core/clock.ts';
 import { readAnchor } from '#core/configuration/anchor.ts';
+import { untilSignal } from '#core/program.ts';
 import { base64url } from '#schemas/base64url.ts';
 import { isJsonObject, type JsonValue } from '#schemas/json.ts';
 import { AccordError } from '#schemas/problems.ts';
@@ -89,10 +90,7 @@ async function start(options: StartOptions): Promise<void> {
   const adminKeyFile = firstApiKey(dir, registry);
   const { configurationUrl, adminUrl } = registry;
   process.stdout.write(`${JSON.stringify({ ready: true, configurationUrl, adminUrl, adminKeyFile })}\n`);
-  await new Promise<void>((resolve) => {
-    process.once('SIGTERM', resolve);
-    process.once('SIGINT', resolve);
-  });
+  await untilSignal();
   await registry.close();
 }
 

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { Command } from 'commander';
 import { systemClock } from '#core/clock.ts';
 import { readAnchor } from '#core/configuration/anchor.ts';
+import { untilSignal } from '#core/program.ts';
 import { serverId } from '#schemas/identifiers.ts';
 import { AccordError } from '#schemas/problems.ts';
 import { FILES, initServerFolder } from '#security-server/data-folder.ts';
@@ -98,10 +99,7 @@ async function start(options: Record<string, unknown> & PassphraseOptions & { di
   const logger = pino({ level: settings.logLevel, base: { server: settings.id } }, pino.destination(2));
   const server = await startServer({ folder: options.dir, settings, passphrase, clock: systemClock, logger });
   process.stdout.write(`${JSON.stringify({ ready: true, id: server.id, ...server.urls })}\n`);
-  await new Promise<void>((resolve) => {
-    process.once('SIGTERM', resolve);
-    process.once('SIGINT', resolve);
-  });
+  await untilSignal();
   logger.info('draining');
   await server.close();
 }

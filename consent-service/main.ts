@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { pino } from 'pino';
 import { systemClock } from '#core/clock.ts';
-import { isAccordError, PROBLEMS } from '#schemas/problems.ts';
+import { drainOnSignal, endOnError, keyPassphrase } from '#core/program.ts';
 import { CONSENT_FILES } from './data-folder.ts';
 import { readConsentSettings } from './settings.ts';
 import { startConsentService } from './start.ts';
@@ -18,29 +18,14 @@ async function main(): Promise<void> {
   const logger = pino({ level: settings.logLevel, base: { server: settings.subsystem } }, pino.destination(2));
   const databaseUrl = process.env['ACCORD_CONSENT_DATABASE'];
   const service = await startConsentService({
-    ...{ folder: dir, settings, passphrase: passphrase(), clock: systemClock, logger },
+    ...{ folder: dir, settings, passphrase: keyPassphrase(process.env), clock: systemClock, logger },
     ...(databaseUrl === undefined ? {} : { databaseUrl }),
   });
   process.stdout.write(`${JSON.stringify({ ready: true, id: service.id, ...service.urls })}\n`);
-  let stopping = false;
-  const stop = (signal: string) => {
-    if (stopping) return;
-    stopping = true;
+  drainOnSignal((signal) => {
     logger.info({ signal }, 'draining');
-    void service.close().then(() => process.exit(0));
-  };
-  process.on('SIGTERM', stop);
-  process.on('SIGINT', stop);
+    return service.close();
+  });
 }
 
-function passphrase(): string {
-  const file = process.env['ACCORD_KEY_PASSPHRASE_FILE'];
-  if (file !== undefined) return readFileSync(file, 'utf8').split(/\r?\n/, 1)[0] ?? '';
-  return process.env['ACCORD_KEY_PASSPHRASE'] ?? '';
-}
-
-main().catch((error: unknown) => {
-  const next = isAccordError(error) ? `\nNext: ${PROBLEMS[error.code].next}` : '';
-  process.stderr.write(`${error instanceof Error ? error.message : String(error)}${next}\n`);
-  process.exitCode = 1;
-});
+main().catch(endOnError);

@@ -8,10 +8,6 @@ import { keepYoungHeapSmall } from '#core/young-heap.ts';
 keepYoungHeapSmall();
 enableCompileCache(join(import.meta.dirname, '../node_modules/.cache/accord'));
 const { runProgram } = await import('./program.ts');
-const { isAccordError, PROBLEMS } = await import('#schemas/problems.ts');
+const { endOnError } = await import('#core/program.ts');
 
-await runProgram(process.argv.slice(2), process.env).catch((error: unknown) => {
-  const next = isAccordError(error) ? `\nNext: ${PROBLEMS[error.code].next}` : '';
-  process.stderr.write(`${error instanceof Error ? error.message : String(error)}${next}\n`);
-  process.exitCode = 1;
-});
+await runProgram(process.argv.slice(2), process.env).catch(endOnError);

@@ -6,11 +6,10 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { pino } from 'pino';
 import { systemClock } from '#core/clock.ts';
+import { drainOnSignal, type Environment, keyPassphrase } from '#core/program.ts';
 import { FILES } from './data-folder.ts';
 import { OVERRIDES, resolveSettings } from './settings.ts';
 import { startServer } from './start.ts';
-
-type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Runs until a signal; resolves when the server is ready. @throws what `startServer` and `resolveSettings` throw */
 export async function runProgram(args: string[], environment: Environment): Promise<void> {
@@ -28,24 +27,13 @@ export async function runProgram(args: string[], environment: Environment): Prom
   const server = await startServer({
     folder: dir,
     settings,
-    passphrase: passphrase(environment),
+    passphrase: keyPassphrase(environment),
     clock: systemClock,
     logger,
   });
   process.stdout.write(`${JSON.stringify({ ready: true, id: server.id, ...server.urls })}\n`);
-  let stopping = false;
-  const stop = (signal: string) => {
-    if (stopping) return;
-    stopping = true;
+  drainOnSignal((signal) => {
     logger.info({ signal }, 'draining');
-    void server.close().then(() => process.exit(0));
-  };
-  process.on('SIGTERM', stop);
-  process.on('SIGINT', stop);
-}
-
-function passphrase(environment: Environment): string {
-  const file = environment['ACCORD_KEY_PASSPHRASE_FILE'];
-  if (file !== undefined) return readFileSync(file, 'utf8').split(/\r?\n/, 1)[0] ?? '';
-  return environment['ACCORD_KEY_PASSPHRASE'] ?? '';
+    return server.close();
+  });
 }

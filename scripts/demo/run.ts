@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { systemClock } from '#core/clock.ts';
+import { untilSignal } from '#core/program.ts';
 import { typed } from './accord-command.ts';
 import { asHousing, requestCommand, tellConsent } from './consent-story.ts';
 import { tellEmergency } from './emergency-story.ts';
@@ -158,10 +159,7 @@ async function stay(world: World, folder: string, json: boolean): Promise<void> 
     ];
     process.stdout.write(lines.join('\n'));
   }
-  await new Promise<void>((resolve) => {
-    process.once('SIGINT', resolve);
-    process.once('SIGTERM', resolve);
-  });
+  await untilSignal();
 }
 
 /** Another request for the citizen to decide, what became of all, and the message log of who was asked. */
