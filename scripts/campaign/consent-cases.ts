@@ -42,6 +42,8 @@ export interface ConsentTerms {
   untilS: number;
   uses: number | null;
   usedBefore: number;
+  /** So many within any so many days, and when it was used before. */
+  frequency: { uses: number; days: number; usedAtMs: number[] } | null;
   /** What was done to the text, or to what was signed; null when nothing was. */
   spoiled: Spoil | null;
   /** `young`: made when it is fetched; `dated`: signed at that time; the others cannot be used by anybody. */
@@ -55,6 +57,8 @@ export interface ConsentCase {
   nowMs: number;
   /** How far the provider's clock is from the truth. */
   aheadMs: number;
+  /** The newest time in the provider's log: no days of a frequency end before it. */
+  seenMs: number;
   rights: readonly Right[];
   request: {
     client: Client;
@@ -79,6 +83,7 @@ export interface ConsentCase {
 
 /** Milliseconds within the second at which a case happens: 0 and its neighbours are where times of whole seconds end. */
 export const MOMENTS = [0, 0, 1, 999, 999, 500] as const;
+export const DAY_MS = 86_400_000;
 const AGES_S = [19, 20, 59, 60, 119, 120, 121] as const;
 const AHEAD_MS = [1, 999, 5_000, 5_001, 20_000, 60_000, 120_001] as const;
 
@@ -107,6 +112,7 @@ const MUTATIONS: readonly (readonly [name: string, weight: number, apply: Mutati
   ['more fields', 9, moreFields],
   ['fewer fields consented', 9, fewerFields],
   ['uses', 9, usesOf],
+  ['frequency', 9, frequencyOf],
   ['side by side', 2, ({ request }, _, chance) => Object.assign(request, { atOnce: chance.integer(2, 4) })],
   [
     'begins',
@@ -140,8 +146,8 @@ const SUM = MUTATIONS.reduce((sum, [, weight]) => sum + weight, 0);
 const WEIGHTS = MUTATIONS.map(([, weight]) => weight / SUM);
 
 /** @param nowMs the true time at which it happens @param rights those granted now */
-export function makeCase(chance: Source, nowMs: number, rights: readonly Right[]): ConsentCase {
-  const one = rightCase(chance, nowMs, rights);
+export function makeCase(chance: Source, nowMs: number, rights: readonly Right[], seenMs: number): ConsentCase {
+  const one = rightCase(chance, nowMs, rights, seenMs);
   for (let left = chance.weighted([0.2, 0.45, 0.22, 0.13]); left > 0; left -= 1) {
     const mutation = MUTATIONS[chance.weighted(WEIGHTS)];
     if (mutation === undefined || one.receipt === null) continue;
@@ -155,7 +161,7 @@ export function makeCase(chance: Source, nowMs: number, rights: readonly Right[]
   return one;
 }
 
-function rightCase(chance: Source, nowMs: number, rights: readonly Right[]): ConsentCase {
+function rightCase(chance: Source, nowMs: number, rights: readonly Right[], seenMs: number): ConsentCase {
   const usable = rights.filter(
     ({ bases, ended, pinned }) => bases.includes('consent') && !ended && pinned === undefined,
   );
@@ -171,6 +177,7 @@ function rightCase(chance: Source, nowMs: number, rights: readonly Right[]): Con
   return {
     nowMs,
     aheadMs: 0,
+    seenMs,
     rights,
     request: {
       ...{ client, service, basis: 'consent', purpose, literal: null, fields: [...new Set(asked)] },
@@ -185,6 +192,7 @@ function rightCase(chance: Source, nowMs: number, rights: readonly Right[]): Con
         untilS: nowS + chance.integer(2, 100_000),
         uses: null,
         usedBefore: 0,
+        frequency: null,
       },
       spoiled: null,
       list: { is: 'young', signedMs: nowMs, says: 'valid' },
@@ -247,6 +255,18 @@ function usesOf({ request }: ConsentCase, terms: ConsentTerms, chance: Source): 
   terms.uses = chance.integer(1, 3);
   terms.usedBefore = chance.integer(0, 3);
   request.atOnce = chance.integer(1, 4);
+}
+
+function frequencyOf(one: ConsentCase, terms: ConsentTerms, chance: Source): void {
+  const { uses, days } = { uses: chance.integer(1, 3), days: chance.pick([1, 30]) };
+  const windowMs = days * DAY_MS;
+  const beginsMs = Math.max(one.nowMs + Math.max(0, one.aheadMs), one.seenMs) - windowMs;
+  const usedAtMs = Array.from(
+    { length: chance.integer(0, 4) },
+    () => beginsMs + chance.pick([-windowMs, -1, 0, 0, 1, 1, 60_000, windowMs - 1]),
+  );
+  terms.frequency = { uses, days, usedAtMs };
+  one.request.atOnce = chance.integer(1, 4);
 }
 
 function clockAhead(one: ConsentCase, { list }: ConsentTerms, chance: Source): void {

@@ -1,7 +1,7 @@
 // What may leave in one case of campaign `consent`, from its description alone: nothing here knows receipts, status lists,
 // bindings or decisions as the servers do, and nothing of policy/ or security-server/ is imported. Times are the true ones.
 
-import type { ConsentCase } from './consent-cases.ts';
+import { type ConsentCase, type ConsentTerms, DAY_MS } from './consent-cases.ts';
 import { ENDED, FIELDS, type Field, heldOf, ISSUERS, PURPOSES, TOGETHER } from './consent-facts.ts';
 
 export interface Verdict {
@@ -81,7 +81,7 @@ function isGenuine({ request, receipt }: ConsentCase): boolean {
   );
 }
 
-function usesLeft({ request, receipt, nowMs, aheadMs }: ConsentCase): number {
+function usesLeft({ request, receipt, nowMs, aheadMs, seenMs }: ConsentCase): number {
   if (receipt === null || aheadMs < -5_000) return 0;
   // A clock that is ahead only makes everything older; one that is behind is not believed.
   const time = nowMs + Math.max(0, aheadMs);
@@ -89,7 +89,13 @@ function usesLeft({ request, receipt, nowMs, aheadMs }: ConsentCase): number {
   const maxAgeMs = MAX_AGE_S[Math.max(...request.fields.map((field) => FIELDS[field].level)) as 1 | 2 | 3 | 4] * 1000;
   const { signedMs, says } = receipt.list;
   if (signedMs === null || time - signedMs > maxAgeMs || says !== 'valid') return 0;
-  return receipt.uses === null
-    ? request.atOnce
-    : Math.min(request.atOnce, Math.max(0, receipt.uses - receipt.usedBefore));
+  const inAll = receipt.uses === null ? request.atOnce : receipt.uses - receipt.usedBefore;
+  return Math.max(0, Math.min(request.atOnce, inAll, leftInDays(receipt.frequency, Math.max(time, seenMs))));
+}
+
+/** A request that is exactly so many days old does not count any more. */
+function leftInDays(frequency: ConsentTerms['frequency'], timeMs: number): number {
+  if (frequency === null) return Number.POSITIVE_INFINITY;
+  const { uses, days, usedAtMs } = frequency;
+  return uses - usedAtMs.filter((atMs) => timeMs - atMs < days * DAY_MS).length;
 }

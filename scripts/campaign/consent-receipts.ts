@@ -61,6 +61,7 @@ function receiptOf(setting: ConsentSetting, { nowMs }: ConsentCase, terms: Conse
     elements: fields.map((field) => FIELDS[field].element),
     sub: pseudonymOf(Buffer.alloc(32, 1), client, { scheme, value }),
     subject: [sealSubject({ jti: sealedFor, scheme, value }, key)],
+    ...(terms.frequency !== null && { frequency: { uses: terms.frequency.uses, days: terms.frequency.days } }),
     ...{ uses: terms.uses, retentionDays: 30, notice: { hash: NO_WORDS, language: 'zh' } },
     signIn: { hash: NO_WORDS, record: 0, level: 2 },
     status: { uri: listOf(setting, terms), idx: PLACE[terms.list.says] },

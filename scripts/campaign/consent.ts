@@ -9,7 +9,7 @@ import { STATUS_FETCH_TIMEOUT_MS } from '#schemas/limits.ts';
 import { randomFrom, type Source } from '#scripts/demo/random.ts';
 import type { Campaign, CampaignResult, CampaignRun } from './campaign.ts';
 import { askHere, askThere, type BrokenConsent, type Carried, type Told } from './consent-ask.ts';
-import { type ConsentCase, MOMENTS, makeCase } from './consent-cases.ts';
+import { type ConsentCase, type ConsentTerms, DAY_MS, MOMENTS, makeCase } from './consent-cases.ts';
 import { emergencyTokens } from './consent-emergencies.ts';
 import { ISSUERS, RIGHTS, type Right } from './consent-facts.ts';
 import { mayLeave, type Verdict } from './consent-oracle.ts';
@@ -25,7 +25,7 @@ const MAX_FOUND = 20;
 /** Every way in which a consent does not count (policy/check-consent.ts); a run that never sees one has tried nothing. */
 export const CONSENT_CODES = [
   ...['CONSENT_REQUIRED', 'CLOCK_DOUBTED', 'RECEIPT_REFUSED', 'CONSENT_EXPIRED', 'STATUS_STALE'],
-  ...['CONSENT_SUSPENDED', 'CONSENT_WITHDRAWN', 'CONSENT_USES_SPENT'],
+  ...['CONSENT_SUSPENDED', 'CONSENT_WITHDRAWN', 'CONSENT_USES_SPENT', 'CONSENT_TOO_OFTEN'],
 ] as const;
 /** Each at least once in so many cases, of which there are always more. */
 const CASES_PER_CODE = 400;
@@ -106,6 +106,19 @@ async function fetchYoung({ pair, statusUrlOf }: ConsentSetting, { receipt, nowM
   return true;
 }
 
+/** Counts what the receipt was used for before. */
+function usedBefore(
+  { pair }: ConsentSetting,
+  { issuer, uses, untilS, frequency, ...terms }: ConsentTerms,
+  jti: string,
+) {
+  const { state } = pair.provider.parts;
+  for (let used = 0; uses !== null && used < terms.usedBefore; used += 1) state.countReceiptUse(jti, untilS);
+  for (const atMs of frequency?.usedAtMs ?? []) {
+    state.countInWindow({ jti, issuer }, atMs + (frequency?.days ?? 0) * DAY_MS);
+  }
+}
+
 async function runCase(
   setting: ConsentSetting,
   one: ConsentCase,
@@ -113,15 +126,10 @@ async function runCase(
   isOverServers: boolean,
   broken: BrokenConsent,
 ): Promise<string[]> {
-  const { clock, pair } = setting;
+  const { clock } = setting;
   const minted = one.receipt && mintReceipt(setting, one, one.receipt);
   const carried: Carried = { receipt: minted?.text ?? null, evidence: emergencyTokens(one, setting.officials) };
-  if (one.receipt !== null && minted !== null) {
-    const { untilS, usedBefore, uses } = one.receipt;
-    for (let used = 0; uses !== null && used < usedBefore; used += 1) {
-      pair.provider.parts.state.countReceiptUse(minted.jti, untilS);
-    }
-  }
+  if (one.receipt !== null && minted !== null) usedBefore(setting, one.receipt, minted.jti);
   clock.aheadMs = one.aheadMs;
   try {
     const startedMs = systemClock.monotonicMs();
@@ -204,7 +212,7 @@ async function run({ size, seed, broken = {}, say }: CampaignRun<BrokenConsent>)
       const chance = randomFrom(seed + done);
       if (done % RIGHTS_CHANGE === RIGHTS_CHANGE - 1) rights = changeRights(setting, chance, rights);
       moveOn(setting, chance);
-      const one = makeCase(chance, setting.clock.trueMs, rights);
+      const one = makeCase(chance, setting.clock.trueMs, rights, setting.pair.provider.parts.log.newestMs());
       for (const name of one.wrong) counts.wrong[name] = (counts.wrong[name] ?? 0) + 1;
       const isOverServers = done % OVER_SERVERS === OVER_SERVERS - 1;
       if (isOverServers) counts.overServers += 1;

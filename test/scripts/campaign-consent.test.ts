@@ -61,6 +61,11 @@ function withStatus(change: (status: { status: number; listIatMs: number }) => o
   return { server };
 }
 
+/** The real state, which counts otherwise within the days of a frequency. */
+function withWindow(change: (state: ServerParts['state']) => Partial<ServerParts['state']>): BrokenConsent {
+  return { server: (parts) => ({ ...parts, state: { ...parts.state, ...change(parts.state) } }) };
+}
+
 /** Each with a seed from which on a case or two meet it soon. */
 const WORSE: readonly [string, number, 'wronglyReleased' | 'toldApart', BrokenConsent][] = [
   [
@@ -85,7 +90,20 @@ const WORSE: readonly [string, number, 'wronglyReleased' | 'toldApart', BrokenCo
     'wronglyReleased',
     withStatus(() => ({ listIatMs: Number.MAX_SAFE_INTEGER })),
   ],
-  ['counts no uses', SEED + 160, 'wronglyReleased', { countUses: () => () => {} }],
+  ['counts no uses', SEED + 15, 'wronglyReleased', { countUses: () => () => {} }],
+  [
+    'reads no frequency',
+    SEED + 90,
+    'wronglyReleased',
+    withReceipt(({ frequency }) => (frequency === undefined ? {} : { frequency: { ...frequency, uses: 10_000 } })),
+  ],
+  [
+    'lets a window end a millisecond early',
+    SEED + 155,
+    'wronglyReleased',
+    withWindow((state) => ({ usedInWindow: (receipt, atMs) => state.usedInWindow(receipt, atMs + 1) })),
+  ],
+  ['keeps no time of a use', SEED + 90, 'wronglyReleased', withWindow(() => ({ countInWindow: () => {} }))],
   [
     'says when a receipt is not for it',
     SEED,
