@@ -68,18 +68,29 @@ const anyRight = fc.record({
   quotaPerDay: maybe(2),
   retention: fc.constantFrom('standard', 'long'),
 });
+const anyFrequency = fc.record({
+  uses: fc.integer({ min: 1, max: 2 }),
+  days: fc.constantFrom(1, 30),
+  untilMs: fc.constant(NOW),
+  used: fc.integer({ min: 0, max: 3 }),
+  againAtMs: maybe(NOW + 1),
+});
 const anyConsent: fc.Arbitrary<ConsentFacts> = fc.record({
   given: fc.boolean(),
   receipt: fc.option(
-    fc.record({
-      jti: fc.constant('j'),
-      purposeHash: fc.constantFrom('h', 'h', 'old'),
-      elements: fc.subarray<string>([A, B, C, P, Q], { minLength: 1 }),
-      notBeforeMs: fc.constantFrom(0, NOW, NOW + 1),
-      notAfterMs: fc.constantFrom(NOW, NOW + 1, NOW + 9),
-      uses: maybe(2),
-      used: fc.integer({ min: 0, max: 3 }),
-    }),
+    fc.record(
+      {
+        jti: fc.constant('j'),
+        purposeHash: fc.constantFrom('h', 'h', 'old'),
+        elements: fc.subarray<string>([A, B, C, P, Q], { minLength: 1 }),
+        notBeforeMs: fc.constantFrom(0, NOW, NOW + 1),
+        notAfterMs: fc.constantFrom(NOW, NOW + 1, NOW + 9),
+        uses: maybe(2),
+        used: fc.integer({ min: 0, max: 3 }),
+        ...{ frequency: anyFrequency, countedApart: fc.constant(true as const) },
+      },
+      { requiredKeys: ['jti', 'purposeHash', 'elements', 'notBeforeMs', 'notAfterMs', 'uses', 'used'] },
+    ),
     { nil: null },
   ),
   status: fc.option(
@@ -121,7 +132,10 @@ function consentHolds({ consent, purpose, request }: DecisionInputs, release: Pe
   if (!consent?.given || !receipt || !status || !purpose || !release) return false;
   const inTime = receipt.notBeforeMs <= NOW && NOW < receipt.notAfterMs && NOW - status.listIatMs <= 120_000;
   const words = receipt.purposeHash === purpose.hash && purpose.bases.includes('consent');
-  const unspent = receipt.uses === null || receipt.used < receipt.uses;
+  const { uses, used, frequency, countedApart } = receipt;
+  const isCountable = countedApart === undefined || (uses === null && frequency === undefined);
+  const isRare = frequency === undefined || frequency.used < frequency.uses;
+  const unspent = (uses === null || used < uses) && isRare && isCountable;
   const elements = release.asked.every(({ element }) => receipt.elements.includes(element));
   return inTime && words && unspent && elements && status.value === 0 && consent.deviationMs <= 5_000;
 }

@@ -156,6 +156,7 @@ t.test('consent, in the order of its checks', async (t) => {
     uses: 3,
     used: 2,
   };
+  const often = { uses: 2, days: 30, untilMs: NOW, used: 2, againAtMs: NOW };
   type Parts = {
     receipt?: Partial<ReceiptFacts> | null;
     consent?: Partial<ConsentFacts>;
@@ -210,6 +211,24 @@ t.test('consent, in the order of its checks', async (t) => {
     ],
     ['used up', given(all, { receipt: { used: 3 } }), 'CONSENT_USES_SPENT'],
     ['as often as one likes', given(all, { receipt: { uses: null, used: 99 } }), 'OK'],
+    ['the last within its days', given(all, { receipt: { frequency: { ...often, used: 1 } } }), 'OK'],
+    ['too often within its days', given(all, { receipt: { frequency: often } }), 'CONSENT_TOO_OFTEN'],
+    [
+      'used up, for ever, before too often',
+      given(all, { receipt: { used: 3, frequency: often } }),
+      'CONSENT_USES_SPENT',
+    ],
+    [
+      'a frequency that several servers would count apart',
+      given(all, { receipt: { uses: null, frequency: { ...often, used: 0 }, countedApart: true } }),
+      'CONSENT_USES_NOT_COUNTED',
+    ],
+    ['nothing that would have to be counted', given(all, { receipt: { uses: null, countedApart: true } }), 'OK'],
+    [
+      'withdrawn before too often',
+      given(all, { receipt: { frequency: often }, consent: { status: { value: 1, listIatMs: NOW } } }),
+      'CONSENT_WITHDRAWN',
+    ],
     ['beyond what the citizen allowed', given(all, { receipt: { elements: [A] } }), 'FIELDS_NOT_CONSENTED'],
     ['the rest of it', given(all, { receipt: { elements: [A] } }, { partial: true }), 'OK'],
     ['beyond the purpose', given(all, { purpose: { elements: [A] } }), 'FIELDS_NOT_PERMITTED'],
@@ -224,6 +243,10 @@ t.test('consent, in the order of its checks', async (t) => {
     ['no purpose', given(all, { right: { purposes: [] } }, { purpose: null }), 'PURPOSE_NOT_ALLOWED'],
   ];
   for (const [name, over, code] of rows) t.equal(decide(inputs(over)).code, code, name);
+  const tooOften = (over: object) =>
+    decide(inputs(given(all, { receipt: { frequency: { ...often, ...over } } }))).detail;
+  t.equal(tooOften({}), '2 within 30 days; again from 2027-01-15T08:00:00.000Z');
+  t.equal(tooOften({ days: 1, againAtMs: null }), '2 within 24 hours; not again before the consent ends');
   const sensitive = (level: 1 | 2 | 3 | 4, ageMs: number) => {
     const over = given(['/a'], { consent: { status: { value: 0, listIatMs: NOW - ageMs } } });
     const asked = over.binding?.asked.map((each) => ({ ...each, level })) ?? [];

@@ -86,6 +86,31 @@ const urgent = (over: Partial<EmergencyFacts>): DecisionInputs => {
   };
 };
 
+const words = { version: 1, hash: 'h', bases: ['consent' as const], elements: ['gx.a@1'] };
+const element = { path: '/a', element: 'gx.a@1', level: 2 as const, inputs: [], group: null };
+/** @param used within the days */
+const often = (used: number): DecisionInputs => ({
+  ...INPUTS,
+  request: { ...INPUTS.request, basis: 'consent', purpose: 'x', fields: ['/a'] },
+  service: { enabled: true, notice: null, personalData: true },
+  binding: {
+    ...{ table: 't', operation: 'GET /x', needsSubject: false, purposes: [], unknown: [], tooMany: false },
+    asked: [element],
+  },
+  purpose: { ...words, quotaPerDay: null, usedToday: 0 },
+  consent: {
+    ...{ given: true, status: { value: 0, listIatMs: INPUTS.nowMs }, trustedNowMs: INPUTS.nowMs, deviationMs: 0 },
+    receipt: {
+      ...{ jti: 'j', purposeHash: 'h', elements: ['gx.a@1'], notBeforeMs: 0, notAfterMs: INPUTS.nowMs + 1 },
+      ...{ uses: null, used: 0 },
+      frequency: { uses: 3, days: 30, untilMs: INPUTS.nowMs, used, againAtMs: null },
+    },
+  },
+  rights: [
+    { right: { ...RIGHT, bases: ['consent'], purposes: ['x'], pins: { x: 'h' }, elements: ['gx.a@1'] }, usedToday: 0 },
+  ],
+});
+
 const bytesOf = (value: unknown) => Buffer.from(JSON.stringify(value));
 const made = (inputs: DecisionInputs) => archiveDecision(inputs, decide(inputs));
 
@@ -104,6 +129,8 @@ t.test('the same, and whatever is changed', async (t) => {
     [urgent({ untilMs: INPUTS.nowMs }), 'EMERGENCY_ENDED'],
     [urgent({ otherPersons: 2 }), 'EMERGENCY_PERSONS_SPENT'],
     [{ ...urgent({}), evidence: null }, 'EMERGENCY_REQUIRED'],
+    [often(2), 'OK'],
+    [often(3), 'CONSENT_TOO_OFTEN'],
   ];
   for (const [inputs, code] of cases) {
     const { bytes, hash } = made(inputs);
@@ -140,6 +167,11 @@ t.test('archives of other versions', async (t) => {
   const without = (value: object, name: string) =>
     Object.fromEntries(Object.entries(value).filter(([each]) => each !== name));
   const decision = decide(INPUTS);
+  const allowed = decide(often(0));
+  const withReceipt = (over: object) => {
+    const { consent, ...rest } = often(0);
+    return { ...rest, consent: { ...consent, receipt: { ...consent?.receipt, ...over } } };
+  };
   const cases: [string, unknown, RegExp][] = [
     ['a decision with another member', { inputs: INPUTS, decision: { ...decision, uses: 1 } }, /^the form has changed/],
     ['no rights', { inputs: without(INPUTS, 'rights'), decision }, /cannot read these inputs: no rights$/],
@@ -151,6 +183,16 @@ t.test('archives of other versions', async (t) => {
     ],
     ['no evidence, where it is looked at', { inputs: without(lawful(signed), 'evidence'), decision }, /no evidence$/],
     ['rights of another shape', { inputs: { ...INPUTS, rights: [null] }, decision }, /cannot read/],
+    [
+      'a receipt with a member that these rules do not read',
+      { inputs: withReceipt({ weekdays: 5 }), decision: { ...allowed, allowed: false, code: 'CONSENT_WEEKDAYS' } },
+      /: unknown consent\.receipt\.weekdays$/,
+    ],
+    [
+      'a frequency with another',
+      { inputs: withReceipt({ frequency: { uses: 3, calendar: true } }), decision: { ...allowed, detail: '-' } },
+      /: no consent\.receipt\.frequency\.days.*, unknown consent\.receipt\.frequency\.calendar$/,
+    ],
     ['no inputs', { decision }, /does not read$/],
     ['not even an object', 7, /does not read$/],
     ['a time that is none', { inputs: { ...INPUTS, nowMs: 1e300 }, decision }, /does not read$/],
@@ -168,4 +210,7 @@ t.test('archives of other versions', async (t) => {
   // A member less that the rules do not look at in this case: the same decision, the same hash.
   const { bytes, hash } = archiveDecision(without(INPUTS, 'consent') as unknown as DecisionInputs, decision);
   t.equal(replayDecision(bytes, hash).verdict, 'SAME');
+  // Of before there were frequencies, and decided otherwise than today: the form is known, it was the rules.
+  const before = bytesOf({ inputs: withReceipt({ frequency: undefined }), decision: { ...allowed, code: 'OLD' } });
+  t.match(replayDecision(before, sha256(before)), { verdict: 'DIFFERENT', reason: /^OLD was decided/ });
 });
