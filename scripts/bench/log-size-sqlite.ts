@@ -1,0 +1,54 @@
+// What the exchanges of a benchmark left in one server's message log: how many of each kind, and how many bytes. Reads
+// beside the server that writes; nothing but tests' own folders is read here.
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
+import Database from 'better-sqlite3';
+import { foldersOf } from '#security-server/server.ts';
+
+export interface LogSize {
+  /** Entries by kind and service code, like `request-sent assistance`. */
+  entries: Record<string, number>;
+  size: number;
+  /** Bytes of the entries' lines. */
+  entryBytes: number;
+  /** Bytes of statements, their places in the batch, and the signatures, each once. */
+  recordBytes: number;
+  signatures: number;
+  /** Records with evidence, and with their sealed parts. */
+  evidence: number;
+  sealed: number;
+  claims: number;
+  fileBytes: number;
+}
+
+/** @param folder of a security server */
+export function logSize(folder: string): LogSize {
+  const file = join(foldersOf(folder).log, 'messages.db');
+  const db = new Database(file, { readonly: true, fileMustExist: true, timeout: 5_000 });
+  try {
+    db.exec('BEGIN');
+    const number = (sql: string) => Number(db.prepare(sql).pluck().get() ?? 0);
+    const kinds = db
+      .prepare(
+        "SELECT json_extract(line, '$.kind') AS kind, json_extract(line, '$.service') AS service, count(*) AS count FROM entries GROUP BY 1, 2",
+      )
+      .all() as { kind: string; service: string | null; count: number }[];
+    return {
+      entries: Object.fromEntries(
+        kinds.map(({ kind, service, count }) => [`${kind} ${service?.split('/').at(-1) ?? ''}`.trim(), count]),
+      ),
+      size: number('SELECT count(*) FROM entries'),
+      entryBytes: number('SELECT sum(length(CAST(line AS BLOB))) FROM entries'),
+      recordBytes:
+        number('SELECT sum(length(statement) + length(path)) FROM evidence') +
+        number('SELECT sum(length(jws)) FROM signatures'),
+      signatures: number('SELECT count(*) FROM signatures'),
+      evidence: number('SELECT count(*) FROM evidence'),
+      sealed: number('SELECT count(*) FROM sealed'),
+      claims: number('SELECT count(*) FROM claims'),
+      fileBytes: statSync(file).size,
+    };
+  } finally {
+    db.close();
+  }
+}
