@@ -6,22 +6,16 @@ import type { NamedKey } from '#certs/registered-key.ts';
 import type { Clock } from '#core/clock.ts';
 import type { ConfigurationSource } from '#core/configuration/snapshot.ts';
 import { newMessageId } from '#core/message-id.ts';
-import { dayAt } from '#policy/calendar.ts';
-import type { ConsentRecord, ConsentRequest, ConsentState } from '#schemas/consent.ts';
-import {
-  CONSENT_COOL_DOWN_MS,
-  CONSENT_LINK_AFTER_OPENING_MS,
-  CONSENT_REFUSALS_BEFORE_PAUSE,
-  MAX_WAITING_CONSENTS_PER_CLIENT,
-  MAX_WAITING_CONSENTS_PER_PERSON,
-} from '#schemas/limits.ts';
+import type { ConsentRequest, ConsentState } from '#schemas/consent.ts';
+import { CONSENT_LINK_AFTER_OPENING_MS } from '#schemas/limits.ts';
 import { AccordError } from '#schemas/problems.ts';
+import { type Actor, actorOf, type Found, reaches, requireReach } from './acting.ts';
 import type { Consents, ConsentView, Person } from './consents.ts';
 import { dueOf, endedBy, isInForce } from './ending.ts';
 import { judgeFiling } from './filing.ts';
 import { chosenOf, issueReceipts, requireBound, requireLevel, requirePurpose } from './giving.ts';
 import { type Ledger, openLedger } from './ledger.ts';
-import { reachesDecided, reachesPurpose, requireWithin } from './mandate-state.ts';
+import { reachesPurpose, requireWithin } from './mandate-state.ts';
 import { type MandateOffice, openMandates } from './open-mandates.ts';
 import { openPeople, type People, type Subject } from './people.ts';
 import { statusOf } from './records.ts';
@@ -29,12 +23,11 @@ import { mayFollow } from './state.ts';
 import type { StatusBook } from './status-book.ts';
 import type { ConsentRow, ConsentStore, MandateRow } from './store.ts';
 import { type Terms, termsOf, viewsOf } from './views.ts';
+import { ALIKE, requireWelcome } from './welcome.ts';
 
 const SHOWN_WAITING = 100;
 const SHOWN_PERMISSIONS = 200;
 const SHOWN_TO_CLIENT = 100;
-/** Of one client, purpose and person: enough to see two refusals, an open request and what is superseded. */
-const ALIKE = 200;
 const LINK_BYTES = 32;
 /** Of one represented person, to find among them what the mandate reaches. */
 const LOOKED_AT = 1_000;
@@ -53,8 +46,6 @@ export interface ConsentsOptions {
   /** Statuses in these lists have changed and are durable; `services` are those whose receipts did. */
   onStatusChange(lists: readonly string[], services: readonly string[]): void;
 }
-
-type Actor = ConsentRecord['by'];
 
 /** Reads and checks all records first. @throws CONSENT_RECORDS_DAMAGED, CONSENT_STORE_FAILED */
 export async function openConsents(options: ConsentsOptions): Promise<Consents> {
@@ -85,12 +76,6 @@ export async function openConsents(options: ConsentsOptions): Promise<Consents> 
   };
 }
 
-/** A consent, and the mandate under which somebody else looks at it. */
-interface Found {
-  row: ConsentRow;
-  mandate: MandateRow | null;
-}
-
 class ConsentLife {
   readonly #options: ConsentsOptions;
   readonly #people: People;
@@ -111,7 +96,7 @@ class ConsentLife {
       const subject = this.#people.tag(request.subject);
       const asked = judgeFiling(configuration.current(), client, request, subject, nowMs);
       const services = servicesOf(request.items);
-      await this.#requireWelcome(client, request.purpose, subject, services, nowMs);
+      await requireWelcome(store, { client, purpose: request.purpose, subject, services }, nowMs);
       const id = newMessageId(nowMs);
       const link = randomBytes(LINK_BYTES).toString('base64url');
       const { expiresAtMs } = asked;
@@ -128,26 +113,6 @@ class ConsentLife {
       await store.purgeLinks(nowMs);
       return { id, link, expiresAtMs };
     });
-  }
-
-  /** @throws CONSENT_OPEN_ALREADY, CONSENT_COOL_DOWN, CONSENT_TOO_MANY */
-  async #requireWelcome(client: string, purpose: string, subject: string, services: string, nowMs: number) {
-    const { store } = this.#options;
-    const alike = await store.alike(client, purpose, subject, ALIKE);
-    const open = alike.find((row) => row.state === 'REQUESTED' && row.services === services && row.expiresAtMs > nowMs);
-    if (open !== undefined) throw new AccordError('CONSENT_OPEN_ALREADY', open.id);
-    // Refusals since something was given, newest first.
-    const given = alike.findIndex(({ validUntilMs }) => validUntilMs !== null);
-    const refusals = alike.slice(0, given === -1 ? alike.length : given).filter(({ state }) => state === 'REFUSED');
-    const refusedAtMs = Math.max(...refusals.map(({ decidedAtMs }) => decidedAtMs ?? 0));
-    if (refusals.length >= CONSENT_REFUSALS_BEFORE_PAUSE && nowMs < refusedAtMs + CONSENT_COOL_DOWN_MS) {
-      const until = dayAt(refusedAtMs + CONSENT_COOL_DOWN_MS, 0);
-      throw new AccordError('CONSENT_COOL_DOWN', `until ${until}`);
-    }
-    const waiting = await store.waitingOf(client, subject);
-    if (waiting.all >= MAX_WAITING_CONSENTS_PER_CLIENT || waiting.person >= MAX_WAITING_CONSENTS_PER_PERSON) {
-      throw new AccordError('CONSENT_TOO_MANY');
-    }
   }
 
   give(
@@ -226,7 +191,8 @@ class ConsentLife {
     const receipts = await store.receiptsOf(alike.map(({ id }) => id));
     const old = alike.filter(({ id }) => receipts.some(({ consent, service }) => consent === id && names.has(service)));
     // A representative ends by a new permission only what they could have withdrawn.
-    for (const one of mandate === null ? [] : old) await this.#requireReach({ row: one, mandate }, 'SUPERSEDED');
+    for (const one of mandate === null ? [] : old)
+      requireReach({ row: one, mandate }, await this.#termsOf(one.id), 'SUPERSEDED');
     return endedBy(store, old, 'SUPERSEDED', nowMs, receipts);
   }
 
@@ -236,11 +202,12 @@ class ConsentLife {
       const { row, mandate } = await find();
       const nowMs = this.#nowMs();
       const actor = actorOf(mandate, by);
-      this.#requireStep(row, await this.#termsOf(row.id), state, actor.by, from);
+      const terms = await this.#termsOf(row.id);
+      this.#requireStep(row, terms, state, actor.by, from);
       if (isInForce(row) && nowMs >= (row.validUntilMs ?? 0)) {
         throw new AccordError('CONSENT_TRANSITION_REFUSED', 'it has ended');
       }
-      await this.#requireReach({ row, mandate }, state);
+      requireReach({ row, mandate }, terms, state);
       const isDecision = row.state === 'REQUESTED';
       const moved = {
         id: row.id,
@@ -255,18 +222,6 @@ class ConsentLife {
       await this.#ledger.append([record], { moved: [{ ...moved, ...under }], statuses }, receipts);
       return this.view({ row: { ...row, ...moved, ...under }, mandate });
     });
-  }
-
-  /** @throws MANDATE_EXCEEDED */
-  async #requireReach({ row, mandate }: Found, state: ConsentState): Promise<void> {
-    if (mandate === null) return;
-    const { asked, given, last } = await this.#termsOf(row.id);
-    requireWithin(mandate, asked, row.state === 'REQUESTED' ? null : (given?.given ?? []));
-    if (state !== 'SUPERSEDED') return;
-    const isOwnPause = last.state === 'SUSPENDED' && last.by === 'citizen';
-    if (isOwnPause || !reachesDecided(mandate, row.mandate)) {
-      throw new AccordError('MANDATE_EXCEEDED', 'it would end a permission of the person themself');
-    }
   }
 
   async byLink(link: string, person: Person): Promise<ConsentView> {
@@ -378,17 +333,6 @@ class ConsentLife {
   #nowMs(): number {
     return this.#options.clock.nowMs();
   }
-}
-
-/** By whom a record is, and under which mandate. */
-function actorOf(mandate: MandateRow | null, by: Actor) {
-  if (mandate === null) return { by };
-  return { by: 'representative', acting: { mandate: mandate.id, representative: mandate.representative } } as const;
-}
-
-function reaches({ row, mandate }: Found): boolean {
-  if (mandate === null) return true;
-  return reachesPurpose(mandate, row.purpose) && (row.state === 'REQUESTED' || reachesDecided(mandate, row.mandate));
 }
 
 function servicesOf(items: ConsentRequest['items']): string {
