@@ -5,24 +5,26 @@
 // after any other error only a restart can tell what was kept.
 import type { KeyObject } from 'node:crypto';
 import { rawEd25519PublicKey } from '#certs/ed25519.ts';
-import { consistencyProof, type Frontier, inclusionProof, TILE_HEIGHT } from '#certs/merkle.ts';
+import { consistencyProof, type Frontier, inclusionProof } from '#certs/merkle.ts';
 import { type Clock, everyUnref } from '#core/clock.ts';
 import { messageIdTimeMs } from '#core/message-id.ts';
 import { base64url } from '#schemas/base64url.ts';
 import { AccordError, type ProblemCode } from '#schemas/problems.ts';
 import { Checkpointer, type SignedCheckpoint } from './checkpointer.ts';
-import { type DraftRecord, draftRecord, type NewRecord, type RecordView } from './record.ts';
+import type { NewRecord, RecordView } from './record.ts';
 import { MS_PER_DAY, type RecordKeys } from './record-keys.ts';
 import { openRecordKeysSqlite } from './record-keys-sqlite.ts';
-import { openRecord, type SealedParts, sealRecord } from './sealed-record.ts';
+import { openRecord, type SealedParts } from './sealed-record.ts';
 import { viewRecord } from './show.ts';
 import { formatVerifierKey, noteVerifier } from './signed-note.ts';
 import { recoverLog } from './start.ts';
 import { alarmOfLostKeys, openedAnewAtMs } from './start-history.ts';
-import { type LogStore, type StoredRecord, type StoredTile, StoreError } from './store.ts';
+import { type LogStore, StoreError } from './store.ts';
 import { openLogStoreSqlite } from './store-sqlite.ts';
+import { type Appended, draftTurn, sealTurn, type Waiting } from './turn.ts';
 
 export type { NewRecord, RecordView } from './record.ts';
+export type { Appended } from './turn.ts';
 
 /** After a restore, requests older than the restore plus this are refused: their claims may be lost. */
 const RESTORE_GUARD_MS = 10 * 60_000;
@@ -32,11 +34,6 @@ const MAX_PURGED_CLAIMS = 10_000;
 const MAX_FOUND = 100;
 const MAX_READ = 1_000;
 const DEFAULT_MAX_WAITING = 4_096;
-
-export type Appended =
-  | { outcome: 'appended'; seq: number; leafHash: string }
-  /** The claim was used up before; `seq` is the first record's. Nothing was written. */
-  | { outcome: 'replay'; seq: number };
 
 type LogState = { ok: true } | { ok: false; code: ProblemCode; detail: string };
 
@@ -141,12 +138,6 @@ function started<T>(start: () => T): T {
     const detail = cause instanceof Error ? cause.message : '';
     throw new AccordError(isFull ? 'LOG_DISK_FULL' : 'LOG_IO_FAILED', detail, { cause });
   }
-}
-
-interface Waiting {
-  record: NewRecord;
-  resolve: (appended: Appended) => void;
-  reject: (error: unknown) => void;
 }
 
 class Log implements MessageLog {
@@ -293,51 +284,15 @@ class Log implements MessageLog {
   }
 
   #commit(waiting: readonly Waiting[], settle: (() => void)[]): void {
-    const frontier = this.#frontier.copy();
     const atMs = Math.max(this.#lastMs, this.#ports.clock.nowMs());
-    const drafts: DraftRecord[] = [];
-    const tiles: StoredTile[] = [];
-    const claimed = new Map<string, number>();
-    for (const { record, resolve, reject } of waiting) {
-      const claim = record.claim === undefined ? null : JSON.stringify([record.claim.from, record.claim.id]);
-      const first = claim === null ? null : (claimed.get(claim) ?? this.#claimedBy(record));
-      if (first !== null) {
-        settle.push(() => resolve({ outcome: 'replay', seq: first }));
-        continue;
-      }
-      let draft: DraftRecord;
-      try {
-        draft = draftRecord(record, frontier.size, atMs);
-      } catch (error) {
-        settle.push(() => reject(error)); // this record's own fault; the others go on
-        continue;
-      }
-      if (claim !== null) claimed.set(claim, draft.seq);
-      frontier.push(draft.leaf, (height, index, hash) => tiles.push({ level: height / TILE_HEIGHT, index, hash }));
-      drafts.push(draft);
-      settle.push(() => resolve({ outcome: 'appended', seq: draft.seq, leafHash: base64url(draft.leaf) }));
+    const { drafts, tiles, frontier } = draftTurn(waiting, this.#frontier, atMs, this.#store, settle);
+    if (drafts.length > 0) {
+      // The keys are durable before the log row is written: see record-keys.ts for a crash in between.
+      const rows = sealTurn(drafts, this.#ports.keys, Math.floor(atMs / MS_PER_DAY), this.origin);
+      this.#store.append(rows, tiles);
     }
-    if (drafts.length > 0) this.#store.append(this.#seal(drafts, Math.floor(atMs / MS_PER_DAY)), tiles);
     this.#frontier = frontier;
     this.#lastMs = atMs;
-  }
-
-  #claimedBy({ claim }: NewRecord): number | null {
-    return claim === undefined ? null : this.#store.claimedBy(claim.from, claim.id);
-  }
-
-  /** The keys are durable before the log row is written: see record-keys.ts for a crash in between. */
-  #seal(drafts: readonly DraftRecord[], day: number): StoredRecord[] {
-    const sealed = drafts.filter(({ parts }) => parts !== null);
-    const issued =
-      sealed.length === 0 ? [] : this.#ports.keys.issue(sealed.map(({ retention }) => ({ retention, day })));
-    const keys = issued.values();
-    return drafts.map(({ parts, retention: _, ...row }) => {
-      const issuedKey = parts === null ? undefined : keys.next().value;
-      if (parts === null || issuedKey === undefined) return { ...row, sealed: null };
-      const bytes = sealRecord(parts, issuedKey.key, this.origin, row.leaf);
-      return { ...row, sealed: { keyId: issuedKey.id, bytes } };
-    });
   }
 
   #unavailable(): AccordError {
