@@ -121,7 +121,25 @@ t.test('a department asks, a citizen gives, the department gives back', async (t
   });
   const dry = await accord('consent', 'request', ...wish, ...reason, '--dry-run', '--json', ...through);
   t.match(JSON.parse(dry.stdout), { request: { uses: null, validDays: 30, reason: { en: 'An application' } } });
-  const filed = await accord('consent', 'request', ...wish, ...reason, '--uses', '2', '--json', ...through);
+  for (const often of ['3', '0/7', '3/30/1', '3/']) {
+    t.match(await accord('consent', 'request', ...wish, '--frequency', often, ...through), { code: 2 }, often);
+  }
+  t.match(await accord('consent', 'request', ...wish, '--frequency', '3/31', ...through), {
+    code: 2,
+    stderr: /^CONSENT_OUT_OF_BOUNDS: .*frequency\.days/,
+  });
+  const filed = await accord(
+    'consent',
+    'request',
+    ...wish,
+    ...reason,
+    '--uses',
+    '2',
+    '--frequency',
+    '1/7',
+    '--json',
+    ...through,
+  );
   t.equal(filed.code, 0, filed.stderr);
   const { id, link } = JSON.parse(filed.stdout) as { id: string; link: string };
   t.match(link, /^http:\/\/127\.0\.0\.1:4500\/link\//);
@@ -132,11 +150,17 @@ t.test('a department asks, a citizen gives, the department gives back', async (t
   const receipts = join(folder, 'receipts');
   t.match(await accord('consent', 'show', id, '--receipts', receipts, ...through), {
     code: 0,
-    stdout: /GIVEN[\s\S]*1 of 2 \(gx\.name@1\)/,
+    stdout: /GIVEN[\s\S]*frequency +│ 1\/7[\s\S]*1 of 2 \(gx\.name@1\)/,
   });
   const [name = ''] = readdirSync(receipts);
   const { receipt } = readReceipt(readFileSync(join(receipts, name), 'utf8').trim());
-  t.match(receipt, { client: CLIENT, service: DATA, elements: ['gx.name@1'], uses: 2 });
+  t.match(receipt, {
+    client: CLIENT,
+    service: DATA,
+    elements: ['gx.name@1'],
+    uses: 2,
+    frequency: { uses: 1, days: 7 },
+  });
   t.match(await accord('consent', 'list', ...through), { code: 0, stdout: /GIVEN.*social-aid/ });
   t.equal((await accord('consent', 'revoke', id, ...through)).code, 2, 'nobody confirmed');
   t.match(await accord('consent', 'revoke', id, '--yes', ...through), { code: 0, stdout: /REVOKED/ });

@@ -272,7 +272,14 @@ t.test('nobody asked, and no server to ask through', async (t) => {
 t.test('uses left, as far as the departments tell; receipts that are genuine and those that are not', async (t) => {
   const { server, answers, asked } = await openFake(t);
   const { as, base, desk, file } = await openPort(t, server);
-  const { id } = await file();
+  const { id } = await file({ frequency: { uses: 2, days: 7 } });
+  const asking = await as('wang').open(`${base}/requests/${id}`);
+  t.match(
+    asking.text,
+    /<dt>How often<\/dt><dd>At most 2 times within any 7 days, and 3 times in all, from each service</,
+  );
+  const inChinese = await as('wang', 'zh').open(`${base}/requests/${id}`);
+  t.match(inChinese.text, '<dd>每个提供方在任意连续 7 天内最多 2 次，总共最多 3 次</dd>');
   const items = [
     { service: CIVIL, element: 'gx.name@1' },
     { service: TAX, element: 'gx.income@1' },
@@ -281,18 +288,30 @@ t.test('uses left, as far as the departments tell; receipts that are genuine and
   const { receipts } = await give(desk.consents, PERSON, id, items, 'en');
   const jtiOf = (service: string) => receipts.find((one) => one.service === service)?.jti ?? '';
   const lastUsedAtMs = Date.UTC(2026, 0, 2, 3, 4);
-  answers.set(`${RECEIPT_USES_PATH} ${CIVIL}`, { v: 1, uses: [{ receipt: jtiOf(CIVIL), used: 2, lastUsedAtMs }] });
   const browser = as('wang');
   const look = async () => (await browser.open(`${base}/permissions/${id}`)).text;
+  t.match(
+    await look(),
+    /<dt>Left for now<\/dt><dd>Not known at the moment; at most 2 times within any 7 days, from each/,
+  );
+  desk.clock.aheadMs += 6_000;
+  const use = { receipt: jtiOf(CIVIL), used: 2, lastUsedAtMs };
+  answers.set(`${RECEIPT_USES_PATH} ${CIVIL}`, { v: 1, uses: [{ ...use, usedInWindow: 2 }] });
   const partly = await look();
   t.match(partly, /: 1 of 3<\/li><\/ul>The others: Not known at the moment/);
   t.match(partly, '2026-01-02T03:04:00.000Z');
+  t.match(partly, /<dt>Left for now<\/dt><dd><ul><li>.*: 0 of 2 within any 7 days<\/li><\/ul>The others: Not known/);
   const before = asked.length;
   await look();
   t.equal(asked.length, before, 'asked once a minute at most');
   answers.set(`${RECEIPT_USES_PATH} ${TAX}`, { v: 1, uses: [] });
   desk.clock.aheadMs += 6_000;
   t.match(await look(), /: 1 of 3<\/li><li>.*: 3 of 3<\/li><\/ul><\/dd>/);
+  answers.set(`${RECEIPT_USES_PATH} ${CIVIL}`, { v: 1, uses: [use] });
+  desk.clock.aheadMs += 61_000;
+  t.match(await look(), /: 1 of 2 within any 7 days<\/li><li>.*: 2 of 2 within/, 'no more than is left in all');
+  const receiptPage = (await browser.open(`${base}/permissions/${id}/receipts`)).text;
+  t.match(receiptPage, '<dd>At most 2 times within any 7 days, and 3 times in all, from each service</dd>');
 
   const verify = async (receipt: string, who: string | null = null) => {
     const visitor = as(who);
@@ -304,6 +323,7 @@ t.test('uses left, as far as the departments tell; receipts that are genuine and
   checkStructure(t, genuine, 'en');
   t.ok(genuine.text.includes(checking.standings.valid));
   t.ok(genuine.text.includes('Social aid'));
+  t.match(genuine.text, '<dd>At most 2 times within any 7 days, and 3 times in all, from each service</dd>');
   t.notMatch(genuine.text, REQUEST.subject.value);
   const [head = '', payload = '', signature = ''] = jws.split('.');
   const other = Buffer.from(payload, 'base64url').toString().replace('"uses":3', '"uses":9');

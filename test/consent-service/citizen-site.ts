@@ -77,7 +77,7 @@ export const THREE: Partial<ConsentRequest> = {
 };
 /** Of another department, without a reason. */
 export const ONE: Partial<ConsentRequest> = {
-  ...{ purpose: 'public-housing', uses: 1, retentionDays: 0, validDays: 1, reason: null },
+  ...{ purpose: 'public-housing', uses: 1, frequency: null, retentionDays: 0, validDays: 1, reason: null },
   items: [{ service: TAX, elements: ['gx.pred.is_low_income@1'] }],
 };
 
@@ -133,6 +133,7 @@ export async function openCitizenSite(t: Test, residents: readonly DevResident[]
         v: 1,
         purpose: 'social-aid',
         uses: 3,
+        frequency: { uses: 2, days: 7 },
         validDays: 30,
         retentionDays: 90,
         reason: REASONS,

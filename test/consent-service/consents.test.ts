@@ -232,6 +232,67 @@ t.test('what may not be asked for', async (t) => {
   await file({ subject: STRANGER.subjects[0]! });
 });
 
+t.test('how often within any days: bounds, notice, decision, receipts', async (t) => {
+  const desk = await openDesk(t);
+  const { consents } = desk;
+  const items = REQUEST.items.slice(0, 1);
+  const file = (over: Partial<ConsentRequest>) => consents.file(CLIENT, { ...REQUEST, items, ...over });
+  const refused: [Partial<ConsentRequest>, RegExp][] = [
+    [{ uses: 3, frequency: { uses: 4, days: 7 } }, /frequency.uses: at most the 3/],
+    [{ uses: null, validDays: 6, frequency: { uses: 4, days: 7 } }, /frequency.days: at most the 6/],
+  ];
+  for (const [over, detail] of refused) await t.rejects(file(over), { code: 'CONSENT_OUT_OF_BOUNDS', detail });
+  t.equal(await desk.store.head(), null, 'nothing of that was kept');
+
+  const said: [Partial<ConsentRequest>, string, string][] = [
+    [
+      { uses: 3, frequency: { uses: 3, days: 30 } },
+      'at most 3 times within any 30 days, and at most 3 times in all, from each service.',
+      '每项服务任意连续 30 天内最多 3 次，总共最多 3 次。',
+    ],
+    [
+      { uses: null, frequency: { uses: 1, days: 1 } },
+      'at most once within any 24 hours from each service.',
+      '每项服务任意连续 24 小时内最多 1 次。',
+    ],
+    [{ uses: null, frequency: null }, 'as often as needed while the permission lasts.', '在有效期内按需使用。'],
+    [{ uses: 2 }, 'at most 2 times from each service.', '每项服务最多 2 次。'],
+  ];
+  for (const [over, en, zh] of said) {
+    const { id } = await file(over);
+    const { notice } = await consents.one(PERSON, id);
+    t.ok(notice.en.includes(`\nHow often: ${en}\n`), en);
+    t.ok(notice.zh.includes(`\n使用次数：${zh}\n`), zh);
+    await give(consents, PERSON, id, [NAME], 'en');
+    await consents.withdraw(PERSON, id);
+  }
+
+  const { id } = await file({ frequency: { uses: 2, days: 7 } });
+  // Not another request, however often it asks.
+  await t.rejects(file({ frequency: { uses: 1, days: 7 } }), { code: 'CONSENT_OPEN_ALREADY', detail: id });
+  await t.rejects(file({ frequency: null }), { code: 'CONSENT_OPEN_ALREADY', detail: id });
+  const seen = await consents.one(PERSON, id);
+  t.same(seen.frequency, { uses: 2, days: 7 });
+  for (const frequency of [{ uses: 3, days: 7 }, { uses: 2, days: 8 }, null]) {
+    const nonce = agreementNonce({ consent: id, terms: { ...seen, frequency }, given: [NAME], language: 'en' });
+    const person = { ...PERSON, signIn: { ...PERSON.signIn, nonce } };
+    await t.rejects(consents.give(person, id, [NAME], 'en'), { code: 'SIGN_IN_NOT_BOUND' }, 'agreed to something else');
+  }
+  const { frequency: _, ...before } = seen;
+  const of = (terms: Parameters<typeof agreementNonce>[0]['terms']) =>
+    agreementNonce({ consent: id, terms, given: [NAME], language: 'en' });
+  t.equal(of(before), of({ ...seen, frequency: null }), 'decisions of before are spelled as they were');
+  const given = await give(consents, PERSON, id, [NAME], 'en');
+  t.same(readReceipt(given.receipts[0]!.jws).receipt.frequency, { uses: 2, days: 7 });
+  await desk.restart();
+  t.same((await desk.consents.ofClient(CLIENT, id)).frequency, { uses: 2, days: 7 }, 'it stands in the record');
+  const plain = await desk.consents.file(CLIENT, { ...REQUEST, items });
+  const after = await give(desk.consents, PERSON, plain.id, [NAME], 'en');
+  t.equal((await desk.consents.one(PERSON, id)).state, 'SUPERSEDED', 'by a permission without one');
+  t.notOk('frequency' in readReceipt(after.receipts[0]!.jws).receipt, 'absent where there is none');
+  t.equal(after.frequency, null);
+});
+
 t.test('refusals, an end by time, by another permission and by the purpose', async (t) => {
   const desk = await openDesk(t);
   const { consents, clock } = desk;

@@ -91,6 +91,15 @@ t.test('filing, lists and hints over HTTP', async (t) => {
   const refused: [number, string, Answer][] = [
     [409, 'CONSENT_OPEN_ALREADY', await asBackend(service, 'POST', '/requests', REQUEST)],
     [400, 'SCHEMA_MISMATCH', await asBackend(service, 'POST', '/requests', { ...REQUEST, validDays: 367 })],
+    ...(await Promise.all(
+      [{ uses: 0, days: 7 }, { uses: 10_001, days: 7 }, { uses: 1, days: 367 }, { uses: 1 }, 3].map(
+        async (frequency): Promise<[number, string, Answer]> => [
+          400,
+          'SCHEMA_MISMATCH',
+          await asBackend(service, 'POST', '/requests', { ...REQUEST, frequency }),
+        ],
+      ),
+    )),
     [400, 'SCHEMA_MISMATCH', await asBackend(service, 'POST', '/requests', { ...REQUEST, more: 1 })],
     [422, 'CONSENT_OUT_OF_BOUNDS', await asBackend(service, 'POST', '/requests', { ...REQUEST, retentionDays: 181 })],
     [404, 'CONSENT_UNKNOWN', await asBackend(service, 'GET', `/requests/${id}`, undefined, 'DEV/GOV/9009/other')],
