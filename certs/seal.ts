@@ -18,7 +18,8 @@ export interface SealBinding {
   from: string;
   to: string;
   id: string;
-  part: 'head' | 'body';
+  /** `batch`: several messages at once, of which `id` is none's own. */
+  part: 'head' | 'body' | 'batch';
 }
 
 /** 32-bit length before each value, so that no two bindings share an encoding. */

@@ -21,6 +21,33 @@ export const MAX_BATCH_PATH = 8;
 export const MAX_MESSAGE_BODY_BYTES = MAX_BODY_BYTES + MAX_CONTEXT_BYTES + 16 * 1024;
 /** One whole peer message: ticket, sealed head, sealed body and their record tags. */
 export const MAX_PEER_MESSAGE_BYTES = MAX_MESSAGE_BODY_BYTES + MAX_CONTEXT_BYTES + 32 * 1024;
+/** Messages that one sealed batch of the framed link may hold, and its plaintext: the largest single message. */
+export const MAX_BATCH_MESSAGES = 256;
+export const MAX_BATCH_BYTES =
+  MAX_MESSAGE_BODY_BYTES + MAX_CONTEXT_BYTES + MAX_STATEMENT_BYTES + MAX_SIGNATURE_BYTES + 1024;
+/** One frame of that link: a sealed batch with its ticket, salt and record tags. */
+export const MAX_FRAME_BYTES = MAX_BATCH_BYTES + MAX_TICKET_BYTES + 1024;
+/** A batch is cut at this size, so that none is long on the wire; larger messages go after the others of their turn, alone. */
+export const BATCH_CUT_BYTES = 64 * 1024;
+/** Requests that one framed connection may have under way, not yet answered: their number and their bytes. */
+export const FRAMES_CREDIT_MESSAGES = 256;
+export const FRAMES_CREDIT_BYTES = 16 * 1024 * 1024;
+/** Handed to a framed connection's socket before it is asked whether it takes more. */
+export const FRAMES_WRITE_BYTES = 256 * 1024;
+/** Messages that wait for their turn on a framed link to one peer; one more is not sent. */
+export const MAX_FRAMES_WAITING = 512;
+/** A framed connection is looked after this often; in between it may carry so many control frames. */
+export const FRAMES_TICK_MS = 5_000;
+export const MAX_CONTROL_FRAMES_PER_TICK = 64;
+/** A peer that says nothing is asked after this long, and given up after that; a frame that began has to end by then. */
+export const FRAMES_PING_MS = 15_000;
+export const FRAMES_SILENCE_MS = 30_000;
+/** What is sent has to be taken in this time, in part at least. */
+export const FRAMES_STALL_MS = 120_000;
+/** A framed connection without messages is closed after this long. */
+export const FRAMES_IDLE_MS = 5 * 60_000;
+/** A peer whose port speaks no frames is asked for them again after this long. */
+export const FRAMES_ASKED_AGAIN_MS = 60_000;
 /** Plaintext bytes in one sealed record. */
 export const SEAL_RECORD_BYTES = 64 * 1024;
 /** A ticket is used, and accepted, this long. */
@@ -32,7 +59,8 @@ export const CLOCK_WINDOW_MS = 5 * 60_000;
 export const REPLAY_WINDOW_MS = 2 * CLOCK_WINDOW_MS;
 /** A lookup is given up after this long; the deadline travels with the request. */
 export const DEFAULT_DEADLINE_MS = 30_000;
-export const MAX_DEADLINE_MS = 120_000;
+/** Longest deadline of a request and longest time of a backend, to the first byte of a large answer; a claim is kept as long. */
+export const MAX_DEADLINE_MS = 600_000;
 /** Requests that are being worked on at once; one more is refused with 503 before its body is read. */
 export const MAX_EXCHANGES_IN_FLIGHT = 512;
 export const MAX_CONNECTIONS = 2_048;

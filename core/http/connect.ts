@@ -35,7 +35,12 @@ type Connected = (...result: [null, net.Socket] | [Error, null]) => void;
  * Makes one connection. With a pin, chain errors are not fatal in TLS itself, because the pin decides; undici is handed
  * the socket only after it did, so an unpinned peer sees a handshake and no request.
  */
-export function connector(tlsOptions: ClientTls | undefined, live: Map<net.Socket, Buffer>, connectTimeoutMs: number) {
+export function connector(
+  tlsOptions: ClientTls | undefined,
+  live: Map<net.Socket, Buffer>,
+  connectTimeoutMs: number,
+  protocols: string[] = ['http/1.1'],
+) {
   const { servername, checkPeerCertificate, ...keys } = tlsOptions ?? {};
   const secureContext = tlsOptions && tls.createSecureContext({ minVersion: 'TLSv1.3', ...keys });
   return ({ hostname, protocol, port }: ConnectTo, done: Connected): void => {
@@ -47,7 +52,7 @@ export function connector(tlsOptions: ClientTls | undefined, live: Map<net.Socke
           ...to,
           ...(secureContext && { secureContext }),
           ...(name !== undefined && { servername: name }),
-          ALPNProtocols: ['http/1.1'],
+          ALPNProtocols: protocols,
           rejectUnauthorized: checkPeerCertificate === undefined,
         })
       : net.connect(to);
