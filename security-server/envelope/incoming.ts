@@ -8,6 +8,7 @@ import type { ServerId } from '#schemas/identifiers.ts';
 import { AccordError } from '#schemas/problems.ts';
 import { parseStatement, type Statement } from '#schemas/statement.ts';
 import type { MessageBody } from '#security-server/body.ts';
+import type { BatchedMessage } from './batch.ts';
 import type { Channels } from './channels.ts';
 import { decodeFrame, decodeHead, type Frame, type Head } from './frame.ts';
 
@@ -51,12 +52,34 @@ export async function openHead(
   const ticket = await channels.open(frame.ticket, peer.id);
   const binding = { kind, ticketHash: ticket.hash, from: peer.id, to: self, id: frame.id };
   const head = decodeHead(unseal(frame.sealedHead, ticket.secret, frame.headSalt, { ...binding, part: 'head' }));
+  return { ...readHead(head, kind, frame.id, peer, self), secret: ticket.secret, binding };
+}
+
+/**
+ * A message out of an opened batch.
+ * @throws STATEMENT_MALFORMED, SENDER_WRONG, ADDRESSEE_WRONG, MESSAGE_MALFORMED
+ */
+export function openBatched(
+  { id, head, body }: BatchedMessage,
+  kind: Frame['kind'],
+  peer: ServerEntry,
+  self: ServerId,
+): OpenedMessage {
+  return { ...readHead(head, kind, id, peer, self), body };
+}
+
+function readHead(
+  head: Head,
+  kind: Frame['kind'],
+  id: string,
+  peer: ServerEntry,
+  self: ServerId,
+): Omit<OpenedMessage, 'body'> {
   const statement = parseStatement(head.statement);
   if (statement.from !== peer.id) throw new AccordError('SENDER_WRONG', `from is not ${peer.id}`);
   if (statement.to !== self) throw new AccordError('ADDRESSEE_WRONG', `to is not ${self}`);
   const isRequest = statement.kind === 'request' || statement.kind === 'settlement';
   if (isRequest !== (kind === 'request')) throw new AccordError('MESSAGE_MALFORMED', 'kind of statement and message');
-  if (isRequest && statement.id !== frame.id) throw new AccordError('MESSAGE_MALFORMED', 'id of statement and message');
-  const { secret } = ticket;
-  return { peer, frameId: frame.id, head, statement, statementHash: sha256(head.statement), secret, binding };
+  if (isRequest && statement.id !== id) throw new AccordError('MESSAGE_MALFORMED', 'id of statement and message');
+  return { peer, frameId: id, head, statement, statementHash: sha256(head.statement) };
 }

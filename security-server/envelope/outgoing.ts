@@ -8,6 +8,7 @@ import { SEAL_SALT_BYTES, seal } from '#certs/seal.ts';
 import type { Ticket } from '#certs/ticket.ts';
 import { encodeStatement, type Statement } from '#schemas/statement.ts';
 import { commitBody, isSpooled, type MessageBody } from '#security-server/body.ts';
+import type { BatchedMessage } from './batch.ts';
 import { encodeFrame, encodeHead, type Frame } from './frame.ts';
 import type { StatementSigner } from './signer.ts';
 import { type StreamedMessage, sealStream } from './stream.ts';
@@ -45,6 +46,16 @@ export function draft(fields: Omit<Statement, 'v' | 'context' | 'body'>, context
 /** @throws KEY_UNUSABLE */
 export async function sign(message: Draft, signer: StatementSigner): Promise<SignedMessage> {
   return { ...message, signature: await signer.sign(message.statementBytes) };
+}
+
+/**
+ * The message as it goes into a batch.
+ * @param id as for `sealMessage`
+ */
+export function toBatched(message: SignedMessage, id: string): BatchedMessage {
+  const { statementBytes: statement, signature, context, contextSalt, bodySalt, body } = message;
+  if (isSpooled(body)) throw new TypeError('a large body goes into no batch');
+  return { id, head: { statement, signature, context, contextSalt, bodySalt }, body };
 }
 
 /**

@@ -1,7 +1,7 @@
 // The verification of an opened peer message; reads like the protocol's list. Judged under this server's own newest
 // configuration: the version the statement names is evidence, not law.
 import type { KeyObject } from 'node:crypto';
-import { type BatchClaims, readBatch, standsIn, verifyBatch } from '#certs/batch.ts';
+import { type BatchClaims, batchMembers, readBatch, verifyBatch } from '#certs/batch.ts';
 import { opens, sha256 } from '#certs/commitment.ts';
 import type { ConfigurationSnapshot, RegisteredCertificate } from '#core/configuration/snapshot.ts';
 import { subsystemOfService } from '#schemas/identifiers.ts';
@@ -17,6 +17,18 @@ export type VerifiedMessage = OpenedMessage & { readonly [verifiedBrand]: true }
 
 const MAX_REMEMBERED = 20_000;
 
+/**
+ * A batch whose statements come one after the other: its JWS is read once, and what one path has shown is not hashed again.
+ * Few are kept, because hashes out of a message keep its bytes.
+ */
+interface RecentBatch {
+  claims: BatchClaims;
+  holds: ReturnType<typeof batchMembers>;
+  /** The certificate under whose key the signature was verified. */
+  signedBy: string | null;
+}
+const MAX_RECENT = 16;
+
 export interface Verifier {
   /** All checks but the body's commitment, for a message whose body is still to come. @throws as `verify` */
   verifyHead(message: Omit<OpenedMessage, 'body'>, snapshot: ConfigurationSnapshot, nowMs: number): void;
@@ -28,29 +40,48 @@ export interface Verifier {
 export function openVerifier(trust: CertificateTrust): Verifier {
   // A batch signature is checked once for all its statements: by the exact JWS and certificate.
   const signatures = new Set<string>();
+  const recent = new Map<string, RecentBatch>();
 
-  function checkSignature(claims: BatchClaims, jws: string, certificate: RegisteredCertificate, key: KeyObject): void {
+  /** @throws JWS_MALFORMED, JWS_ALGORITHM_REFUSED, BATCH_MALFORMED */
+  function read(jws: string): RecentBatch {
+    const known = recent.get(jws);
+    if (known !== undefined) return known;
+    const claims = readBatch(jws);
+    const batch = { claims, holds: batchMembers(claims), signedBy: null };
+    for (const oldest of recent.keys()) {
+      if (recent.size < MAX_RECENT) break;
+      recent.delete(oldest);
+    }
+    recent.set(jws, batch);
+    return batch;
+  }
+
+  function checkSignature(batch: RecentBatch, jws: string, certificate: RegisteredCertificate, key: KeyObject): void {
+    if (batch.signedBy === certificate.hash) return;
     const cacheKey = `${sha256(jws)} ${certificate.hash}`;
-    if (signatures.has(cacheKey)) return;
-    if (!verifyBatch(claims, key)) throw new AccordError('SIGNATURE_WRONG', 'the batch signature');
-    if (signatures.size >= MAX_REMEMBERED) signatures.clear();
-    signatures.add(cacheKey);
+    if (!signatures.has(cacheKey)) {
+      if (!verifyBatch(batch.claims, key)) throw new AccordError('SIGNATURE_WRONG', 'the batch signature');
+      if (signatures.size >= MAX_REMEMBERED) signatures.clear();
+      signatures.add(cacheKey);
+    }
+    batch.signedBy = certificate.hash;
   }
 
   function verifyHead(message: Omit<OpenedMessage, 'body'>, snapshot: ConfigurationSnapshot, nowMs: number): void {
     const { statement, head, peer } = message;
     checkRegistration(message, snapshot);
-    const claims = readBatch(head.signature.jws);
+    const batch = read(head.signature.jws);
+    const { claims } = batch;
     const certificate = peer.signingCertificates.find((one) => one.hash === claims.certificateHash);
     if (certificate === undefined || snapshot.isDistrusted(certificate.hash)) {
       throw new AccordError('CERTIFICATE_NOT_REGISTERED', peer.id);
     }
     const key = trust.keyOf(certificate, 'sign', snapshot, nowMs);
     if (claims.size !== head.signature.size) throw new AccordError('BATCH_MALFORMED', 'size');
-    if (!standsIn(claims, head.statement, head.signature.index, head.signature.path)) {
+    if (!batch.holds(head.statement, head.signature.index, head.signature.path)) {
       throw new AccordError('SIGNATURE_WRONG', 'the statement does not stand in the signed batch');
     }
-    checkSignature(claims, head.signature.jws, certificate, key);
+    checkSignature(batch, head.signature.jws, certificate, key);
     if (!opens(statement.context.commitment, head.contextSalt, head.context)) {
       throw new AccordError('COMMITMENT_WRONG', 'context');
     }
