@@ -8,9 +8,10 @@ import { type Static, type TSchema, Type } from '@sinclair/typebox';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Clock } from '#core/clock.ts';
 import { AccordError } from '#schemas/problems.ts';
+import type { Role } from './administration-store-sqlite.ts';
 import type { Publisher } from './publisher.ts';
 import type { ReleasedDictionary } from './released-dictionary.ts';
-import type { RegistryStore, Role } from './store-sqlite.ts';
+import type { RegistryStore } from './store-sqlite.ts';
 
 export interface RegistryContext {
   instance: string;
@@ -164,13 +165,13 @@ export class AdminFrame {
     let result: ChangeResult | undefined;
     try {
       const repeated = store.transaction(() => {
-        const kept = key === undefined ? undefined : store.answer(caller.id, key);
+        const kept = key === undefined ? undefined : store.administration.answer(caller.id, key);
         if (kept && kept.requestHash !== requestHash) throw new AccordError('IDEMPOTENCY_CONFLICT');
         if (kept) return kept;
         result = change();
         const atMs = clock.nowMs();
         const action = `${request.method} ${request.routeOptions.url ?? path}`;
-        store.appendAudit({
+        store.administration.appendAudit({
           atMs,
           principal: caller.id,
           role: caller.role,
@@ -180,8 +181,8 @@ export class AdminFrame {
         });
         if (key !== undefined) {
           const body = JSON.stringify(result.kept ?? result.body);
-          store.dropAnswers(atMs - IDEMPOTENCY_LIFETIME_MS);
-          store.putAnswer(caller.id, key, { requestHash, status: result.status, body }, atMs);
+          store.administration.dropAnswers(atMs - IDEMPOTENCY_LIFETIME_MS);
+          store.administration.putAnswer(caller.id, key, { requestHash, status: result.status, body }, atMs);
         }
         if (dryRun) throw new DryRun();
         return undefined;
@@ -205,7 +206,7 @@ export class AdminFrame {
   #caller(request: FastifyRequest, permission: Permission): Caller {
     const found = /^Bearer accord_([0-9a-f]{18})_([A-Za-z0-9_-]{43})$/.exec(request.headers.authorization ?? '');
     const [, id = '', secret = ''] = found ?? [];
-    const row = found ? this.#context.store.apiKey(id) : undefined;
+    const row = found ? this.#context.store.administration.apiKey(id) : undefined;
     const matches = row && timingSafeEqual(sha256(secret), Buffer.from(row.secretHash, 'base64url'));
     if (!row || !matches || row.revokedAtMs !== null) throw new AccordError('API_KEY_REFUSED');
     const allowed: readonly Role[] = PERMISSIONS[permission];

@@ -11,6 +11,7 @@ import { verifyAnchoredRoot } from '#core/configuration/verify.ts';
 import { addressOf, openServer } from '#core/http/server-frame.ts';
 import type { ConfigurationAnchor } from '#schemas/configuration.ts';
 import { AdminFrame, newApiKey, type RegistryContext } from './admin-frame.ts';
+import type { Role } from './administration-store-sqlite.ts';
 import { openConfigurationFace } from './configuration-face.ts';
 import { type Emergencies, openEmergencies } from './emergencies.ts';
 import { Publisher } from './publisher.ts';
@@ -30,7 +31,7 @@ import { addOfficialRoutes } from './routes-officials.ts';
 import { addPurposeRoutes } from './routes-purposes.ts';
 import { addRegistrationRoutes } from './routes-registrations.ts';
 import { addServiceRoutes } from './routes-services.ts';
-import { RegistryStore, type Role } from './store-sqlite.ts';
+import { RegistryStore } from './store-sqlite.ts';
 
 export interface RegistryOptions {
   folder: string;
@@ -109,8 +110,8 @@ export async function openRegistry(options: RegistryOptions): Promise<Registry> 
       const { id, text, secretHash } = newApiKey();
       const atMs = clock.nowMs();
       store.transaction(() => {
-        store.addApiKey({ id, name, role, secretHash, createdAtMs: atMs, revokedAtMs: null });
-        store.appendAudit({
+        store.administration.addApiKey({ id, name, role, secretHash, createdAtMs: atMs, revokedAtMs: null });
+        store.administration.appendAudit({
           atMs,
           principal: 'console',
           role: 'console',
@@ -121,7 +122,7 @@ export async function openRegistry(options: RegistryOptions): Promise<Registry> 
       });
       return text;
     },
-    hasApiKeys: () => store.apiKeys().some(({ revokedAtMs }) => revokedAtMs === null),
+    hasApiKeys: () => store.administration.apiKeys().some(({ revokedAtMs }) => revokedAtMs === null),
     refreshFreshness: () => publisher.refreshFreshness(),
     async close() {
       clearInterval(timer);

@@ -119,7 +119,7 @@ export function addApiKeyRoutes(frame: AdminFrame, { store, clock }: RegistryCon
     url: '/api-keys',
     summary: 'API keys without their secrets',
     permission: 'audit',
-    read: () => ({ items: store.apiKeys().map(({ secretHash: _, ...row }) => row) }),
+    read: () => ({ items: store.administration.apiKeys().map(({ secretHash: _, ...row }) => row) }),
   });
   frame.change({
     method: 'POST',
@@ -129,7 +129,7 @@ export function addApiKeyRoutes(frame: AdminFrame, { store, clock }: RegistryCon
     body: NewApiKey,
     change({ body }) {
       const { id, text, secretHash } = newApiKey();
-      store.addApiKey({ id, ...body, secretHash, createdAtMs: clock.nowMs(), revokedAtMs: null });
+      store.administration.addApiKey({ id, ...body, secretHash, createdAtMs: clock.nowMs(), revokedAtMs: null });
       // A repeated request gets no second sight of the secret: its answer is kept without it.
       return { status: 201, body: { id, ...body, apiKey: text }, kept: { id, ...body }, target: id };
     },
@@ -142,7 +142,7 @@ export function addApiKeyRoutes(frame: AdminFrame, { store, clock }: RegistryCon
     params: KeyPath,
     change(request) {
       const id = idFrom(request);
-      if (!store.revokeApiKey(id, clock.nowMs())) throw new AccordError('REGISTRATION_UNKNOWN', id);
+      if (!store.administration.revokeApiKey(id, clock.nowMs())) throw new AccordError('REGISTRATION_UNKNOWN', id);
       return { status: 200, body: { revoked: id }, target: id };
     },
   });
@@ -155,7 +155,7 @@ export function addApiKeyRoutes(frame: AdminFrame, { store, clock }: RegistryCon
     read(request) {
       const { after, limit } = pageOf(request);
       if (!/^\d{0,15}$/.test(after)) throw new AccordError('SCHEMA_MISMATCH', 'querystring/after: a number');
-      const items = store.audit(Number(after), limit);
+      const items = store.administration.audit(Number(after), limit);
       return { items, next: items.length === limit ? String(items.at(-1)?.seq) : null };
     },
   });

@@ -12,27 +12,18 @@ import type {
   RegisteredServer,
   RegisteredService,
 } from '#schemas/registrations.ts';
+import { AdministrationStore } from './administration-store-sqlite.ts';
 import { CONSENT_SCHEMA, ConsentStore } from './consent-store-sqlite.ts';
 import { DICTIONARY_SCHEMA, DictionaryStore } from './dictionary-store-sqlite.ts';
 import { EMERGENCIES_SCHEMA, EmergencyStore } from './emergency-store-sqlite.ts';
 import { GROUPS_SCHEMA, GroupStore } from './groups-store-sqlite.ts';
 import { OFFICIALS_SCHEMA, OfficialsStore } from './officials-store-sqlite.ts';
-import { type AuditRow, openDatabase, type ServerRow, type StoredAnswer } from './schema-sqlite.ts';
+import { openDatabase, type ServerRow } from './schema-sqlite.ts';
 
 const STORES_SCHEMA = DICTIONARY_SCHEMA + CONSENT_SCHEMA + OFFICIALS_SCHEMA + EMERGENCIES_SCHEMA + GROUPS_SCHEMA;
 
-export type Role = 'registry-admin' | 'registration-officer' | 'publisher' | 'auditor';
 type KeyUse = 'authentication' | 'signing' | 'encryption' | 'subject';
 export type PublishedKind = 'root' | 'content' | 'locks';
-
-export interface ApiKeyRow {
-  id: string;
-  name: string;
-  role: Role;
-  secretHash: string;
-  createdAtMs: number;
-  revokedAtMs: number | null;
-}
 
 export interface RegisteredKey {
   /** x5t#S256 of a certificate, thumbprint of an encryption or subject key. */
@@ -48,6 +39,7 @@ export interface RegisteredKey {
 
 export class RegistryStore {
   /** On the same connection, so in the same transactions. */
+  readonly administration: AdministrationStore;
   readonly dictionary: DictionaryStore;
   readonly consent: ConsentStore;
   readonly officials: OfficialsStore;
@@ -58,6 +50,7 @@ export class RegistryStore {
 
   constructor(file: string) {
     this.#db = openDatabase(file, STORES_SCHEMA);
+    this.administration = new AdministrationStore(this.#db);
     this.dictionary = new DictionaryStore(this.#db);
     this.consent = new ConsentStore(this.#db);
     this.officials = new OfficialsStore(this.#db);
@@ -239,43 +232,6 @@ export class RegistryStore {
     };
   }
 
-  // --- API keys, idempotency, audit trail
-  addApiKey(key: ApiKeyRow): void {
-    const { id, name, role, secretHash, createdAtMs, revokedAtMs } = key;
-    this.#run('INSERT INTO api_keys VALUES (?, ?, ?, ?, ?, ?)', id, name, role, secretHash, createdAtMs, revokedAtMs);
-  }
-  apiKeys(): ApiKeyRow[] {
-    return this.#all(`${SELECT_API_KEY} ORDER BY created_at_ms, id`);
-  }
-  apiKey(id: string): ApiKeyRow | undefined {
-    return this.#get(`${SELECT_API_KEY} WHERE id = ?`, id);
-  }
-  revokeApiKey(id: string, atMs: number): boolean {
-    return this.#run('UPDATE api_keys SET revoked_at_ms = ? WHERE id = ? AND revoked_at_ms IS NULL', atMs, id) > 0;
-  }
-  answer(principal: string, key: string): StoredAnswer | undefined {
-    const sql = 'SELECT request_hash AS requestHash, status, body FROM idempotency WHERE principal = ? AND key = ?';
-    return this.#get(sql, principal, key);
-  }
-  putAnswer(principal: string, key: string, answer: StoredAnswer, atMs: number): void {
-    const { requestHash, status, body } = answer;
-    this.#run('INSERT INTO idempotency VALUES (?, ?, ?, ?, ?, ?)', principal, key, requestHash, status, body, atMs);
-  }
-  dropAnswers(beforeMs: number): void {
-    this.#run('DELETE FROM idempotency WHERE at_ms < ?', beforeMs);
-  }
-  appendAudit(row: Omit<AuditRow, 'seq'>): void {
-    const { atMs, principal, role, action, target, requestHash } = row;
-    this.#run(
-      'INSERT INTO audit SELECT COALESCE(MAX(seq), 0) + 1, ?, ?, ?, ?, ?, ? FROM audit',
-      ...[atMs, principal, role, action, target, requestHash],
-    );
-  }
-  audit(after: number, limit: number): AuditRow[] {
-    const columns = 'seq, at_ms AS atMs, principal, role, action, target, request_hash AS requestHash';
-    return this.#all(`SELECT ${columns} FROM audit WHERE seq > ? ORDER BY seq LIMIT ?`, after, limit);
-  }
-
   // --- the configuration
   putPart(hash: string, bytes: Buffer): void {
     this.#run('INSERT OR IGNORE INTO parts VALUES (?, ?)', hash, bytes);
@@ -387,5 +343,3 @@ export class RegistryStore {
 }
 
 const SELECT_KEY = 'SELECT hash, server, use, key_hash AS keyHash, der, jwk, not_after_ms AS notAfterMs FROM keys';
-const SELECT_API_KEY =
-  'SELECT id, name, role, secret_hash AS secretHash, created_at_ms AS createdAtMs, revoked_at_ms AS revokedAtMs FROM api_keys';
