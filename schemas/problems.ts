@@ -84,8 +84,8 @@ export const PROBLEMS = {
 
   // --- the bounded outgoing client (core/http/client.ts)
   PEER_UNREACHABLE: row(503, 'The other side could not be reached; nothing was sent to it', 'caller', 'Try again later; nothing happened.'),
-  PEER_TIMEOUT: row(504, 'The other side did not answer in time; it may have received the request', 'caller', 'Ask for the outcome of the exchange before you send it again.'),
-  PEER_BROKE_OFF: row(502, 'The connection to the other side broke; it may have received the request', 'caller', 'Ask for the outcome of the exchange before you send it again.'),
+  PEER_TIMEOUT: row(504, 'The other side did not answer in time; it may have received the request', 'caller', 'Ask for the outcome of the exchange before you send it again.', 'IOError'),
+  PEER_BROKE_OFF: row(502, 'The connection to the other side broke; it may have received the request', 'caller', 'Ask for the outcome of the exchange before you send it again.', 'IOError'),
   RESPONSE_TOO_LARGE: row(502, 'The answer was larger than is accepted here', 'caller', 'Ask for less at a time, or ask the operator for the limit.'),
 
   // --- adapters: programs of the department, in front of its own database or backend

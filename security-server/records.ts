@@ -27,6 +27,26 @@ export interface RecordFacts {
   claim?: NewRecord['claim'];
 }
 
+/** That a request never left, where the log has the request already. */
+export function notSentRecord(statement: Statement, code: string): NewRecord {
+  const { client, service, purpose, basis } = statement;
+  return {
+    kind: 'summary',
+    id: statement.id,
+    peer: statement.to,
+    client,
+    service,
+    purpose,
+    basis,
+    code: `NOT_SENT_${code}`,
+    decisionHash: null,
+    configurationVersion: statement.configuration.version,
+    retention: 'standard',
+    evidence: null,
+    sealed: null,
+  };
+}
+
 export function recordOf(message: Message, facts: RecordFacts): NewRecord {
   const { statement, statementBytes, signature, context, contextSalt, body, bodySalt } = message;
   const { jws, index, size, path } = signature;

@@ -59,6 +59,8 @@ export interface ServerParts {
   bodyIdleMs: number;
   /** Error codes of X-Road's protocol in the spelling of its version 7.8. */
   xroadSnakeCase: boolean;
+  /** How long a call in it may take; the provider's own time for its service may end it sooner. */
+  xroadDeadlineMs: number;
   /** What information systems may connect with; peers never. */
   oldestSystemTls: OldestTls;
   maxBodyBytes: number;

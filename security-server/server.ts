@@ -13,6 +13,7 @@ import {
   BODY_IDLE_MS,
   DEFAULT_MAX_STREAMED_BYTES,
   MAX_BODY_BYTES,
+  MAX_DEADLINE_MS,
   MAX_IN_FLIGHT_PER_PEER,
   MAX_PEER_MESSAGE_BYTES,
   MAX_SPOOLED_BYTES,
@@ -89,6 +90,8 @@ export interface SecurityServerOptions {
   bodyIdleMs?: number;
   /** Error codes of X-Road's protocol as `server.server_proxy.access_denied`. */
   xroadSnakeCase?: boolean;
+  /** Deadline of calls in X-Road's protocol; MAX_DEADLINE_MS unless said. */
+  xroadDeadlineMs?: number;
   /** TLS 1.2 for information systems that speak nothing newer; TLS 1.3 unless said. */
   oldestSystemTls?: ServerParts['oldestSystemTls'];
   /** Where the registry is reached, to report emergencies; without it they wait. */
@@ -242,6 +245,7 @@ function assemble(from: SecurityServerOptions, messageLog: MessageLog, gate: Adm
     maxBodyBytes: from.maxBodyBytes ?? DEFAULT_MAX_STREAMED_BYTES,
     bodyIdleMs,
     xroadSnakeCase: from.xroadSnakeCase ?? false,
+    xroadDeadlineMs: from.xroadDeadlineMs ?? MAX_DEADLINE_MS,
     oldestSystemTls: from.oldestSystemTls ?? '1.3',
     admission: gate,
     metrics,

@@ -4,7 +4,7 @@
 import { type Static, Type } from '@sinclair/typebox';
 import { SUBSYSTEM_ID_PATTERN } from '#schemas/identifiers.ts';
 import { parseJson } from '#schemas/json.ts';
-import { DEFAULT_MAX_STREAMED_BYTES, MAX_SPOOLED_BYTES, MAX_STREAMED_BYTES } from '#schemas/limits.ts';
+import { DEFAULT_MAX_STREAMED_BYTES, MAX_DEADLINE_MS, MAX_SPOOLED_BYTES, MAX_STREAMED_BYTES } from '#schemas/limits.ts';
 import { AccordError } from '#schemas/problems.ts';
 import { compile } from '#schemas/validate.ts';
 
@@ -28,6 +28,7 @@ export const Settings = Type.Object(
     maxBodyBytes: Type.Integer({ minimum: 1024, maximum: MAX_STREAMED_BYTES }),
     maxSpooledBytes: Type.Integer({ minimum: 1024 ** 2, maximum: 2 ** 50 }),
     xroadErrorCodes: Type.Union([Type.Literal('camel'), Type.Literal('snake')]),
+    xroadDeadlineMs: Type.Integer({ minimum: 1_000, maximum: MAX_DEADLINE_MS }),
     systemsMinTls: Type.Union([Type.Literal('1.3'), Type.Literal('1.2')]),
     logLevel: Type.Union(['silent', 'fatal', 'error', 'warn', 'info', 'debug'].map((level) => Type.Literal(level))),
     /** Set after a restore from a backup, to the time of the restore; see the operations manual. */
@@ -47,6 +48,7 @@ export const DEFAULT_SETTINGS = {
   maxBodyBytes: DEFAULT_MAX_STREAMED_BYTES,
   maxSpooledBytes: MAX_SPOOLED_BYTES,
   xroadErrorCodes: 'camel' as const,
+  xroadDeadlineMs: MAX_DEADLINE_MS,
   systemsMinTls: '1.3' as const,
   logLevel: 'info',
   restoredAtMs: null,
@@ -70,6 +72,7 @@ export const OVERRIDES: Readonly<Record<string, string>> = {
   'max-body-bytes': 'maxBodyBytes',
   'max-spooled-bytes': 'maxSpooledBytes',
   'xroad-error-codes': 'xroadErrorCodes',
+  'xroad-deadline-ms': 'xroadDeadlineMs',
   'systems-min-tls': 'systemsMinTls',
   'log-level': 'logLevel',
   'restored-at-ms': 'restoredAtMs',

@@ -71,6 +71,7 @@ export async function startServer({
       maxBodyBytes: settings.maxBodyBytes,
       maxSpooledBytes: settings.maxSpooledBytes,
       xroadSnakeCase: settings.xroadErrorCodes === 'snake',
+      xroadDeadlineMs: settings.xroadDeadlineMs,
       oldestSystemTls: settings.systemsMinTls,
       registryUrls: anchor.urls,
       adminKeys: readAdminKeys(folder),

@@ -14,7 +14,9 @@ import { type Dispatcher, errors, Pool } from 'undici';
 import { BODY_IDLE_MS } from '#schemas/limits.ts';
 import { AccordError } from '#schemas/problems.ts';
 import { acceptsPeer, type ClientTls, connector } from './connect.ts';
+import { checkHeaders, readTarget, type Target } from './outgoing-target.ts';
 import { ResponseStream } from './response-stream.ts';
+import { openTimeLimit } from './time-limit.ts';
 
 export interface BoundedRequest {
   /** `https://host:port`, nothing behind it. Give either `origin` and `path`, or `url`. */
@@ -31,6 +33,8 @@ export interface BoundedRequest {
   streamed?: { wanted(status: number, headers: readonly [string, string][]): boolean; maxBytes: number };
   /** For the whole request, from this call to the last byte of the answer; of a streamed one to its first. */
   timeoutMs?: number;
+  /** How much longer while the peer says that it goes on: 102 (RFC 2518 10.1) at least once in `streamIdleMs`. */
+  goesOn?: () => number;
   maxResponseBytes?: number;
   tls?: ClientTls;
   /** The caller gave up. */
@@ -92,19 +96,6 @@ interface Lane {
   /** Requests that undici still holds, also those whose caller was told already that time is up. */
   held: number;
 }
-
-const OWN_HEADERS = new Set([
-  'host',
-  'content-length',
-  'connection',
-  'keep-alive',
-  'proxy-connection',
-  'transfer-encoding',
-  'te',
-  'trailer',
-  'upgrade',
-  'expect',
-]);
 
 /**
  * Errors thrown by `request`: PEER_UNREACHABLE (no byte was sent: refused, unknown name, TLS failed, wrong certificate,
@@ -173,42 +164,6 @@ export function openClient(options: ClientOptions = {}): BoundedClient {
   };
 }
 
-interface Target {
-  origin: string;
-  path: string;
-}
-
-function readTarget(request: BoundedRequest): Target {
-  const { url, origin, path } = request;
-  if (url !== undefined && origin === undefined && path === undefined) {
-    const parsed = new URL(url);
-    if (parsed.username !== '' || parsed.password !== '') {
-      throw new TypeError('no credentials in a URL');
-    }
-    return { origin: checkOrigin(parsed.origin), path: parsed.pathname + parsed.search };
-  }
-  if (url === undefined && origin !== undefined && path?.startsWith('/')) {
-    return { origin: checkOrigin(origin), path };
-  }
-  throw new TypeError('give either url, or origin and a path that starts with /');
-}
-
-function checkOrigin(origin: string): string {
-  const parsed = new URL(origin);
-  if (parsed.origin !== origin || (parsed.protocol !== 'http:' && parsed.protocol !== 'https:')) {
-    throw new TypeError(`not an http or https origin: ${origin}`);
-  }
-  return origin;
-}
-
-function checkHeaders(headers: readonly (readonly [string, string])[]): void {
-  for (const [name] of headers) {
-    if (OWN_HEADERS.has(name.toLowerCase())) {
-      throw new TypeError(`the client itself writes the header ${name}`);
-    }
-  }
-}
-
 function openLane(origin: string, tlsOptions: ClientTls | undefined, settings: Required<ClientOptions>): Lane {
   const live = new Map<Socket, Buffer>();
   const connect = connector(tlsOptions, live, settings.connectTimeoutMs);
@@ -245,7 +200,7 @@ function dispatch(
   const { promise, resolve, reject } = Promise.withResolvers<BoundedResponse>();
   const answer = new Answer(request, request.maxResponseBytes ?? settings.maxResponseBytes, settings.streamIdleMs);
   const settle = (error: Error | undefined) => {
-    clearTimeout(timer);
+    limit.clear();
     request.signal?.removeEventListener('abort', giveUp);
     if (error) {
       reject(error);
@@ -254,10 +209,9 @@ function dispatch(
       resolve(answer.response());
     }
   };
-  const timer = setTimeout(
-    () => settle(answer.stop('PEER_TIMEOUT', 'no complete answer in time')),
-    request.timeoutMs ?? settings.timeoutMs,
-  );
+  const tooLate = () => settle(answer.stop('PEER_TIMEOUT', 'no complete answer in time'));
+  const limit = openTimeLimit(request.timeoutMs ?? settings.timeoutMs, tooLate, settings.streamIdleMs, request.goesOn);
+  answer.onGoesOn = limit.prolong;
   const giveUp = () => settle(answer.stop('PEER_BROKE_OFF', 'the caller gave up'));
   request.signal?.addEventListener('abort', giveUp);
   answer.onSettled = settle;
@@ -291,6 +245,7 @@ class Answer implements Dispatcher.DispatchHandler {
   controller: Dispatcher.DispatchController | undefined;
   onSettled: (error: Error | undefined) => void = () => {};
   onReleased: () => void = () => {};
+  onGoesOn: () => void = () => {};
   readonly #maxBytes: number;
   readonly #bodiless: boolean;
   readonly #streamed: BoundedRequest['streamed'];
@@ -332,6 +287,7 @@ class Answer implements Dispatcher.DispatchHandler {
   }
 
   onResponseStart(controller: Dispatcher.DispatchController, status: number): void {
+    if (status === 102 && !this.#over) this.onGoesOn();
     if (status < 200 || this.#over) {
       return; // 1xx answers are only a foretaste (RFC 9110 15.2)
     }

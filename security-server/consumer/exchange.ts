@@ -19,7 +19,7 @@ import { draft, type SignedMessage, sealMessage, sign } from '#security-server/e
 import { openStream, transferMs } from '#security-server/envelope/stream.ts';
 import type { VerifiedMessage } from '#security-server/envelope/verify.ts';
 import type { Delivery } from '#security-server/peer/link.ts';
-import { recordOf } from '#security-server/records.ts';
+import { notSentRecord, recordOf } from '#security-server/records.ts';
 import type { ServerParts } from '#security-server/server-parts.ts';
 import type { Call } from './call.ts';
 import { alarmCall, overDelivery } from './over-delivery.ts';
@@ -213,7 +213,7 @@ export async function sendOnce(
     return { state: 'not-sent', code: 'PEER_KEY_MISSING', detail: error.detail, retryAfterMs: null };
   }
   const message = sealMessage(signed, 'request', signed.statement.id, ticket);
-  return server.link.send(peer, message, timeoutMs);
+  return server.link.send(peer, message, timeoutMs, () => (takesLarge(signed) ? transferMs(server.maxBodyBytes) : 0));
 }
 
 /** Turns what is known of the delivery into a result, logging the answer or the fact that nothing was sent. */
@@ -231,7 +231,8 @@ async function conclude(
   };
   const open = { id: statement.id, answer: null, evidence, retryAfterMs: null };
   if (delivery.state === 'not-sent') {
-    await logNotSent(server, request, delivery.code);
+    // The request's entry is durable, so the log also says that it never left.
+    await server.log.append(notSentRecord(statement, delivery.code));
     const { code, detail, retryAfterMs } = delivery;
     return { ...open, outcome: 'not-sent', code, detail, retryAfterMs };
   }
@@ -254,10 +255,15 @@ async function conclude(
   }
 }
 
-/** What an answer came as. Only a call in X-Road's protocol has somewhere to put a large body. @throws ANSWER_MISMATCH */
+/** Only a call in X-Road's protocol has somewhere to put a large body. */
+function takesLarge({ context }: SignedMessage): boolean {
+  return parseRequestContext(context).xroad !== null;
+}
+
+/** What an answer came as. @throws ANSWER_MISMATCH */
 function carried(delivery: Delivery & { state: 'answered' }, { signed }: LoggedRequest): Buffer | Readable {
   if ('bytes' in delivery) return delivery.bytes;
-  if (parseRequestContext(signed.context).xroad !== null) return delivery.stream;
+  if (takesLarge(signed)) return delivery.stream;
   throw new AccordError('ANSWER_MISMATCH', 'a large body');
 }
 
@@ -274,18 +280,20 @@ export async function receive(
   const registered = snapshot.isDistrusted(peer.id) ? undefined : snapshot.server(peer.id);
   if (registered === undefined) throw new AccordError('PEER_UNKNOWN', peer.id);
   const { self, channels, spool, maxBodyBytes } = server;
+  // Its time is judged when it begins to come: a large body may take long.
+  const arrivedMs = server.clock.nowMs();
   const matches = ({ frameId, statement }: Pick<OpenedMessage, 'frameId' | 'statement'>) => {
     if (frameId !== request.id) throw new AccordError('ANSWER_MISMATCH', 'message id');
     mustAnswer(statement, request, requestHash);
   };
   if (Buffer.isBuffer(bytes)) {
     const opened = await openMessage(bytes, 'answer', registered, self, channels);
-    const message = server.verifier.verify(opened, snapshot, server.clock.nowMs());
+    const message = server.verifier.verify(opened, snapshot, arrivedMs);
     matches(message);
     return message;
   }
   const judge = (head: OpenedHead) => {
-    server.verifier.verifyHead(head, snapshot, server.clock.nowMs());
+    server.verifier.verifyHead(head, snapshot, arrivedMs);
     matches(head);
     // What a server says of itself is short; only a backend has much to say.
     if (parseAnswerContext(head.head.context).code !== 'OK') throw new AccordError('ANSWER_MISMATCH', 'a large body');
@@ -293,7 +301,7 @@ export async function receive(
   const receiver = { kind: 'answer' as const, peer: registered, self, channels, spool, maxBodyBytes, judge };
   const opened = await openStream(bytes, receiver);
   try {
-    return server.verifier.verify(opened, snapshot, server.clock.nowMs());
+    return server.verifier.verify(opened, snapshot, arrivedMs);
   } catch (error) {
     removeBody(opened.body);
     throw error;
@@ -369,25 +377,4 @@ function outcomeOf(isRefusal: boolean, code: string): Outcome {
   if (isRefusal && code === 'MESSAGE_REPLAYED') return 'unknown';
   if (isRefusal) return 'refused';
   return code === 'OK' ? 'ok' : 'provider-error';
-}
-
-/** The request's entry is durable, so the log also says that it never left. */
-async function logNotSent(server: ServerParts, { signed }: LoggedRequest, code: string): Promise<void> {
-  const { statement } = signed;
-  const { client, service, purpose, basis } = statement;
-  await server.log.append({
-    kind: 'summary',
-    id: statement.id,
-    peer: statement.to,
-    client,
-    service,
-    purpose,
-    basis,
-    code: `NOT_SENT_${code}`,
-    decisionHash: null,
-    configurationVersion: statement.configuration.version,
-    retention: 'standard',
-    evidence: null,
-    sealed: null,
-  });
 }

@@ -10,7 +10,6 @@ import { parseJson } from '#schemas/json.ts';
 import { MAX_PEER_MESSAGE_BYTES, MAX_STREAM_BYTES } from '#schemas/limits.ts';
 import { AccordError, isAccordError } from '#schemas/problems.ts';
 import { PEER_MEDIA_TYPE, PEER_STREAM_TYPE } from '#security-server/envelope/frame.ts';
-import type { StreamedMessage } from '#security-server/envelope/stream.ts';
 import type { Delivery, PeerLink } from './link.ts';
 import { CONFIGURATION_PATH, type PeerNews } from './news.ts';
 
@@ -44,7 +43,7 @@ export function openHttp1Link(
     return options;
   }
 
-  async function send(peer: ServerEntry, message: Buffer | StreamedMessage, timeoutMs: number): Promise<Delivery> {
+  const send: PeerLink['send'] = async (peer, message, timeoutMs, goesOn) => {
     try {
       const hint = news?.mine();
       const answer = await client.request({
@@ -57,6 +56,7 @@ export function openHttp1Link(
         ],
         body: message,
         timeoutMs,
+        ...(goesOn === undefined ? {} : { goesOn }),
         maxResponseBytes: MAX_PEER_MESSAGE_BYTES,
         streamed: { wanted: (status, headers) => status === 200 && isStream(headers), maxBytes: MAX_STREAM_BYTES },
         tls: tlsFor(peer),
@@ -71,7 +71,7 @@ export function openHttp1Link(
       if (isAccordError(error)) return { state: 'unknown', code: 'OUTCOME_UNKNOWN', detail: error.code };
       throw error;
     }
-  }
+  };
 
   function files(peer: ServerEntry): ConfigurationFetch {
     return {

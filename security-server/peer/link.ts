@@ -18,7 +18,15 @@ export type Delivery =
   | { state: 'unknown'; code: 'OUTCOME_UNKNOWN' | 'PROVIDER_REFUSED_MESSAGE'; detail: string };
 
 export interface PeerLink {
-  /** Sends one sealed message; resolves with what is known of it, never rejects for anything the peer does. */
-  send(peer: ServerEntry, message: Buffer | StreamedMessage, timeoutMs: number): Promise<Delivery>;
+  /**
+   * Sends one sealed message; resolves with what is known of it, never rejects for anything the peer does.
+   * @param goesOn how much longer it may take while the peer says that a large answer is under way; asked when it says so
+   */
+  send(
+    peer: ServerEntry,
+    message: Buffer | StreamedMessage,
+    timeoutMs: number,
+    goesOn?: () => number,
+  ): Promise<Delivery>;
   close(): Promise<void>;
 }

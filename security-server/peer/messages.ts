@@ -1,5 +1,6 @@
 // The port where peers bring their messages: mutual TLS 1.3, the peer's certificate pinned to a registered server and
 // looked up again on every request, admission before the body is read. The peer controls the body; it stays bytes.
+import type { ServerResponse } from 'node:http';
 import { finished, Readable } from 'node:stream';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { CONFIGURATION_HINT_HEADER } from '#core/configuration/serve-held.ts';
@@ -71,7 +72,8 @@ export async function openPeerPort(server: ServerParts): Promise<FastifyInstance
     working.add(request);
     if (message instanceof Readable) finished(message, watchMoving(request.raw.socket, server.bodyIdleMs));
     try {
-      const answer = await answerMessage(server, request.peer as ServerEntry, message, arrivals.get(request));
+      const goesOn = () => sayProcessing(reply.raw);
+      const answer = await answerMessage(server, request.peer as ServerEntry, message, arrivals.get(request), goesOn);
       if (Buffer.isBuffer(answer)) return reply.header('content-type', PEER_MEDIA_TYPE).send(answer);
       const stopWatching = watchTaken(request.raw.socket, server.bodyIdleMs);
       // Also when the peer hung up already.
@@ -88,4 +90,9 @@ export async function openPeerPort(server: ServerParts): Promise<FastifyInstance
     }
   });
   return app;
+}
+
+/** RFC 2518 10.1: an interim answer, so that who waits goes on waiting. */
+function sayProcessing(response: ServerResponse): void {
+  if (!response.headersSent && !response.destroyed && response.socket?.writable) response.writeProcessing();
 }

@@ -12,24 +12,18 @@ import {
 import { MAX_BODY_BYTES, MAX_HEADERS } from '#schemas/limits.ts';
 import { isAccordError } from '#schemas/problems.ts';
 import type { Statement } from '#schemas/statement.ts';
-import { gatherBody, isSpooled, type MessageBody, removeBody } from '#security-server/body.ts';
+import { isSpooled, type MessageBody, removeBody } from '#security-server/body.ts';
 import { transferMs } from '#security-server/envelope/stream.ts';
-import type { Spool } from '#security-server/spool.ts';
 import type { LocalService } from '#security-server/state.ts';
 import { forwardable, type HeaderRules, headerRules, identityHeaders, returnable } from './backend-headers.ts';
 import { backendTls, certificateProblem } from './backend-tls.ts';
+import type { LargeAnswers } from './large-answers.ts';
 import { type BackendAnswer, problemAnswer } from './reply.ts';
 
 const IDENTITY_CODING: HeaderList = [['accept-encoding', 'identity']];
 
 /** A backend of a bound service may say here what a value is worth; read by this server, never forwarded. */
 const STATES_HEADER = 'accord-states';
-
-/** Where large answers go, and how large one may be. */
-export interface LargeAnswers {
-  spool: Spool;
-  maxBytes: number;
-}
 
 /** A backend's answer, and what it said about single values. */
 export interface CalledBackend extends BackendAnswer {
@@ -70,8 +64,7 @@ export async function callBackend(
       ...(large === null ? {} : { streamed: { wanted: () => true, maxBytes: large.maxBytes } }),
     });
     const { status, headers, stream } = answer;
-    const received =
-      stream === undefined || large === null ? answer.body : await gatherBody(large.spool, stream, large.maxBytes);
+    const received = stream === undefined || large === null ? answer.body : await large.take(stream);
     return deliverable(status, headers, received, statement.id, rules);
   } catch (error) {
     return { ...failure(error, statement.id), states: null };

@@ -6,7 +6,6 @@
 // entry: the backend may have run; the id stays claimed and `settlement` says so. After the answer entry: redelivery.
 
 import type { Readable } from 'node:stream';
-import type { Ticket } from '#certs/ticket.ts';
 import type { ConfigurationSnapshot, ServerEntry } from '#core/configuration/snapshot.ts';
 import { newMessageId } from '#core/message-id.ts';
 import { dayAt } from '#policy/calendar.ts';
@@ -27,6 +26,7 @@ import { callBackend } from './backend.ts';
 import { consentAgain } from './consent.ts';
 import { noteNotice } from './emergency-notice.ts';
 import { countUses, type Judgement, judge, prepare } from './judge.ts';
+import { largeAnswers } from './large-answers.ts';
 import { answerMetaservice, isMetaservice } from './metaservices.ts';
 import { noteAccess } from './note-access.ts';
 import { placed } from './place-subject.ts';
@@ -39,6 +39,7 @@ import { settle } from './settlement.ts';
  * Answers one peer message.
  * @param bytes the message as it came over TLS from `peer`
  * @param arrivedMs monotonic time at which the peer's request began to arrive
+ * @param goesOn tells the peer that the answer is under way
  * @throws the unsigned refusals: MESSAGE_MALFORMED … CLOCK_OUT_OF_WINDOW, PEER_KEY_MISSING, LOG_UNAVAILABLE, LOG_BUSY;
  *   with status 503 only while nothing has run, because the sender takes 503 for `not-sent`
  */
@@ -47,6 +48,7 @@ export async function answerMessage(
   peer: ServerEntry,
   bytes: Buffer | Readable,
   arrivedMs: number = server.clock.monotonicMs(),
+  goesOn: () => void = () => {},
 ): Promise<Buffer | StreamedMessage> {
   const startedMs = server.clock.monotonicMs();
   const snapshot = server.configuration.current();
@@ -60,7 +62,7 @@ export async function answerMessage(
     : await openStream(bytes, { kind: 'request', peer, self, channels, spool, maxBodyBytes, judge });
   try {
     const message = server.verifier.verify(opened, snapshot, presentMs);
-    return await answerVerified(server, snapshot, message, arrivedMs, startedMs);
+    return await answerVerified(server, snapshot, message, { arrivedMs, startedMs, goesOn });
   } finally {
     removeBody(opened.body);
   }
@@ -70,8 +72,7 @@ async function answerVerified(
   server: ServerParts,
   snapshot: ConfigurationSnapshot,
   message: VerifiedMessage,
-  arrivedMs: number,
-  startedMs: number,
+  { arrivedMs, startedMs, goesOn }: { arrivedMs: number; startedMs: number; goesOn: () => void },
 ): Promise<Buffer | StreamedMessage> {
   const { statement, peer } = message;
   if (!(snapshot.server(server.self)?.subsystems.has(subsystemOfService(statement.service)) ?? false)) {
@@ -84,11 +85,12 @@ async function answerVerified(
   // What settles has nothing to say in its body.
   if (statement.kind === 'settlement' && isSpooled(message.body)) throw new AccordError('CONTEXT_MALFORMED', 'body');
   // A peer that could not be answered is refused before anything is done for it.
-  const ticket = await server.channels.to(peer);
+  await server.channels.to(peer);
   const transfer = isSpooled(message.body) ? transferMs(message.body.length) * 2 : 0;
-  const logged = claimAndLog(server, message, context, arrivedMs + context.deadlineMs + transfer);
+  const endsMs = arrivedMs + context.deadlineMs + transfer;
+  const logged: LoggedRequest = { message, context, appended: claimAndLog(server, message), endsMs, goesOn };
   const reply = statement.kind === 'settlement' ? await settle(server, logged) : await work(server, snapshot, logged);
-  const sealed = await say(server, snapshot, logged, reply, ticket);
+  const sealed = await say(server, snapshot, logged, reply);
   server.metrics.exchange({
     side: 'provider',
     id: statement.id,
@@ -106,12 +108,7 @@ async function answerVerified(
 }
 
 /** Claims the id and logs the request in one durable transaction; the promise resolves when it is durable. */
-function claimAndLog(
-  server: ServerParts,
-  message: VerifiedMessage,
-  context: RequestContext,
-  endsMs: number,
-): LoggedRequest {
+function claimAndLog(server: ServerParts, message: VerifiedMessage): LoggedRequest['appended'] {
   const { statement, head, peer, body } = message;
   const appended = server.log.append(
     recordOf(
@@ -128,7 +125,7 @@ function claimAndLog(
   );
   // Awaited below; a safe service may call its backend meanwhile, so a failure must not be unhandled until then.
   appended.catch(() => {});
-  return { message, context, appended, endsMs };
+  return appended;
 }
 
 /** Decides, forwards and makes the reply. */
@@ -190,8 +187,7 @@ async function work(server: ServerParts, snapshot: ConfigurationSnapshot, logged
     noteNotice(server, message, judgement);
     const forwarded = placed(judgement, { context, body: message.body });
     // Only who asks in X-Road's protocol can take an answer of any size, and only an unbound one is not looked into.
-    const large =
-      bound === null && context.xroad !== null ? { spool: server.spool, maxBytes: server.maxBodyBytes } : null;
+    const large = bound === null && context.xroad !== null ? largeAnswers(server, logged) : null;
     const called = callBackend(server.backends, service, asked, forwarded, minimising, remainingMs, large);
     unlessUsed = called;
     if ((await noted).outcome === 'replay') {
@@ -301,7 +297,6 @@ async function say(
   snapshot: ConfigurationSnapshot,
   logged: LoggedRequest,
   reply: Reply,
-  ticket: Ticket,
 ): Promise<Buffer | StreamedMessage> {
   const { statement, statementHash, peer } = logged.message;
   const requestEntry = await logged.appended;
@@ -336,7 +331,8 @@ async function say(
   try {
     const signed = await sign(drafted, server.signer);
     await server.log.append(recordOf(signed, facts));
-    return sealMessage(signed, 'answer', statement.id, ticket);
+    // Not the one of the beginning: what a backend sends for long may outlast a ticket.
+    return sealMessage(signed, 'answer', statement.id, await server.channels.to(peer));
   } catch (cause) {
     removeBody(reply.answer.body);
     // The backend may have run: this must not look like an admission refusal, which would be sent again.

@@ -8,7 +8,6 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { passOver, whileMoving, whileTaken } from '#core/http/while-moving.ts';
 import { newMessageId } from '#core/message-id.ts';
 import { BARE_REQUEST, encodeRequestContext, type HeaderList, Method, parseRequestContext } from '#schemas/context.ts';
-import { MAX_DEADLINE_MS } from '#schemas/limits.ts';
 import { AccordError, isAccordError } from '#schemas/problems.ts';
 import { isReserved } from '#schemas/service-path.ts';
 import { compile } from '#schemas/validate.ts';
@@ -139,7 +138,7 @@ function callOf(
     userId: headers.userId,
     issue: headers.issue,
     caller: caller.authenticate(client),
-    deadlineMs: MAX_DEADLINE_MS,
+    deadlineMs: server.xroadDeadlineMs,
     fields: grounds.fields,
     partial: grounds.partial,
     receipt: grounds.receipt,
@@ -156,7 +155,7 @@ function callOf(
     service,
     purpose,
     basis,
-    deadlineMs: MAX_DEADLINE_MS,
+    deadlineMs: server.xroadDeadlineMs,
     context,
     body,
     server: securityServer,

@@ -128,7 +128,7 @@ t.test('settings of sizes, spelling and plain HTTP', (t) => {
     {
       ...{ ACCORD_SERVER_MAX_BODY_BYTES: '2048', ACCORD_SERVER_MAX_SPOOLED_BYTES: '1048576' },
       ...{ ACCORD_SERVER_XROAD_ERROR_CODES: 'snake', ACCORD_SERVER_PLAIN_HOST: '10.0.0.1' },
-      ...{ ACCORD_SERVER_SYSTEMS_MIN_TLS: '1.2' },
+      ...{ ACCORD_SERVER_SYSTEMS_MIN_TLS: '1.2', ACCORD_SERVER_XROAD_DEADLINE_MS: '60000' },
     },
     { 'max-body-bytes': '4096' },
   );
@@ -137,6 +137,7 @@ t.test('settings of sizes, spelling and plain HTTP', (t) => {
     maxSpooledBytes: 1_048_576,
     xroadErrorCodes: 'snake',
     systemsMinTls: '1.2',
+    xroadDeadlineMs: 60_000,
     plainHost: '10.0.0.1',
   });
   t.match(origins, { maxBodyBytes: '--max-body-bytes', xroadErrorCodes: 'ACCORD_SERVER_XROAD_ERROR_CODES' });
@@ -148,6 +149,7 @@ t.test('settings of sizes, spelling and plain HTTP', (t) => {
     ['MAX_SPOOLED_BYTES', '1'],
     ['XROAD_ERROR_CODES', 'kebab'],
     ['SYSTEMS_MIN_TLS', '1.1'],
+    ['XROAD_DEADLINE_MS', '600001'],
     ['PLAIN_HOST', ''],
   ]) {
     const origin = `ACCORD_SERVER_${name}`;

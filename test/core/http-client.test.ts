@@ -115,6 +115,46 @@ t.test('after each failure the code says whether the request may have been recei
   await t.rejects(client.request({ origin: closed.origin, method: 'GET', path: '/' }), { code: 'PEER_UNREACHABLE' });
 });
 
+t.test('an answer of which the peer says that it goes on', async (t) => {
+  const processing = 'HTTP/1.1 102 Processing\r\n\r\n';
+  const never = await rawServer(t, (socket) => {
+    const timer = setInterval(() => socket.write(processing), 20);
+    socket.once('close', () => clearInterval(timer));
+  });
+  const later = await rawServer(t, (socket) => {
+    socket.write(processing);
+    setTimeout(() => socket.write(processing), 250);
+    setTimeout(() => socket.write(ok('late')), 450);
+  });
+  const once102 = await rawServer(t, (socket) => void socket.write(processing));
+  const client = openClient({ streamIdleMs: 300 });
+  t.teardown(() => client.close());
+  let questions = 0;
+  const goesOn = () => {
+    questions += 1;
+    return 700;
+  };
+  const cases: [string, Raw, { goesOn?: () => number }, string, number, number][] = [
+    ['is waited for, not for ever', never, { goesOn }, 'PEER_TIMEOUT', 800, 2_000],
+    ['is not waited for where nobody asked for it', never, {}, 'PEER_TIMEOUT', 200, 700],
+    ['nor where there is no more time', never, { goesOn: () => 0 }, 'PEER_TIMEOUT', 200, 700],
+    ['may come', later, { goesOn }, '200', 400, 1_500],
+    ['falls silent', once102, { goesOn }, 'PEER_TIMEOUT', 280, 790],
+  ];
+  for (const [name, { origin }, further, outcome, fromMs, toMs] of cases) {
+    const startedMs = performance.now();
+    const request = { origin, path: '/', method: 'GET', timeoutMs: 200, ...further };
+    const came = await client.request(request).then(
+      ({ status }) => String(status),
+      ({ code }) => code,
+    );
+    const tookMs = performance.now() - startedMs;
+    t.equal(came, outcome, name);
+    t.ok(tookMs > fromMs && tookMs < toMs, `${name}: ${Math.round(tookMs)} ms`);
+  }
+  t.equal(questions, 3, 'asked once for each');
+});
+
 t.test('what waits for a connection when time is up was never sent, also not later', async (t) => {
   const sockets: net.Socket[] = [];
   const server = await rawServer(t, (socket) => sockets.push(socket));
