@@ -196,6 +196,9 @@ async function startHere({ passphrase, clock, logger }: Context, folder: string)
 
 async function startProcess({ passphraseFile }: Context, folder: string): Promise<Started> {
   const env = { ...process.env, ...LEAN_MEMORY, ACCORD_KEY_PASSPHRASE_FILE: passphraseFile };
+  // It names the folder itself, after it told V8 how to grow: what was compiled under other flags is thrown away at each
+  // start, by it and then by those whose code it replaced.
+  Reflect.deleteProperty(env, 'NODE_COMPILE_CACHE');
   const child = spawn(process.execPath, [...process.execArgv, 'security-server/main.ts', '--dir', folder], {
     cwd: join(import.meta.dirname, '../..'),
     env,

@@ -15,16 +15,16 @@ interface Spare {
 export class KilledServer {
   readonly name: string;
   readonly #file: string;
-  readonly #cacheFolder: string;
   readonly #onError: (line: string) => void;
   #running: ChildProcess | null = null;
   #spare: Spare | null = null;
+  /** All that were ever started: where something fails, one may be on its way that is neither of the two. */
+  readonly #children: ChildProcess[] = [];
 
-  /** @param file path of its KillServerFile @param cacheFolder where compiled code is kept between the processes */
-  constructor(name: string, file: string, cacheFolder: string, onError: (line: string) => void) {
+  /** @param file path of its KillServerFile */
+  constructor(name: string, file: string, onError: (line: string) => void) {
     this.name = name;
     this.#file = file;
-    this.#cacheFolder = cacheFolder;
     this.#onError = onError;
   }
 
@@ -43,8 +43,9 @@ export class KilledServer {
     const script = new URL('./server-process.ts', import.meta.url).pathname;
     const child = spawn(process.execPath, [script, this.#file], {
       stdio: ['pipe', 'pipe', 'pipe'],
-      env: { NODE_COMPILE_CACHE: this.#cacheFolder },
+      env: {},
     });
+    this.#children.push(child);
     child.stdin?.on('error', () => {}); // it may be killed while it is spoken to
     createInterface({ input: child.stderr as NodeJS.ReadableStream }).on('line', this.#onError);
     const lines = createInterface({ input: child.stdout as NodeJS.ReadableStream });
@@ -98,8 +99,8 @@ export class KilledServer {
 
   /** Lets it drain and close, and lets the spare go. */
   async stop(): Promise<void> {
-    this.#spare?.child.kill('SIGKILL');
     const child = this.#running;
+    for (const other of this.#children) if (other !== child) other.kill('SIGKILL');
     if (child === null || child.exitCode !== null) return;
     const gone = once(child, 'exit');
     child.kill('SIGTERM');

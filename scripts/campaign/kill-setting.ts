@@ -1,5 +1,6 @@
 // What the campaigns with servers in processes of their own run on: identities and files for both servers in a folder of
 // its own, and, unless there is another, a backend that writes every execution to a file before it answers.
+import { randomInt } from 'node:crypto';
 import { closeSync, mkdirSync, mkdtempSync, openSync, writeFileSync, writeSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { type AddressInfo, createServer as createTcpServer } from 'node:net';
@@ -21,10 +22,13 @@ export interface KillSetting {
   close(): void;
 }
 
-/** Outside the range that outgoing connections take theirs from, so that a port stays free while its server is dead. */
-async function freePort(pick: () => number): Promise<number> {
+/**
+ * Outside the range that outgoing connections take theirs from, so that a port stays free while its server is dead; and not
+ * from the campaign's seed, because another with the same seed may run beside it.
+ */
+async function freePort(): Promise<number> {
   for (;;) {
-    const port = pick();
+    const port = randomInt(20_000, 32_000);
     const server = createTcpServer();
     const free = await new Promise<boolean>((resolve) => {
       server.once('error', () => resolve(false));
@@ -76,8 +80,7 @@ interface KillSettingOptions {
   backendUrl?: string;
 }
 
-/** @param port a port worth trying */
-export async function openKillSetting(port: () => number, options: KillSettingOptions = {}): Promise<KillSetting> {
+export async function openKillSetting(options: KillSettingOptions = {}): Promise<KillSetting> {
   const { earlyAnswersMs = 0, spoolInMemory = false, backendUrl } = options;
   const folder = mkdtempSync(join(tmpdir(), 'accord-kill-'));
   const executions = join(folder, 'executions.txt');
@@ -86,8 +89,8 @@ export async function openKillSetting(port: () => number, options: KillSettingOp
   const identities = { consumer: await authority.server(CONSUMER), provider: await authority.server(PROVIDER) };
   const ports = { consumer: { peer: 0, loopback: 0 }, provider: { peer: 0, loopback: 0 } };
   for (const one of [ports.consumer, ports.provider]) {
-    one.peer = await freePort(port);
-    one.loopback = await freePort(port);
+    one.peer = await freePort();
+    one.loopback = await freePort();
   }
   const servers = (
     [

@@ -126,10 +126,10 @@ async function run({ size, seed, broken, say }: CampaignRun<BrokenStream>): Prom
   const chance = randomFrom(seed);
   const ends = { backend: openEnd('backend'), caller: openEnd('caller') };
   const [backendUrl] = (await once(ends.backend.lines, 'line')) as [string];
-  const setting = await openKillSetting(() => chance.integer(20_000, 31_999), { ...broken, backendUrl });
+  const setting = await openKillSetting({ ...broken, backendUrl });
   const found: string[] = [];
   const open = (name: 'consumer' | 'provider') =>
-    new KilledServer(name, setting.files[name], COMPILED, (line) => found.push(`${name}: ${line}`.slice(0, 2_000)));
+    new KilledServer(name, setting.files[name], (line) => found.push(`${name}: ${line}`.slice(0, 2_000)));
   const servers = { consumer: open('consumer'), provider: open('provider') };
   await Promise.all([servers.consumer.start(), servers.provider.start()]);
   const weighed = (['consumer', 'provider'] as const).map(
