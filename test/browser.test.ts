@@ -1,5 +1,0 @@
-// Of test/consent-service/, what needs a browser.
-import t from 'tap';
-import { together } from './together.ts';
-
-together(t, 'consent-service/browser-*.test.ts');

@@ -1,5 +1,0 @@
-// The demonstration, its people and its databases.
-import t from 'tap';
-import { together } from './together.ts';
-
-together(t, 'scripts/demo*.test.ts', 'scripts/residents.test.ts');
