@@ -3,7 +3,6 @@
 // the security server.
 import type { Clock } from '#core/clock.ts';
 import type { ConfigurationSource } from '#core/configuration/snapshot.ts';
-import { newMessageId } from '#core/message-id.ts';
 import { dayAt } from '#policy/calendar.ts';
 import type { MandateRecord } from '#schemas/consent.ts';
 import {
@@ -11,14 +10,15 @@ import {
   MAX_MANDATES_OF_REPRESENTATIVE,
   MAX_MANDATES_OF_REPRESENTED,
 } from '#schemas/limits.ts';
-import type { MandateEnd, MandateFiling, MandateOffer, MandateTerms } from '#schemas/mandate.ts';
+import type { MandateEnd, MandateFiling, MandateOffer } from '#schemas/mandate.ts';
 import { AccordError } from '#schemas/problems.ts';
 import type { Person } from './consents.ts';
 import { endedBy } from './ending.ts';
 import type { Ledger } from './ledger.ts';
 import { isSame, requireWelcome } from './mandate-offers.ts';
 import { pausedBy } from './mandate-pauses.ts';
-import { endOf, isActive, mandateMayFollow, termsFault } from './mandate-state.ts';
+import { mandateOf, recordOf, requireStep } from './mandate-rows.ts';
+import { endOf, isActive } from './mandate-state.ts';
 import { choicesOf, mandateView } from './mandate-views.ts';
 import type { Mandates, MandateView } from './mandates.ts';
 import type { People, Persons } from './people.ts';
@@ -92,7 +92,7 @@ class MandateLife {
       if (person.subjects.map(people.tag).includes(tag)) {
         throw new AccordError('MANDATE_OUT_OF_BOUNDS', 'nobody represents themself');
       }
-      const row = this.#rowOf(
+      const row = mandateOf(
         {
           ...{ ...terms, kind: 'citizen', register: null, majorityOn: null },
           ...{ represented: people.tag(self), representative: tag },
@@ -122,7 +122,7 @@ class MandateLife {
       if (this.#endOf(row, nowMs) !== null) throw new AccordError('MANDATE_TRANSITION_REFUSED', 'it has ended');
       const { signIn, sealed } = this.#signInOf(id, 'acceptance', person);
       const made = { mandate: id, state: 'ACTIVE', by: 'representative', atMs: nowMs, signIn } as const;
-      this.#requireStep(row, made);
+      requireStep(row, made);
       const all = await store.mandatesWith('representative', person.subjects.map(people.tag), LOOKED_AT);
       if (all.filter(({ state }) => state === 'ACTIVE').length >= MAX_MANDATES_OF_REPRESENTATIVE) {
         throw new AccordError('MANDATE_TOO_MANY');
@@ -140,7 +140,7 @@ class MandateLife {
       const nowMs = this.#nowMs();
       const { v: _, represented, representative, ...terms } = filing;
       const tags = { represented: people.tag(represented), representative: people.tag(representative) };
-      const row = this.#rowOf({ ...terms, ...tags, register, answerUntilMs: null }, nowMs);
+      const row = mandateOf({ ...terms, ...tags, register, answerUntilMs: null }, nowMs);
       if (terms.majorityOn !== null && terms.majorityOn <= dayAt(nowMs, this.#zone())) {
         throw new AccordError('MANDATE_OUT_OF_BOUNDS', 'majorityOn: that day has come');
       }
@@ -216,7 +216,7 @@ class MandateLife {
     const { store, ledger } = this.#options;
     const made = ended.map(({ row, by, reason }) => {
       const record = { mandate: row.id, state: 'ENDED', by, atMs: nowMs, reason } as const;
-      this.#requireStep(row, record);
+      requireStep(row, record);
       return record;
     });
     const rows = await pausedBy(
@@ -317,14 +317,6 @@ class MandateLife {
     return mandateView(row, persons, this.#options.configuration.current(), this.#nowMs());
   }
 
-  #rowOf(terms: MandateTerms, nowMs: number): MandateRow {
-    const fault = termsFault(terms, nowMs);
-    if (fault !== null) throw new AccordError('MANDATE_OUT_OF_BOUNDS', fault);
-    const purposes = terms.purposes === null ? null : [...terms.purposes].sort();
-    const state = terms.kind === 'citizen' ? 'OFFERED' : 'ACTIVE';
-    return { ...terms, purposes, id: newMessageId(nowMs), state, filedAtMs: nowMs, endedAtMs: null, reason: null };
-  }
-
   /** A misspelt purpose would make a mandate that never does anything. */
   #requirePurposes(purposes: readonly string[] | null, nowMs: number): void {
     const snapshot = this.#options.configuration.current();
@@ -337,12 +329,6 @@ class MandateLife {
     const { configuration, self } = this.#options;
     const registers = configuration.current().consentService(self)?.mandateRegisters ?? [];
     if (!registers.includes(register)) throw new AccordError('MANDATE_REGISTER_REFUSED', register);
-  }
-
-  #requireStep(row: MandateRow, record: Parameters<typeof mandateMayFollow>[1]): void {
-    if (mandateMayFollow({ state: row.state, terms: row }, record) !== null) {
-      throw new AccordError('MANDATE_TRANSITION_REFUSED', `${row.state} to ${record.state}`);
-    }
   }
 
   #signInOf(id: string, kind: 'offer' | 'acceptance', { signIn, level }: Person) {
@@ -364,14 +350,4 @@ class MandateLife {
   #nowMs(): number {
     return this.#options.clock.nowMs();
   }
-}
-
-function recordOf({ id, state, ...row }: MandateRow, by: 'represented' | 'register', atMs: number) {
-  const { kind, register, represented, representative, purposes, maxLevel, notBeforeMs, validUntilMs } = row;
-  const { majorityOn, answerUntilMs } = row;
-  const terms: MandateTerms = {
-    ...{ kind, register, represented, representative, purposes, maxLevel, notBeforeMs, validUntilMs },
-    ...{ majorityOn, answerUntilMs },
-  };
-  return { mandate: id, state, by, atMs, terms };
 }
