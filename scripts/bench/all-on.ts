@@ -1,8 +1,9 @@
 // That what was measured is the whole exchange: two entries in each log for every exchange, each with its statement and
 // its signature and with its sealed parts, a claimed id for each request, a refusal for what nobody allowed, and logs that
 // their audit finds sound. That the filter works, every compared answer of the load shows (asked.ts).
+import { join } from 'node:path';
 import { verifyLog } from '#core/log/audit.ts';
-import { foldersOf } from '#security-server/server.ts';
+import { LOG_PLACES } from '#security-server/log-origin.ts';
 import { lookupOf } from './asked.ts';
 import { FIELDS, FORBIDDEN_FIELD, residents, SERVICES } from './assistance.ts';
 import { type LogSize, logSize } from './log-size-sqlite.ts';
@@ -46,8 +47,8 @@ export async function everythingWasOn(
     expect(`${side}: ${sent} ${SERVICES.write}`, log.entries[`${sent} decisions`] ?? 0, exchanges.write);
     if (side === 'provider' && log.claims === 0) found.push('no id was claimed');
     if (!audited) continue;
-    const at = foldersOf(folders[side]);
-    const audit = await verifyLog({ folder: at.log, checkpointFile: at.checkpointFile });
+    const place = (name: 'log' | 'checkpointFile') => join(folders[side], LOG_PLACES[name]);
+    const audit = await verifyLog({ folder: place('log'), checkpointFile: place('checkpointFile') });
     if (!audit.ok) found.push(`${side}: the audit of the log: ${JSON.stringify(audit).slice(0, 300)}`);
   }
   return found;

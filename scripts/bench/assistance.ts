@@ -59,6 +59,11 @@ const ASKED: Record<string, string> = {
   recipients: 'gx.assistance.recipient_count@1',
 };
 const UNDELIVERED = { temporaryAid: 'gx.assistance.temporary_aid_amount@1' };
+const SUBJECT = 'gx.person.resident_id@1';
+/** Ids of all elements that the services speak of. */
+export const ELEMENTS = new Set(
+  [...Object.values({ ...ASKED, ...UNDELIVERED }), SUBJECT].map((element) => element.replace(/@.*/, '')),
+);
 const FORMS: Record<string, string> = {
   receiving: 'boolean',
   monthlyAmount: 'number',
@@ -116,7 +121,7 @@ export function description(name: ServiceName): JsonObject {
   const items = { type: 'array', maxItems: 1000, items: record };
   const schema = { type: 'object', additionalProperties: false, properties: { items } };
   const text = { type: 'string', maxLength: 32 };
-  const subject = { name: 'resident', in: 'path', required: true, 'x-accord-subject': 'gx.person.resident_id@1' };
+  const subject = { name: 'resident', in: 'path', required: true, 'x-accord-subject': SUBJECT };
   const operation = {
     parameters: [
       { ...subject, schema: text },

@@ -3,7 +3,7 @@
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
-import { foldersOf } from '#security-server/server.ts';
+import { LOG_PLACES } from '#security-server/log-origin.ts';
 
 export interface LogSize {
   /** Entries by kind and service code, like `request-sent assistance`. */
@@ -23,7 +23,7 @@ export interface LogSize {
 
 /** @param folder of a security server */
 export function logSize(folder: string): LogSize {
-  const file = join(foldersOf(folder).log, 'messages.db');
+  const file = join(folder, LOG_PLACES.log, 'messages.db');
   const db = new Database(file, { readonly: true, fileMustExist: true, timeout: 5_000 });
   try {
     db.exec('BEGIN');

@@ -1,9 +1,9 @@
 // Rounds: in each the variants take turns at one scenario, so that what else the machine does falls on all of them. What
 // is told is the median over the rounds; of a ratio, the median of the rounds' ratios.
-import type { Order, Seen } from './load.ts';
 import { ask } from './processes.ts';
 import type { Scenario } from './scenarios.ts';
 import type { Variant, VariantName, Variants } from './variants.ts';
+import type { Order, Seen } from './window.ts';
 
 export interface Turns {
   rounds: number;

@@ -1,11 +1,20 @@
 // The exchange that is measured, opened as in life: registry and approvers in this process, each security server in one
-// of its own from its data folder, with the settings that a new server has. `node network.ts FOLDER BACKEND_URL` prints
-// one line when everything is published and ends when standard input does. What the servers say goes to standard error.
+// of its own from its data folder, with the settings that a new server has. `node network.ts FOLDER BACKEND_URL [whole|asked]` (how
+// much of the dictionary is released) prints one line when everything is published and ends when standard input does. What the servers say goes to standard error.
 import { pino } from 'pino';
 import { openDevNetwork } from '#cli/dev/network.ts';
 import { OWN_DICTIONARY, readDictionaryFolder } from '#cli/dictionary-folder.ts';
 import { systemClock } from '#core/clock.ts';
-import { CONSUMER, description, PROVIDER, PURPOSE, rightOf, SERVICES, type ServiceName } from './assistance.ts';
+import {
+  CONSUMER,
+  description,
+  ELEMENTS,
+  PROVIDER,
+  PURPOSE,
+  rightOf,
+  SERVICES,
+  type ServiceName,
+} from './assistance.ts';
 
 export interface OpenedNetwork {
   consumerUrl: string;
@@ -13,7 +22,7 @@ export interface OpenedNetwork {
   folders: { consumer: string; provider: string };
 }
 
-const [folder = '', backendUrl = ''] = process.argv.slice(2);
+const [folder = '', backendUrl = '', dictionary = ''] = process.argv.slice(2);
 const network = await openDevNetwork({
   folder,
   instance: 'GX',
@@ -24,7 +33,9 @@ const network = await openDevNetwork({
 });
 const [consumer, provider] = network.servers;
 if (consumer === undefined || provider === undefined) throw new TypeError('two servers were asked for');
-await network.releaseDictionary('1.0.0', readDictionaryFolder(OWN_DICTIONARY).entries);
+const { entries } = readDictionaryFolder(OWN_DICTIONARY);
+const released = dictionary === 'asked' ? entries.filter(({ id }) => ELEMENTS.has(id)) : entries;
+await network.releaseDictionary('1.0.0', released);
 await network.addPurposes([PURPOSE]);
 for (const name of Object.keys(SERVICES) as ServiceName[]) {
   const service = { id: SERVICES[name], title: name, url: backendUrl };

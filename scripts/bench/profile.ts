@@ -35,37 +35,43 @@ const PROFILER = '/scripts/bench/profiled.ts';
 const SIGNAL_TIMEOUT_MS = 60_000;
 const ROOT = new URL('../../', import.meta.url).href;
 
-/** What time was spent on, by the nearest frame of the stack that a row knows. The first row that matches counts. */
+/** What time was spent on: of the nearest frame on the stack that some row knows, the first such row. */
 const GROUPS: readonly [string, RegExp][] = [
   ['garbage collector', /^\(garbage collector\)/],
+  ['sign', /^sign\w* node:internal\/crypto\/sig|envelope\/signer\.ts/],
   [
-    'sign',
-    /certs\/(?:batch|ecdsa-signature)\.ts.*\b|certs\/jws\.ts:sign|\bsign(?:OneShot|Batch)?\b.*internal\/crypto\/sig/i,
+    'verify',
+    /node:internal\/crypto\/sig|envelope\/verify\.ts|certificate-trust\.ts| certs\/(?:jws|x509|revocation|path|ecdsa)/,
   ],
-  ['verify', /internal\/crypto\/sig|envelope\/verify\.ts|certs\/(?:jws|x509|revocation|path)/],
   [
     'seal',
-    /certs\/(?:seal|record-cipher|ticket|jwe)\.ts|internal\/crypto\/(?:cipher|hkdf)|envelope\/(?:channels|frame)\.ts/,
+    / certs\/(?:seal|ticket|jwe)|node:internal\/crypto\/hkdf|envelope\/(?:channels|frame|incoming|outgoing)\.ts/,
   ],
-  ['log and other databases', /better-sqlite3|-sqlite\.ts|core\/log\//],
+  [
+    'log and other databases',
+    /better-sqlite3|-sqlite\.ts| core\/log\/| certs\/record-cipher\.ts|provider\/note-access|accesses\.ts/,
+  ],
   [
     'decision and filter',
-    /\/policy\/|provider\/(?:judge|release|note-access|place-subject|consent)|over-delivery|find-operation|dictionary-in-force/,
+    / policy\/|provider\/(?:judge|release|place-subject|consent)|over-delivery|find-operation|dictionary-(?:in-force|parts)/,
   ],
-  ['hashes and random', /internal\/crypto\/|certs\/(?:merkle|commitment)|core\/message-id/],
-  ['JSON and schemas', /\/schemas\/|ajv|json-schema/],
+  ['hashes, random, ids', / certs\/(?:merkle|commitment|batch)|core\/message-id|subject-tag/],
+  ['JSON and schemas', / schemas\/|ajv|json-schema/],
   ['structured log and metrics', /pino|sonic-boom|prom-client|security-server\/metrics/],
   [
     'HTTP server',
-    /fastify|avvio|find-my-way|light-my-request|node:_http_|node:http|core\/http\/(?:server-frame|mtls|problem)|secure-json-parse/,
+    /fastify|avvio|find-my-way|node:_http_(?:server|incoming|outgoing|common)| core\/http\/(?:server-frame|mtls|problem)/,
   ],
-  ['HTTP client', /undici|core\/http\/(?:client|connect)/],
+  ['HTTP client', /undici| core\/http\/(?:client|connect)/],
   [
     'TLS, sockets, streams',
-    /node:(?:net|tls|_tls|internal\/(?:streams|stream_base|tls|js_stream))|node:stream|node:events/,
+    /node:(?:net|tls|_tls|internal\/(?:streams|stream_base|tls|js_stream))|node:(?:stream|events)/,
   ],
-  ['timers, promises, callbacks', /node:(?:internal\/(?:timers|process|async|promise|abort|event)|timers|async_hooks)/],
-  ['exchange itself', /security-server\//],
+  [
+    'timers, promises, callbacks',
+    /node:(?:internal\/(?:timers|process|async|promise|abort|event|perf)|timers|async_hooks)/,
+  ],
+  ['exchange itself', / security-server\//],
 ];
 
 /** Begins or ends the profiles of these processes; resolves when that is done. @returns the files */
@@ -98,7 +104,7 @@ function nameOf({ callFrame: { functionName, url, lineNumber } }: ProfileNode): 
 
 const isOurs = ({ callFrame: { url } }: ProfileNode) => url.startsWith(ROOT) && !url.includes('node_modules');
 
-function summarise({ nodes, samples, timeDeltas }: Profile): ProfileSummary {
+export function summarise({ nodes, samples, timeDeltas }: Profile): ProfileSummary {
   const byId = new Map(nodes.map((node) => [node.id, node]));
   const parents = new Map(nodes.flatMap((node) => (node.children ?? []).map((child) => [child, node.id] as const)));
   const self = new Map<number, number>();

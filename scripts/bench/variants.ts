@@ -1,7 +1,7 @@
 // Everything that is measured, side by side on one machine: the exchange, the bare chain of two nginx, the same two hops
 // in fastify and undici, one backend behind all, one load in front. Towards the load every variant is plain HTTP on
 // loopback, as for an information system that runs beside its security server.
-import { mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { openThrowAwayAuthority } from '#cli/dev/throw-away-authority.ts';
 import { systemClock } from '#core/clock.ts';
@@ -37,8 +37,15 @@ interface Hop {
   files: { cert: string; key: string; ca: string; name: string };
 }
 
-/** @param profileFolder where the servers put their profiles, if they shall be able to make some */
-export async function openVariants(folder: string, profileFolder: string | null): Promise<Variants> {
+interface VariantsOptions {
+  /** Where the servers put their profiles, if they shall be able to make some. */
+  profileFolder: string | null;
+  /** How much of the dictionary the servers hold. */
+  dictionary: 'whole' | 'asked';
+}
+
+export async function openVariants(folder: string, options: VariantsOptions): Promise<Variants> {
+  const { profileFolder, dictionary } = options;
   const opened: { stop(): Promise<void> }[] = [];
   const close = async () => void (await Promise.all(opened.map((one) => one.stop())));
   const keep = async <T extends { stop(): Promise<void> }>(starting: Promise<T>): Promise<T> => {
@@ -46,11 +53,11 @@ export async function openVariants(folder: string, profileFolder: string | null)
     opened.push(one);
     return one;
   };
+  const logFile = join(folder, 'servers.log');
   try {
     const backend = await keep(startScript('backend.ts', []));
-    const logFile = join(folder, 'servers.log');
     const openNetwork = keep(
-      startScript('network.ts', [join(folder, 'network'), backend.line], {
+      startScript('network.ts', [join(folder, 'network'), backend.line, dictionary], {
         stderr: openSync(logFile, 'a'),
         environment: serverEnvironment(profileFolder),
       }),
@@ -79,9 +86,10 @@ export async function openVariants(folder: string, profileFolder: string | null)
       all.unshift({ name: 'nginx', url, service: null, pids: pids(front.pids, back.pids) });
     }
     return { all, withoutNginx, network, load, logFile, close };
-  } catch (error) {
+  } catch (cause) {
     await close();
-    throw error;
+    const said = existsSync(logFile) ? serverComplaints(logFile).join('\n') : '';
+    throw new Error(`not everything started: ${cause instanceof Error ? cause.message : cause}\n${said}`, { cause });
   }
 }
 

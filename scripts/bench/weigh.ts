@@ -1,19 +1,21 @@
 // What a process took, as the kernel accounts it (proc(5)). Zero where there is no /proc, or the process is gone.
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 
-/** `getconf CLK_TCK`: 100 on every Linux that Node runs on. */
-const TICKS_A_SECOND = 100;
-
-/** Processor time of all its threads, user and system, in microseconds; in steps of 10 ms. */
+/** Processor time of all its threads in microseconds, from the scheduler's own count in nanoseconds. */
 export function cpuMicros(pid: number): number {
   try {
-    // The name in parentheses may hold anything; utime and stime are the 12th and 13th field behind it.
-    const fields = readFileSync(`/proc/${pid}/stat`, 'latin1')
-      .replace(/^.*\) /s, '')
-      .split(' ');
-    return ((Number(fields[11]) + Number(fields[12])) * 1e6) / TICKS_A_SECOND;
+    const threads = readdirSync(`/proc/${pid}/task`);
+    return threads.reduce((sum, thread) => sum + onProcessorNanos(pid, thread), 0) / 1000;
   } catch {
     return 0;
+  }
+}
+
+function onProcessorNanos(pid: number, thread: string): number {
+  try {
+    return Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'latin1').split(' ', 1)[0]);
+  } catch {
+    return 0; // it ended meanwhile
   }
 }
 
