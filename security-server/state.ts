@@ -58,7 +58,7 @@ export interface InformationSystem {
 }
 
 /** Numbers of receipts are unique for their issuer only. */
-export interface CountedReceipt {
+interface CountedReceipt {
   jti: string;
   /** Subsystem of the consent service. */
   issuer: string;
