@@ -1,6 +1,5 @@
 // The body of a message on its way: a small one is bytes in memory, a large one lies in the spool. Whoever made a spooled
 // body removes it when the exchange has ended; nothing else holds on to it.
-import { Readable } from 'node:stream';
 import { commit, opens } from '#certs/commitment.ts';
 import { MAX_BODY_BYTES } from '#schemas/limits.ts';
 import { AccordError } from '#schemas/problems.ts';
@@ -23,10 +22,6 @@ class UntakenBody implements SpooledBody {
     this.length = length;
     this.salt = salt;
     this.commitment = commitment;
-  }
-
-  read(): Readable {
-    throw new TypeError('a body that was never taken');
   }
 
   records(): AsyncGenerator<Buffer> {
@@ -64,18 +59,14 @@ export function opensBody(commitment: string, salt: Buffer, body: MessageBody): 
   return body.salt.equals(salt) && body.commitment === commitment;
 }
 
-/** Its bytes from the start. */
-export function bodyStream(body: MessageBody): Readable {
-  return isSpooled(body) ? body.read() : Readable.from([body], { objectMode: false });
-}
-
 /** Ends what a body holds; bytes in memory hold nothing. */
 export function removeBody(body: MessageBody | undefined): void {
   if (body !== undefined && isSpooled(body)) body.remove();
 }
 
 /**
- * Reads a body of unknown length: in memory as long as it is small, then in the spool.
+ * Reads a body of unknown length: in memory as long as it is small, then in the spool. What the source yields belongs to
+ * nobody else, see `giveBack`.
  * @param further what was said of its length, and whether its SHA-512 will be wanted
  * @throws BODY_TOO_LARGE, SPOOL_FULL, SPOOL_FAILED, and what the source throws
  */

@@ -5,9 +5,9 @@ import { createHash, type Hash, randomBytes } from 'node:crypto';
 import { mkdirSync, rmSync } from 'node:fs';
 import { type FileHandle, open, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Readable } from 'node:stream';
 import { COMMITMENT_SALT_BYTES } from '#certs/commitment.ts';
 import { CIPHER_KEY_BYTES, cipherKey, decipher, encipherInPieces, NONCE_AND_TAG_BYTES } from '#certs/record-cipher.ts';
+import { giveBack } from '#core/give-back.ts';
 import { base64url } from '#schemas/base64url.ts';
 import { SEAL_RECORD_BYTES } from '#schemas/limits.ts';
 import { AccordError, isAccordError } from '#schemas/problems.ts';
@@ -20,9 +20,10 @@ export interface SpooledBody {
   readonly commitment: string;
   /** Null unless it was asked for. */
   readonly sha512: Buffer | null;
-  /** The bytes from the start; may be read again until it is removed. Its error is SPOOL_FAILED. */
-  read(): Readable;
-  /** The same as records of 64 KiB, of which only the last is shorter. @throws SPOOL_FAILED */
+  /**
+   * The bytes from the start as records of 64 KiB, of which only the last is shorter; may be read again until it is removed.
+   * A record is its reader's own, see `giveBack`. @throws SPOOL_FAILED
+   */
   records(): AsyncGenerator<Buffer>;
   /** Gives the disk back; running reads end with an error. Twice is once. */
   remove(): void;
@@ -39,7 +40,7 @@ export interface TakeOptions {
 
 export interface Spool {
   /**
-   * Writes what comes until its end. A source that is not taken is given back unread.
+   * Writes what comes until its end; what the source yields is the spool's own from then on, see `giveBack`.
    * @throws BODY_TOO_LARGE, SPOOL_FULL, SPOOL_FAILED, and what the source throws
    */
   take(source: AsyncIterable<Uint8Array>, options: TakeOptions): Promise<SpooledBody>;
@@ -132,6 +133,8 @@ class Writing {
       if (bytesWritten !== size) throw new Error('a short write');
     } catch (cause) {
       throw new AccordError('SPOOL_FAILED', (cause as NodeJS.ErrnoException).code ?? '', { cause });
+    } finally {
+      for (const piece of pieces) giveBack(piece);
     }
     this.#position += size;
   }
@@ -154,7 +157,6 @@ class Writing {
       commitment: base64url(this.#commitment.digest()),
       sha512: this.#sha512?.digest() ?? null,
       records: all,
-      read: () => Readable.from(all(), { objectMode: false, highWaterMark: SEAL_RECORD_BYTES }),
       remove() {
         if (removed) return;
         removed = true;
@@ -212,6 +214,7 @@ async function* inRecords(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uin
       yield record;
       filled = 0;
     }
+    giveBack(chunk);
   }
   if (filled > 0) yield record.subarray(0, filled);
 }

@@ -43,7 +43,7 @@ export interface BoundedRequest {
 
 interface StreamedBody {
   length: number;
-  bytes(): Readable;
+  bytes(): AsyncIterable<Buffer>;
 }
 
 export interface BoundedResponse {
@@ -231,7 +231,8 @@ function dispatch(
       path: target.path,
       method: request.method as Dispatcher.HttpMethod,
       headers: isStreamed ? [...headers, 'content-length', String(body.length)] : headers,
-      body: isStreamed ? body.bytes() : body,
+      // Whatever can be iterated is taken (undici, client-h1); its types name streams only.
+      body: isStreamed ? (body.bytes() as Readable) : body,
     },
     answer,
   );

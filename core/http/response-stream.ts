@@ -11,6 +11,9 @@ export interface StreamSource {
   abort(reason: Error): void;
 }
 
+/** Of at most 64 KiB each. */
+const WAITING_PIECES = 2;
+
 /** Errors: PEER_TIMEOUT (less than MIN_MOVED_BYTES came in `idleMs`), PEER_BROKE_OFF, RESPONSE_TOO_LARGE. */
 export class ResponseStream extends Readable {
   readonly #source: StreamSource;
@@ -22,22 +25,28 @@ export class ResponseStream extends Readable {
   #timer: NodeJS.Timeout | undefined;
 
   constructor(source: StreamSource, maxBytes: number, idleMs: number) {
-    super({ highWaterMark: 256 * 1024 });
+    // Pieces stay what they are: where bytes are counted, what waited is put together into ever new ones.
+    super({ objectMode: true, highWaterMark: WAITING_PIECES });
     this.#source = source;
     this.#maxBytes = maxBytes;
     this.#idleMs = idleMs;
+    // Who reads is told by the read that fails; a connection may also break while nobody reads yet, or any more.
+    this.on('error', () => {});
     this.#watch();
   }
 
-  /** What the connection brought. */
+  /** What the connection brought. The reader gets a copy of its own: bytes of the connection may have others' beside them. */
   arrived(chunk: Buffer): void {
-    if (this.destroyed) return;
+    // After a pause the parser may say that nothing came.
+    if (this.destroyed || chunk.length === 0) return;
     this.#bytes += chunk.length;
     if (this.#bytes > this.#maxBytes) {
       this.destroy(new AccordError('RESPONSE_TOO_LARGE', `more than ${this.#maxBytes} bytes`));
       return;
     }
-    const wantsMore = this.push(chunk);
+    const piece = Buffer.allocUnsafeSlow(chunk.length);
+    piece.set(chunk);
+    const wantsMore = this.push(piece);
     if (this.#bytes - this.#watchedFrom >= MIN_MOVED_BYTES) this.#watch();
     if (wantsMore) return;
     // While nobody reads, silence is the reader's own.

@@ -40,11 +40,6 @@ export async function whileMoving<T>(
  */
 const SENDING_FACTOR = 4;
 
-/** As watchMoving, for what is sent. */
-export function watchTaken(socket: Socket, idleMs: number = BODY_IDLE_MS): () => void {
-  return watchMoving(socket, idleMs * SENDING_FACTOR);
-}
-
 /** Watches it while `work` writes to it. */
 export async function whileTaken<T>(socket: Socket, work: () => Promise<T>, idleMs: number = BODY_IDLE_MS): Promise<T> {
   return whileMoving(socket, work, idleMs * SENDING_FACTOR);

@@ -5,7 +5,6 @@ import { createHash, createPrivateKey, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { flushCompileCache } from 'node:module';
-import { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { pino } from 'pino';
 import { COMMITMENT_SALT_BYTES, commit } from '#certs/commitment.ts';
@@ -70,7 +69,6 @@ function spoolInMemory(): Spool {
         async *records() {
           for (let at = 0; at < bytes.length; at += SEAL_RECORD_BYTES) yield bytes.subarray(at, at + SEAL_RECORD_BYTES);
         },
-        read: () => Readable.from([bytes], { objectMode: false }),
         remove: () => {
           held -= bytes.length;
         },

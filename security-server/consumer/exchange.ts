@@ -250,7 +250,8 @@ async function conclude(
     if ('stream' in delivery) delivery.stream.destroy(); // whatever it was, nothing more of it is read
     if (!(error instanceof AccordError)) throw error;
     server.metrics.unverified(error.code);
-    server.logger.warn({ id: statement.id, peer: peer.id, code: error.code, detail: error.detail }, 'answer refused');
+    const { code, detail } = error;
+    server.logger.warn({ id: statement.id, peer: peer.id, code, detail, err: error }, 'answer refused');
     return { ...open, outcome: 'unknown', code: 'OUTCOME_UNKNOWN', detail: error.code };
   }
 }

@@ -5,9 +5,10 @@
 //   u32 length ‖ frame ('ACM2' …, see frame.ts) ‖ records of 64 KiB + tag, the last one shorter and marked final
 //
 // The peer controls every byte and how fast they come.
-import { Readable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import { recordOpener, recordSealer, SEALED_RECORD_BYTES, type SealBinding, sealedLength } from '#certs/seal.ts';
 import type { ServerEntry } from '#core/configuration/snapshot.ts';
+import { giveBack } from '#core/give-back.ts';
 import type { ServerId } from '#schemas/identifiers.ts';
 import { SEAL_RECORD_BYTES } from '#schemas/limits.ts';
 import { AccordError, isAccordError } from '#schemas/problems.ts';
@@ -21,8 +22,8 @@ import { type OpenedHead, type OpenedMessage, openHead } from './incoming.ts';
 export interface StreamedMessage {
   /** All its bytes on the wire. */
   length: number;
-  /** May be asked for again when nothing was sent. */
-  bytes(): Readable;
+  /** Pieces that are the reader's own; may be asked for again when nothing was sent. */
+  bytes(): AsyncIterable<Buffer>;
   /** Gives back what the body holds, when it was sent or never will be. */
   release(): void;
 }
@@ -45,12 +46,16 @@ export function sealStream(
     let left = body.length;
     for await (const record of body.records()) {
       left -= record.length;
-      yield Buffer.concat(sealNext(record, left === 0));
+      const sealed = sealNext(record, left === 0);
+      giveBack(record);
+      const piece = Buffer.concat(sealed);
+      for (const part of sealed) giveBack(part);
+      yield piece;
     }
   }
   return {
     length: LENGTH_BYTES + head.length + sealedLength(body.length),
-    bytes: () => Readable.from(bytes(), { objectMode: false, highWaterMark: SEALED_RECORD_BYTES }),
+    bytes,
     release: () => body.remove(),
   };
 }
@@ -115,8 +120,11 @@ async function* openedRecords(
 /** Exact lengths out of chunks of any length. */
 class StreamReader {
   readonly #chunks: AsyncIterableIterator<Uint8Array>;
-  #rest: Uint8Array = Buffer.alloc(0);
+  /** What came last, and what of it was not taken yet. */
+  #chunk: Uint8Array = Buffer.alloc(0);
+  #rest: Uint8Array = this.#chunk;
 
+  /** @param source what it yields belongs to nobody else, see `giveBack` */
   constructor(source: Readable) {
     // Whose connection it is decides what becomes of the rest: an answer may still go back over it.
     this.#chunks = source.iterator({ destroyOnReturn: false });
@@ -128,12 +136,14 @@ class StreamReader {
       if (this.#rest.length === 0) {
         const { done, value } = await this.#next();
         if (done) throw new AccordError('MESSAGE_MALFORMED', 'ends inside a field');
+        this.#chunk = value;
         this.#rest = value;
       }
       const taken = this.#rest.subarray(0, length - filled);
       into.set(taken, filled);
       filled += taken.length;
       this.#rest = this.#rest.subarray(taken.length);
+      if (this.#rest.length === 0) giveBack(this.#chunk);
     }
     return into;
   }

@@ -1,16 +1,18 @@
 // The port where peers bring their messages: mutual TLS 1.3, the peer's certificate pinned to a registered server and
 // looked up again on every request, admission before the body is read. The peer controls the body; it stays bytes.
-import type { ServerResponse } from 'node:http';
+import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import { finished, Readable } from 'node:stream';
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { CONFIGURATION_HINT_HEADER } from '#core/configuration/serve-held.ts';
 import type { ServerEntry } from '#core/configuration/snapshot.ts';
 import { mtls, mtlsServerOptions } from '#core/http/mtls.ts';
 import { openServer } from '#core/http/server-frame.ts';
-import { passOver, watchMoving, watchTaken } from '#core/http/while-moving.ts';
+import { passOver, watchMoving, whileTaken } from '#core/http/while-moving.ts';
+import { writeOut } from '#core/http/write-out.ts';
 import { MAX_PEER_MESSAGE_BYTES } from '#schemas/limits.ts';
-import { AccordError } from '#schemas/problems.ts';
+import { AccordError, isAccordError } from '#schemas/problems.ts';
 import { PEER_MEDIA_TYPE, PEER_STREAM_TYPE } from '#security-server/envelope/frame.ts';
+import type { StreamedMessage } from '#security-server/envelope/stream.ts';
 import { answerMessage } from '#security-server/provider/exchange.ts';
 import type { ServerParts } from '#security-server/server-parts.ts';
 import { PEER_PATH } from './http1-link.ts';
@@ -75,14 +77,8 @@ export async function openPeerPort(server: ServerParts): Promise<FastifyInstance
       const goesOn = () => sayProcessing(reply.raw);
       const answer = await answerMessage(server, request.peer as ServerEntry, message, arrivals.get(request), goesOn);
       if (Buffer.isBuffer(answer)) return reply.header('content-type', PEER_MEDIA_TYPE).send(answer);
-      const stopWatching = watchTaken(request.raw.socket, server.bodyIdleMs);
-      // Also when the peer hung up already.
-      finished(reply.raw, () => {
-        stopWatching();
-        answer.release();
-      });
-      reply.header('content-type', PEER_STREAM_TYPE).header('content-length', answer.length);
-      return reply.send(answer.bytes());
+      await sendStream(server, reply, answer);
+      return reply;
     } finally {
       // Of a body that was not taken the sender may still send the rest; it reads the answer all the same.
       if (message instanceof Readable) passOver(request.raw);
@@ -95,4 +91,20 @@ export async function openPeerPort(server: ServerParts): Promise<FastifyInstance
 /** RFC 2518 10.1: an interim answer, so that who waits goes on waiting. */
 function sayProcessing(response: ServerResponse): void {
   if (!response.headersSent && !response.destroyed && response.socket?.writable) response.writeProcessing();
+}
+
+/** A large answer; a peer that is slow waits for itself, and keeps its place. */
+async function sendStream({ bodyIdleMs }: ServerParts, reply: FastifyReply, answer: StreamedMessage): Promise<void> {
+  reply.header('content-type', PEER_STREAM_TYPE).header('content-length', answer.length);
+  reply.hijack();
+  try {
+    reply.raw.writeHead(200, reply.getHeaders() as OutgoingHttpHeaders);
+    await whileTaken(reply.request.raw.socket, () => writeOut(reply.raw, answer.bytes()), bodyIdleMs);
+  } catch (error) {
+    // The peer hung up, or the disk failed half way: the connection says that it is not whole.
+    reply.raw.destroy();
+    if (isAccordError(error)) reply.log.error({ err: error }, 'an answer could not be delivered whole');
+  } finally {
+    answer.release();
+  }
 }

@@ -72,7 +72,7 @@ export async function callBackend(
 }
 
 function sendable(body: MessageBody) {
-  return isSpooled(body) ? { length: body.length, bytes: () => body.read() } : body;
+  return isSpooled(body) ? { length: body.length, bytes: () => body.records() } : body;
 }
 
 function deliverable(

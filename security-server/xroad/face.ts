@@ -3,15 +3,15 @@
 // what only X-Road has stands in the request's context. The calling information system controls everything it sends.
 import { createHash } from 'node:crypto';
 import type { OutgoingHttpHeader } from 'node:http';
-import { pipeline } from 'node:stream/promises';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { passOver, whileMoving, whileTaken } from '#core/http/while-moving.ts';
+import { writeOut } from '#core/http/write-out.ts';
 import { newMessageId } from '#core/message-id.ts';
 import { BARE_REQUEST, encodeRequestContext, type HeaderList, Method, parseRequestContext } from '#schemas/context.ts';
 import { AccordError, isAccordError } from '#schemas/problems.ts';
 import { isReserved } from '#schemas/service-path.ts';
 import { compile } from '#schemas/validate.ts';
-import { bodyStream, gatherBody, isSpooled, type MessageBody, removeBody } from '#security-server/body.ts';
+import { gatherBody, isSpooled, type MessageBody, removeBody } from '#security-server/body.ts';
 import type { Call, Caller } from '#security-server/consumer/call.ts';
 import type { ExchangeRoutes } from '#security-server/consumer/doubts.ts';
 import { exchange, type LookupResult, requireNoMaintenance } from '#security-server/consumer/exchange.ts';
@@ -203,7 +203,8 @@ async function sendAnswer(
     return;
   }
   try {
-    await whileTaken(reply.request.raw.socket, () => pipeline(bodyStream(body), reply.raw), bodyIdleMs);
+    const write = () => writeOut(reply.raw, isSpooled(body) ? body.records() : body);
+    await whileTaken(reply.request.raw.socket, write, bodyIdleMs);
   } catch (error) {
     // The caller went away, or the disk failed half way: the connection says that it is not whole.
     reply.raw.destroy();

@@ -18,7 +18,7 @@ const digest = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest(
 async function bytesOf(body: MessageBody): Promise<Buffer> {
   if (!isSpooled(body)) return body;
   const chunks: Buffer[] = [];
-  for await (const chunk of body.read()) chunks.push(chunk as Buffer);
+  for await (const chunk of body.records()) chunks.push(chunk);
   return Buffer.concat(chunks);
 }
 
