@@ -1,8 +1,8 @@
 // Maintenance, and several servers of one provider: nothing new is begun or answered, what runs ends; the other server
 // answers meanwhile; nothing runs twice, and what may have run is asked nowhere else.
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { connect } from 'node:net';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import t from 'tap';
@@ -252,4 +252,60 @@ t.test('the order in which servers are tried', (t) => {
   t.throws(() => choice.order([server('a')], 'b'), { code: 'XROAD_SERVER_INVALID' });
   t.equal(choice.order([server('a', open), server('b')], 'a')[0]?.id, 'a', 'who is named is asked');
   t.end();
+});
+
+t.test('a large body goes to the second server whole, when the first was never reached or did nothing', async (t) => {
+  const pair = await openPair();
+  const second = await openSecond(pair);
+  const hangsUp = createServer((socket) => socket.destroy());
+  await once(hangsUp.listen(0, '127.0.0.1'), 'listening');
+  t.teardown(async () => {
+    hangsUp.close();
+    await second.close(1_000);
+    await pair.close();
+  });
+  pair.backend.answer = (request, body, response) => {
+    response.setHeader('content-type', request.headers['content-type'] ?? '').end(body);
+  };
+  const { parts, urls } = pair.consumer;
+  const first = (address: string) =>
+    pair.configuration.register(PROVIDER, address, ['DEV/GOV/2002/provider'], pair.identities.provider);
+  const firsts: [string, () => unknown][] = [
+    ['refuses the connection', () => first('https://127.0.0.1:1')],
+    ['hangs up', () => first(`https://127.0.0.1:${(hangsUp.address() as AddressInfo).port}`)],
+    [
+      'is in maintenance',
+      async () => {
+        first(pair.provider.urls.peer);
+        await maintenance(pair.provider, 'away');
+      },
+    ],
+  ];
+  const large = randomBytes(1_500_000);
+  const bodies: [string, Buffer][] = [
+    ['application/json', Buffer.from(JSON.stringify({ large: large.toString('base64') }))],
+    ['application/xml', Buffer.from(`\ufeff<?xml version="1.0"?>\r\n<a>${large.toString('hex')}</a>\r\n`)],
+    ['application/pdf', Buffer.concat([Buffer.from('%PDF-1.7\n%\xe2\xe3\xcf\xd3\n', 'latin1'), large])],
+    ['text/plain', Buffer.alloc(0)],
+  ];
+  for (const [name, make] of firsts) {
+    await make();
+    for (const [type, body] of bodies) {
+      parts.choice.note(PROVIDER, true);
+      const answer = await fetch(`${urls.loopback}/r1/${SERVICE}/file`, {
+        method: 'POST',
+        headers: { 'x-road-client': CLIENT, 'content-type': type },
+        body,
+      });
+      const got = Buffer.from(await answer.arrayBuffer());
+      t.equal(answer.status, 200, `${name}, ${type}`);
+      t.ok(got.equals(body) && answer.headers.get('content-type') === type, 'as it was sent');
+      t.ok(pair.backend.seen.at(-1)?.body.equals(body), 'also at the backend');
+      const id = answer.headers.get('x-road-request-id') ?? '';
+      const sent = entries(pair.consumer, id).filter(({ kind }) => kind === 'request-sent');
+      t.same(sent.map(({ peer }) => peer).sort(), [PROVIDER, SECOND], 'both under one id');
+    }
+  }
+  t.equal(pair.backend.seen.length, firsts.length * bodies.length, 'each ran once');
+  t.equal(parts.spool.held() + pair.provider.parts.spool.held() + second.parts.spool.held(), 0, 'nothing is left');
 });
