@@ -1,6 +1,5 @@
 // What the exchanges of a benchmark left in one server's message log: how many of each kind, and how many bytes. Reads
 // beside the server that writes; nothing but tests' own folders is read here.
-import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { LOG_PLACES } from '#security-server/log-origin.ts';
@@ -18,6 +17,7 @@ export interface LogSize {
   evidence: number;
   sealed: number;
   claims: number;
+  /** Pages of the database, those in its write-ahead log included. */
   fileBytes: number;
 }
 
@@ -46,7 +46,7 @@ export function logSize(folder: string): LogSize {
       evidence: number('SELECT count(*) FROM evidence'),
       sealed: number('SELECT count(*) FROM sealed'),
       claims: number('SELECT count(*) FROM claims'),
-      fileBytes: statSync(file).size,
+      fileBytes: Number(db.pragma('page_count', { simple: true })) * Number(db.pragma('page_size', { simple: true })),
     };
   } finally {
     db.close();
