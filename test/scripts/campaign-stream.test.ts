@@ -16,13 +16,13 @@ const SEED = 20;
 const MIB = 1024 * 1024;
 
 t.test('stream: every byte arrives, memory stays flat, nothing stays behind', async (t) => {
-  const { failures, found, ...numbers } = await stream.run({ size: 32, seed: SEED });
+  const { failures, found, ...numbers } = await stream.run({ size: 16, seed: SEED });
   t.equal(failures, 0, found.join('\n'));
   t.comment(JSON.stringify(numbers));
 });
 
 t.test('stream finds servers that gather bodies in memory', async (t) => {
-  const { found } = await stream.run({ size: 32, seed: SEED, broken: { spoolInMemory: true } });
+  const { found } = await stream.run({ size: 16, seed: SEED, broken: { spoolInMemory: true } });
   t.match(found.join('\n'), /MiB more memory/);
 });
 
