@@ -116,6 +116,8 @@ const SETTING_NOTES: Readonly<Record<string, string>> = {
     'spelling of error codes in X-Road’s protocol: `Server.ServerProxy.AccessDenied`, or `server.server_proxy.access_denied` as of its version 7.8',
   xroadDeadlineMs:
     'how long a call in X-Road’s protocol may take to the first byte of its answer; the time of the provider’s service may end it sooner',
+  peerLink:
+    'how peers are spoken to: `frames` where their port speaks them too, or `http1` alone, which is slower and the same in all else',
   systemsMinTls:
     'oldest TLS on the port for information systems: `1.2` is for systems that speak nothing newer, with ECDHE and AEAD suites only; see "Information systems"',
   logLevel: 'of the structured log on standard error',
@@ -213,6 +215,7 @@ export async function metricsTable(): Promise<string> {
       waitingNotices: zero,
       dueReviews: zero,
       maintenance: zero,
+      framed: zero,
     },
     pino({ level: 'silent' }),
   );

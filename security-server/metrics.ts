@@ -23,6 +23,8 @@ export interface Metrics {
   exchange(line: ExchangeLine): void;
   /** A peer message refused before its signature was verified, by code. */
   unverified(code: string): void;
+  /** A batch of messages in a frame of a framed link. */
+  frame(direction: 'sent' | 'received', messages: number): void;
   /** Gives counts back that could not be written. */
   giveBackUnverified(code: string, count: number): void;
   /** Counts since the last call, for the periodic summary entry in the log. */
@@ -38,6 +40,7 @@ export interface Gauges {
   waitingNotices: () => number;
   dueReviews: () => number;
   maintenance: () => number;
+  framed: () => number;
 }
 
 export function openMetrics(gauges: Gauges, logger: FastifyBaseLogger): Metrics {
@@ -87,6 +90,7 @@ export function openMetrics(gauges: Gauges, logger: FastifyBaseLogger): Metrics 
     ],
     ['accord_emergency_reviews_due', 'Reviews of emergencies that the own departments owe', gauges.dueReviews],
     ['accord_maintenance', '1 while the server is in maintenance', gauges.maintenance],
+    ['accord_framed_links', 'Framed connections to peers that this server made', gauges.framed],
   ] as const) {
     new Gauge({
       name,
@@ -112,6 +116,7 @@ export function openMetrics(gauges: Gauges, logger: FastifyBaseLogger): Metrics 
       rejected.inc({ code });
       pending[code] = (pending[code] ?? 0) + 1;
     },
+    frame: countFrames(registers),
     giveBackUnverified(code, count) {
       pending[code] = (pending[code] ?? 0) + count;
     },
@@ -120,5 +125,20 @@ export function openMetrics(gauges: Gauges, logger: FastifyBaseLogger): Metrics 
       pending = {};
       return taken;
     },
+  };
+}
+
+/** Two counters whose labels are looked up once: they move with every frame. */
+function countFrames(registers: Registry[]): Metrics['frame'] {
+  const [frames, messages] = [
+    ['accord_frames_total', 'Frames with messages on framed links, by direction'],
+    ['accord_framed_messages_total', 'Messages in these frames'],
+  ].map(([name = '', help = '']) => {
+    const counter = new Counter({ name, help, labelNames: ['direction'], registers });
+    return { sent: counter.labels('sent'), received: counter.labels('received') };
+  });
+  return (direction, count) => {
+    frames?.[direction].inc();
+    messages?.[direction].inc(count);
   };
 }

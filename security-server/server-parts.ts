@@ -48,6 +48,8 @@ export interface ServerParts {
   signer: StatementSigner;
   verifier: Verifier;
   link: PeerLink;
+  /** Whether this server's port offers frames to its peers, and asks for them. */
+  speaksFrames: boolean;
   choice: ServerChoice;
   news: PeerNews;
   peerByCertificate: PeerByCertificate;

@@ -14,8 +14,6 @@ import {
   DEFAULT_MAX_STREAMED_BYTES,
   MAX_BODY_BYTES,
   MAX_DEADLINE_MS,
-  MAX_IN_FLIGHT_PER_PEER,
-  MAX_PEER_MESSAGE_BYTES,
   MAX_SPOOLED_BYTES,
 } from '#schemas/limits.ts';
 import { AccordError, isAccordError } from '#schemas/problems.ts';
@@ -39,9 +37,9 @@ import { openKeyRing, type ServerKeys } from './key-ring.ts';
 import type { KeySource } from './key-source.ts';
 import { currentLogOrigin, LOG_PLACES } from './log-origin.ts';
 import { openMetrics } from './metrics.ts';
-import { openHttp1Link } from './peer/http1-link.ts';
 import { openPeerPort } from './peer/messages.ts';
-import { openPeerNews, type SharedConfiguration } from './peer/news.ts';
+import type { SharedConfiguration } from './peer/news.ts';
+import { openPeerLinks } from './peer/open-links.ts';
 import { openRegisteredPeers } from './peer/registered-peer.ts';
 import { noticeHere } from './provider/emergency-notice.ts';
 import type { ServerParts } from './server-parts.ts';
@@ -96,6 +94,8 @@ export interface SecurityServerOptions {
   oldestSystemTls?: ServerParts['oldestSystemTls'];
   /** Where the registry is reached, to report emergencies; without it they wait. */
   registryUrls?: readonly string[];
+  /** How peers are spoken to: in frames where they speak them, or always over HTTP/1.1. */
+  peerLink?: 'frames' | 'http1';
   /** Smaller disk for tests of a full one: database pages (4 KiB). */
   maxLogPages?: number;
 }
@@ -142,6 +142,7 @@ export async function openSecurityServer(options: SecurityServerOptions): Promis
   const tasks = startTasks(parts, tls, options);
   async function closeAll(drainMs: number): Promise<void> {
     admission.stop();
+    for (const app of tls) app.goAway?.();
     const timer = new Promise<void>((resolve) => setTimeout(resolve, drainMs).unref());
     await Promise.race([admission.drained(), timer]);
     await Promise.all(apps.map((app) => app.close()));
@@ -192,16 +193,12 @@ function assemble(from: SecurityServerOptions, messageLog: MessageLog, gate: Adm
   });
   const peerByCertificate = openRegisteredPeers(trust, logger);
   const keys = openKeyRing(from.keys, () => registeredSelf(from), clock);
-  const peers = openClient({
-    maxConnectionsPerOrigin: 64,
-    maxWaitingPerOrigin: MAX_IN_FLIGHT_PER_PEER * 2,
-    maxResponseBytes: MAX_PEER_MESSAGE_BYTES,
-    streamIdleMs: bodyIdleMs,
+  const speaksFrames = (from.peerLink ?? 'frames') === 'frames';
+  const channels = openChannels(id, keys.encryptionKey, clock);
+  const { link, news, framed } = openPeerLinks({
+    ...{ configuration, clock, logger, keys, channels, peerByCertificate, speaksFrames, streamIdleMs: bodyIdleMs },
+    metrics: () => metrics,
   });
-  const isRegistered = (peer: string, hash: string) =>
-    peerByCertificate(hash, 'server', configuration.current(), clock.nowMs())?.id === peer;
-  const news = openPeerNews(configuration, clock, logger, (peer) => link.files(peer));
-  const link = openHttp1Link(peers, keys.authentication, isRegistered, news);
   const ready = () => (probe(assembled).ok ? 1 : 0);
   const doubts = openDoubts(openDoubtStoreSqlite(foldersOf(from.folder).doubts), from.keys.storageKey, clock);
   const emergencies = openServerEmergencies(from, {
@@ -213,6 +210,7 @@ function assemble(from: SecurityServerOptions, messageLog: MessageLog, gate: Adm
     waitingReports: () => emergencies.reports.waiting().count,
     waitingNotices: () => emergencies.notices.waiting().count,
     dueReviews: emergencies.reviews.count,
+    framed,
     maintenance: () => (assembled.state.maintenance() === null ? 0 : 1),
   };
   const metrics = openMetrics(gauges, logger);
@@ -229,10 +227,11 @@ function assemble(from: SecurityServerOptions, messageLog: MessageLog, gate: Adm
     emergencies,
     accesses: openAccessIndex(from),
     keys,
-    channels: openChannels(id, keys.encryptionKey, clock),
+    channels,
     signer: openSigner(keys.signing, clock),
     verifier: openVerifier(trust),
-    link: { ...link, close: () => peers.close() },
+    link,
+    speaksFrames,
     choice: openServerChoice(clock),
     news,
     peerByCertificate,

@@ -29,6 +29,8 @@ export const Settings = Type.Object(
     maxSpooledBytes: Type.Integer({ minimum: 1024 ** 2, maximum: 2 ** 50 }),
     xroadErrorCodes: Type.Union([Type.Literal('camel'), Type.Literal('snake')]),
     xroadDeadlineMs: Type.Integer({ minimum: 1_000, maximum: MAX_DEADLINE_MS }),
+    /** How peers are spoken to: in frames where they speak them, or over HTTP/1.1 alone. */
+    peerLink: Type.Union([Type.Literal('frames'), Type.Literal('http1')]),
     systemsMinTls: Type.Union([Type.Literal('1.3'), Type.Literal('1.2')]),
     logLevel: Type.Union(['silent', 'fatal', 'error', 'warn', 'info', 'debug'].map((level) => Type.Literal(level))),
     /** Set after a restore from a backup, to the time of the restore; see the operations manual. */
@@ -49,6 +51,7 @@ export const DEFAULT_SETTINGS = {
   maxSpooledBytes: MAX_SPOOLED_BYTES,
   xroadErrorCodes: 'camel' as const,
   xroadDeadlineMs: MAX_DEADLINE_MS,
+  peerLink: 'frames' as const,
   systemsMinTls: '1.3' as const,
   logLevel: 'info',
   restoredAtMs: null,
@@ -73,6 +76,7 @@ export const OVERRIDES: Readonly<Record<string, string>> = {
   'max-spooled-bytes': 'maxSpooledBytes',
   'xroad-error-codes': 'xroadErrorCodes',
   'xroad-deadline-ms': 'xroadDeadlineMs',
+  'peer-link': 'peerLink',
   'systems-min-tls': 'systemsMinTls',
   'log-level': 'logLevel',
   'restored-at-ms': 'restoredAtMs',

@@ -73,6 +73,7 @@ export async function startServer({
       xroadSnakeCase: settings.xroadErrorCodes === 'snake',
       xroadDeadlineMs: settings.xroadDeadlineMs,
       oldestSystemTls: settings.systemsMinTls,
+      peerLink: settings.peerLink,
       registryUrls: anchor.urls,
       adminKeys: readAdminKeys(folder),
       ...(settings.restoredAtMs === null ? {} : { restoredAtMs: settings.restoredAtMs }),

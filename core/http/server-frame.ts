@@ -225,7 +225,7 @@ function listenerFor(options: ServerOptions, answering: http.RequestListener): h
           ...options.tls,
           ...httpOptions,
           minVersion: options.oldestTls === '1.2' ? 'TLSv1.2' : 'TLSv1.3',
-          ALPNProtocols: ['http/1.1'],
+          ALPNProtocols: options.tls.ALPNProtocols ?? ['http/1.1'],
           handshakeTimeout: TLS_HANDSHAKE_MS,
         },
         handler,

@@ -120,7 +120,7 @@ class Flips {
         if (delivery.state !== 'answered' || !('bytes' in delivery)) return delivery;
         const next = waiting.next();
         if (next.done) return delivery;
-        met.set(decodeFrame(message as Buffer).id, next.value);
+        met.set('statementBytes' in message ? message.statement.id : '', next.value);
         const frame = decodeFrame(delivery.bytes);
         const ticket = await parts.channels.open(frame.ticket, PROVIDER);
         return { state: 'answered', bytes: changed({ frame: delivery.bytes, ticket }, next.value) };
@@ -254,7 +254,8 @@ function casesOf(places: readonly { place: Place; length: number }[], size: numb
 }
 
 async function run({ size, seed, broken, say }: CampaignRun<BrokenFlip>): Promise<CampaignResult> {
-  const pair = await openPair();
+  const http1 = { peerLink: 'http1' as const };
+  const pair = await openPair({ consumer: http1, provider: http1 });
   try {
     for (const { parts } of [pair.consumer, pair.provider]) {
       if (broken !== undefined) parts.verifier = broken.verifier(parts.verifier);

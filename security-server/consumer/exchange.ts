@@ -3,22 +3,22 @@
 //
 // A crash before the request entry is durable: nothing was sent. After it: the outcome is unknown to this server until
 // it is settled; the department sees that in `accord log show` and asks with the message id.
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Ticket } from '#certs/ticket.ts';
 import type { ConfigurationSnapshot, ServerEntry } from '#core/configuration/snapshot.ts';
 import { newMessageId } from '#core/message-id.ts';
-import { type AnswerContext, parseAnswerContext, parseRequestContext } from '#schemas/context.ts';
+import { type AnswerContext, parseAnswerContext, parseRequestContext, type RequestContext } from '#schemas/context.ts';
 import { subsystemOfService } from '#schemas/identifiers.ts';
 import { metaserviceOf } from '#schemas/metaservices.ts';
-import { AccordError, isAccordError, type ProblemCode } from '#schemas/problems.ts';
+import { AccordError, type ProblemCode } from '#schemas/problems.ts';
 import type { Statement } from '#schemas/statement.ts';
 import { isSpooled, type MessageBody, removeBody } from '#security-server/body.ts';
-import { type OpenedHead, type OpenedMessage, openMessage } from '#security-server/envelope/incoming.ts';
-import { draft, type SignedMessage, sealMessage, sign } from '#security-server/envelope/outgoing.ts';
+import type { BatchedMessage } from '#security-server/envelope/batch.ts';
+import { type OpenedHead, type OpenedMessage, openBatched, openMessage } from '#security-server/envelope/incoming.ts';
+import { draft, type SignedMessage, sign } from '#security-server/envelope/outgoing.ts';
 import { openStream, transferMs } from '#security-server/envelope/stream.ts';
 import type { VerifiedMessage } from '#security-server/envelope/verify.ts';
-import type { Delivery } from '#security-server/peer/link.ts';
+import { type Delivery, sealedFor } from '#security-server/peer/link.ts';
 import { notSentRecord, recordOf } from '#security-server/records.ts';
 import type { ServerParts } from '#security-server/server-parts.ts';
 import type { Call } from './call.ts';
@@ -195,7 +195,7 @@ async function sendUntil(
   }
 }
 
-/** Seals for the peer and hands the message to the link. */
+/** Hands the message to the link; a large one, or one whose answer may be large, in the form that carries such. */
 export async function sendOnce(
   server: ServerParts,
   peer: ServerEntry,
@@ -205,15 +205,16 @@ export async function sendOnce(
   if (timeoutMs <= 0) {
     return { state: 'not-sent', code: 'PROVIDER_UNREACHABLE', detail: 'deadline passed', retryAfterMs: null };
   }
-  let ticket: Ticket;
-  try {
-    ticket = await server.channels.to(peer);
-  } catch (error) {
-    if (!isAccordError(error, 'PEER_KEY_MISSING')) throw error;
-    return { state: 'not-sent', code: 'PEER_KEY_MISSING', detail: error.detail, retryAfterMs: null };
-  }
-  const message = sealMessage(signed, 'request', signed.statement.id, ticket);
-  return server.link.send(peer, message, timeoutMs, () => (takesLarge(signed) ? transferMs(server.maxBodyBytes) : 0));
+  const large = mayAnswerLarge(server, signed);
+  if (!large && !isSpooled(signed.body)) return server.link.send(peer, signed, timeoutMs);
+  const sealed = await sealedFor(server.channels, peer, signed);
+  if ('state' in sealed) return sealed;
+  return server.link.send(peer, sealed, timeoutMs, () => (large ? transferMs(server.maxBodyBytes) : 0));
+}
+
+/** What is bound is looked into, so an answer of such a service is never large. */
+function mayAnswerLarge({ dictionary, configuration }: ServerParts, signed: SignedMessage): boolean {
+  return takesLarge(signed) && dictionary.bound(configuration.current(), signed.statement.service) === null;
 }
 
 /** Turns what is known of the delivery into a result, logging the answer or the fact that nothing was sent. */
@@ -257,22 +258,36 @@ async function conclude(
 }
 
 /** Only a call in X-Road's protocol has somewhere to put a large body. */
-function takesLarge({ context }: SignedMessage): boolean {
-  return parseRequestContext(context).xroad !== null;
+function takesLarge(signed: SignedMessage): boolean {
+  return (askedIn(signed)?.xroad ?? null) !== null;
 }
 
+/** The context of one's own request; null where it was erased since. Read once for each message. */
+function askedIn({ context }: SignedMessage): RequestContext | null {
+  if (context.length === 0) return null;
+  const asked = contexts.get(context) ?? parseRequestContext(context);
+  contexts.set(context, asked);
+  return asked;
+}
+
+const contexts = new WeakMap<Buffer, RequestContext>();
+
 /** What an answer came as. @throws ANSWER_MISMATCH */
-function carried(delivery: Delivery & { state: 'answered' }, { signed }: LoggedRequest): Buffer | Readable {
+function carried(delivery: Delivery & { state: 'answered' }, { signed }: LoggedRequest): Arrived {
   if ('bytes' in delivery) return delivery.bytes;
+  if ('opened' in delivery) return delivery.opened;
   if (takesLarge(signed)) return delivery.stream;
   throw new AccordError('ANSWER_MISMATCH', 'a large body');
 }
+
+/** An answer as it came: a message, one with a large body, or one out of a batch that was unsealed. */
+export type Arrived = Buffer | Readable | BatchedMessage;
 
 /** Opens and verifies an answer and matches it to its request. @throws ANSWER_MISMATCH and what `verify` throws */
 export async function receive(
   server: ServerParts,
   peer: ServerEntry,
-  bytes: Buffer | Readable,
+  arrived: Arrived,
   request: Statement,
   requestHash: string,
 ): Promise<VerifiedMessage> {
@@ -287,8 +302,10 @@ export async function receive(
     if (frameId !== request.id) throw new AccordError('ANSWER_MISMATCH', 'message id');
     mustAnswer(statement, request, requestHash);
   };
-  if (Buffer.isBuffer(bytes)) {
-    const opened = await openMessage(bytes, 'answer', registered, self, channels);
+  if (!(arrived instanceof Readable)) {
+    const opened = Buffer.isBuffer(arrived)
+      ? await openMessage(arrived, 'answer', registered, self, channels)
+      : openBatched(arrived, 'answer', registered, self);
     const message = server.verifier.verify(opened, snapshot, arrivedMs);
     matches(message);
     return message;
@@ -300,7 +317,7 @@ export async function receive(
     if (parseAnswerContext(head.head.context).code !== 'OK') throw new AccordError('ANSWER_MISMATCH', 'a large body');
   };
   const receiver = { kind: 'answer' as const, peer: registered, self, channels, spool, maxBodyBytes, judge };
-  const opened = await openStream(bytes, receiver);
+  const opened = await openStream(arrived, receiver);
   try {
     return server.verifier.verify(opened, snapshot, arrivedMs);
   } catch (error) {
@@ -328,7 +345,7 @@ export async function accept(
   if (context.body.length !== message.body.length) throw new AccordError('CONTEXT_MALFORMED', 'body length');
   const { statement, head, body } = message;
   const isRefusal = statement.kind === 'refusal';
-  const asked = request.signed.context.length === 0 ? null : parseRequestContext(request.signed.context);
+  const asked = askedIn(request.signed);
   const snapshot = server.configuration.current();
   const tooMuch = isRefusal ? [] : overDelivery(server, snapshot, statement, asked, context, body);
   const code = tooMuch.length === 0 ? context.code : 'OVER_DELIVERED';

@@ -18,7 +18,15 @@ import type { VerifiedMessage } from '#security-server/envelope/verify.ts';
 import { recordOf } from '#security-server/records.ts';
 import type { ServerParts } from '#security-server/server-parts.ts';
 import type { Caller } from './call.ts';
-import { accept, type LoggedRequest, type LookupResult, mustAnswer, receive, sendOnce } from './exchange.ts';
+import {
+  type Arrived,
+  accept,
+  type LoggedRequest,
+  type LookupResult,
+  mustAnswer,
+  receive,
+  sendOnce,
+} from './exchange.ts';
 import { ownRequest } from './own-request.ts';
 
 export interface Settled {
@@ -51,12 +59,12 @@ export async function settleRequest(server: ServerParts, id: string, caller: Cal
   const question = await ask(server, request, original.signed.statementHash);
   const delivery = await sendOnce(server, peer, question.signed, DEFAULT_DEADLINE_MS);
   if (delivery.state !== 'answered') return { id, state: 'unknown', code: delivery.code, result: null };
-  if (!('bytes' in delivery)) {
+  if ('stream' in delivery) {
     delivery.stream.destroy();
     return { id, state: 'unknown', code: 'ANSWER_MISMATCH', result: null };
   }
   try {
-    return await readReply(server, original, question, peer, delivery.bytes);
+    return await readReply(server, original, question, peer, 'bytes' in delivery ? delivery.bytes : delivery.opened);
   } catch (error) {
     // Whatever is wrong with the reply, nothing is known that was not known before.
     if (!isAccordError(error) || error.code === 'LOG_UNAVAILABLE') throw error;
@@ -71,7 +79,7 @@ async function readReply(
   original: LoggedRequest,
   question: LoggedRequest,
   peer: ServerEntry,
-  bytes: Buffer,
+  bytes: Arrived,
 ): Promise<Settled> {
   const { id } = original.signed.statement;
   const { statement, statementHash } = question.signed;

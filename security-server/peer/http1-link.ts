@@ -4,17 +4,30 @@ import type { ConfigurationFetch } from '#core/configuration/fetch.ts';
 import { CONFIGURATION_HINT_HEADER } from '#core/configuration/serve-held.ts';
 import type { ServerEntry } from '#core/configuration/snapshot.ts';
 import type { BoundedClient, BoundedResponse } from '#core/http/client.ts';
-import type { ClientTls } from '#core/http/connect.ts';
-import { type TlsIdentity, tlsClientOptions } from '#core/http/mtls.ts';
+import type { TlsIdentity } from '#core/http/mtls.ts';
 import { parseJson } from '#schemas/json.ts';
 import { MAX_PEER_MESSAGE_BYTES, MAX_STREAM_BYTES } from '#schemas/limits.ts';
 import { AccordError, isAccordError } from '#schemas/problems.ts';
 import { PEER_MEDIA_TYPE, PEER_STREAM_TYPE } from '#security-server/envelope/frame.ts';
-import type { Delivery, PeerLink } from './link.ts';
+import type { StreamedMessage } from '#security-server/envelope/stream.ts';
+import type { Delivery } from './link.ts';
 import { CONFIGURATION_PATH, type PeerNews } from './news.ts';
+import { openPeerTls } from './peer-tls.ts';
 
 /** Where a security server takes messages from its peers. */
 export const PEER_PATH = '/peer/v1/messages';
+
+export interface Http1Link {
+  /** @param goesOn how much longer it may take while the peer says that a large answer is under way */
+  send(
+    peer: ServerEntry,
+    message: Buffer | StreamedMessage,
+    timeoutMs: number,
+    goesOn?: () => number,
+  ): Promise<Delivery>;
+  /** The configuration as the peer holds it. */
+  files(peer: ServerEntry): ConfigurationFetch;
+}
 
 /**
  * @param identity this server's TLS identity now; connections of an earlier one are not used again
@@ -26,24 +39,10 @@ export function openHttp1Link(
   identity: () => TlsIdentity,
   isRegistered: (peer: string, certificateHash: string) => boolean,
   news?: PeerNews,
-): PeerLink & { files(peer: ServerEntry): ConfigurationFetch } {
-  // One object per peer: the client shares connections between requests that pass the same one.
-  const tls = new Map<string, ClientTls>();
-  let made: TlsIdentity | undefined;
+): Http1Link {
+  const tlsFor = openPeerTls(identity, isRegistered);
 
-  function tlsFor(peer: ServerEntry): ClientTls {
-    const current = identity();
-    if (current !== made) tls.clear();
-    made = current;
-    let options = tls.get(peer.id);
-    if (options === undefined) {
-      options = tlsClientOptions(current, (hash) => isRegistered(peer.id, hash));
-      tls.set(peer.id, options);
-    }
-    return options;
-  }
-
-  const send: PeerLink['send'] = async (peer, message, timeoutMs, goesOn) => {
+  const send: Http1Link['send'] = async (peer, message, timeoutMs, goesOn) => {
     try {
       const hint = news?.mine();
       const answer = await client.request({
@@ -90,7 +89,7 @@ export function openHttp1Link(
     };
   }
 
-  return { send, files, close: async () => {} };
+  return { send, files };
 }
 
 function headerOf(answer: BoundedResponse, name: string): string | undefined {

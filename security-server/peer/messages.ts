@@ -1,10 +1,13 @@
 // The port where peers bring their messages: mutual TLS 1.3, the peer's certificate pinned to a registered server and
 // looked up again on every request, admission before the body is read. The peer controls the body; it stays bytes.
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
+import type { Server as HttpsServer } from 'node:https';
 import { finished, Readable } from 'node:stream';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { CONFIGURATION_HINT_HEADER } from '#core/configuration/serve-held.ts';
 import type { ServerEntry } from '#core/configuration/snapshot.ts';
+import { takeFrames } from '#core/http/frames/dial.ts';
+import { FRAMES_PROTOCOL } from '#core/http/frames/wire.ts';
 import { mtls, mtlsServerOptions } from '#core/http/mtls.ts';
 import { openServer } from '#core/http/server-frame.ts';
 import { passOver, watchMoving, whileTaken } from '#core/http/while-moving.ts';
@@ -15,18 +18,33 @@ import { PEER_MEDIA_TYPE, PEER_STREAM_TYPE } from '#security-server/envelope/fra
 import type { StreamedMessage } from '#security-server/envelope/stream.ts';
 import { answerMessage } from '#security-server/provider/exchange.ts';
 import type { ServerParts } from '#security-server/server-parts.ts';
+import { openFramedPort } from './framed-port.ts';
 import { PEER_PATH } from './http1-link.ts';
 import { serveConfiguration } from './news.ts';
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** Tells the peers that nothing new is taken on framed connections. */
+    goAway?(): void;
+  }
+}
 
 export async function openPeerPort(server: ServerParts): Promise<FastifyInstance> {
   const app = openServer({
     name: 'peer',
-    tls: mtlsServerOptions(server.keys.authentication()),
+    tls: {
+      ...mtlsServerOptions(server.keys.authentication()),
+      ALPNProtocols: server.speaksFrames ? [FRAMES_PROTOCOL, 'http/1.1'] : ['http/1.1'],
+    },
     bodyLimit: MAX_PEER_MESSAGE_BYTES,
     // A large body takes its time; that it moves is watched below.
     ownPace: ({ headers }) => headers['content-type'] === PEER_STREAM_TYPE,
     logger: server.logger,
   });
+  const frames = openFramedPort(server);
+  takeFrames(app.server as unknown as HttpsServer, frames.take);
+  app.decorate('goAway', frames.goAway);
+  app.addHook('preClose', async () => frames.close());
   await app.register(mtls, {
     pin: (hash) => server.peerByCertificate(hash, 'client', server.configuration.current(), server.clock.nowMs()),
   });

@@ -16,8 +16,8 @@ import { REPLAY_WINDOW_MS } from '#schemas/limits.ts';
 import { AccordError } from '#schemas/problems.ts';
 import { isReserved, servicePath, serviceQuery } from '#schemas/service-path.ts';
 import { isSpooled, isUntaken, removeBody, wholeBody } from '#security-server/body.ts';
-import { type OpenedHead, openMessage } from '#security-server/envelope/incoming.ts';
-import { draft, sealMessage, sign } from '#security-server/envelope/outgoing.ts';
+import { type OpenedHead, type OpenedMessage, openMessage } from '#security-server/envelope/incoming.ts';
+import { draft, type SignedMessage, sealMessage, sign } from '#security-server/envelope/outgoing.ts';
 import { openStream, type StreamedMessage, transferMs } from '#security-server/envelope/stream.ts';
 import type { VerifiedMessage } from '#security-server/envelope/verify.ts';
 import { recordOf } from '#security-server/records.ts';
@@ -36,12 +36,11 @@ import { answerReserved } from './reserved.ts';
 import { settle } from './settlement.ts';
 
 /**
- * Answers one peer message.
+ * Answers one peer message that came alone; its answer is sealed.
  * @param bytes the message as it came over TLS from `peer`
  * @param arrivedMs monotonic time at which the peer's request began to arrive
  * @param goesOn tells the peer that the answer is under way
- * @throws the unsigned refusals: MESSAGE_MALFORMED … CLOCK_OUT_OF_WINDOW, PEER_KEY_MISSING, LOG_UNAVAILABLE, LOG_BUSY;
- *   with status 503 only while nothing has run, because the sender takes 503 for `not-sent`
+ * @throws as `answerOpened`
  */
 export async function answerMessage(
   server: ServerParts,
@@ -50,16 +49,56 @@ export async function answerMessage(
   arrivedMs: number = server.clock.monotonicMs(),
   goesOn: () => void = () => {},
 ): Promise<Buffer | StreamedMessage> {
-  const startedMs = server.clock.monotonicMs();
-  const snapshot = server.configuration.current();
-  if (server.configuration.freshness() === 'too-old') throw new AccordError('CONFIGURATION_TOO_OLD');
-  // A clock that was set back must not bring back the time of a request whose claim was forgotten since.
-  const presentMs = Math.max(server.clock.nowMs(), server.log.newestMs());
   const { self, channels, spool, maxBodyBytes } = server;
+  const judging = judgingNow(server);
+  const { snapshot, presentMs } = judging;
   const judge = (head: OpenedHead) => server.verifier.verifyHead(head, snapshot, presentMs);
   const opened = Buffer.isBuffer(bytes)
     ? await openMessage(bytes, 'request', peer, self, channels)
     : await openStream(bytes, { kind: 'request', peer, self, channels, spool, maxBodyBytes, judge });
+  const signed = await answerOpened(server, opened, arrivedMs, { judging, goesOn });
+  try {
+    // Not the one of the beginning: what a backend sends for long may outlast a ticket.
+    return sealMessage(signed, 'answer', opened.frameId, await channels.to(peer));
+  } catch (cause) {
+    removeBody(signed.body);
+    throw new AccordError('ANSWER_NOT_LOGGED', '', { cause });
+  }
+}
+
+/** What a message is judged under, taken when it begins to arrive. */
+interface Judging {
+  snapshot: ConfigurationSnapshot;
+  presentMs: number;
+  startedMs: number;
+}
+
+/** @throws CONFIGURATION_TOO_OLD */
+function judgingNow(server: ServerParts): Judging {
+  if (server.configuration.freshness() === 'too-old') throw new AccordError('CONFIGURATION_TOO_OLD');
+  return {
+    snapshot: server.configuration.current(),
+    // A clock that was set back must not bring back the time of a request whose claim was forgotten since.
+    presentMs: Math.max(server.clock.nowMs(), server.log.newestMs()),
+    startedMs: server.clock.monotonicMs(),
+  };
+}
+
+/**
+ * Verifies an opened message and answers it: claimed and logged, decided, worked on, signed and logged. The body of the
+ * message is removed, and that of the answer is the caller's.
+ * @param arrivedMs monotonic time at which the peer's request began to arrive
+ * @param of `goesOn` where an answer of any size can be taken; tells the peer that it is under way
+ * @throws the unsigned refusals: MESSAGE_MALFORMED … CLOCK_OUT_OF_WINDOW, PEER_KEY_MISSING, LOG_UNAVAILABLE, LOG_BUSY;
+ *   with status 503 only while nothing has run, because the sender takes 503 for `not-sent`
+ */
+export async function answerOpened(
+  server: ServerParts,
+  opened: OpenedMessage,
+  arrivedMs: number,
+  { judging = judgingNow(server), goesOn = null }: { judging?: Judging; goesOn?: LoggedRequest['goesOn'] } = {},
+): Promise<SignedMessage> {
+  const { snapshot, presentMs, startedMs } = judging;
   try {
     const message = server.verifier.verify(opened, snapshot, presentMs);
     return await answerVerified(server, snapshot, message, { arrivedMs, startedMs, goesOn });
@@ -72,8 +111,8 @@ async function answerVerified(
   server: ServerParts,
   snapshot: ConfigurationSnapshot,
   message: VerifiedMessage,
-  { arrivedMs, startedMs, goesOn }: { arrivedMs: number; startedMs: number; goesOn: () => void },
-): Promise<Buffer | StreamedMessage> {
+  { arrivedMs, startedMs, goesOn }: { arrivedMs: number; startedMs: number; goesOn: LoggedRequest['goesOn'] },
+): Promise<SignedMessage> {
   const { statement, peer } = message;
   if (!(snapshot.server(server.self)?.subsystems.has(subsystemOfService(statement.service)) ?? false)) {
     throw new AccordError('SERVICE_NOT_ON_SERVER', statement.service);
@@ -85,12 +124,12 @@ async function answerVerified(
   // What settles has nothing to say in its body.
   if (statement.kind === 'settlement' && isSpooled(message.body)) throw new AccordError('CONTEXT_MALFORMED', 'body');
   // A peer that could not be answered is refused before anything is done for it.
-  await server.channels.to(peer);
+  if (server.channels.ready(peer) === undefined) await server.channels.to(peer);
   const transfer = isSpooled(message.body) ? transferMs(message.body.length) * 2 : 0;
   const endsMs = arrivedMs + context.deadlineMs + transfer;
   const logged: LoggedRequest = { message, context, appended: claimAndLog(server, message), endsMs, goesOn };
   const reply = statement.kind === 'settlement' ? await settle(server, logged) : await work(server, snapshot, logged);
-  const sealed = await say(server, snapshot, logged, reply);
+  const signed = await say(server, snapshot, logged, reply);
   server.metrics.exchange({
     side: 'provider',
     id: statement.id,
@@ -104,7 +143,7 @@ async function answerVerified(
     requestBytes: message.body.length,
     answerBytes: reply.answer.body.length,
   });
-  return sealed;
+  return signed;
 }
 
 /** Claims the id and logs the request in one durable transaction; the promise resolves when it is durable. */
@@ -187,7 +226,9 @@ async function work(server: ServerParts, snapshot: ConfigurationSnapshot, logged
     noteNotice(server, message, judgement);
     const forwarded = placed(judgement, { context, body: message.body });
     // Only who asks in X-Road's protocol can take an answer of any size, and only an unbound one is not looked into.
-    const large = bound === null && context.xroad !== null ? largeAnswers(server, logged) : null;
+    const { goesOn, endsMs } = logged;
+    const takesLarge = bound === null && context.xroad !== null && goesOn !== null;
+    const large = takesLarge ? largeAnswers(server, { endsMs, goesOn }) : null;
     const called = callBackend(server.backends, service, asked, forwarded, minimising, remainingMs, large);
     unlessUsed = called;
     if ((await noted).outcome === 'replay') {
@@ -291,13 +332,13 @@ function pathRefusal(context: RequestContext): string | null {
   }
 }
 
-/** Signs the reply, logs it durably and seals it; only then does it leave. @throws ANSWER_NOT_LOGGED */
+/** Signs the reply and logs it durably; only then may it be sealed and leave. @throws ANSWER_NOT_LOGGED */
 async function say(
   server: ServerParts,
   snapshot: ConfigurationSnapshot,
   logged: LoggedRequest,
   reply: Reply,
-): Promise<Buffer | StreamedMessage> {
+): Promise<SignedMessage> {
   const { statement, statementHash, peer } = logged.message;
   const requestEntry = await logged.appended;
   const nowMs = server.clock.nowMs();
@@ -331,8 +372,7 @@ async function say(
   try {
     const signed = await sign(drafted, server.signer);
     await server.log.append(recordOf(signed, facts));
-    // Not the one of the beginning: what a backend sends for long may outlast a ticket.
-    return sealMessage(signed, 'answer', statement.id, await server.channels.to(peer));
+    return signed;
   } catch (cause) {
     removeBody(reply.answer.body);
     // The backend may have run: this must not look like an admission refusal, which would be sent again.

@@ -17,7 +17,7 @@ const TOLD_IN_TIME = 3;
 
 export function largeAnswers(
   { spool, maxBodyBytes, bodyIdleMs, clock }: Pick<ServerParts, 'spool' | 'maxBodyBytes' | 'bodyIdleMs' | 'clock'>,
-  { endsMs, goesOn }: Pick<LoggedRequest, 'endsMs' | 'goesOn'>,
+  { endsMs, goesOn }: { endsMs: number; goesOn: NonNullable<LoggedRequest['goesOn']> },
 ): LargeAnswers {
   return {
     maxBytes: maxBodyBytes,

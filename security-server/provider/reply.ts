@@ -14,8 +14,8 @@ export interface LoggedRequest {
   appended: Promise<Appended>;
   /** Monotonic time at which the sender has certainly given up: its own deadline began before the message arrived. */
   endsMs: number;
-  /** Tells the sender that the answer is under way. */
-  goesOn: () => void;
+  /** Tells the sender that the answer is under way; null where it takes none that is large. */
+  goesOn: (() => void) | null;
 }
 
 export interface BackendAnswer {

@@ -129,6 +129,7 @@ t.test('settings of sizes, spelling and plain HTTP', (t) => {
       ...{ ACCORD_SERVER_MAX_BODY_BYTES: '2048', ACCORD_SERVER_MAX_SPOOLED_BYTES: '1048576' },
       ...{ ACCORD_SERVER_XROAD_ERROR_CODES: 'snake', ACCORD_SERVER_PLAIN_HOST: '10.0.0.1' },
       ...{ ACCORD_SERVER_SYSTEMS_MIN_TLS: '1.2', ACCORD_SERVER_XROAD_DEADLINE_MS: '60000' },
+      ACCORD_SERVER_PEER_LINK: 'http1',
     },
     { 'max-body-bytes': '4096' },
   );
@@ -139,10 +140,17 @@ t.test('settings of sizes, spelling and plain HTTP', (t) => {
     systemsMinTls: '1.2',
     xroadDeadlineMs: 60_000,
     plainHost: '10.0.0.1',
+    peerLink: 'http1',
   });
   t.match(origins, { maxBodyBytes: '--max-body-bytes', xroadErrorCodes: 'ACCORD_SERVER_XROAD_ERROR_CODES' });
   const { settings: usual } = resolveSettings(file, {}, {});
-  t.match(usual, { maxBodyBytes: 1024 ** 3, xroadErrorCodes: 'camel', plainHost: '127.0.0.1', systemsMinTls: '1.3' });
+  t.match(usual, {
+    maxBodyBytes: 1024 ** 3,
+    xroadErrorCodes: 'camel',
+    plainHost: '127.0.0.1',
+    systemsMinTls: '1.3',
+    peerLink: 'frames',
+  });
   for (const [name, value] of [
     ['MAX_BODY_BYTES', '0'],
     ['MAX_BODY_BYTES', '1 GiB'],

@@ -179,6 +179,20 @@ t.test('reading waits for the work on a frame, and goes on in order', async (t) 
   t.ok(await until(() => near.connection.isWritable && near.drains > 0));
 });
 
+t.test('what came before the end is worked on', async (t) => {
+  const { near, farEnd } = await pairOf(t);
+  const far = farEnd();
+  const steps: string[] = [];
+  far.work = async (_name, payload) => {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    steps.push(`${payload.length} ${far.closed.length}`);
+  };
+  for (let size = 1; size <= 3; size += 1) near.connection.send('messages', Buffer.alloc(size));
+  near.connection.end();
+  t.ok(await until(() => far.closed.length > 0));
+  t.same([steps, far.closed], [['1 0', '2 0', '3 0'], ['closed by the other end']]);
+});
+
 t.test('rubbish, mistakes and chatter end the connection; the owner hears it once', async (t) => {
   for (const [name, act, reason] of [
     ['rubbish', (far: Socket) => far.write('GET / HTTP/1.1\r\n'), 'MESSAGE_MALFORMED'],

@@ -12,7 +12,7 @@ import { openAccessStoreSqlite } from '#security-server/accesses-sqlite.ts';
 import { emergencyOf, LI } from '#test/certs/evidence-cases.ts';
 import { testKey } from '#test/certs/receipt-cases.ts';
 import { AGE, DAY_MS, FANG, FOR, HOUR_MS, LEI, law, lookup, numberOf, openWorld, PURPOSE } from './access-world.ts';
-import { auditBoth, deliver, entries } from './asking.ts';
+import { auditBoth, deliver, entries, recorded } from './asking.ts';
 import { CARRIER, carry, messageOf, report, usesOf, whoLooked } from './citizen.ts';
 
 t.setTimeout(120_000);
@@ -192,10 +192,10 @@ t.test('of many requests about many people each citizen sees exactly their own',
   };
   const kinds = ['open', 'refused', 'consent', 'law', 'failed', 'replay'] as const;
   const { link } = pair.consumer.parts;
-  let frame = Buffer.alloc(0);
-  const send: typeof link.send = (peer, bytes, timeoutMs) => {
-    frame = Buffer.from(bytes as Buffer);
-    return link.send(peer, bytes, timeoutMs);
+  let frame: Buffer = Buffer.alloc(0);
+  const send: typeof link.send = async (peer, message, timeoutMs) => {
+    frame = await recorded(pair, peer, message);
+    return link.send(peer, message, timeoutMs);
   };
   pair.consumer.parts.link = { ...link, send };
   const one = async (person: string, kind: (typeof kinds)[number]) => {
@@ -289,9 +289,9 @@ t.test('nothing is answered that could not be noted, and what is old is forgotte
   t.equal(rows.length, 1);
   const { link } = pair.consumer.parts;
   let frame: Buffer = Buffer.alloc(0);
-  const send: typeof link.send = (peer, bytes, timeoutMs) => {
-    frame = Buffer.from(bytes as Buffer);
-    return link.send(peer, bytes, timeoutMs);
+  const send: typeof link.send = async (peer, message, timeoutMs) => {
+    frame = await recorded(pair, peer, message);
+    return link.send(peer, message, timeoutMs);
   };
   pair.consumer.parts.link = { ...link, send };
   // An answer that was never made: the row stands, and says so.

@@ -1,8 +1,11 @@
 // How the tests of the exchange ask and look: lookups over the loopback port, entries of both logs, audits of both.
 import { join } from 'node:path';
 import type { Test } from 'tap';
+import type { ServerEntry } from '#core/configuration/snapshot.ts';
 import type { LogEntry } from '#schemas/log-entry.ts';
 import { type Pair, PROVIDER } from '#scripts/campaign/pair.ts';
+import type { SignedMessage } from '#security-server/envelope/outgoing.ts';
+import { type PeerLink, sealedFor } from '#security-server/peer/link.ts';
 import { foldersOf, type SecurityServer } from '#security-server/server.ts';
 import { auditLog } from '#test/core/audited.ts';
 
@@ -43,10 +46,23 @@ export async function auditBoth(t: Test, pair: Pair): Promise<void> {
   }
 }
 
-/** What a frame brought over the peer port gets: `answered`, or status and code of the unsigned refusal. */
-export async function deliver(pair: Pair, frame: Buffer): Promise<string> {
+/**
+ * What a message brought over the peer port gets: `answered`, or status and code of the unsigned refusal. A sealed one goes
+ * over HTTP/1.1, one that is only signed over the pair's link.
+ */
+export async function deliver(pair: Pair, frame: Buffer | SignedMessage): Promise<string> {
   const peer = pair.configuration.entries.get(PROVIDER);
   if (peer === undefined) throw new TypeError('the provider is not registered');
   const delivery = await pair.consumer.parts.link.send(peer, frame, 10_000);
   return delivery.state === 'answered' ? 'answered' : delivery.detail;
+}
+
+/** A message of the consumer as somebody who recorded it could send it again, sealed on its own. */
+export async function recorded(
+  pair: Pair,
+  peer: ServerEntry,
+  message: Parameters<PeerLink['send']>[1],
+): Promise<Buffer> {
+  if (!('statementBytes' in message)) return message as Buffer;
+  return (await sealedFor(pair.consumer.parts.channels, peer, message)) as Buffer;
 }

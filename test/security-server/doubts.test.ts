@@ -14,7 +14,7 @@ import { readCall } from '#security-server/consumer/call.ts';
 import { exchange } from '#security-server/consumer/exchange.ts';
 import { openDoubts } from '#security-server/doubts.ts';
 import { openDoubtStoreSqlite } from '#security-server/doubts-sqlite.ts';
-import { type Asked, auditBoth, deliver, entries, kinds, post } from './asking.ts';
+import { type Asked, auditBoth, deliver, entries, kinds, post, recorded } from './asking.ts';
 import { ENTRIES, tableOf } from './bound-service.ts';
 import { MovingClock } from './moving-clock.ts';
 
@@ -209,9 +209,9 @@ t.test('replay, restart, and what the disk tells', async (t) => {
   const frames: Buffer[] = [];
   pair.consumer.parts.link = {
     ...link,
-    send: (peer, frame, timeoutMs) => {
-      frames.push(Buffer.from(frame as Buffer));
-      return link.send(peer, frame, timeoutMs);
+    send: async (peer, message, timeoutMs) => {
+      frames.push(await recorded(pair, peer, message));
+      return link.send(peer, message, timeoutMs);
     },
   };
   const reported = await post(pair, '/doubts', doubtOf(received.json.id));

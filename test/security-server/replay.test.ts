@@ -8,7 +8,7 @@ import { AccordError } from '#schemas/problems.ts';
 import { genuineRequest } from '#scripts/campaign/flip-messages.ts';
 import { accessRight, CLIENT, openPair, type Pair, SERVICE } from '#scripts/campaign/pair.ts';
 import type { Delivery } from '#security-server/peer/link.ts';
-import { auditBoth, deliver, entries, kinds, post } from './asking.ts';
+import { auditBoth, deliver, entries, kinds, post, recorded } from './asking.ts';
 import { MovingClock, Timers } from './moving-clock.ts';
 
 t.setTimeout(120_000);
@@ -24,7 +24,10 @@ function intercept(
   const real = parts.link;
   parts.link = {
     close: () => real.close(),
-    send: (peer, bytes, timeoutMs) => through(() => real.send(peer, bytes, timeoutMs), bytes as Buffer),
+    send: async (peer, message, timeoutMs) => {
+      const bytes = await recorded(pair, peer, message);
+      return through(() => real.send(peer, message, timeoutMs), bytes);
+    },
   };
   return () => {
     parts.link = real;

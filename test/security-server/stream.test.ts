@@ -127,7 +127,7 @@ t.test(
     parts.link = {
       ...link,
       send(peer, message, ...rest) {
-        if (Buffer.isBuffer(message)) return link.send(peer, message, ...rest);
+        if (Buffer.isBuffer(message) || 'statementBytes' in message) return link.send(peer, message, ...rest);
         const counted = () =>
           Readable.from(
             (async function* () {

@@ -70,6 +70,7 @@ class Frames implements FramedConnection {
   #unused = 0;
   #control = 0;
   #heldBefore = 0;
+  #endedBy: string | undefined;
   #reasonToEnd = 'closed by the other end';
   /** Frames of chunks that came although the socket was paused. */
   readonly #behind: WireFrame[] = [];
@@ -79,15 +80,15 @@ class Frames implements FramedConnection {
     this.#owner = owner;
     socket.on('data', (chunk: Buffer) => this.#arrived(chunk));
     socket.on('drain', () => this.#drained());
-    socket.on('error', (error: Error) => this.#close(error.message));
-    socket.on('end', () => this.#close(this.#reasonToEnd));
-    socket.on('close', () => this.#close(this.#reasonToEnd));
+    socket.on('error', (error: Error) => this.#over(error.message));
+    socket.on('end', () => this.#over(this.#reasonToEnd));
+    socket.on('close', () => this.#over(this.#reasonToEnd));
     this.#timer = setInterval(() => this.#tick(), tickMs);
     this.#timer.unref();
   }
 
   get isOpen(): boolean {
-    return !this.#closed && !this.#ending && this.#socket.writable;
+    return !this.#closed && !this.#ending && this.#endedBy === undefined && this.#socket.writable;
   }
 
   get isWritable(): boolean {
@@ -126,6 +127,12 @@ class Frames implements FramedConnection {
 
   destroy(reason: string): void {
     this.#close(reason);
+  }
+
+  /** The socket has ended; what it brought before is still worked on. */
+  #over(reason: string): void {
+    if (this.#working) this.#endedBy ??= reason;
+    else this.#close(reason);
   }
 
   #close(reason: string, error?: unknown): void {
@@ -187,7 +194,9 @@ class Frames implements FramedConnection {
         } catch (error) {
           this.#failed(error);
         }
-        if (!this.#working && !this.#closed) this.#socket.resume();
+        if (this.#working || this.#closed) return;
+        if (this.#endedBy === undefined) this.#socket.resume();
+        else this.#close(this.#endedBy);
       },
       (error: unknown) => this.#failed(error),
     );
