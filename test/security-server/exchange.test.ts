@@ -1,6 +1,6 @@
 // One lookup between two departments, as their systems see it.
 import t from 'tap';
-import { CLIENT, openPair, SERVICE } from '#scripts/campaign/pair.ts';
+import { CLIENT, openPair as openAnyPair, type PairOptions, SERVICE } from '#scripts/campaign/pair.ts';
 
 async function lookup(url: string, body: unknown): Promise<{ status: number; json: Record<string, unknown> }> {
   const answer = await fetch(`${url}/lookups`, {
@@ -11,17 +11,25 @@ async function lookup(url: string, body: unknown): Promise<{ status: number; jso
   return { status: answer.status, json: (await answer.json()) as Record<string, unknown> };
 }
 
-t.test('a lookup is answered, forwarded byte for byte and logged on both sides', async (t) => {
-  const pair = await openPair();
-  t.teardown(() => pair.close());
-  const url = pair.consumer.urls.loopback as string;
-  const { status, json } = await lookup(url, {
-    client: CLIENT,
-    service: SERVICE,
-    path: '/residents/1',
-    query: 'a=1&a=2',
+// The same over both forms of the link.
+for (const peerLink of ['frames', 'http1'] as const) {
+  const openPair = (options: PairOptions = {}) => {
+    const [consumer, provider] = [options.consumer, options.provider].map((over) => ({ peerLink, ...over }));
+    return openAnyPair({ ...options, ...(consumer && { consumer }), ...(provider && { provider }) });
+  };
+
+  t.test(`${peerLink}: a lookup is answered, forwarded byte for byte and logged on both sides`, async (t) => {
+    const pair = await openPair();
+    t.teardown(() => pair.close());
+    const url = pair.consumer.urls.loopback as string;
+    const { status, json } = await lookup(url, {
+      client: CLIENT,
+      service: SERVICE,
+      path: '/residents/1',
+      query: 'a=1&a=2',
+    });
+    t.equal(status, 200, JSON.stringify(json));
+    t.equal(json['outcome'], 'ok');
+    t.equal(pair.backend.seen[0]?.url, '/base/residents/1?a=1&a=2');
   });
-  t.equal(status, 200, JSON.stringify(json));
-  t.equal(json['outcome'], 'ok');
-  t.equal(pair.backend.seen[0]?.url, '/base/residents/1?a=1&a=2');
-});
+}
