@@ -1,7 +1,7 @@
 // Campaign `flip`: any one byte changed, in any message, in either direction, made inside TLS by a peer with a valid
 // certificate, must be refused: nothing runs, nothing is logged as a request or an answer, nothing is delivered. Places:
-// the frame as it travels; the plaintext of its parts, sealed again by a peer with a valid ticket; and the HTTP around
-// it, where a flip is refused or changes nothing. Each row of cases ends with the genuine message, which must pass.
+// the frame as it travels, alone or on the framed link; the plaintext of its parts, sealed again by a peer with a valid
+// ticket; and the HTTP around it, where a flip is refused or changes nothing. Each row of cases ends with the genuine message, which must pass.
 
 import { setTimeout as delay } from 'node:timers/promises';
 import { connect } from 'node:tls';
@@ -11,6 +11,7 @@ import type { Verifier } from '#security-server/envelope/verify.ts';
 import { PEER_PATH } from '#security-server/peer/http1-link.ts';
 import type { PeerLink } from '#security-server/peer/link.ts';
 import type { Campaign, CampaignResult, CampaignRun } from './campaign.ts';
+import { type FramesWire, openFramesWire } from './flip-frames.ts';
 import {
   flipped,
   type GenuineRequest,
@@ -34,7 +35,11 @@ type Place =
   | 'request http'
   | 'answer frame'
   | 'answer head'
-  | 'answer body';
+  | 'answer body'
+  | FramedPlace;
+
+/** On the framed link, the frame with its header. */
+type FramedPlace = 'framed request' | 'framed answer';
 
 interface Case {
   place: Place;
@@ -45,6 +50,8 @@ interface Case {
 const ROW = 200;
 const SIDE_BY_SIDE = 6;
 const QUIET_MS = 250;
+/** A changed length makes an end wait for bytes that never come. */
+const FRAMED_DEADLINE_MS = 500;
 const LOOKUP = { client: CLIENT, service: SERVICE, method: 'POST', path: '/residents/1', body: { question: 'so?' } };
 
 /** Runs `work` over all items, a few at a time. */
@@ -199,6 +206,56 @@ class Flips {
   }
 }
 
+/** Lookups over the framed link, each with one byte of its frame changed on the wire, there or back; then an unchanged one. */
+class FramedFlips {
+  readonly #pair: Pair;
+  readonly #wire: FramesWire;
+  readonly found: string[] = [];
+  size = 0;
+
+  constructor(pair: Pair, wire: FramesWire) {
+    this.#pair = pair;
+    this.#wire = wire;
+    const entry = pair.configuration.entries.get(PROVIDER);
+    if (entry !== undefined) pair.configuration.entries.set(PROVIDER, { ...entry, address: wire.url });
+  }
+
+  async #ask(): Promise<string> {
+    const headers = { 'content-type': 'application/json' };
+    const body = JSON.stringify({ ...LOOKUP, deadlineMs: FRAMED_DEADLINE_MS });
+    const answer = await fetch(`${this.#pair.consumer.urls.loopback}/lookups`, { method: 'POST', headers, body });
+    return ((await answer.json()) as { outcome: string }).outcome;
+  }
+
+  async places(): Promise<{ place: Place; length: number }[]> {
+    if ((await this.#ask()) !== 'ok') throw new Error('the provider does not answer over the framed link');
+    const { request, answer } = this.#wire.lengths;
+    return [
+      { place: 'framed request', length: request },
+      { place: 'framed answer', length: answer },
+    ];
+  }
+
+  async run(cases: readonly Case[]): Promise<void> {
+    const { backend, provider, consumer } = this.#pair;
+    for (const { place, offset, bit } of cases) {
+      const of = place === 'framed request' ? 'request' : 'answer';
+      const before = { seen: backend.seen.length, there: provider.parts.log.size(), here: consumer.parts.log.size() };
+      this.#wire.change = { of, offset, bit };
+      const outcome = await this.#ask();
+      this.size += 1;
+      const there = gained(this.#pair, 'provider', before.there).length;
+      const here = gained(this.#pair, 'consumer', before.here).filter((kind) => kind.endsWith('-received'));
+      const ran = backend.seen.length - before.seen;
+      const isRefused = outcome === 'unknown' && here.length === 0 && (of === 'answer' || (ran === 0 && there === 0));
+      const what = `${outcome}, ran ${ran} times, ${there} entries there, ${here.join()} here`;
+      if (!isRefused || this.#wire.change !== null) this.found.push(`${place} byte ${offset} bit ${bit}: ${what}`);
+    }
+    const outcome = await this.#ask();
+    if (outcome !== 'ok') this.found.push(`the unchanged lookup was not answered (${outcome})`);
+  }
+}
+
 function changed({ frame, ticket }: Pick<GenuineRequest, 'frame' | 'ticket'>, { place, offset, bit }: Case): Buffer {
   if (place.endsWith('frame')) return flipped(frame, offset, bit);
   const part: Part = place.endsWith('head') ? 'head' : 'body';
@@ -256,11 +313,14 @@ function casesOf(places: readonly { place: Place; length: number }[], size: numb
 async function run({ size, seed, broken, say }: CampaignRun<BrokenFlip>): Promise<CampaignResult> {
   const http1 = { peerLink: 'http1' as const };
   const pair = await openPair({ consumer: http1, provider: http1 });
+  const framedPair = await openPair();
+  const wire = await openFramesWire(framedPair);
   try {
-    for (const { parts } of [pair.consumer, pair.provider]) {
+    for (const { parts } of [pair.consumer, pair.provider, framedPair.consumer, framedPair.provider]) {
       if (broken !== undefined) parts.verifier = broken.verifier(parts.verifier);
     }
-    const places = await placesOf(pair);
+    const framed = new FramedFlips(framedPair, wire);
+    const places = [...(await placesOf(pair)), ...(await framed.places())];
     const bytes = places.reduce((sum, { length }) => sum + length, 0);
     const flips = new Flips(pair);
     const byPlace = Map.groupBy(casesOf(places, size, randomFrom(seed)), ({ place }) => place);
@@ -268,13 +328,17 @@ async function run({ size, seed, broken, say }: CampaignRun<BrokenFlip>): Promis
       for (let at = 0; at < cases.length; at += ROW) {
         const row = cases.slice(at, at + ROW);
         if (place === 'request http') await flips.http(row);
+        else if (place.startsWith('framed')) await framed.run(row);
         else await (place.startsWith('request') ? flips.requests(row) : flips.answers(row));
       }
-      say?.(`${place}: ${cases.length} cases, ${flips.found.length} failures so far`);
+      say?.(`${place}: ${cases.length} cases, ${flips.found.length + framed.found.length} failures so far`);
     }
     const counts = Object.fromEntries([...byPlace].map(([place, cases]) => [place, cases.length]));
-    return { size: flips.size, failures: flips.found.length, found: flips.found, bytes, places: counts };
+    const found = [...flips.found, ...framed.found];
+    return { size: flips.size + framed.size, failures: found.length, found, bytes, places: counts };
   } finally {
+    wire.close();
+    await framedPair.close();
     await pair.close();
   }
 }
