@@ -117,6 +117,8 @@ export function requestCommand(world: World, folder: string): string[] {
     ...[
       '--retention-days',
       '90',
+      '--frequency',
+      '20/30',
       '--reason-zh',
       '您申请了租房补贴。',
       '--reason-en',
