@@ -40,7 +40,16 @@ function epochDay(text: string): number | null {
   return dayOf(text) === null ? null : Date.parse(`${text}T00:00:00Z`) / DAY_MS;
 }
 
+/** A server asks for the same day all day long. */
+let latest = { number: -1, text: '' };
+
 /** The day of a time in milliseconds since the epoch, where clocks are that many minutes ahead of UTC. */
 export function dayAt(nowMs: number, utcOffsetMinutes: number): string {
-  return new Date(nowMs + utcOffsetMinutes * 60_000).toISOString().slice(0, 10);
+  const localMs = nowMs + utcOffsetMinutes * 60_000;
+  const number = Math.floor(localMs / DAY_MS);
+  if (number === latest.number) return latest.text;
+  const text = new Date(localMs).toISOString().slice(0, 10);
+  // Parts of a millisecond before 1970 are rounded the other way.
+  if (localMs >= 0) latest = { number, text };
+  return text;
 }

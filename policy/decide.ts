@@ -8,6 +8,7 @@ import { checkConsent } from './check-consent.ts';
 import { checkEvidence } from './check-evidence.ts';
 import { covers } from './covering.ts';
 import type { AskedElement, DecisionInputs } from './decision-inputs.ts';
+import { isUnchanging, jsonBytes, unchanging } from './unchanging.ts';
 
 /** What may leave: the elements and predicates asked for and permitted, and those left out because `partial` was said. */
 export interface Permitted {
@@ -107,25 +108,43 @@ function checkCeiling(
   const ceiling = new Set(elements?.filter((element) => purpose?.elements.includes(element) ?? true));
   const consented = request.basis === 'consent' ? new Set(consent?.receipt?.elements) : null;
   const outside = ({ element }: AskedElement) => !ceiling.has(element) || consented?.has(element) === false;
-  const broken = new Set(binding.asked.filter(outside).map(({ group }) => group));
-  const asked: Permitted['asked'] = [];
-  const omitted: Permitted['omitted'] = [];
-  for (const each of binding.asked) {
-    const isOmitted = outside(each) || (each.group !== null && broken.has(each.group));
-    (isOmitted ? omitted : asked).push({ path: each.path, element: each.element });
-  }
+  const release = binding.asked.some(outside) ? partedBy(binding.asked, outside) : wholeOf(binding.asked);
+  const { asked, omitted } = release;
   if (omitted.length > 0 && (!request.partial || asked.length === 0)) {
     const names = omitted.map(({ path, element }) => (path === null ? element : `${path} (${element})`));
     const isConsents = omitted.every(({ element }) => ceiling.has(element));
     return fail(7, isConsents ? 'FIELDS_NOT_CONSENTED' : 'FIELDS_NOT_PERMITTED', listed(names));
   }
-  const permitted = new Set(asked.map(({ element }) => element));
   for (const { input, used, budget } of predicateUse) {
+    const permitted = new Set(asked.map(({ element }) => element));
     const now = binding.asked.filter(({ element, inputs }) => permitted.has(element) && inputs.includes(input));
     const distinct = new Set([...used, ...now.map(({ element }) => element)]);
     if (now.length > 0 && distinct.size > budget) return fail(8, 'PREDICATE_BUDGET_SPENT', `${budget} over ${input}`);
   }
-  return allow({ asked, omitted });
+  return allow(release);
+}
+
+/** What is permitted of all that was asked for: where something is outside, its group is broken. */
+function partedBy(all: readonly AskedElement[], outside: (each: AskedElement) => boolean): Permitted {
+  const broken = new Set(all.filter(outside).map(({ group }) => group));
+  const asked: Permitted['asked'] = [];
+  const omitted: Permitted['omitted'] = [];
+  for (const each of all) {
+    const isOmitted = outside(each) || (each.group !== null && broken.has(each.group));
+    (isOmitted ? omitted : asked).push({ path: each.path, element: each.element });
+  }
+  return { asked, omitted };
+}
+
+const wholes = new WeakMap<readonly AskedElement[], Permitted>();
+
+/** All of it; the same object, frozen, for what never changes. */
+function wholeOf(all: readonly AskedElement[]): Permitted {
+  const known = wholes.get(all);
+  if (known !== undefined) return known;
+  const whole: Permitted = { asked: all.map(({ path, element }) => ({ path, element })), omitted: [] };
+  if (isUnchanging(all)) wholes.set(all, unchanging(whole));
+  return whole;
 }
 
 /** The checks within one access right, in order; null when all pass. */
@@ -192,6 +211,18 @@ function refused(code: ProblemCode, detail: string): Decision {
 
 /** The exact bytes that are archived, and their hash (base64url) as both logs carry it. */
 export function archiveDecision(inputs: DecisionInputs, decision: Decision): { bytes: Buffer; hash: string } {
-  const bytes = Buffer.from(JSON.stringify({ inputs, decision }), 'utf8');
+  const bytes = jsonBytes((part) => ({ inputs: inParts(inputs, part), decision: inParts(decision, part) }));
   return { bytes, hash: sha256(bytes) };
+}
+
+/** The same members in the same order, with what never changes given to `part`. */
+function inParts(inputs: DecisionInputs | Decision, part: <T>(value: T) => T): object {
+  if ('release' in inputs) return { ...inputs, release: part(inputs.release) };
+  const { request, binding, rights } = inputs;
+  return {
+    ...inputs,
+    request: { ...request, fields: part(request.fields) },
+    binding: part(binding),
+    rights: rights.map((one) => ({ ...one, right: part(one.right) })),
+  };
 }

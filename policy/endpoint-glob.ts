@@ -36,14 +36,104 @@ function unitsOf(path: string): string[] {
 
 const PARAMETERS = /(?:;|%3b)[^/]*/gi;
 
-/** True when `path` (the exact string that will be forwarded) is covered by `glob`, whoever reads it. */
-export function globMatches(glob: string, path: string): boolean {
-  const rule = tokens(glob);
-  const isPlain = path.search(PARAMETERS) === -1 || glob.search(PARAMETERS) !== -1;
-  return covers(rule, path) && (isPlain || covers(rule, path.replaceAll(PARAMETERS, '')));
+/** A rule as it is matched; made once for each spelling. */
+interface Rule {
+  tokens: readonly Token[];
+  /** For each token the one character it takes; SEGMENT and ALL for wildcards, ESCAPE for what no single one is. */
+  codes: Int32Array;
+  /** Where no wildcard takes a slash: what stands between the slashes, text, null for any text, or a rule of its own. */
+  segments: readonly (string | null | Int32Array)[] | null;
+  hasParameters: boolean;
 }
 
-function covers(rule: Token[], path: string): boolean {
+const [SEGMENT, ALL, ESCAPE, SLASH] = [-1, -2, -3, 0x2f];
+const MAX_KEPT_RULES = 4_096;
+const kept = new Map<string, Rule>();
+
+function ruleOf(glob: string): Rule {
+  const known = kept.get(glob);
+  if (known !== undefined) return known;
+  const list = tokens(glob);
+  const codes = Int32Array.from(list, (token) => {
+    if ('any' in token) return token.any === 'all' ? ALL : SEGMENT;
+    return token.literal.length === 1 ? token.literal.charCodeAt(0) : ESCAPE;
+  });
+  const segments = codes.includes(ALL) || codes.includes(ESCAPE) ? null : segmentsOf(codes);
+  const rule = { tokens: list, codes, segments, hasParameters: glob.search(PARAMETERS) !== -1 };
+  if (kept.size >= MAX_KEPT_RULES) kept.clear();
+  kept.set(glob, rule);
+  return rule;
+}
+
+function segmentsOf(codes: Int32Array): NonNullable<Rule['segments']> {
+  const segments: (string | null | Int32Array)[] = [];
+  for (let from = 0; from <= codes.length; ) {
+    const slash = codes.indexOf(SLASH, from);
+    const end = slash === -1 ? codes.length : slash;
+    const segment = codes.subarray(from, end);
+    if (!segment.includes(SEGMENT)) segments.push(String.fromCharCode(...segment));
+    else segments.push(segment.length === 1 ? null : segment);
+    from = end + 1;
+  }
+  return segments;
+}
+
+/** True when `path` (the exact string that will be forwarded) is covered by `glob`, whoever reads it. */
+export function globMatches(glob: string, path: string): boolean {
+  const rule = ruleOf(glob);
+  // Nearly all: each character is a unit, and nobody cuts anything away.
+  if (PLAIN_PATH.test(path)) {
+    return rule.segments === null ? coversPlain(rule.codes, path) : coversSegments(rule.segments, path);
+  }
+  const isPlain = path.search(PARAMETERS) === -1 || rule.hasParameters;
+  return covers(rule.tokens, path) && (isPlain || covers(rule.tokens, path.replaceAll(PARAMETERS, '')));
+}
+
+/** ASCII without escapes and parameters. */
+const PLAIN_PATH = /^[^%;\u0080-\uffff]*$/;
+
+function coversSegments(segments: NonNullable<Rule['segments']>, path: string): boolean {
+  let from = 0;
+  for (const [at, segment] of segments.entries()) {
+    const slash = path.indexOf('/', from);
+    if ((slash === -1) !== (at === segments.length - 1)) return false;
+    const text = slash === -1 ? path.slice(from) : path.slice(from, slash);
+    if (typeof segment === 'string' ? segment !== text : segment !== null && !coversPlain(segment, text)) return false;
+    from = slash + 1;
+  }
+  return true;
+}
+
+/** As `covers`; the positions that are reachable stand in `now`, each once. */
+function coversPlain(rule: Int32Array, path: string): boolean {
+  // When a position was last reached, by the number of characters read.
+  const reached = new Int32Array(rule.length + 1).fill(-1);
+  let now: number[] = [];
+  let next: number[] = [];
+  const reach = (from: number, read: number, into: number[]) => {
+    // A wildcard may match nothing, so its successor is reachable with it.
+    for (let at = from; reached[at] !== read; at += 1) {
+      reached[at] = read;
+      into.push(at);
+      if (rule[at] !== SEGMENT && rule[at] !== ALL) return;
+    }
+  };
+  reach(0, 0, now);
+  for (let read = 0; read < path.length; read += 1) {
+    const char = path.charCodeAt(read);
+    for (const at of now) {
+      const takes = rule[at];
+      if (takes === char) reach(at + 1, read + 1, next);
+      else if (takes === ALL || (takes === SEGMENT && char !== SLASH)) reach(at, read + 1, next);
+    }
+    if (next.length === 0) return false;
+    [now, next] = [next, now];
+    next.length = 0;
+  }
+  return now.includes(rule.length);
+}
+
+function covers(rule: readonly Token[], path: string): boolean {
   // Set of rule positions reachable after each character: a nondeterministic automaton, no backtracking.
   let reachable = closure(new Set([0]), rule);
   for (const char of unitsOf(path)) {
@@ -64,7 +154,7 @@ function covers(rule: Token[], path: string): boolean {
 }
 
 /** A wildcard may match nothing, so its successor is reachable with it. */
-function closure(positions: Set<number>, rule: Token[]): Set<number> {
+function closure(positions: Set<number>, rule: readonly Token[]): Set<number> {
   for (const at of positions) {
     const token = rule[at];
     if (token !== undefined && 'any' in token) positions.add(at + 1);

@@ -1,6 +1,7 @@
 // The context of a message: what stands around the body (method, path, headers, who asks, status ...). It is committed
 // in the statement, never hashed bare, and sealed with the message; like the statement it has one spelling only. The
 // sending department's backend controls its values, the sending security server its form.
+import { isAscii } from 'node:buffer';
 import { type Static, Type } from '@sinclair/typebox';
 import { EvidenceToken } from './evidence-token.ts';
 import { parseJson } from './json.ts';
@@ -18,7 +19,7 @@ import {
 import { AccordError } from './problems.ts';
 import { Release } from './release.ts';
 import { MESSAGE_ID_PATTERN } from './statement.ts';
-import { compile } from './validate.ts';
+import { compile, judge } from './validate.ts';
 
 const closed = { additionalProperties: false };
 const HeaderName = Type.String({ pattern: "^[a-z0-9!#$%&'*+.^_`|~-]{1,128}$" });
@@ -157,6 +158,8 @@ export const BARE_REQUEST = {
 
 const checkRequest = compile(RequestContext, 'CONTEXT_MALFORMED');
 const checkAnswer = compile(AnswerContext, 'CONTEXT_MALFORMED');
+const fitsRequest = judge(RequestContext);
+const fitsAnswer = judge(AnswerContext);
 
 /**
  * Whether a call in X-Road's protocol names none of what Accord asks beyond that protocol: it is then judged by the /r1
@@ -170,7 +173,16 @@ export function namesNothing(
 }
 
 /** The one spelling of a request's context, UTF-8. */
-export function encodeRequestContext(c: RequestContext): Buffer {
+export function encodeRequestContext(context: RequestContext): Buffer {
+  return Buffer.from(spellRequest(context), 'utf8');
+}
+
+/** The one spelling of an answer's context, UTF-8. */
+export function encodeAnswerContext(context: AnswerContext): Buffer {
+  return Buffer.from(spellAnswer(context), 'utf8');
+}
+
+function spellRequest(c: RequestContext): string {
   const {
     v,
     method,
@@ -191,16 +203,39 @@ export function encodeRequestContext(c: RequestContext): Buffer {
     settles,
   } = c;
   const body = { length: c.body.length, type: c.body.type };
-  const who = { userId, issue, caller, deadlineMs };
-  const grounds = { fields, partial, asOf, receipt, evidence, hiddenUntil };
-  return spell({ v, method, path, query, headers, ...who, ...grounds, xroad: orderedXRoad(xroad), body, settles });
+  return JSON.stringify({
+    v,
+    method,
+    path,
+    query,
+    headers,
+    userId,
+    issue,
+    caller,
+    deadlineMs,
+    fields,
+    partial,
+    asOf,
+    receipt,
+    evidence,
+    hiddenUntil,
+    xroad: orderedXRoad(xroad),
+    body,
+    settles,
+  });
 }
 
-/** The one spelling of an answer's context, UTF-8. */
-export function encodeAnswerContext(c: AnswerContext): Buffer {
+function spellAnswer(c: AnswerContext): string {
   const { v, status, code, headers, body, release } = c;
   const facts = { length: body.length, type: body.type };
-  return spell({ v, status, code, headers, body: facts, release: release === null ? null : orderedRelease(release) });
+  return JSON.stringify({
+    v,
+    status,
+    code,
+    headers,
+    body: facts,
+    release: release === null ? null : orderedRelease(release),
+  });
 }
 
 function orderedXRoad(xroad: RequestContext['xroad']): RequestContext['xroad'] {
@@ -226,25 +261,70 @@ function orderedRelease({ table, dictionary, elements, predicates, omitted }: Re
   };
 }
 
-function spell(ordered: object): Buffer {
-  return Buffer.from(JSON.stringify(ordered), 'utf8');
-}
-
 /** @throws CONTEXT_MALFORMED, JSON_* */
 export function parseRequestContext(bytes: Uint8Array): RequestContext {
-  return once(bytes, checkRequest, encodeRequestContext);
+  return readPlainly(bytes, fitsRequest, spellRequest) ?? once(bytes, checkRequest, encodeRequestContext);
 }
 
 /** @throws CONTEXT_MALFORMED, JSON_* */
 export function parseAnswerContext(bytes: Uint8Array): AnswerContext {
-  return once(bytes, checkAnswer, encodeAnswerContext);
+  return readPlainly(bytes, fitsAnswer, spellAnswer) ?? once(bytes, checkAnswer, encodeAnswerContext);
+}
+
+/**
+ * The spelling of a context that was made here, which every receiver can read.
+ * @throws CONTEXT_MALFORMED, JSON_* what a receiver would say of it
+ */
+export function readableRequestContext(context: RequestContext): Buffer {
+  const bytes = encodeRequestContext(context);
+  if (!isPlain(bytes) || !fitsRequest(context)) once(bytes, checkRequest, encodeRequestContext);
+  return bytes;
+}
+
+/** The same for an answer. @throws CONTEXT_MALFORMED, JSON_* */
+export function readableAnswerContext(context: AnswerContext): Buffer {
+  const bytes = encodeAnswerContext(context);
+  if (!isPlain(bytes) || !fitsAnswer(context)) once(bytes, checkAnswer, encodeAnswerContext);
+  return bytes;
 }
 
 // Headers are pairs; a released element has six members, an omitted one and a predicate two.
 const MAX_CONTEXT_VALUES = 4 * MAX_HEADERS + 12 * MAX_RELEASED_PATHS;
 
+/** The whole judgement: strict JSON, schema, spelling. */
 function once<T>(bytes: Uint8Array, check: (value: unknown) => T, encode: (value: T) => Buffer): T {
   const context = check(parseJson(bytes, { maxBytes: MAX_CONTEXT_BYTES, maxDepth: 5, maxValues: MAX_CONTEXT_VALUES }));
   if (!encode(context).equals(bytes)) throw new AccordError('CONTEXT_MALFORMED', 'not its one spelling');
   return context;
+}
+
+/**
+ * Bytes of which strict reading could say nothing that schema and spelling do not say: each value takes two bytes and more,
+ * so there are not too many; the closed schemas are not nested deeper than is allowed; equal names, other numbers and
+ * `__proto__` have another spelling or do not fit. Only half of a pair would be spelled as it came, by an escape.
+ */
+function isPlain(bytes: Buffer): boolean {
+  return bytes.length < 2 * MAX_CONTEXT_VALUES && !bytes.includes(ESCAPED_SURROGATE);
+}
+
+const ESCAPED_SURROGATE = '\\ud';
+
+/** A context that is plainly right, or null when the whole judgement has to say. A test holds the two against each other. */
+function readPlainly<T>(
+  given: Uint8Array,
+  fits: (value: unknown) => value is T,
+  spell: (value: T) => string,
+): T | null {
+  const bytes = Buffer.from(given.buffer, given.byteOffset, given.length);
+  if (!isPlain(bytes)) return null;
+  const text = bytes.toString('utf8');
+  try {
+    const value: unknown = JSON.parse(text);
+    // What is not UTF-8 was read as U+FFFD, whose bytes are others.
+    return fits(value) && spell(value) === text && (isAscii(bytes) || Buffer.from(text, 'utf8').equals(bytes))
+      ? value
+      : null;
+  } catch {
+    return null;
+  }
 }

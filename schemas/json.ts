@@ -32,11 +32,13 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
  */
 export function parseJson(input: Uint8Array | string, limits: JsonLimits = {}): JsonValue {
   const text = textOf(input, limits.maxBytes ?? MAX_JSON_BYTES);
-  const names = countNames(text, limits.maxDepth ?? MAX_JSON_DEPTH, limits.maxValues ?? MAX_JSON_VALUES);
+  const scanned = scan(text, limits.maxDepth ?? MAX_JSON_DEPTH, limits.maxValues ?? MAX_JSON_VALUES);
   const value = parse(text);
+  // Bytes were decoded strictly, so that only an escape can spell half of a pair.
+  const areWellFormed = !scanned.escapedUnits && (typeof input !== 'string' || text.isWellFormed());
   const seen = { names: 0, unsafeIntegers: false };
-  inspect(value, seen);
-  if (seen.names !== names) throw new AccordError('JSON_DUPLICATE_NAME');
+  inspect(value, seen, areWellFormed);
+  if (seen.names !== scanned.names) throw new AccordError('JSON_DUPLICATE_NAME');
   if (seen.unsafeIntegers && (limits.safeIntegers ?? true)) refuseUnsafeIntegers(text);
   return value;
 }
@@ -73,16 +75,31 @@ function tooLarge(maxBytes: number): AccordError {
  * Counts the object names written in `text` and enforces depth and number of values. The text need not be JSON: what
  * this pass makes of rubbish does not matter, because JSON.parse refuses it next; it only has to stay linear.
  */
-function countNames(text: string, maxDepth: number, maxValues: number): number {
+function scan(text: string, maxDepth: number, maxValues: number): { names: number; escapedUnits: boolean } {
+  const { length } = text;
   let depth = 0;
   let names = 0;
   let values = 1;
   let previous = 0;
-  for (let i = 0; i < text.length; i++) {
+  let escapedUnits = false;
+  let slash = -1; // the next backslash, once it was looked for
+  for (let i = 0; i < length; i++) {
     const char = text.charCodeAt(i);
     if (char <= 0x20) continue;
     if (char === 0x22) {
-      i = closingQuote(text, i + 1);
+      // Most strings are shorter than what it costs to ask for their end.
+      const near = i + SHORT_STRING;
+      for (i++; i < length; i++) {
+        const inner = text.charCodeAt(i);
+        if (inner === 0x22) break;
+        if (inner === 0x5c) {
+          i++;
+          escapedUnits ||= text.charCodeAt(i) === 0x75;
+        } else if (i > near) {
+          if (slash < i) slash = indexFrom(text, '\\', i);
+          i = Math.min(slash, indexFrom(text, '"', i)) - 1;
+        }
+      }
     } else if (char === 0x7b || char === 0x5b) {
       if (++depth > maxDepth) throw new AccordError('JSON_TOO_DEEP', `over ${maxDepth} levels`);
       values++; // its first child; taken back below when it has none
@@ -98,17 +115,15 @@ function countNames(text: string, maxDepth: number, maxValues: number): number {
     previous = char;
   }
   if (values > maxValues) throw new AccordError('JSON_TOO_MANY', `over ${maxValues} values`);
-  return names;
+  return { names, escapedUnits };
 }
 
-/** The index of the quote that ends the string whose first character is at `from`; the end of the text if none does. */
-function closingQuote(text: string, from: number): number {
-  for (let quote = text.indexOf('"', from); quote !== -1; quote = text.indexOf('"', quote + 1)) {
-    let slashes = 0;
-    while (quote - slashes > from && text.charCodeAt(quote - slashes - 1) === 0x5c) slashes++;
-    if (slashes % 2 === 0) return quote;
-  }
-  return text.length;
+const SHORT_STRING = 64;
+
+/** The end of the text where it does not occur any more. */
+function indexFrom(text: string, char: string, from: number): number {
+  const at = text.indexOf(char, from);
+  return at === -1 ? text.length : at;
 }
 
 function parse(text: string): JsonValue {
@@ -121,21 +136,23 @@ function parse(text: string): JsonValue {
 }
 
 /** Recursion is bounded by maxDepth, which was enforced before. */
-function inspect(value: JsonValue, seen: { names: number; unsafeIntegers: boolean }): void {
+function inspect(value: JsonValue, seen: { names: number; unsafeIntegers: boolean }, areWellFormed: boolean): void {
   if (typeof value === 'string') {
-    if (!value.isWellFormed()) throw new AccordError('JSON_INVALID', 'a string has a lone surrogate');
+    if (!areWellFormed && !value.isWellFormed()) throw new AccordError('JSON_INVALID', 'a string has a lone surrogate');
   } else if (typeof value === 'number') {
+    if (Number.isSafeInteger(value)) return;
     if (!Number.isFinite(value)) throw new AccordError('JSON_INVALID', 'a number is too large');
-    if (Number.isInteger(value) && !Number.isSafeInteger(value)) seen.unsafeIntegers = true;
+    if (Number.isInteger(value)) seen.unsafeIntegers = true;
   } else if (Array.isArray(value)) {
-    for (const item of value) inspect(item, seen);
+    for (const item of value) inspect(item, seen, areWellFormed);
   } else if (value !== null && typeof value === 'object') {
-    for (const name of Object.keys(value)) {
+    // What was parsed has no members but its own.
+    for (const name in value) {
       seen.names++;
       if (name === '__proto__') throw new AccordError('JSON_FORBIDDEN_NAME', '__proto__');
-      if (!name.isWellFormed()) throw new AccordError('JSON_INVALID', 'a name has a lone surrogate');
+      if (!areWellFormed && !name.isWellFormed()) throw new AccordError('JSON_INVALID', 'a name has a lone surrogate');
       const member = value[name];
-      if (member !== undefined) inspect(member, seen);
+      if (member !== undefined) inspect(member, seen, areWellFormed);
     }
   }
 }

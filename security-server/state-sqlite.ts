@@ -1,6 +1,7 @@
 // The state of a security server in SQLite. Small tables read on every request, so rows are kept in memory and every
 // write goes to the disk first; a change is effective when the call returns.
 import Database from 'better-sqlite3';
+import { unchanging } from '#policy/unchanging.ts';
 import { type AccessRight, type EndpointRule, PLAIN_TERMS } from '#schemas/access-right.ts';
 import type { Group, GroupFacts } from '#schemas/groups.ts';
 import { OPERATOR_SCHEMA, operatorState } from './operator-state-sqlite.ts';
@@ -50,7 +51,7 @@ export function openStateSqlite(file: string): ServerState {
   const rights = new Map(
     documents<AccessRight>(db, 'access_right')
       .map(complete)
-      .map((one) => [one.id, one]),
+      .map((one) => [one.id, unchanging(one)]),
   );
   const loadSystems = () =>
     db
@@ -72,7 +73,7 @@ export function openStateSqlite(file: string): ServerState {
     rights: () => [...rights.values()],
     putRight(right) {
       putRight.run(right.id, JSON.stringify(right));
-      rights.set(right.id, right);
+      rights.set(right.id, unchanging(structuredClone(right)));
     },
     removeRight(id) {
       db.prepare('DELETE FROM access_right WHERE id = ?').run(id);

@@ -4,6 +4,7 @@
 import { createHash } from 'node:crypto';
 import type { Dictionary } from '#policy/dictionary/dictionary.ts';
 import { planMapping } from '#policy/mapping/plan.ts';
+import { unchanging } from '#policy/unchanging.ts';
 import {
   type BindingLeaf,
   type BindingOperation,
@@ -42,16 +43,18 @@ export interface AskedField {
   element: string;
   level: Level;
   /** Mappings in order, from what the backend answers to the asked element; a predicate's inputs bring their own. */
-  maps: string[];
+  maps: readonly string[];
   /** Of a predicate: input name to the path where its element stands. */
-  inputs?: Record<string, string>;
+  inputs?: Readonly<Record<string, string>>;
 }
 
 export interface ResolvedFields {
+  /** The fields themselves. */
+  fields: readonly string[];
   /** Ascending by path, then predicates by ref. */
-  asked: AskedField[];
+  asked: readonly AskedField[];
   /** What leads nowhere in this operation, as it was written. */
-  unknown: string[];
+  unknown: readonly string[];
   /** More than MAX_RELEASED_PATHS results. */
   tooMany: boolean;
 }
@@ -169,7 +172,8 @@ const indexes = new WeakMap<readonly DataLeaf[], LeafIndex>();
 /**
  * What the caller's fields mean in this operation. A field is a path, the path of a container, an element ref, an
  * element id without major (the newest that is bound), or a predicate ref. Atomic groups are closed. One place can be
- * released in one form only: a second ref that asks for another form of it is `unknown`.
+ * released in one form only: a second ref that asks for another form of it is `unknown`. The result is frozen, and the
+ * same object for the same question while that is remembered.
  */
 export function resolveFields(
   bound: BoundOperation,
@@ -177,6 +181,41 @@ export function resolveFields(
   dictionary: Dictionary,
   fields: readonly string[],
 ): ResolvedFields {
+  const key = fields.join('\n');
+  const known = answers.get(bound.leaves)?.get(key);
+  if (known?.dictionary === dictionary && isSame(known.resolved.fields, fields)) return known.resolved;
+  const resolved = resolve(bound, dictionary, unchanging([...fields]));
+  unchanging(resolved);
+  if (key.length <= MAX_REMEMBERED_LENGTH) remember(bound.leaves, key, { dictionary, resolved });
+  return resolved;
+}
+
+/** Information systems ask for the same fields again and again: what these mean depends on leaves and dictionary alone. */
+interface Answered {
+  dictionary: Dictionary;
+  resolved: ResolvedFields;
+}
+
+let answers = new WeakMap<readonly DataLeaf[], Map<string, Answered>>();
+let remembered = 0;
+const MAX_REMEMBERED = 256;
+const MAX_REMEMBERED_LENGTH = 4_096;
+
+function remember(leaves: readonly DataLeaf[], key: string, answered: Answered): void {
+  if (remembered >= MAX_REMEMBERED) {
+    answers = new WeakMap();
+    remembered = 0;
+  }
+  remembered += 1;
+  const ofLeaves = answers.get(leaves) ?? new Map<string, Answered>();
+  answers.set(leaves, ofLeaves.set(key, answered));
+}
+
+function isSame(some: readonly string[], others: readonly string[]): boolean {
+  return some.length === others.length && some.every((one, at) => one === others[at]);
+}
+
+function resolve(bound: BoundOperation, dictionary: Dictionary, fields: readonly string[]): ResolvedFields {
   const index = indexes.get(bound.leaves) ?? indexOf(bound.leaves);
   indexes.set(bound.leaves, index);
   const asked = new Map<string, Found>();
@@ -201,6 +240,7 @@ export function resolveFields(
   }
   const inOrder = [...asked.entries()].sort(([a], [b]) => (a < b ? -1 : 1));
   return {
+    fields,
     asked: inOrder.map(([, { chosen: _, ...one }]) => one),
     unknown: [...unknown],
     tooMany: asked.size > MAX_RELEASED_PATHS,

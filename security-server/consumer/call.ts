@@ -3,14 +3,7 @@
 import { type Static, Type } from '@sinclair/typebox';
 import { readReceipt } from '#certs/receipt.ts';
 import { type Subject, subjectOf } from '#policy/binding/binding.ts';
-import {
-  type CallerWay,
-  encodeRequestContext,
-  type HeaderList,
-  Method,
-  parseRequestContext,
-  RequestContext,
-} from '#schemas/context.ts';
+import { type CallerWay, type HeaderList, Method, RequestContext, readableRequestContext } from '#schemas/context.ts';
 import { ENTRY_REF_PATTERN } from '#schemas/dictionary-entry.ts';
 import { SERVICE_ID_PATTERN, SUBSYSTEM_ID_PATTERN } from '#schemas/identifiers.ts';
 import {
@@ -118,7 +111,8 @@ export function readCall(asked: LookupRequest, caller: Caller, server: Asking): 
   if (headers.some(([name]) => name.includes('_')))
     throw new AccordError('CONTEXT_MALFORMED', 'a header name has an underscore');
   const target = readTarget(request, server, body);
-  const context = encodeRequestContext({
+  // What the provider would not be able to read is the caller's mistake and must not be signed.
+  const context = readableRequestContext({
     v: 1,
     method: target.method,
     path: servicePath(target.path),
@@ -138,8 +132,6 @@ export function readCall(asked: LookupRequest, caller: Caller, server: Asking): 
     body: { length: body.length, type },
     settles: null,
   });
-  // What the provider would not be able to read is the caller's mistake and must not be signed.
-  parseRequestContext(context);
   return {
     client: request.client,
     service: target.service,

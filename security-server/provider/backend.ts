@@ -2,13 +2,7 @@
 // byte for byte behind the service's base URL. The consumer controls the request's context and body, the department's
 // backend the answer; neither may add a hop-by-hop header or a header that says who is asking.
 import type { BoundedClient } from '#core/http/client.ts';
-import {
-  type AnswerContext,
-  encodeAnswerContext,
-  type HeaderList,
-  parseAnswerContext,
-  type RequestContext,
-} from '#schemas/context.ts';
+import { type AnswerContext, type HeaderList, type RequestContext, readableAnswerContext } from '#schemas/context.ts';
 import { MAX_BODY_BYTES, MAX_HEADERS } from '#schemas/limits.ts';
 import { isAccordError } from '#schemas/problems.ts';
 import type { Statement } from '#schemas/statement.ts';
@@ -106,7 +100,7 @@ function deliverable(
   };
   try {
     // Whatever the peer would not be able to read must not be signed.
-    parseAnswerContext(encodeAnswerContext(context));
+    readableAnswerContext(context);
   } catch (error) {
     return malformed(isAccordError(error) ? error.detail : 'headers');
   }

@@ -358,7 +358,7 @@ async function say(
       log: { origin: server.log.origin, index: requestEntry.seq },
       decisionHash: reply.decision?.hash ?? null,
     },
-    encodeAnswerContext(reply.answer.context),
+    reply.answer.contextBytes ?? encodeAnswerContext(reply.answer.context),
     reply.answer.body,
   );
   const facts = {

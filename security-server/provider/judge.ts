@@ -21,6 +21,7 @@ import type {
   PurposeFacts,
 } from '#policy/decision-inputs.ts';
 import type { Dictionary } from '#policy/dictionary/dictionary.ts';
+import { isUnchanging, unchanging } from '#policy/unchanging.ts';
 import { namesNothing, type RequestContext } from '#schemas/context.ts';
 import { GLOBAL_GROUP, LOCAL_GROUP, subsystemOfService } from '#schemas/identifiers.ts';
 import { PREDICATE_BUDGET, PREDICATE_WINDOW_DAYS } from '#schemas/limits.ts';
@@ -52,7 +53,7 @@ export interface Judgement {
   evidence: OpenedEvidence | null;
 }
 
-const NOTHING: ResolvedFields = { asked: [], unknown: [], tooMany: false };
+const NOTHING: ResolvedFields = { fields: [], asked: [], unknown: [], tooMany: false };
 
 /** What a request comes to under the binding table, with the receipt or the evidence that its basis asks for. */
 export interface PreparedRequest {
@@ -133,10 +134,24 @@ export function judge(
   const { method, path, userId, issue, fields, partial, hiddenUntil } = context;
   const groups = groupsOf(server, snapshot, client);
   const subject = consent?.genuine?.subject ?? bound?.subject ?? null;
+  const inForce = bound && purposeFacts(server, snapshot, statement, nowMs);
   const inputs: DecisionInputs = {
     v: 1,
     nowMs,
-    request: { client, service, method, path, purpose, basis, userId, issue, subject, fields, partial, hiddenUntil },
+    request: {
+      client,
+      service,
+      method,
+      path,
+      purpose,
+      basis,
+      userId,
+      issue,
+      subject,
+      fields: fields && resolvedOf(bound, fields),
+      partial,
+      hiddenUntil,
+    },
     defaultsFrom,
     clientRegistered: snapshot.hasSubsystem(client),
     groups,
@@ -144,8 +159,8 @@ export function judge(
     today: dayAt(nowMs, snapshot.utcOffsetMinutes),
     service: serviceFacts(server, snapshot, service, bound),
     binding: bound && askedOf(bound),
-    purpose: bound && purposeFacts(server, snapshot, statement, nowMs),
-    purposeEnded: bound !== null && hasBegun(snapshot, purpose, nowMs),
+    purpose: inForce,
+    purposeEnded: bound !== null && (inForce !== null || hasBegun(snapshot, purpose, nowMs)),
     // Read again: what others used up while a status list was fetched counts.
     consent: consent && consentFacts(server, consent.facts.given, consent.genuine?.receipt ?? null),
     evidence: evidence && evidenceFacts(server, evidence, client, subject, nowMs),
@@ -153,6 +168,11 @@ export function judge(
     predicateUse: bound && subject ? predicateUse(server, client, subject, bound, nowMs) : [],
   };
   return { asked: statement, inputs, decision: decide(inputs), bound, consent, evidence };
+}
+
+/** The fields as they were resolved are the same words, and spelled already. */
+function resolvedOf(bound: BoundRequest | null, fields: readonly string[]): readonly string[] {
+  return bound === null || bound.resolved === NOTHING ? fields : bound.resolved.fields;
 }
 
 function purposeFacts(
@@ -211,12 +231,29 @@ function serviceFacts(
   return { enabled, notice, personalData: local.personalData || registered?.personalData === true || isUnusable };
 }
 
-function askedOf({ binding, dictionary, operation, resolved }: BoundRequest): AskedOfBinding {
+/** What is archived of the same fields is the same, and spelled once. */
+const askedBefore = new WeakMap<ResolvedFields, { of: BoundRequest; asked: AskedOfBinding }>();
+
+function askedOf(bound: BoundRequest): AskedOfBinding {
+  const { binding, dictionary, operation, resolved } = bound;
+  const known = askedBefore.get(resolved);
+  const isSame =
+    known?.of.binding === binding &&
+    known.of.dictionary === dictionary &&
+    known.of.operation?.operation === operation?.operation &&
+    known.of.operation?.leaves === operation?.leaves;
+  if (isSame) return known.asked;
+  const asked = madeOf(bound);
+  if (isUnchanging(resolved)) askedBefore.set(resolved, { of: bound, asked: unchanging(asked) });
+  return asked;
+}
+
+function madeOf({ binding, dictionary, operation, resolved }: BoundRequest): AskedOfBinding {
   return {
     table: binding.hash,
     operation: operation && `${operation.operation.method} ${operation.operation.path}`,
     needsSubject: operation?.operation.subject != null,
-    purposes: operation?.operation.purposes ?? [],
+    purposes: [...(operation?.operation.purposes ?? [])],
     asked: resolved.asked.map((field) => askedElement(field, operation, dictionary)),
     unknown: resolved.unknown,
     tooMany: resolved.tooMany,

@@ -1,9 +1,12 @@
 // From the backend's answer to what may leave (DESIGN: release): only bound media types pass, at any status, only what
 // was decided stays in the body, and only a few response headers go along. The department's backend controls the answer;
 // whatever it sends beyond the decision ends here.
+import type { AskedField } from '#policy/binding/binding.ts';
 import type { Permitted } from '#policy/decide.ts';
 import { releaseAnswer } from '#policy/release/release.ts';
-import { encodeAnswerContext, type HeaderList, parseAnswerContext, type RequestContext } from '#schemas/context.ts';
+import { isUnchanging } from '#policy/unchanging.ts';
+import type { BindingOperation } from '#schemas/binding-table.ts';
+import { type HeaderList, type RequestContext, readableAnswerContext } from '#schemas/context.ts';
 import { memberOf, subsystemOfService } from '#schemas/identifiers.ts';
 import { AccordError } from '#schemas/problems.ts';
 import { wholeBody } from '#security-server/body.ts';
@@ -20,6 +23,18 @@ const RELEASED_HEADERS = new Set(['cache-control', 'content-language', 'expires'
  * kept or looked at (each segment percent-encoded, joined by commas) and the day that is asked for.
  */
 export function minimisingHeaders(bound: BoundRequest, permitted: Permitted, { asOf }: RequestContext): HeaderList {
+  const operation = bound.operation?.operation ?? null;
+  const before = toldBefore.get(permitted);
+  const isSame = operation !== null && before?.operation === operation;
+  const fields = isSame ? before.fields : keptFields(bound, permitted);
+  if (!isSame && operation !== null && isUnchanging(permitted)) toldBefore.set(permitted, { operation, fields });
+  return [['accord-fields', fields], ...(asOf === null ? [] : ([['accord-as-of', asOf]] as HeaderList))];
+}
+
+/** What is told of the same fields of the same operation. */
+const toldBefore = new WeakMap<Permitted, { operation: BindingOperation; fields: string }>();
+
+function keptFields(bound: BoundRequest, permitted: Permitted): string {
   const paths = new Set<string>();
   for (const { path, inputs } of permittedFields(bound, permitted)) {
     if (path !== null) paths.add(path);
@@ -29,11 +44,12 @@ export function minimisingHeaders(bound: BoundRequest, permitted: Permitted, { a
     if (leaf.asOf !== undefined && paths.has(leaf.path)) paths.add(leaf.asOf);
   }
   const fields = [...paths].sort().map((path) => path.split('/').map(encodeURIComponent).join('/'));
-  return [['accord-fields', fields.join(',')], ...(asOf === null ? [] : ([['accord-as-of', asOf]] as HeaderList))];
+  return fields.join(',');
 }
 
 /** The fields of the request, as resolved, that the decision permits. */
-function permittedFields({ resolved }: BoundRequest, { asked }: Permitted) {
+function permittedFields({ resolved }: BoundRequest, { asked, omitted }: Permitted): readonly AskedField[] {
+  if (omitted.length === 0 && asked.length === resolved.asked.length) return resolved.asked;
   const allowed = new Set(asked.map(({ path, element }) => `${path} ${element}`));
   return resolved.asked.filter(({ path, element }) => allowed.has(`${path} ${element}`));
 }
@@ -82,12 +98,11 @@ export function released(
   };
   try {
     // Whatever the peer would not be able to read must not be signed.
-    parseAnswerContext(encodeAnswerContext(answer));
+    return { context: answer, contextBytes: readableAnswerContext(answer), body: made.body };
   } catch (error) {
     if (!(error instanceof AccordError)) throw error;
     return unbound(server, about, 502, error.detail);
   }
-  return { context: answer, body: made.body };
 }
 
 /** The backend's own 4xx or 5xx says enough without its words; a success that nobody described is a failure. */

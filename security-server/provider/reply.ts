@@ -20,6 +20,8 @@ export interface LoggedRequest {
 
 export interface BackendAnswer {
   context: AnswerContext;
+  /** Its spelling, where it was made already. */
+  contextBytes?: Buffer;
   /** Spooled only of an unbound service. */
   body: MessageBody;
 }
