@@ -15,6 +15,8 @@ export interface FramesWire {
   change: { of: 'request' | 'answer'; offset: number; bit: number } | null;
   /** Length of the last frame with messages in each direction. */
   lengths: { request: number; answer: number };
+  /** Ends the connections there are. */
+  cut(): void;
   close(): void;
 }
 
@@ -42,8 +44,12 @@ export async function openFramesWire(pair: Pair): Promise<FramesWire> {
   });
   const wire: FramesWire = {
     ...{ url: '', change: null, lengths: { request: 0, answer: 0 } },
-    close() {
+    cut() {
       for (const socket of sockets) socket.destroy();
+      sockets.clear();
+    },
+    close() {
+      wire.cut();
       server.close();
     },
   };

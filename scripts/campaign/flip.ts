@@ -50,8 +50,10 @@ interface Case {
 const ROW = 200;
 const SIDE_BY_SIDE = 6;
 const QUIET_MS = 250;
-/** A changed length makes an end wait for bytes that never come. */
-const FRAMED_DEADLINE_MS = 500;
+/** A changed length of a frame makes an end wait for bytes that never come; nothing else takes so long. */
+const LENGTH_BYTES = 4;
+const CHANGED_LENGTH_DEADLINE_MS = 700;
+const DEADLINE_MS = 20_000;
 const LOOKUP = { client: CLIENT, service: SERVICE, method: 'POST', path: '/residents/1', body: { question: 'so?' } };
 
 /** Runs `work` over all items, a few at a time. */
@@ -220,9 +222,9 @@ class FramedFlips {
     if (entry !== undefined) pair.configuration.entries.set(PROVIDER, { ...entry, address: wire.url });
   }
 
-  async #ask(): Promise<string> {
+  async #ask(deadlineMs = DEADLINE_MS): Promise<string> {
     const headers = { 'content-type': 'application/json' };
-    const body = JSON.stringify({ ...LOOKUP, deadlineMs: FRAMED_DEADLINE_MS });
+    const body = JSON.stringify({ ...LOOKUP, deadlineMs });
     const answer = await fetch(`${this.#pair.consumer.urls.loopback}/lookups`, { method: 'POST', headers, body });
     return ((await answer.json()) as { outcome: string }).outcome;
   }
@@ -242,7 +244,10 @@ class FramedFlips {
       const of = place === 'framed request' ? 'request' : 'answer';
       const before = { seen: backend.seen.length, there: provider.parts.log.size(), here: consumer.parts.log.size() };
       this.#wire.change = { of, offset, bit };
-      const outcome = await this.#ask();
+      const isLength = offset < LENGTH_BYTES;
+      const outcome = await this.#ask(isLength ? CHANGED_LENGTH_DEADLINE_MS : DEADLINE_MS);
+      // What comes late on a connection that waits is nobody's case.
+      if (isLength) this.#wire.cut();
       this.size += 1;
       const there = gained(this.#pair, 'provider', before.there).length;
       const here = gained(this.#pair, 'consumer', before.here).filter((kind) => kind.endsWith('-received'));
