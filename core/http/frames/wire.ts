@@ -26,7 +26,7 @@ export interface WireFrame {
   payload: Buffer;
 }
 
-export const FRAME_HEADER_BYTES = 5;
+const FRAME_HEADER_BYTES = 5;
 const FIRST_PLACE_BYTES = 16 * 1024;
 const BY_TYPE = new Map<number, FrameName>(
   (Object.keys(FRAMES) as FrameName[]).map((name) => [FRAMES[name].type, name]),
