@@ -7,7 +7,7 @@ import { MAX_BATCH_PATH, MAX_BATCH_STATEMENTS, MAX_SIGNATURE_BYTES, MAX_STATEMEN
 import { AccordError } from '#schemas/problems.ts';
 import type { SignatureAlgorithm } from './algorithms.ts';
 import { type ParsedJws, parseCompact, signCompact, verifyParsed } from './jws.ts';
-import { InclusionChecker, nodeHash, sha256Of, verifyInclusion } from './merkle.ts';
+import { EMPTY_ROOT, InclusionChecker, nodeHash, sha256Of, verifyInclusion } from './merkle.ts';
 
 const BATCH_TYP = 'accord-batch+jws';
 const LEAF_LABEL = Buffer.concat([Buffer.from([0]), Buffer.from('accord-statement/1'), Buffer.from([0])]);
@@ -41,8 +41,8 @@ export interface BatchClaims {
 const labelled = Buffer.alloc(LEAF_LABEL.length + MAX_STATEMENT_BYTES);
 LEAF_LABEL.copy(labelled);
 
-// One call without a stream object, as in merkle.ts.
-function leafHash(statement: Uint8Array): Buffer {
+/** A statement as a leaf of its batch. One call without a stream object, as in merkle.ts. */
+export function statementLeaf(statement: Uint8Array): Buffer {
   const length = LEAF_LABEL.length + statement.length;
   if (length > labelled.length) return sha256Of(Buffer.concat([LEAF_LABEL, statement]));
   labelled.set(statement, LEAF_LABEL.length);
@@ -77,6 +77,16 @@ function auditPath(tree: Buffer[][], index: number): Buffer[] {
   return path;
 }
 
+/** The root over the leaves of a batch, of which there is at least one. */
+export function batchRoot(leaves: readonly Buffer[]): Buffer {
+  return levels([...leaves]).at(-1)?.[0] ?? EMPTY_ROOT;
+}
+
+/** The path of the statement at `index` among all statements of its batch, leaf upwards. */
+export function batchPath(statements: readonly Uint8Array[], index: number): Buffer[] {
+  return auditPath(levels(statements.map(statementLeaf)), index);
+}
+
 /**
  * Signs 1…256 statements at once.
  * @param certificateHash x5t#S256 of the signing certificate, base64url
@@ -90,7 +100,7 @@ export function signBatch(
 ): StatementSignature[] {
   const size = statements.length;
   if (size < 1 || size > MAX_BATCH_STATEMENTS) throw new TypeError(`a batch has 1 to ${MAX_BATCH_STATEMENTS} members`);
-  const tree = levels(statements.map(leafHash));
+  const tree = levels(statements.map(statementLeaf));
   const root = base64url(tree.at(-1)?.[0] as Buffer);
   const payload = Buffer.from(JSON.stringify({ v: 1, size, root }));
   const jws = signCompact(payload, { typ: BATCH_TYP, 'x5t#S256': certificateHash, iat: issuedAtSeconds }, key);
@@ -131,7 +141,7 @@ export function standsIn(
   path: readonly Uint8Array[],
 ): boolean {
   if (path.length > MAX_BATCH_PATH) return false;
-  return verifyInclusion(leafHash(statement), index, claims.size, path, claims.root);
+  return verifyInclusion(statementLeaf(statement), index, claims.size, path, claims.root);
 }
 
 /** `standsIn` for many statements of one batch: what one path has shown is not hashed again for the next. */
@@ -139,7 +149,8 @@ export function batchMembers(
   claims: BatchClaims,
 ): (statement: Uint8Array, index: number, path: readonly Uint8Array[]) => boolean {
   const checker = new InclusionChecker(claims.size, claims.root);
-  return (statement, index, path) => path.length <= MAX_BATCH_PATH && checker.verify(leafHash(statement), index, path);
+  return (statement, index, path) =>
+    path.length <= MAX_BATCH_PATH && checker.verify(statementLeaf(statement), index, path);
 }
 
 /** True when the batch was signed by `key`. */

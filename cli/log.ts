@@ -7,6 +7,7 @@ import { closedLogFolder } from '#core/log/new-origin.ts';
 import { originNumber, originOfFolder } from '#core/log/origin.ts';
 import type { RecordView } from '#core/log/record.ts';
 import { MAX_SHOWN, showLog } from '#core/log/show.ts';
+import { base64url } from '#schemas/base64url.ts';
 import { PROBLEMS } from '#schemas/problems.ts';
 import { LOG_PLACES } from '#security-server/log-origin.ts';
 import { newOriginCommand, rotateKeyCommand } from './log-operations.ts';
@@ -87,8 +88,10 @@ function brief({ entry }: RecordView) {
 
 /** Evidence as a person or a script can use it: the statement as the text that was signed. */
 function full({ entry, leafHash, evidence }: RecordView) {
-  const shown = evidence === null ? null : { ...evidence, statement: evidence.statement.toString('utf8') };
-  return { ...entry, leafHash, evidence: shown };
+  if (evidence === null) return { ...entry, leafHash, evidence: null };
+  const { statement, signature } = evidence;
+  const path = signature.path.map(base64url);
+  return { ...entry, leafHash, evidence: { statement: statement.toString('utf8'), signature: { ...signature, path } } };
 }
 
 function accept(options: LogOptions & { yes?: boolean }): void {

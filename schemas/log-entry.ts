@@ -65,10 +65,17 @@ export type LogEntry = Static<typeof LogEntry>;
 /** Longest line `parseLogEntry` reads, in UTF-16 units; the bounds above stay below it. */
 const MAX_ENTRY_LENGTH = 16 * 1024;
 
+const MEMBERS = Object.keys(LogEntry.properties).length;
+
 const check = compile(LogEntry, 'LOG_ENTRY_MALFORMED');
 
 /** The one spelling of an entry. @throws LOG_ENTRY_MALFORMED when a member is out of bounds */
 export function encodeLogEntry(entry: LogEntry): string {
+  return spellPlain(entry) ?? spellAny(entry);
+}
+
+/** The whole judgement of an entry to be written. @throws LOG_ENTRY_MALFORMED */
+export function spellAny(entry: LogEntry): string {
   return spell(check(entry));
 }
 
@@ -140,6 +147,66 @@ export function readPlainEntry(line: string): LogEntry | null {
     configuration,
     retention: m[16] ?? '',
   };
+}
+
+const IS_PLAIN = new RegExp(`^${PLAIN}$`);
+const IS_HASH = /^[A-Za-z0-9_-]{43}$/;
+const IS_RETENTION = /^[a-z0-9-]{1,32}$/;
+const MAX_QUOTED = 1_024;
+
+/** Quotes printable ASCII without escapes; what is written again and again is judged once. */
+function quoter(maxLength: number): (text: string | null) => string | null {
+  const quoted = new Map<string, string>();
+  return (text) => {
+    if (text === null) return 'null';
+    const known = quoted.get(text);
+    if (known !== undefined) return known;
+    if (typeof text !== 'string' || text.length > maxLength || !IS_PLAIN.test(text)) return null;
+    if (quoted.size >= MAX_QUOTED) quoted.clear();
+    quoted.set(text, `"${text}"`);
+    return `"${text}"`;
+  };
+}
+
+const [quoteName, quotePurpose, quoteBasis, quoteCode] = [quoter(512), quoter(128), quoter(32), quoter(64)];
+const isCount = (n: number) => Number.isSafeInteger(n) && n >= 0 && !Object.is(n, -0);
+const quoteHash = (text: string | null) =>
+  text === null ? 'null' : typeof text === 'string' && IS_HASH.test(text) ? `"${text}"` : null;
+
+/** The spelling of an entry that is plainly right, or null when the schema has to say. A test holds the two together. */
+export function spellPlain(e: LogEntry): string | null {
+  const [peer, client, service] = [quoteName(e.peer), quoteName(e.client), quoteName(e.service)];
+  const [purpose, basis, code] = [quotePurpose(e.purpose), quoteBasis(e.basis), quoteCode(e.code)];
+  const [decision, statement] = [quoteHash(e.decisionHash), quoteHash(e.statement)];
+  const [signature, ocsp] = [quoteHash(e.signature), quoteHash(e.ocsp)];
+  const fits =
+    isCount(e.seq) &&
+    isCount(e.t) &&
+    isCount(e.configuration) &&
+    typeof e.kind === 'string' &&
+    Object.hasOwn(ENTRY_KINDS, e.kind) &&
+    typeof e.id === 'string' &&
+    e.id.length <= 128 &&
+    IS_PLAIN.test(e.id) &&
+    typeof e.retention === 'string' &&
+    IS_RETENTION.test(e.retention) &&
+    peer !== null &&
+    client !== null &&
+    service !== null &&
+    purpose !== null &&
+    basis !== null &&
+    code !== null &&
+    decision !== null &&
+    statement !== null &&
+    signature !== null &&
+    ocsp !== null;
+  if (!fits || Object.keys(e).length !== MEMBERS) return null;
+  return (
+    `{"seq":${e.seq},"t":${e.t},"kind":"${e.kind}","id":"${e.id}","peer":${peer},"client":${client},` +
+    `"service":${service},"purpose":${purpose},"basis":${basis},"code":${code},"decisionHash":${decision},` +
+    `"statement":${statement},"signature":${signature},"ocsp":${ocsp},"configuration":${e.configuration},` +
+    `"retention":"${e.retention}"}`
+  );
 }
 
 /** JSON.stringify writes members in the order they were made in: this order is the format. */

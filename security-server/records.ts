@@ -2,7 +2,6 @@
 
 import type { StatementSignature } from '#certs/batch.ts';
 import type { NewRecord } from '#core/log/message-log.ts';
-import { base64url } from '#schemas/base64url.ts';
 import type { Statement } from '#schemas/statement.ts';
 import { isSpooled, type MessageBody } from './body.ts';
 
@@ -49,7 +48,6 @@ export function notSentRecord(statement: Statement, code: string): NewRecord {
 
 export function recordOf(message: Message, facts: RecordFacts): NewRecord {
   const { statement, statementBytes, signature, context, contextSalt, body, bodySalt } = message;
-  const { jws, index, size, path } = signature;
   return {
     kind: facts.kind,
     id: facts.id,
@@ -62,7 +60,7 @@ export function recordOf(message: Message, facts: RecordFacts): NewRecord {
     decisionHash: statement.decisionHash ?? null,
     configurationVersion: statement.configuration.version,
     retention: facts.retention,
-    evidence: { statement: statementBytes, signature: { jws, index, size, path: path.map(base64url) } },
+    evidence: { statement: statementBytes, signature },
     sealed: {
       context,
       contextSalt,

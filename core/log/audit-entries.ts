@@ -4,7 +4,8 @@
 import { HASH_BYTES, leafHash } from '#certs/merkle.ts';
 import { type LogEntry, parseLogEntry } from '#schemas/log-entry.ts';
 import { isAccordError, type ProblemCode } from '#schemas/problems.ts';
-import { Batches, evidenceFault } from './audit-evidence.ts';
+import { Batches, type VerifySigner } from './audit-batches.ts';
+import { evidenceFault } from './audit-evidence.ts';
 import { Finding, findingOf } from './audit-finding.ts';
 import { NOTE_KINDS } from './record.ts';
 import type { LogAuditReader, StoredRow } from './store.ts';
@@ -30,8 +31,9 @@ export interface VerifiedRange {
 }
 
 /** @returns what verifies the entries [from, to), or as many as there are; for rising ranges of one log */
-export function rangeVerifier(log: LogAuditReader): (from: number, to: number) => VerifiedRange {
-  const judge = entryJudge(log);
+export function rangeVerifier(log: LogAuditReader, signer: VerifySigner): (from: number, to: number) => VerifiedRange {
+  const batches = new Batches(log, signer);
+  const judge = entryJudge(log, batches);
   return (from, to) => {
     const leaves: Buffer[] = [];
     const range: VerifiedRange = { from, to: from, leaves: NO_LEAVES, firstMs: 0, lastMs: 0, own: [], finding: null };
@@ -50,6 +52,7 @@ export function rangeVerifier(log: LogAuditReader): (from: number, to: number) =
           range.to++;
         }
       }
+      batches.finish(range.to);
     } catch (error) {
       const { code, seq, message } = findingOf(error);
       range.finding = { code, seq, detail: message };
@@ -61,9 +64,11 @@ export function rangeVerifier(log: LogAuditReader): (from: number, to: number) =
   };
 }
 
-function entryJudge(log: LogAuditReader): (row: StoredRow, expected: number, notBeforeMs: number) => LogEntry {
+function entryJudge(
+  log: LogAuditReader,
+  batches: Batches,
+): (row: StoredRow, expected: number, notBeforeMs: number) => LogEntry {
   const recent = new Map<string, string[]>();
-  const batches = new Batches(log.jws);
   const statementsOf = (id: string) => log.linesOf(id, PAGE).map((row) => parsed(row.line, row.seq).statement ?? '');
   const answersTo = (id: string, hash: string) => recent.get(id)?.includes(hash) || statementsOf(id).includes(hash);
   return ({ seq, line, leaf, exchangeId, evidence }, expected, notBeforeMs) => {

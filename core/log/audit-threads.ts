@@ -1,6 +1,7 @@
 // Entries verified in several threads. Each has a snapshot of its own, which is the same for every entry below the size
 // that is given, because a log only grows. Results come in the order of the log, a few ahead at most.
 import { Worker } from 'node:worker_threads';
+import type { SignerKeys } from './audit-batches.ts';
 import type { VerifiedRange } from './audit-entries.ts';
 
 /** Ranges a thread has before it: the one it works on, and one so that it need not wait. */
@@ -16,12 +17,12 @@ interface Thread {
  * @throws what stops a thread
  */
 export async function* rangesInThreads(
-  folder: string,
+  { folder, signers }: { folder: string; signers: SignerKeys | undefined },
   size: number,
   width: number,
   threads: number,
 ): AsyncGenerator<VerifiedRange> {
-  const all = Array.from({ length: threads }, () => startThread(folder));
+  const all = Array.from({ length: threads }, () => startThread({ folder, signers }));
   const ahead: Promise<VerifiedRange>[] = [];
   let asked = 0;
   try {
@@ -44,8 +45,8 @@ export async function* rangesInThreads(
   }
 }
 
-function startThread(folder: string): Thread {
-  const worker = new Worker(new URL('./audit-worker.ts', import.meta.url), { workerData: folder });
+function startThread(workerData: { folder: string; signers: SignerKeys | undefined }): Thread {
+  const worker = new Worker(new URL('./audit-worker.ts', import.meta.url), { workerData });
   const waiting: { resolve: (range: VerifiedRange) => void; reject: (error: unknown) => void }[] = [];
   worker.on('message', (range: VerifiedRange) => waiting.shift()?.resolve(range));
   worker.on('error', (error) => {

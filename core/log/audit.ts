@@ -9,13 +9,13 @@
 import { availableParallelism } from 'node:os';
 import { Frontier, HASH_BYTES, TILE_HEIGHT } from '#certs/merkle.ts';
 import { isAccordError, type ProblemCode } from '#schemas/problems.ts';
+import { type SignerKeys, signerAmong } from './audit-batches.ts';
 import { keptCheckpoint, StoredCheckpoints } from './audit-checkpoints.ts';
 import { rangeVerifier, type VerifiedRange } from './audit-entries.ts';
 import { Finding, findingOf } from './audit-finding.ts';
 import { OwnEntries } from './audit-own-entries.ts';
 import { rangesInThreads } from './audit-threads.ts';
 import { KeyChain } from './key-chain.ts';
-import { type RecordEvidence, viewEvidence } from './record.ts';
 import { type NoteVerifier, parseVerifierKey } from './signed-note.ts';
 import type { LogAuditReader } from './store.ts';
 import { openLogAuditSqlite } from './store-sqlite.ts';
@@ -46,8 +46,8 @@ export interface LogAuditOptions {
   verifierKey?: string;
   /** Threads that read and verify entries beside this one; by default one for each processor when the log is long. */
   threads?: number;
-  /** Signer, registration and revocation of one record: null, or the code of what is wrong. */
-  verifyStatement?: (evidence: RecordEvidence, seq: number) => Promise<ProblemCode | null>;
+  /** Those who may have signed: then every signature is verified, and must be by one of them. */
+  signers?: SignerKeys;
 }
 
 interface Progress {
@@ -107,7 +107,7 @@ async function audit(
       log.renew();
       checkpoints.lookAgain();
     }
-    await follow(range, log, progress, own, checkpoints, options.verifyStatement);
+    follow(range, log, progress, own, checkpoints);
   }
   checkpoints.finish(progress);
   // Every key of the chain vouches for the next and was held by whoever went over to it: knowing one of them is enough.
@@ -122,18 +122,23 @@ async function audit(
 /** The entries in ranges, in order, each verified in itself: the long part side by side, what came meanwhile behind it. */
 async function* verifiedRanges(
   log: LogAuditReader,
-  { folder, threads }: LogAuditOptions,
+  { folder, threads, signers }: LogAuditOptions,
   size: number,
 ): AsyncGenerator<VerifiedRange> {
   let from = 0;
   const many = threads ?? (size < 4 * RANGE ? 0 : Math.min(availableParallelism(), MAX_THREADS));
   if (many > 0) {
-    for await (const range of rangesInThreads(folder, size, Math.min(RANGE, Math.ceil(size / many)), many)) {
+    for await (const range of rangesInThreads(
+      { folder, signers },
+      size,
+      Math.min(RANGE, Math.ceil(size / many)),
+      many,
+    )) {
       yield range;
       from = range.to;
     }
   }
-  const verify = rangeVerifier(log);
+  const verify = rangeVerifier(log, signerAmong(signers));
   for (let range = verify(from, from + RANGE); range.to > range.from || range.finding !== null; ) {
     yield range;
     range = verify(range.to, range.to + RANGE);
@@ -141,14 +146,13 @@ async function* verifiedRanges(
 }
 
 /** Puts a range's entries on the tree, one by one. @throws Finding */
-async function follow(
+function follow(
   range: VerifiedRange,
   log: LogAuditReader,
   progress: Progress,
   own: OwnEntries,
   checkpoints: StoredCheckpoints,
-  verifyStatement: LogAuditOptions['verifyStatement'],
-): Promise<void> {
+): void {
   const { frontier } = progress;
   const compareTile = (height: number, index: number, hash: Buffer): void => {
     const stored = log.tile(height / TILE_HEIGHT, index);
@@ -165,21 +169,10 @@ async function follow(
     if (one !== undefined) own.judge(one.entry, one.note === null ? null : Buffer.from(one.note), frontier);
     const at = (seq - range.from) * HASH_BYTES;
     frontier.push(leaves.subarray(at, at + HASH_BYTES), compareTile);
-    if (verifyStatement !== undefined) await verifySigner(log, seq, verifyStatement);
     checkpoints.compare(progress);
   }
   if (range.to > range.from) progress.lastMs = range.lastMs;
   if (range.finding === null) return;
   const { code, seq, detail } = range.finding;
   throw new Finding(code, seq, detail);
-}
-
-async function verifySigner(
-  log: LogAuditReader,
-  seq: number,
-  verifyStatement: NonNullable<LogAuditOptions['verifyStatement']>,
-): Promise<void> {
-  const evidence = viewEvidence(log.evidence(seq));
-  const code = evidence === null ? null : await verifyStatement(evidence, seq);
-  if (code !== null) throw new Finding(code, seq, 'the signature of the statement');
 }

@@ -33,6 +33,6 @@ export function appendOwnEntry(
     atMs,
   );
   const tiles: StoredTile[] = [];
-  frontier.push(draft.leaf, (height, index, hash) => tiles.push({ level: height / TILE_HEIGHT, index, hash }));
-  store.append([{ ...draft, sealed: null }], tiles);
+  frontier.push(draft.row.leaf, (height, index, hash) => tiles.push({ level: height / TILE_HEIGHT, index, hash }));
+  store.append([draft.row], tiles);
 }

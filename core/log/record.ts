@@ -1,18 +1,19 @@
 // What the security server hands to the message log, what it gets back, and how a record becomes the rows of the store.
 // The members were verified or made by the server itself; a member out of bounds is a programmer's mistake (TypeError),
 // save what LOG_ENTRY_MALFORMED in `encodeLogEntry` stops.
+import type { StatementSignature } from '#certs/batch.ts';
 import { sha256 } from '#certs/commitment.ts';
-import { HASH_BYTES, leafHash } from '#certs/merkle.ts';
-import { base64url, fromBase64url } from '#schemas/base64url.ts';
+import { HASH_BYTES, leafHash, sha256Of } from '#certs/merkle.ts';
+import { base64url } from '#schemas/base64url.ts';
 import { MAX_BATCH_PATH, MAX_BATCH_STATEMENTS, MAX_SIGNATURE_BYTES, MAX_STATEMENT_BYTES } from '#schemas/limits.ts';
 import { type EntryKind, encodeLogEntry, type LogEntry } from '#schemas/log-entry.ts';
 import type { SealedParts } from './sealed-record.ts';
 import type { StoredEvidence, StoredRecord } from './store.ts';
 
-/** A statement's exact bytes and where it stands in its signed batch; `path` holds base64url hashes, leaf upwards. */
+/** A statement's exact bytes and where it stands in its signed batch. */
 export interface RecordEvidence {
   statement: Buffer;
-  signature: { jws: string; index: number; size: number; path: string[] };
+  signature: StatementSignature;
 }
 
 export interface NewRecord {
@@ -52,7 +53,11 @@ export interface RecordView {
 }
 
 /** A record with its place in the log; the sealed part is still to be enciphered. */
-export type DraftRecord = Omit<StoredRecord, 'sealed'> & { parts: SealedParts | null; retention: string };
+export interface DraftRecord {
+  row: StoredRecord;
+  parts: SealedParts | null;
+  retention: string;
+}
 
 /** @throws TypeError, LOG_ENTRY_MALFORMED */
 export function draftRecord(record: NewRecord, seq: number, atMs: number): DraftRecord {
@@ -81,21 +86,13 @@ export function draftRecord(record: NewRecord, seq: number, atMs: number): Draft
     configuration: record.configurationVersion,
     retention: record.retention,
   });
-  return {
-    seq,
-    line,
-    leaf: leafHash(line),
-    exchangeId: record.id,
-    evidence,
-    claim: record.claim ?? null,
-    parts: record.sealed,
-    retention: record.retention,
-  };
+  const leaf = leafHash(line);
+  const row = { seq, line, leaf, exchangeId: record.id, evidence, sealed: null, claim: record.claim ?? null };
+  return { row, parts: record.sealed, retention: record.retention };
 }
 
 function storedEvidence({ statement, signature }: RecordEvidence): StoredEvidence {
   const { jws, index, size, path } = signature;
-  const hashes = path.map(fromBase64url);
   const fits =
     statement.length <= MAX_STATEMENT_BYTES &&
     jws.length <= MAX_SIGNATURE_BYTES &&
@@ -103,11 +100,27 @@ function storedEvidence({ statement, signature }: RecordEvidence): StoredEvidenc
     index >= 0 &&
     index < size &&
     size <= MAX_BATCH_STATEMENTS &&
-    hashes.length <= MAX_BATCH_PATH &&
-    hashes.every((hash) => hash.length === HASH_BYTES);
+    path.length <= MAX_BATCH_PATH &&
+    path.every((hash) => hash.length === HASH_BYTES);
   if (!fits) throw new TypeError('evidence of a record is out of bounds');
-  const jwsHash = fromBase64url(sha256(jws));
-  return { statement, jws, jwsHash, index, size, path: Buffer.concat(hashes) };
+  return {
+    statement,
+    jws,
+    jwsHash: hashOfJws(jws),
+    index,
+    size,
+    path: path.length === 0 ? NOTHING : Buffer.concat(path),
+  };
+}
+
+const NOTHING = Buffer.alloc(0);
+
+// The statements of a batch are mostly appended one behind the other: its JWS is hashed once.
+let lastJws = { jws: '', hash: sha256Of('') };
+
+function hashOfJws(jws: string): Buffer {
+  if (jws !== lastJws.jws) lastJws = { jws, hash: sha256Of(jws) };
+  return lastJws.hash;
 }
 
 /** Kinds of entries about the log itself. Their `statement` is the hash of a signed note, their `signature` is null. */
@@ -122,13 +135,13 @@ function storedNote(note: string): StoredEvidence {
 /** The evidence as it was handed in. */
 export function viewEvidence(stored: StoredEvidence | null): RecordEvidence | null {
   if (stored === null) return null;
-  const { jws, index, size } = stored;
-  return { statement: stored.statement, signature: { jws, index, size, path: pathOf(stored).map(base64url) } };
+  const { statement, jws, index, size, path } = stored;
+  return { statement, signature: { jws, index, size, path: pathOf(path) } };
 }
 
 /** The sibling hashes of a stored path; a length that is no multiple of 32 leaves a short last one. */
-export function pathOf(stored: Pick<StoredEvidence, 'path'>): Buffer[] {
+export function pathOf(path: Buffer): Buffer[] {
   const hashes: Buffer[] = [];
-  for (let at = 0; at < stored.path.length; at += HASH_BYTES) hashes.push(stored.path.subarray(at, at + HASH_BYTES));
+  for (let at = 0; at < path.length; at += HASH_BYTES) hashes.push(path.subarray(at, at + HASH_BYTES));
   return hashes;
 }

@@ -5,18 +5,22 @@
 import { closeSync, existsSync, mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
-import { foldHashes, TILE_HEIGHT } from '#certs/merkle.ts';
+import { batchPath } from '#certs/batch.ts';
+import { foldHashes, HASH_BYTES, sha256Of, TILE_HEIGHT } from '#certs/merkle.ts';
+import { MAX_BATCH_STATEMENTS } from '#schemas/limits.ts';
 import { AccordError, type ProblemCode } from '#schemas/problems.ts';
-import { APPLICATION_ID, createTables, FORMAT_VERSION } from './schema-sqlite.ts';
+import { rowAppender } from './append-sqlite.ts';
+import { APPLICATION_ID, createTables, FORMAT_VERSION, migrateFirstFormat, readFirstFormat } from './schema-sqlite.ts';
 import {
   type LogAuditReader,
   type LogReader,
   type LogStore,
+  type SignatureKey,
   type StoredCheckpoint,
   type StoredEvidence,
-  type StoredRecord,
+  type StoredMember,
   type StoredRow,
-  type StoredTile,
+  type StoredSignature,
   StoreError,
 } from './store.ts';
 
@@ -26,6 +30,8 @@ type Row = Record<string, unknown>;
 const FILE = 'messages.db';
 const PROBE_BYTES = 64 * 1024;
 const CACHE_KIB = 8 * 1024;
+/** Entries without sealed parts behind which the newest with some is not looked for. */
+const MAX_UNSEALED = 16_384;
 /** Pages (4 KiB) of write-ahead log after which they are moved into the database. */
 const WAL_PAGES = 2_000;
 
@@ -44,8 +50,9 @@ export function openLogAuditSqlite(folder: string): LogAuditReader {
   let db: Connection | undefined;
   try {
     db = new Database(file, { readonly: true, fileMustExist: true, timeout: 5_000 });
+    const isFirst = readFirstFormat(db);
     db.exec('BEGIN');
-    checkFormat(db);
+    if (!isFirst) checkFormat(db);
     return auditReader(db);
   } catch (cause) {
     db?.close();
@@ -64,6 +71,7 @@ export function openLogStoreSqlite(folder: string): LogStore {
     const db = new Database(reserveFile(join(folder, FILE)), { timeout: 2_000 });
     configure(db);
     if (db.pragma('user_version', { simple: true }) === 0) createTables(db);
+    migrateFirstFormat(db);
     checkFormat(db);
     return store(db, lock);
   } catch (cause) {
@@ -134,9 +142,13 @@ function reader(db: Connection): LogReader {
     SELECT * FROM (SELECT seq FROM entries WHERE exchange_id = @id ORDER BY seq DESC LIMIT @newest)
     UNION SELECT * FROM (SELECT seq FROM entries WHERE exchange_id = @id ORDER BY seq LIMIT @oldest)) ORDER BY seq DESC`);
   const evidence = db.prepare(
-    'SELECT statement, signature, batch_index, batch_size, path, jws FROM evidence LEFT JOIN signatures ON hash = signature WHERE seq = ?',
+    `SELECT statement, signature, batch_index, batch_size, path, jws, first, last
+     FROM entries LEFT JOIN signatures ON number = signature WHERE seq = ?`,
   );
-  const sealed = db.prepare('SELECT key_id AS keyId, bytes FROM sealed WHERE seq = ?');
+  const members = membersReader(db);
+  const sealed = db.prepare(
+    'SELECT key_id AS keyId, sealed AS bytes FROM entries WHERE seq = ? AND key_id IS NOT NULL',
+  );
   const checkpoint = db.prepare(
     'SELECT number, size, at_ms AS atMs, note FROM checkpoints ORDER BY number DESC LIMIT 1',
   );
@@ -157,7 +169,7 @@ function reader(db: Connection): LogReader {
       const oldest = Math.floor(limit / 2);
       return ofId.all({ id, newest: limit - oldest, oldest }) as { seq: number; line: string; leaf: Buffer }[];
     },
-    evidence: (seq) => evidenceOf(evidence.get(seq) as Row | undefined),
+    evidence: (seq) => evidenceOf(evidence.get(seq) as EvidenceRow | undefined, members),
     sealed: (seq) => (sealed.get(seq) as { keyId: Buffer; bytes: Buffer } | undefined) ?? null,
     subtree: (height, index) => {
       const level = Math.floor(height / TILE_HEIGHT);
@@ -171,17 +183,41 @@ function reader(db: Connection): LogReader {
   };
 }
 
-function evidenceOf(row: Row | undefined): StoredEvidence | null {
-  if (row === undefined) return null;
-  return {
-    statement: row['statement'] as Buffer,
-    // A missing row of the signatures shows as an empty JWS, whose hash is nobody's.
-    jws: (row['jws'] as string | null) ?? '',
-    jwsHash: row['signature'] as Buffer,
-    index: row['batch_index'] as number,
-    size: row['batch_size'] as number,
-    path: row['path'] as Buffer,
-  };
+interface EvidenceRow {
+  statement: Buffer | null;
+  signature: SignatureKey | null;
+  batch_index: number;
+  batch_size: number;
+  path: Buffer | null;
+  jws: string | null;
+  first: number | null;
+  last: number | null;
+}
+
+function evidenceOf(row: EvidenceRow | undefined, members: LogAuditReader['members']): StoredEvidence | null {
+  if (row === undefined || row.statement === null) return null;
+  const { statement, signature, batch_index: index, batch_size: size, first, last } = row;
+  // A missing row of the signatures shows as an empty JWS, whose hash is nobody's.
+  const jws = row.jws ?? '';
+  const jwsHash = signature === null ? Buffer.alloc(HASH_BYTES) : sha256Of(jws);
+  const path = row.path ?? pathAmong(signature === null ? [] : members(signature, first, last), index, size);
+  return { statement, jws, jwsHash, index, size, path };
+}
+
+/** The path at `index` of the batch whose members these are; empty, which leads nowhere, when they are not all there. */
+function pathAmong(members: readonly StoredMember[], index: number, size: number): Buffer {
+  const statements: Buffer[] = [];
+  for (const { index, statement } of members) statements[index] = statement;
+  const isWhole = members.length === size && statements.length === size && !statements.includes(undefined as never);
+  return isWhole && index < size ? Buffer.concat(batchPath(statements, index)) : Buffer.alloc(0);
+}
+
+function membersReader(db: Connection): LogAuditReader['members'] {
+  const rows = db.prepare(
+    `SELECT seq, line, batch_index AS "index", CAST(statement AS BLOB) AS statement FROM entries
+     WHERE seq BETWEEN ? AND ? AND signature = ? LIMIT ${MAX_BATCH_STATEMENTS + 1}`,
+  );
+  return (signature, first, last) => rows.all(first, last, signature) as StoredMember[];
 }
 
 type RawRow = [
@@ -191,21 +227,21 @@ type RawRow = [
   exchangeId: string,
   statement: string | null,
   statementBytes: number,
-  jwsHash: string,
+  signature: SignatureKey | null,
   index: number,
   size: number,
-  path: string,
+  path: string | null,
 ];
 
 // Bytes come as text and are put back here: the driver makes a memory area of its own for every BLOB, which costs an
 // audit more than all its hashing.
-const ROWS = `SELECT seq, line, hex(leaf), exchange_id, CAST(statement AS TEXT), length(statement), hex(signature),
-    batch_index, batch_size, hex(path)
-  FROM entries LEFT JOIN evidence USING (seq) WHERE seq >= ? ORDER BY seq LIMIT ?`;
+const ROWS = `SELECT seq, line, hex(leaf), exchange_id, CAST(statement AS TEXT), length(statement), signature,
+    batch_index, batch_size, CASE WHEN path IS NULL THEN NULL ELSE hex(path) END
+  FROM entries WHERE seq >= ? ORDER BY seq LIMIT ?`;
 
 /** @param statementOf the bytes of a statement that is not plain ASCII */
 function rowOf(row: RawRow, statementOf: (seq: number) => Buffer): StoredRow {
-  const [seq, line, leaf, exchangeId, text, length, jwsHash, index, size, path] = row;
+  const [seq, line, leaf, exchangeId, text, length, signature, index, size, path] = row;
   // The tables may not be the ones this program made.
   if (typeof line !== 'string') throw new AccordError('LOG_DATABASE_DAMAGED', `a row ${seq} of another kind`);
   const stored = { seq, line, leaf: Buffer.from(leaf, 'hex'), exchangeId };
@@ -213,8 +249,8 @@ function rowOf(row: RawRow, statementOf: (seq: number) => Buffer): StoredRow {
   // As many units as bytes and nothing replaced: it is ASCII, and these are its bytes.
   const isAscii = text.length === length && !text.includes('\ufffd');
   const statement = isAscii ? Buffer.from(text, 'latin1') : statementOf(seq);
-  const place = { jwsHash: Buffer.from(jwsHash, 'hex'), index, size, path: Buffer.from(path, 'hex') };
-  return { ...stored, evidence: { statement, ...place } };
+  const kept = path === null ? null : Buffer.from(path, 'hex');
+  return { ...stored, evidence: { statement, signature, index, size, path: kept } };
 }
 
 function auditReader(db: Connection): LogAuditReader {
@@ -222,25 +258,21 @@ function auditReader(db: Connection): LogAuditReader {
   const from = db.prepare(
     'SELECT number, size, at_ms AS atMs, note FROM checkpoints WHERE number >= ? ORDER BY number LIMIT 1',
   );
-  const strays = ['evidence', 'sealed', 'claims'].map((table) =>
-    db.prepare(`SELECT min(seq) FROM ${table} WHERE seq NOT IN (SELECT seq FROM entries)`).pluck(),
-  );
+  const stray = db.prepare('SELECT min(seq) FROM claims WHERE seq NOT IN (SELECT seq FROM entries)').pluck();
   const integrity = db.prepare('PRAGMA integrity_check(1)').pluck();
-  const jws = db.prepare('SELECT jws FROM signatures WHERE hash = ?').pluck();
+  const signature = db.prepare('SELECT jws, first, last FROM signatures WHERE number = ?');
   const rows = db.prepare(ROWS).raw();
-  const statement = db.prepare('SELECT CAST(statement AS BLOB) FROM evidence WHERE seq = ?').pluck();
+  const statement = db.prepare('SELECT CAST(statement AS BLOB) FROM entries WHERE seq = ?').pluck();
   const statementOf = (seq: number) => (statement.get(seq) as Buffer | null) ?? Buffer.alloc(0);
   return {
     ...reader(db),
     rows: (fromSeq, limit) => (rows.all(fromSeq, limit) as RawRow[]).map((row) => rowOf(row, statementOf)),
-    jws: (hash) => (jws.get(hash) as string | undefined) ?? '',
+    signature: (key) => (signature.get(key) as StoredSignature | undefined) ?? null,
+    members: membersReader(db),
     renew: () => void db.exec('COMMIT; BEGIN'),
     tile: (level, index) => (tile.get(level, index) as Buffer | undefined) ?? null,
     checkpointFrom: (number) => (from.get(number) as StoredCheckpoint | undefined) ?? null,
-    straySeq: () => {
-      const found = strays.map((query) => query.get() as number | null | undefined);
-      return found.find((seq) => seq !== null && seq !== undefined) ?? null;
-    },
+    straySeq: () => (stray.get() as number | null | undefined) ?? null,
     damage: () => {
       const said = integrity.get() as string;
       return said === 'ok' ? null : said.slice(0, 200);
@@ -254,7 +286,10 @@ function store(db: Connection, lock: Connection): LogStore {
     'INSERT INTO checkpoints SELECT coalesce(max(number), -1) + 1, ?, ?, ? FROM checkpoints',
   );
   const claimedBy = db.prepare('SELECT seq FROM claims WHERE sender = ? AND id = ?').pluck();
-  const lastSealed = db.prepare('SELECT seq, key_id AS keyId FROM sealed ORDER BY seq DESC LIMIT 1');
+  const lastSealed = db.prepare(
+    `SELECT seq, keyId FROM (SELECT seq, key_id AS keyId FROM entries ORDER BY seq DESC LIMIT ${MAX_UNSEALED})
+     WHERE keyId IS NOT NULL LIMIT 1`,
+  );
   const purge = db.prepare(
     'DELETE FROM claims WHERE (sender, id) IN (SELECT sender, id FROM claims WHERE until_ms < ? LIMIT ?)',
   );
@@ -287,28 +322,15 @@ function store(db: Connection, lock: Connection): LogStore {
 }
 
 function appender(db: Connection): LogStore['append'] {
-  const addEntry = db.prepare('INSERT INTO entries VALUES (?, ?, ?, ?)');
-  const addEvidence = db.prepare('INSERT INTO evidence VALUES (?, ?, ?, ?, ?, ?)');
-  const hasSignature = db.prepare('SELECT 1 FROM signatures WHERE hash = ?').pluck();
-  const addSignature = db.prepare('INSERT INTO signatures VALUES (?, ?)');
-  const addSealed = db.prepare('INSERT INTO sealed VALUES (?, ?, ?)');
-  const addClaim = db.prepare('INSERT INTO claims VALUES (?, ?, ?, ?)');
-  const addTile = db.prepare('INSERT INTO tiles VALUES (?, ?, ?)');
-  const addRecord = ({ seq, line, leaf, exchangeId, evidence, sealed, claim }: StoredRecord): void => {
-    addEntry.run(seq, line, leaf, exchangeId);
-    if (evidence !== null) {
-      addEvidence.run(seq, evidence.statement, evidence.jwsHash, evidence.index, evidence.size, evidence.path);
-      if (evidence.size > 0 && hasSignature.get(evidence.jwsHash) === undefined)
-        addSignature.run(evidence.jwsHash, evidence.jws);
+  const rows = rowAppender(db);
+  return (records, tiles) => {
+    try {
+      durably(db, () => rows.append(records, tiles));
+    } catch (error) {
+      rows.forget();
+      throw error;
     }
-    if (sealed !== null) addSealed.run(seq, sealed.keyId, sealed.bytes);
-    if (claim !== null) addClaim.run(claim.from, claim.id, seq, claim.untilMs);
   };
-  return (records: readonly StoredRecord[], tiles: readonly StoredTile[]) =>
-    durably(db, () => {
-      for (const record of records) addRecord(record);
-      for (const { level, index, hash } of tiles) addTile.run(level, index, hash);
-    });
 }
 
 function openFault(cause: unknown): ProblemCode {

@@ -22,7 +22,7 @@ export class StoreError extends Error {
   }
 }
 
-/** Where a statement stands in its signed batch. Rows of one batch share the JWS by its hash. */
+/** Where a statement stands in its signed batch. A JWS that rows of one turn share is stored once. */
 export interface StoredEvidence {
   statement: Buffer;
   jws: string;
@@ -76,13 +76,42 @@ export interface LogReader {
   close(): void;
 }
 
-/** An entry with the evidence beside it, as stored; the JWS is asked for once per signature. */
+/** What a store calls a signature: its own word, which says nothing of what was signed. */
+export type SignatureKey = number | Buffer;
+
+/** A statement as stored; the JWS is asked for once per signature. */
+export interface StoredPlace {
+  statement: Buffer;
+  /** Null for a note. */
+  signature: SignatureKey | null;
+  index: number;
+  size: number;
+  /** Null where the whole batch was appended in one turn: it follows from the members of the signature. */
+  path: Buffer | null;
+}
+
+/** An entry with the evidence beside it. */
 export interface StoredRow {
   seq: number;
   line: string;
   leaf: Buffer;
   exchangeId: string;
-  evidence: Omit<StoredEvidence, 'jws'> | null;
+  evidence: StoredPlace | null;
+}
+
+export interface StoredSignature {
+  jws: string;
+  /** Between these entries, both included, stand all statements of the batch; null where they need not be there. */
+  first: number | null;
+  last: number | null;
+}
+
+/** A statement of a batch that is stored whole. */
+export interface StoredMember {
+  seq: number;
+  line: string;
+  index: number;
+  statement: Buffer;
 }
 
 /** What only an audit asks; everything is of one consistent snapshot, until it is renewed. */
@@ -94,12 +123,13 @@ export interface LogAuditReader extends LogReader {
   renew(): void;
   /** Entries in order, with their evidence. */
   rows(fromSeq: number, limit: number): StoredRow[];
-  /** The JWS stored under this hash; empty, whose hash is nobody's, when there is none. */
-  jws(hash: Buffer): string;
+  signature(key: SignatureKey): StoredSignature | null;
+  /** The statements under a signature between two entries, in order; at most one more than a batch may have. */
+  members(key: SignatureKey, first: number | null, last: number | null): StoredMember[];
   tile(level: number, index: number): Buffer | null;
   /** The stored checkpoint with this number, or the next one after it. */
   checkpointFrom(number: number): StoredCheckpoint | null;
-  /** The first seq that has evidence, sealed parts or a claim but no entry. */
+  /** The first seq that has a claim but no entry. */
   straySeq(): number | null;
   /** What the database's own integrity check says, null when all is well. */
   damage(): string | null;
@@ -113,7 +143,7 @@ export interface LogStore extends LogReader {
   claimedBy(from: string, id: string): number | null;
   /** Forgets at most `limit` claims whose time was over at `nowMs`; returns how many. */
   purgeClaims(nowMs: number, limit: number): number;
-  /** The newest record with sealed parts, and the id of their key. */
+  /** The newest record with sealed parts, and the id of their key; null when none of the newest has any. */
   lastSealed(): { seq: number; keyId: Buffer } | null;
   addCheckpoint(checkpoint: Omit<StoredCheckpoint, 'number'>): void;
   /** Writes durably and takes back about 64 KiB, so that a disk with room for one small row only is not called good. */

@@ -45,10 +45,11 @@ export function draftTurn(
       settle.push(() => reject(error)); // this record's own fault; the others go on
       continue;
     }
-    if (claim !== null) claimed.set(claim, draft.seq);
-    frontier.push(draft.leaf, (height, index, hash) => tiles.push({ level: height / TILE_HEIGHT, index, hash }));
+    const { seq, leaf } = draft.row;
+    if (claim !== null) claimed.set(claim, seq);
+    frontier.push(leaf, (height, index, hash) => tiles.push({ level: height / TILE_HEIGHT, index, hash }));
     drafts.push(draft);
-    settle.push(() => resolve({ outcome: 'appended', seq: draft.seq, leafHash: base64url(draft.leaf) }));
+    settle.push(() => resolve({ outcome: 'appended', seq, leafHash: base64url(leaf) }));
   }
   return { drafts, tiles, frontier };
 }
@@ -64,13 +65,13 @@ export function sealTurn(
   day: number,
   origin: string,
 ): StoredRecord[] {
-  const sealed = drafts.filter(({ parts }) => parts !== null);
-  const issued = sealed.length === 0 ? [] : keys.issue(sealed.map(({ retention }) => ({ retention, day })));
-  const next = issued.values();
-  return drafts.map(({ parts, retention: _, ...row }) => {
-    const issuedKey = parts === null ? undefined : next.next().value;
-    if (parts === null || issuedKey === undefined) return { ...row, sealed: null };
-    const bytes = sealRecord(parts, issuedKey.key, origin, row.leaf);
-    return { ...row, sealed: { keyId: issuedKey.id, bytes } };
+  const wanted: { retention: string; day: number }[] = [];
+  for (const { parts, retention } of drafts) if (parts !== null) wanted.push({ retention, day });
+  const issued = wanted.length === 0 ? [] : keys.issue(wanted);
+  let next = 0;
+  return drafts.map(({ row, parts }) => {
+    const key = parts === null ? undefined : issued[next++];
+    if (parts === null || key === undefined) return row;
+    return { ...row, sealed: { keyId: key.id, bytes: sealRecord(parts, key.key, origin, row.leaf) } };
   });
 }

@@ -40,11 +40,11 @@ export function logSize(folder: string): LogSize {
       size: number('SELECT count(*) FROM entries'),
       entryBytes: number('SELECT sum(length(CAST(line AS BLOB))) FROM entries'),
       recordBytes:
-        number('SELECT sum(length(statement) + length(path)) FROM evidence') +
+        number('SELECT sum(length(statement) + coalesce(length(path), 0)) FROM entries') +
         number('SELECT sum(length(jws)) FROM signatures'),
       signatures: number('SELECT count(*) FROM signatures'),
-      evidence: number('SELECT count(*) FROM evidence'),
-      sealed: number('SELECT count(*) FROM sealed'),
+      evidence: number('SELECT count(statement) FROM entries'),
+      sealed: number('SELECT count(sealed) FROM entries'),
       claims: number('SELECT count(*) FROM claims'),
       fileBytes: Number(db.pragma('page_count', { simple: true })) * Number(db.pragma('page_size', { simple: true })),
     };

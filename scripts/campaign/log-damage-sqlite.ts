@@ -7,10 +7,13 @@ export const PLACES = [
   { table: 'entries', column: 'line', key: 'seq', pinned: true },
   { table: 'entries', column: 'leaf', key: 'seq', pinned: true },
   { table: 'entries', column: 'exchange_id', key: 'seq', pinned: true },
-  { table: 'evidence', column: 'statement', key: 'seq', pinned: true },
-  { table: 'evidence', column: 'signature', key: 'seq', pinned: true },
-  { table: 'evidence', column: 'path', key: 'seq', pinned: true },
-  { table: 'signatures', column: 'jws', key: 'hash', pinned: true },
+  { table: 'entries', column: 'statement', key: 'seq', pinned: true },
+  { table: 'entries', column: 'signature', key: 'seq', pinned: true },
+  { table: 'entries', column: 'batch_index', key: 'seq', pinned: true },
+  { table: 'entries', column: 'path', key: 'seq', pinned: true },
+  { table: 'signatures', column: 'jws', key: 'number', pinned: true },
+  { table: 'signatures', column: 'first', key: 'number', pinned: true },
+  { table: 'signatures', column: 'last', key: 'number', pinned: true },
   { table: 'checkpoints', column: 'note', key: 'number', pinned: false },
   { table: 'tiles', column: 'hash', key: 'number', pinned: false },
 ] as const;
@@ -19,7 +22,7 @@ type Place = (typeof PLACES)[number];
 
 export interface Change {
   place: string;
-  row: number | string;
+  row: number;
   /** The entry the damage belongs to; null where it cannot be pinned to one. */
   expectedSeq: number | null;
 }
@@ -38,14 +41,17 @@ export function changeRow(file: string, place: Place, chance: Source): Change {
       `SELECT typeof(${column}) AS type, CAST(${column} AS BLOB) AS bytes FROM ${table} WHERE ${key} = ?`,
     );
     const { type, bytes } = read.get(row) as { type: string; bytes: Buffer };
-    const at = chance.integer(0, bytes.length - 1);
-    bytes.writeUInt8(bytes.readUInt8(at) ^ (1 << chance.integer(0, 7)), at);
-    const value = type === 'text' ? 'CAST(? AS TEXT)' : '?';
-    db.prepare(`UPDATE ${table} SET ${column} = ${value} WHERE ${key} = ?`).run(bytes, row);
-    const first = db.prepare('SELECT min(seq) FROM evidence WHERE signature = ?').pluck();
+    const first = db.prepare('SELECT min(seq) FROM entries WHERE signature = ?').pluck();
     const seq = table === 'signatures' ? first.get(row) : row;
-    const shown = Buffer.isBuffer(row) ? row.toString('hex') : Number(row);
-    return { place: `${table}.${column}`, row: shown, expectedSeq: pinned ? Number(seq) : null };
+    const update = (value: string, to: unknown) =>
+      db.prepare(`UPDATE ${table} SET ${column} = ${value} WHERE ${key} = ?`).run(to, row);
+    if (type === 'integer') update('?', Number(bytes.toString('latin1')) ^ (1 << chance.integer(0, 7)));
+    else {
+      const at = chance.integer(0, bytes.length - 1);
+      bytes.writeUInt8(bytes.readUInt8(at) ^ (1 << chance.integer(0, 7)), at);
+      update(type === 'text' ? 'CAST(? AS TEXT)' : '?', bytes);
+    }
+    return { place: `${table}.${column}`, row: Number(row), expectedSeq: pinned ? Number(seq) : null };
   } finally {
     db.close();
   }
@@ -55,8 +61,10 @@ export function changeRow(file: string, place: Place, chance: Source): Change {
 export function contentOf(file: string): string {
   const db = new Database(file, { readonly: true });
   try {
-    const tables = ['entries', 'evidence', 'signatures', 'tiles'];
-    return JSON.stringify(tables.map((table) => db.prepare(`SELECT * FROM ${table}`).raw().all()));
+    // What is sealed has its own authenticated encryption; an audit cannot open it.
+    const entries = 'seq, line, leaf, exchange_id, signature, batch_index, batch_size, path, statement FROM entries';
+    const parts = [entries, '* FROM signatures', '* FROM tiles'];
+    return JSON.stringify(parts.map((part) => db.prepare(`SELECT ${part}`).raw().all()));
   } finally {
     db.close();
   }

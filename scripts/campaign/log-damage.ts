@@ -39,7 +39,10 @@ async function makeSubject(place: string, chance: Source): Promise<Subject> {
       const size = Math.min(left, chance.integer(1, 20));
       const nowMs = options.clock.nowMs();
       const requests = madeRequests({ size, nowMs, sealed: chance.chance(0.5) });
-      await Promise.all(requests.map((record) => log.append(record)));
+      // A batch that comes in two turns is stored with its paths.
+      const whole = chance.chance(0.6) ? size : Math.ceil(size / 2);
+      await Promise.all(requests.slice(0, whole).map((record) => log.append(record)));
+      await Promise.all(requests.slice(whole).map((record) => log.append(record)));
       await Promise.all(madeAnswers(requests, nowMs, false).map((record) => log.append(record)));
       left -= size;
     }

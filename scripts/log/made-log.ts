@@ -97,7 +97,7 @@ function signed(changes: readonly (Partial<Statement> & Pick<Statement, 'id' | '
     iat,
   );
   return drafts.map(({ parts, statement, bytes }, i): NewRecord => {
-    const { path = [], ...signature } = signatures[i] ?? { jws: '', index: 0, size: 0 };
+    const signature = signatures[i] ?? { jws: '', index: 0, size: 0, path: [] };
     return {
       kind: 'request-sent',
       id: statement.id,
@@ -110,7 +110,7 @@ function signed(changes: readonly (Partial<Statement> & Pick<Statement, 'id' | '
       decisionHash: null,
       configurationVersion: 1,
       retention: 'standard',
-      evidence: { statement: bytes, signature: { ...signature, path: path.map((hash) => hash.toString('base64url')) } },
+      evidence: { statement: bytes, signature },
       sealed: sealed ? parts : null,
     };
   });

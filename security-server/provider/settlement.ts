@@ -3,7 +3,6 @@
 // came; its id is now durably claimed, so a delayed original cannot run).
 
 import type { RecordView } from '#core/log/message-log.ts';
-import { fromBase64url } from '#schemas/base64url.ts';
 import { ByteWriter } from '#schemas/bytes.ts';
 import { REPLAY_WINDOW_MS } from '#schemas/limits.ts';
 import { encodeHead } from '#security-server/envelope/frame.ts';
@@ -70,8 +69,7 @@ function redelivery(server: ServerParts, record: RecordView): Buffer | null {
   if (parts === null || evidence === null) return null;
   const { context, contextSalt, body, bodySalt } = parts;
   if (!context || !contextSalt || !body || !bodySalt) return null;
-  const { jws, index, size, path } = evidence.signature;
-  const signature = { jws, index, size, path: path.map(fromBase64url) };
-  const head = encodeHead({ statement: evidence.statement, signature, context, contextSalt, bodySalt });
+  const { statement, signature } = evidence;
+  const head = encodeHead({ statement, signature, context, contextSalt, bodySalt });
   return new ByteWriter().field(head).field(body).end();
 }

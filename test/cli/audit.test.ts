@@ -165,10 +165,10 @@ t.test('an archive that was changed, and one that was erased', async (t) => {
   const folder = join(pair.folder, 'provider');
   const file = join(folder, 'log', 'messages.db');
   const db = new Database(file);
-  db.exec('DROP TRIGGER IF EXISTS sealed_update; DROP TRIGGER IF EXISTS entries_update');
+  db.exec('DROP TRIGGER IF EXISTS entries_update');
   const sealedOf = (seq: number) =>
-    db.prepare('SELECT key_id AS keyId, bytes FROM sealed WHERE seq = ?').get(seq) as { keyId: Buffer; bytes: Buffer };
-  const write = (seq: number, bytes: Buffer) => db.prepare('UPDATE sealed SET bytes = ? WHERE seq = ?').run(bytes, seq);
+    db.prepare('SELECT key_id AS keyId, sealed AS bytes FROM entries WHERE seq = ?').get(seq) as { keyId: Buffer; bytes: Buffer };
+  const write = (seq: number, bytes: Buffer) => db.prepare('UPDATE entries SET sealed = ? WHERE seq = ?').run(bytes, seq);
 
   const first = answerOf(flipped).seq;
   const bytes = Buffer.from(sealedOf(first).bytes);

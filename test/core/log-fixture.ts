@@ -66,6 +66,8 @@ export function dataDir(dir: string): { folder: string; keyFolder: string; check
 
 const signer = { alg: 'ES256', key: generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey } as const;
 const certificateHash = createHash('sha256').update('certificate').digest('base64url');
+/** Who signs all statements of this fixture. */
+export const signerKey = { key: signer.key, certificateHash };
 let nextId = 0;
 
 /** A fresh exchange id (UUIDv7 form). */
@@ -131,7 +133,7 @@ function signedRecords(changes: Partial<Statement>[]): NewRecord[] {
     1_790_000_000,
   );
   return drafts.map(({ sealed, statement, bytes }, i) => {
-    const { path, ...signature } = signatures[i]!;
+    const signature = signatures[i]!;
     return {
       kind: 'request-sent',
       id: statement.id,
@@ -144,7 +146,7 @@ function signedRecords(changes: Partial<Statement>[]): NewRecord[] {
       decisionHash: null,
       configurationVersion: 1,
       retention: 'standard',
-      evidence: { statement: bytes, signature: { ...signature, path: path.map((hash) => hash.toString('base64url')) } },
+      evidence: { statement: bytes, signature },
       sealed,
     };
   });

@@ -42,17 +42,15 @@ t.test('every byte of entries and evidence, changed one at a time, is found in i
     ['entries', 'line', ['LOG_ENTRY_CHANGED']],
     ['entries', 'leaf', ['LOG_ENTRY_CHANGED']],
     ['entries', 'exchange_id', ['LOG_ENTRY_CHANGED']],
-    ['evidence', 'statement', ['LOG_EVIDENCE_CHANGED']],
-    ['evidence', 'signature', ['LOG_EVIDENCE_CHANGED']],
-    ['evidence', 'path', ['LOG_EVIDENCE_CHANGED']],
+    ['entries', 'statement', ['LOG_EVIDENCE_CHANGED']],
+    ['entries', 'path', ['LOG_EVIDENCE_CHANGED']],
     ['signatures', 'jws', ['LOG_EVIDENCE_CHANGED']],
-    ['signatures', 'hash', ['LOG_EVIDENCE_CHANGED']],
     ['checkpoints', 'note', ['LOG_CHECKPOINT_WRONG']],
     ['identity', 'origin', ['LOG_ORIGIN_WRONG', 'LOG_DATABASE_DAMAGED']],
   ];
   let changed = 0;
   for (const [table, column, codes] of columns) {
-    const key = table === 'signatures' ? 'hash' : table === 'entries' || table === 'evidence' ? 'seq' : 'number';
+    const key = table === 'entries' ? 'seq' : 'number';
     const rows = db
       .prepare(`SELECT ${key} AS key, typeof(${column}) AS type, CAST(${column} AS BLOB) AS bytes FROM ${table}`)
       .all() as { key: number | Buffer; type: string; bytes: Buffer }[];
@@ -85,8 +83,10 @@ t.test('any byte of the database file: found, or nothing that is read back diffe
   const content = (path: string) => {
     const db = new Database(path, { readonly: true });
     try {
-      const tables = ['entries', 'evidence', 'signatures', 'tiles'];
-      return JSON.stringify(tables.map((table) => db.prepare(`SELECT * FROM ${table}`).raw().all()));
+      // What is sealed has its own authenticated encryption; an audit cannot open it.
+      const entries = 'seq, line, leaf, exchange_id, signature, batch_index, batch_size, path, statement FROM entries';
+      const parts = [entries, '* FROM signatures', '* FROM tiles'];
+      return JSON.stringify(parts.map((part) => db.prepare(`SELECT ${part}`).raw().all()));
     } finally {
       db.close();
     }
@@ -141,20 +141,24 @@ t.test('changes that are consistent in themselves', async (t) => {
     ['time backwards', (db) => rewrite(db, 3, '"t":179', '"t":178'), ['LOG_ENTRY_CHANGED', 3]],
     ['an entry removed', (db) => db.exec('DELETE FROM entries WHERE seq = 1'), ['LOG_GAP', 1]],
     ['the end cut off', (db) => db.exec('DELETE FROM entries WHERE seq = 3'), ['LOG_TRUNCATED', 3]],
-    ['evidence removed', (db) => db.exec('DELETE FROM evidence WHERE seq = 2'), ['LOG_EVIDENCE_CHANGED', 2]],
+    [
+      'evidence removed',
+      (db) => db.exec('UPDATE entries SET statement = NULL WHERE seq = 2'),
+      ['LOG_EVIDENCE_CHANGED', 2],
+    ],
     [
       'evidence exchanged',
-      (db) => db.exec('UPDATE evidence SET statement = (SELECT statement FROM evidence WHERE seq = 0) WHERE seq = 1'),
+      (db) => db.exec('UPDATE entries SET statement = (SELECT statement FROM entries WHERE seq = 0) WHERE seq = 1'),
       ['LOG_EVIDENCE_CHANGED', 1],
     ],
     [
       'another place in the batch',
-      (db) => db.exec('UPDATE evidence SET batch_index = 2 WHERE seq = 1'),
+      (db) => db.exec('UPDATE entries SET batch_index = 2 WHERE seq = 1'),
       ['LOG_EVIDENCE_CHANGED', 1],
     ],
     [
       'another size of the batch',
-      (db) => db.exec('UPDATE evidence SET batch_size = 5 WHERE seq = 1'),
+      (db) => db.exec('UPDATE entries SET batch_size = 5 WHERE seq = 1'),
       ['LOG_EVIDENCE_CHANGED', 1],
     ],
     [
@@ -166,7 +170,7 @@ t.test('changes that are consistent in themselves', async (t) => {
     [
       'the end and its checkpoint cut off',
       (db) => {
-        for (const table of ['entries', 'evidence', 'sealed']) db.exec(`DELETE FROM ${table} WHERE seq > 1`);
+        db.exec('DELETE FROM entries WHERE seq > 1');
         db.exec('DELETE FROM checkpoints WHERE number = 1');
       },
       ['LOG_TRUNCATED', 2],
@@ -196,8 +200,6 @@ t.test('changes that are consistent in themselves', async (t) => {
   t.same(await code(forger, own), ['LOG_CHECKPOINT_WRONG', null]);
   t.match(await verifyLog({ folder: forger.folder }), { ok: true }, 'alone it is consistent');
   t.match(await verifyLog({ folder: forger.folder, checkpointFile: options.checkpointFile }), { ok: false });
-  const verifyStatement = async (_: unknown, seq: number) => (seq === 1 ? ('SIGNATURE_WRONG' as const) : null);
-  t.match(await verifyLog({ folder: options.folder, verifyStatement }), { code: 'SIGNATURE_WRONG', firstBadSeq: 1 });
   await t.rejects(verifyLog({ folder: join(options.folder, 'nothing') }), { code: 'LOG_MISSING' });
   t.equal(threaded.size, 0, 'each of them was met');
 });

@@ -52,7 +52,7 @@ function renote(folder: string, seq: number, note: string): void {
     const line = db.prepare('SELECT line FROM entries WHERE seq = ?').pluck().get(seq) as string;
     const other = line.replace(/"statement":"[^"]*"/, `"statement":"${sha256(note)}"`);
     db.prepare('UPDATE entries SET line = ?, leaf = ? WHERE seq = ?').run(other, leafHash(other), seq);
-    db.prepare('UPDATE evidence SET statement = ? WHERE seq = ?').run(Buffer.from(note), seq);
+    db.prepare('UPDATE entries SET statement = ? WHERE seq = ?').run(Buffer.from(note), seq);
   });
 }
 

@@ -247,25 +247,25 @@ t.test('the database refuses changes, replacements and gaps by itself; one write
   await t.rejects(openMessageLog({ ...options, keyFolder: join(dir, 'other-keys') }), { code: 'LOG_IN_USE' });
   const db = raw(options);
   t.teardown(() => db.close());
+  const rest = ', NULL'.repeat(7);
   const [leaf, empty] = ['zeroblob(32)', "x''"];
   const refused = [
     "UPDATE entries SET line = 'x' WHERE seq = 0",
     'DELETE FROM entries WHERE seq = 1',
     'DELETE FROM entries',
-    `REPLACE INTO entries VALUES (1, 'x', ${leaf}, 'i')`,
-    `INSERT OR REPLACE INTO entries VALUES (0, 'x', ${leaf}, 'i')`,
-    `INSERT INTO entries VALUES (3, 'x', ${leaf}, 'i')`,
-    `INSERT INTO entries VALUES (-1, 'x', ${leaf}, 'i')`,
-    `INSERT INTO entries VALUES (0, 'x', ${leaf}, 'i') ON CONFLICT (seq) DO UPDATE SET line = 'y'`,
+    `REPLACE INTO entries VALUES (1, 'x', ${leaf}, 'i'${rest})`,
+    `INSERT OR REPLACE INTO entries VALUES (0, 'x', ${leaf}, 'i'${rest})`,
+    `INSERT INTO entries VALUES (3, 'x', ${leaf}, 'i'${rest})`,
+    `INSERT INTO entries VALUES (-1, 'x', ${leaf}, 'i'${rest})`,
+    `INSERT INTO entries VALUES (0, 'x', ${leaf}, 'i'${rest}) ON CONFLICT (seq) DO UPDATE SET line = 'y'`,
     "UPDATE OR REPLACE entries SET seq = 0, line = 'x' WHERE seq = 1",
-    `UPDATE evidence SET statement = ${empty}`,
-    'DELETE FROM evidence',
-    `REPLACE INTO evidence SELECT seq, ${empty}, signature, 0, 1, path FROM evidence`,
+    `UPDATE entries SET statement = ${empty}`,
+    `UPDATE entries SET sealed = ${empty} WHERE seq = 1`,
+    'REPLACE INTO entries SELECT * FROM entries',
     "UPDATE signatures SET jws = 'x'",
-    "REPLACE INTO signatures SELECT hash, 'x' FROM signatures",
+    "REPLACE INTO signatures SELECT number, 'x', first, last FROM signatures",
+    "INSERT INTO signatures VALUES (7, 'x', NULL, NULL)",
     'DELETE FROM signatures',
-    'DELETE FROM sealed',
-    `REPLACE INTO sealed SELECT seq, key_id, ${empty} FROM sealed`,
     'DELETE FROM checkpoints',
     "REPLACE INTO checkpoints SELECT number, size, at_ms, 'x' FROM checkpoints",
     `REPLACE INTO tiles VALUES (1, 1, ${leaf})`,

@@ -2,7 +2,15 @@
 // reads the same; and they take everything ordinary, or an audit would be slow without anybody noticing.
 import fc from 'fast-check';
 import t from 'tap';
-import { ENTRY_KINDS, encodeLogEntry, type LogEntry, readAnyEntry, readPlainEntry } from '#schemas/log-entry.ts';
+import {
+  ENTRY_KINDS,
+  encodeLogEntry,
+  type LogEntry,
+  readAnyEntry,
+  readPlainEntry,
+  spellAny,
+  spellPlain,
+} from '#schemas/log-entry.ts';
 import { encodeStatement, readAnyStatement, readPlainStatement, type Statement } from '#schemas/statement.ts';
 
 const RUNS = 3_000;
@@ -118,6 +126,59 @@ t.test('ordinary entries and statements are taken quickly, and read the same', a
     }),
     { numRuns: 200 },
   );
+});
+
+t.test('the quick spelling is the one spelling, or none', async (t) => {
+  const odd = fc.constantFrom<unknown>(
+    ...[
+      '',
+      '"',
+      'é',
+      '\\',
+      '\n',
+      'x'.repeat(513),
+      ' ',
+      '~',
+      '\u007f',
+      '\ud800',
+      null,
+      undefined,
+      0,
+      -1,
+      -0,
+      1.5,
+      2 ** 53,
+    ],
+    ...[
+      1e21,
+      Number.NaN,
+      'summary',
+      'toString',
+      'A'.repeat(43),
+      `${'A'.repeat(43)}\n`,
+      'standard',
+      'S',
+      [],
+      {},
+      ['summary'],
+    ],
+  );
+  const member = fc.constantFrom(...Object.keys(fc.sample(entry, 1)[0]!), 'more');
+  let [quick, slow, refused] = [0, 0, 0];
+  fc.assert(
+    fc.property(entry, fc.option(fc.tuple(member, odd)), (made, change) => {
+      const given = { ...made, ...(change === null ? {} : { [change[0]]: change[1] }) };
+      const plain = spellPlain(given);
+      if (plain === null && change === null) t.fail('an ordinary entry is not spelled quickly', given);
+      const spelled = judged(() => spellAny(given));
+      if (plain !== null) quick++;
+      else if (spelled !== null) slow++;
+      else refused++;
+      if (plain !== null && plain !== spelled) t.fail('another spelling', { plain, spelled });
+    }),
+    { numRuns: RUNS },
+  );
+  t.ok(quick > 500 && slow > 20 && refused > 500, `${quick} quick, ${slow} slow, ${refused} refused`);
 });
 
 t.test('whatever the quick readers take, the schema takes and reads the same', async (t) => {
