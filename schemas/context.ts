@@ -1,7 +1,7 @@
 // The context of a message: what stands around the body (method, path, headers, who asks, status ...). It is committed
 // in the statement, never hashed bare, and sealed with the message; like the statement it has one spelling only. The
 // sending department's backend controls its values, the sending security server its form.
-import { isAscii } from 'node:buffer';
+import { isUtf8 } from 'node:buffer';
 import { type Static, Type } from '@sinclair/typebox';
 import { EvidenceToken } from './evidence-token.ts';
 import { parseJson } from './json.ts';
@@ -16,10 +16,11 @@ import {
   MAX_RELEASED_PATHS,
   MAX_STREAMED_BYTES,
 } from './limits.ts';
+import { isPlainAnswer, isPlainRequest } from './plain-context.ts';
 import { AccordError } from './problems.ts';
 import { Release } from './release.ts';
 import { MESSAGE_ID_PATTERN } from './statement.ts';
-import { compile, judge } from './validate.ts';
+import { compile } from './validate.ts';
 
 const closed = { additionalProperties: false };
 const HeaderName = Type.String({ pattern: "^[a-z0-9!#$%&'*+.^_`|~-]{1,128}$" });
@@ -158,8 +159,6 @@ export const BARE_REQUEST = {
 
 const checkRequest = compile(RequestContext, 'CONTEXT_MALFORMED');
 const checkAnswer = compile(AnswerContext, 'CONTEXT_MALFORMED');
-const fitsRequest = judge(RequestContext);
-const fitsAnswer = judge(AnswerContext);
 
 /**
  * Whether a call in X-Road's protocol names none of what Accord asks beyond that protocol: it is then judged by the /r1
@@ -263,12 +262,22 @@ function orderedRelease({ table, dictionary, elements, predicates, omitted }: Re
 
 /** @throws CONTEXT_MALFORMED, JSON_* */
 export function parseRequestContext(bytes: Uint8Array): RequestContext {
-  return readPlainly(bytes, fitsRequest, spellRequest) ?? once(bytes, checkRequest, encodeRequestContext);
+  return readPlainly(bytes, isPlainRequest) ?? readAnyRequestContext(bytes);
 }
 
 /** @throws CONTEXT_MALFORMED, JSON_* */
 export function parseAnswerContext(bytes: Uint8Array): AnswerContext {
-  return readPlainly(bytes, fitsAnswer, spellAnswer) ?? once(bytes, checkAnswer, encodeAnswerContext);
+  return readPlainly(bytes, isPlainAnswer) ?? readAnyAnswerContext(bytes);
+}
+
+/** The whole judgement. @throws as `parseRequestContext` */
+export function readAnyRequestContext(bytes: Uint8Array): RequestContext {
+  return once(bytes, checkRequest, encodeRequestContext);
+}
+
+/** The whole judgement. @throws as `parseAnswerContext` */
+export function readAnyAnswerContext(bytes: Uint8Array): AnswerContext {
+  return once(bytes, checkAnswer, encodeAnswerContext);
 }
 
 /**
@@ -276,54 +285,37 @@ export function parseAnswerContext(bytes: Uint8Array): AnswerContext {
  * @throws CONTEXT_MALFORMED, JSON_* what a receiver would say of it
  */
 export function readableRequestContext(context: RequestContext): Buffer {
-  const bytes = encodeRequestContext(context);
-  if (!isPlain(bytes) || !fitsRequest(context)) once(bytes, checkRequest, encodeRequestContext);
+  const spelled = spellRequest(context);
+  const bytes = Buffer.from(spelled, 'utf8');
+  if (!isPlainRequest(spelled, context)) readAnyRequestContext(bytes);
   return bytes;
 }
 
 /** The same for an answer. @throws CONTEXT_MALFORMED, JSON_* */
 export function readableAnswerContext(context: AnswerContext): Buffer {
-  const bytes = encodeAnswerContext(context);
-  if (!isPlain(bytes) || !fitsAnswer(context)) once(bytes, checkAnswer, encodeAnswerContext);
+  const spelled = spellAnswer(context);
+  const bytes = Buffer.from(spelled, 'utf8');
+  if (!isPlainAnswer(spelled, context)) readAnyAnswerContext(bytes);
   return bytes;
 }
 
 // Headers are pairs; a released element has six members, an omitted one and a predicate two.
 const MAX_CONTEXT_VALUES = 4 * MAX_HEADERS + 12 * MAX_RELEASED_PATHS;
 
-/** The whole judgement: strict JSON, schema, spelling. */
 function once<T>(bytes: Uint8Array, check: (value: unknown) => T, encode: (value: T) => Buffer): T {
   const context = check(parseJson(bytes, { maxBytes: MAX_CONTEXT_BYTES, maxDepth: 5, maxValues: MAX_CONTEXT_VALUES }));
   if (!encode(context).equals(bytes)) throw new AccordError('CONTEXT_MALFORMED', 'not its one spelling');
   return context;
 }
 
-/**
- * Bytes of which strict reading could say nothing that schema and spelling do not say: each value takes two bytes and more,
- * so there are not too many; the closed schemas are not nested deeper than is allowed; equal names, other numbers and
- * `__proto__` have another spelling or do not fit. Only half of a pair would be spelled as it came, by an escape.
- */
-function isPlain(bytes: Buffer): boolean {
-  return bytes.length < 2 * MAX_CONTEXT_VALUES && !bytes.includes(ESCAPED_SURROGATE);
-}
-
-const ESCAPED_SURROGATE = '\\ud';
-
-/** A context that is plainly right, or null when the whole judgement has to say. A test holds the two against each other. */
-function readPlainly<T>(
-  given: Uint8Array,
-  fits: (value: unknown) => value is T,
-  spell: (value: T) => string,
-): T | null {
-  const bytes = Buffer.from(given.buffer, given.byteOffset, given.length);
-  if (!isPlain(bytes)) return null;
-  const text = bytes.toString('utf8');
+/** Null when the whole judgement has to say. */
+function readPlainly<T>(bytes: Uint8Array, isPlain: (spelled: string, context: T) => boolean): T | null {
+  if (bytes.length > MAX_CONTEXT_BYTES || !isUtf8(bytes)) return null;
+  const spelled = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8');
   try {
-    const value: unknown = JSON.parse(text);
-    // What is not UTF-8 was read as U+FFFD, whose bytes are others.
-    return fits(value) && spell(value) === text && (isAscii(bytes) || Buffer.from(text, 'utf8').equals(bytes))
-      ? value
-      : null;
+    const context = JSON.parse(spelled) as T;
+    // What matches has all members of its type, so that it may be looked at as one.
+    return isPlain(spelled, context) ? context : null;
   } catch {
     return null;
   }

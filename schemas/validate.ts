@@ -19,31 +19,13 @@ const ajv = new Ajv2020({
 
 /** A checker that returns its argument as `Static<T>` or throws `code` naming the first place that does not fit. */
 export function compile<T extends TSchema>(schema: T, code: ProblemCode): (value: unknown) => Static<T> {
-  let validate: Validate | undefined;
+  let validate: ReturnType<typeof ajv.compile> | undefined;
   return (value) => {
-    validate ??= compiled(schema);
+    validate ??= ajv.compile(schema);
     if (validate(value)) return value as Static<T>;
     const first = validate.errors?.[0];
     const extra = first?.params?.['additionalProperty'] ?? first?.params?.['missingProperty'];
     const name = typeof extra === 'string' ? ` (${extra.slice(0, 64)})` : '';
     throw new AccordError(code, `${first?.instancePath || '/'} ${first?.message ?? 'does not fit'}${name}`);
   };
-}
-
-/** Whether something fits, without saying why not. */
-export function judge<T extends TSchema>(schema: T): (value: unknown) => value is Static<T> {
-  let validate: Validate | undefined;
-  return (value): value is Static<T> => {
-    validate ??= compiled(schema);
-    return validate(value) === true;
-  };
-}
-
-type Validate = ReturnType<typeof ajv.compile>;
-const known = new WeakMap<TSchema, Validate>();
-
-function compiled(schema: TSchema): Validate {
-  const validate = known.get(schema) ?? ajv.compile(schema);
-  known.set(schema, validate);
-  return validate;
 }
