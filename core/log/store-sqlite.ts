@@ -23,6 +23,7 @@ import {
   type StoredSignature,
   StoreError,
 } from './store.ts';
+import { WAL_BYTES, type WalCheckpoints, walCheckpoints } from './wal-checkpoints-sqlite.ts';
 
 type Connection = InstanceType<typeof Database>;
 type Row = Record<string, unknown>;
@@ -30,10 +31,10 @@ type Row = Record<string, unknown>;
 const FILE = 'messages.db';
 const PROBE_BYTES = 64 * 1024;
 const CACHE_KIB = 8 * 1024;
+/** About what a row has beside its line, statement and sealed parts, and in the index. */
+const ROW_BYTES = 256;
 /** Entries without sealed parts behind which the newest with some is not looked for. */
 const MAX_UNSEALED = 16_384;
-/** Pages (4 KiB) of write-ahead log after which they are moved into the database. */
-const WAL_PAGES = 2_000;
 
 /** Whether there is a log at all; opening one for writing would make it. */
 export function isLogFolder(folder: string): boolean {
@@ -73,7 +74,8 @@ export function openLogStoreSqlite(folder: string): LogStore {
     if (db.pragma('user_version', { simple: true }) === 0) createTables(db);
     migrateFirstFormat(db);
     checkFormat(db);
-    return store(db, lock);
+    db.pragma('wal_autocheckpoint = 0');
+    return store(db, lock, walCheckpoints(db, join(folder, FILE)));
   } catch (cause) {
     lock.close();
     if (cause instanceof AccordError) throw cause;
@@ -94,9 +96,9 @@ export function configure(db: Connection): void {
   db.pragma('foreign_keys = ON');
   db.pragma('trusted_schema = OFF');
   db.pragma(`cache_size = -${CACHE_KIB}`);
-  db.pragma(`wal_autocheckpoint = ${WAL_PAGES}`);
+  db.pragma(`wal_autocheckpoint = ${WAL_BYTES / 4096}`);
   // A reader that stays long keeps pages in the write-ahead log; what it grew to meanwhile is given back.
-  db.pragma(`journal_size_limit = ${WAL_PAGES * 4096}`);
+  db.pragma(`journal_size_limit = ${WAL_BYTES}`);
 }
 
 function holdLock(file: string): Connection {
@@ -280,7 +282,7 @@ function auditReader(db: Connection): LogAuditReader {
   };
 }
 
-function store(db: Connection, lock: Connection): LogStore {
+function store(db: Connection, lock: Connection, wal: WalCheckpoints): LogStore {
   const read = reader(db);
   const addCheckpoint = db.prepare(
     'INSERT INTO checkpoints SELECT coalesce(max(number), -1) + 1, ?, ?, ? FROM checkpoints',
@@ -297,7 +299,7 @@ function store(db: Connection, lock: Connection): LogStore {
     ...read,
     setIdentity: ({ origin, verifierKey }) =>
       durably(db, () => void db.prepare('INSERT INTO identity VALUES (1, ?, ?)').run(origin, verifierKey)),
-    append: appender(db),
+    append: appender(db, wal),
     claimedBy: (from, id) => (claimedBy.get(from, id) as number | undefined) ?? null,
     purgeClaims: (nowMs, limit) => durably(db, () => purge.run(nowMs, limit).changes),
     addCheckpoint: ({ size, atMs, note }) => durably(db, () => void addCheckpoint.run(size, atMs, note)),
@@ -309,10 +311,12 @@ function store(db: Connection, lock: Connection): LogStore {
       }),
     limitPages: (maxPages) => void db.pragma(`max_page_count = ${Math.trunc(maxPages)}`),
     close: () => {
+      wal.end();
       read.close();
       lock.close();
     },
     retire: () => {
+      wal.end();
       // Without a write-ahead log it can be read where nothing may be written.
       db.pragma('journal_mode = DELETE');
       read.close();
@@ -321,7 +325,7 @@ function store(db: Connection, lock: Connection): LogStore {
   };
 }
 
-function appender(db: Connection): LogStore['append'] {
+function appender(db: Connection, wal: WalCheckpoints): LogStore['append'] {
   const rows = rowAppender(db);
   return (records, tiles) => {
     try {
@@ -330,6 +334,11 @@ function appender(db: Connection): LogStore['append'] {
       rows.forget();
       throw error;
     }
+    let bytes = 0;
+    for (const { line, evidence, sealed } of records) {
+      bytes += line.length + (evidence?.statement.length ?? 0) + (sealed?.bytes.length ?? 0) + ROW_BYTES;
+    }
+    wal.wrote(bytes);
   };
 }
 
