@@ -41,7 +41,7 @@ function epochDay(text: string): number | null {
 }
 
 /** A server asks for the same day all day long. */
-let latest = { number: -1, text: '' };
+let latest = { number: Number.NaN, text: '' };
 
 /** The day of a time in milliseconds since the epoch, where clocks are that many minutes ahead of UTC. */
 export function dayAt(nowMs: number, utcOffsetMinutes: number): string {
