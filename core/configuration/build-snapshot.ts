@@ -1,20 +1,10 @@
-// From verified parts to the snapshot that a server looks things up in. Indexes over all members are made when the first
-// exchange asks for them; each part is read only once, whatever number of versions names it.
-//
-// Ambiguity is refused, never resolved: a certificate registered to two servers belongs to neither.
-import { X509Certificate } from 'node:crypto';
+// From verified parts to the snapshot that a server looks things up in. Nothing is worked out before somebody asks, and
+// what belongs to a part is worked out once, whatever number of versions names it.
 import { exportSpki, importPublicJwk } from '#certs/keys.ts';
 import { fromBase64url } from '#schemas/base64url.ts';
-import type { BindingTable } from '#schemas/binding-table.ts';
 import type { OfficialKeyEntry, TrustPart } from '#schemas/configuration.ts';
 import type { Group } from '#schemas/groups.ts';
-import {
-  type MemberId,
-  type ServerId,
-  type ServiceId,
-  type SubsystemId,
-  subsystemOfService,
-} from '#schemas/identifiers.ts';
+import type { SubsystemId } from '#schemas/identifiers.ts';
 import type { RegisteredService } from '#schemas/registrations.ts';
 import { consentLookups } from './consent-parts.ts';
 import { bindingHashOf, releaseOf } from './dictionary-parts.ts';
@@ -22,31 +12,10 @@ import type { VerifiedDistrust } from './distrust.ts';
 import { type DistrustFacts, type DistrustState, distrustStates } from './distrust-in-force.ts';
 import { groupsByMember } from './group-parts.ts';
 import type { VerifiedLocks } from './locks.ts';
+import { keyHashOf, openMemberLookups, registeredKeyHash } from './member-lookups.ts';
 import type { PartIndex } from './parts.ts';
-import type {
-  ConfigurationSnapshot,
-  ConsentLookups,
-  MemberEntry,
-  RegisteredCertificate,
-  ServerEntry,
-} from './snapshot.ts';
+import type { ConfigurationSnapshot, ConsentLookups, MemberEntry } from './snapshot.ts';
 import { fileHash, type VerifiedContent, type VerifiedRoot } from './verify.ts';
-
-interface Indexes {
-  servers: Map<ServerId, ServerEntry>;
-  byAuthenticationHash: Map<string, ServerEntry>;
-  bySubsystem: Map<SubsystemId, ServerEntry[]>;
-  subsystems: Set<SubsystemId>;
-  memberNames: Map<MemberId, string>;
-  members: MemberEntry[];
-  groups: readonly Group[];
-  groupsByMember: Map<SubsystemId, string[]>;
-  services: Map<ServiceId, RegisteredService>;
-  serviceList: RegisteredService[];
-  tables: Map<ServiceId, BindingTable>;
-  /** Hashes of certificates whose public key, not the certificate itself, is on the list. */
-  distrustedByKey: Set<string>;
-}
 
 /** `parts` are all parts that the content names. */
 export function buildSnapshot(
@@ -56,40 +25,55 @@ export function buildSnapshot(
   root: VerifiedRoot,
   locks?: VerifiedLocks,
 ): ConfigurationSnapshot {
+  const { instance, version } = content.document;
   const states = distrustStates(distrust, content.document, root.document, distrustFacts(parts));
   const listed = new Set(states.flatMap(({ entry, counts }) => (counts === 'yes' ? [entry.statement.value] : [])));
-  let made: Indexes | undefined;
-  const indexes = () => {
-    made ??= indexParts(parts, listed, content.document.instance);
-    return made;
-  };
+  const lookups = openMemberLookups(parts, listed);
+  const groups = parts.find((part) => part.groups)?.groups ?? NO_GROUPS;
+  let members: readonly MemberEntry[] | undefined;
+  let services: readonly RegisteredService[] | undefined;
   return {
-    instance: content.document.instance,
-    version: content.document.version,
-    hash: content.hash,
-    server: (id) => indexes().servers.get(id),
-    serverByAuthenticationHash: (hash) => indexes().byAuthenticationHash.get(hash),
-    serversOf: (subsystem) => indexes().bySubsystem.get(subsystem) ?? [],
-    hasSubsystem: (id) => indexes().subsystems.has(id),
-    memberName: (id) => indexes().memberNames.get(id),
-    members: () => indexes().members,
-    globalGroups: (id) => indexes().groupsByMember.get(id) ?? [],
-    hasGlobalGroup: (id) => indexes().groups.some(({ code }) => id === `${content.document.instance}/${code}`),
-    service: (id) => indexes().services.get(id),
-    services: () => indexes().serviceList,
+    ...{ instance, version, hash: content.hash },
+    server: lookups.server,
+    serverByAuthenticationHash: lookups.serverByAuthenticationHash,
+    serversOf: lookups.serversOf,
+    hasSubsystem: lookups.hasSubsystem,
+    memberName: (id) => lookups.member(id)?.name,
+    members() {
+      members ??= lookups.members();
+      return members;
+    },
+    globalGroups: (id) => groupsOf(groups, instance).get(id) ?? [],
+    hasGlobalGroup: (id) => groups.some(({ code }) => id === `${instance}/${code}`),
+    service: lookups.service,
+    services() {
+      services ??= lookups.services();
+      return services;
+    },
     dictionary: () => releaseOf(parts),
     binding(id) {
-      const { services, tables } = indexes();
-      const [table, hash] = [tables.get(id), services.get(id)?.bindingHash];
+      const [table, hash] = [lookups.table(id), lookups.service(id)?.bindingHash];
       return table && typeof hash === 'string' && bindingHashOf(table) === hash ? table : undefined;
     },
-    ...consentOf(parts, listed, (id) => indexes().subsystems.has(id)),
+    ...consentOf(parts, listed, lookups.hasSubsystem),
     lockedFor: (id) => lockOf(locks, id),
     utcOffsetMinutes: parts.find(({ limits }) => limits)?.limits?.utcOffsetMinutes ?? 0,
     trust: trustOf(parts.find(({ trust }) => trust)?.trust),
-    isDistrusted: (value) => listed.has(value) || (listed.size > 0 && indexes().distrustedByKey.has(value)),
+    isDistrusted: (value) => listed.has(value) || lookups.isDistrustedByKey(value),
   };
 }
+
+const NO_GROUPS: readonly Group[] = [];
+
+function groupsOf(groups: readonly Group[], instance: string): Map<SubsystemId, string[]> {
+  let made = groupIndexes.get(groups);
+  if (!made) {
+    made = groupsByMember(groups, instance);
+    groupIndexes.set(groups, made);
+  }
+  return made;
+}
+const groupIndexes = new WeakMap<readonly Group[], Map<SubsystemId, string[]>>();
 
 /** Each statement of the list, and why it counts or not; for alarms and for the registry. */
 export function judgeDistrust(
@@ -102,102 +86,39 @@ export function judgeDistrust(
 }
 
 function distrustFacts(parts: readonly PartIndex[]): DistrustFacts {
-  const trust = parts.find((part) => part.trust)?.trust;
-  const authorities = [...(trust?.anchors ?? []), ...(trust?.intermediates ?? [])].map(fromBase64url);
-  const servers = () => parts.flatMap((part) => part.servers);
+  const named = (value: string) =>
+    parts.flatMap(({ members, servers }) => {
+      const place = members.findIndex(({ id }) => value.startsWith(`${id}/`));
+      return [...new Set([...servers.ofMember(place), ...servers.withKey(value)])];
+    });
   return {
     perApprover: parts.find(({ limits }) => limits)?.limits?.distrustPerApprover,
-    authorities: new Set(authorities.flatMap((der) => [fileHash(der), keyHashOf(der) ?? ''])),
+    authorities: authoritiesOf(parts.find((part) => part.trust)?.trust),
     serversWith: (value) =>
-      servers().filter(
+      named(value).filter(
         ({ id, authenticationCertificates, signingCertificates, encryptionKeys, subjectKeys }) =>
           id === value ||
           [...authenticationCertificates, ...signingCertificates].some(({ hash }) => hash === value) ||
           [...encryptionKeys, ...subjectKeys].some(({ kid }) => kid === value),
       ),
-    signingKeysOf: ({ signingCertificates }) => signingCertificates.flatMap(({ der }) => keyHashOf(der) ?? []),
+    signingKeysOf: ({ signingCertificates }) => signingCertificates.flatMap((one) => registeredKeyHash(one) ?? []),
   };
 }
 
-/** SHA-256 of the certificate's public key (SPKI); undefined when it cannot be read. */
-function keyHashOf(der: Buffer): string | undefined {
-  try {
-    return fileHash(new X509Certificate(der).publicKey.export({ format: 'der', type: 'spki' }));
-  } catch {
-    return undefined;
-  }
-}
+const NO_AUTHORITIES: ReadonlySet<string> = new Set();
 
-function indexParts(parts: readonly PartIndex[], listed: ReadonlySet<string>, instance: string): Indexes {
-  const groups = parts.find((part) => part.groups)?.groups ?? [];
-  const made: Indexes = {
-    servers: new Map(),
-    byAuthenticationHash: new Map(),
-    bySubsystem: new Map(),
-    subsystems: new Set(),
-    memberNames: new Map(),
-    members: parts.flatMap(({ members }) => members).sort((a, b) => (a.id < b.id ? -1 : 1)),
-    groups,
-    groupsByMember: groupsByMember(groups, instance),
-    services: new Map(),
-    serviceList: [],
-    tables: new Map(),
-    distrustedByKey: new Set(),
-  };
-  for (const part of parts) {
-    for (const { id, name, subsystems } of part.members) {
-      made.memberNames.set(id, name);
-      for (const { code } of subsystems) made.subsystems.add(`${id}/${code}`);
-    }
-    for (const service of part.services) made.services.set(service.id, service);
-    for (const table of part.tables) made.tables.set(table.service, table);
+/** SHA-256 of the certificates and keys of the certification authorities. */
+function authoritiesOf(trust: TrustPart | undefined): ReadonlySet<string> {
+  if (!trust) return NO_AUTHORITIES;
+  let made = authorities.get(trust);
+  if (!made) {
+    const ders = [...trust.anchors, ...trust.intermediates].map(fromBase64url);
+    made = new Set(ders.flatMap((der) => [fileHash(der), keyHashOf(der) ?? '']));
+    authorities.set(trust, made);
   }
-  const ambiguous = new Set<string>();
-  for (const entry of parts.flatMap(({ servers }) => servers)) {
-    const server = withoutDistrusted(entry, listed, made.distrustedByKey);
-    if (!server) continue;
-    made.servers.set(server.id, server);
-    for (const { hash } of server.authenticationCertificates) {
-      if (made.byAuthenticationHash.has(hash)) ambiguous.add(hash);
-      made.byAuthenticationHash.set(hash, server);
-    }
-    for (const subsystem of server.subsystems) {
-      if (!made.subsystems.has(subsystem)) continue;
-      const list = made.bySubsystem.get(subsystem);
-      if (list) list.push(server);
-      else made.bySubsystem.set(subsystem, [server]);
-    }
-  }
-  for (const hash of ambiguous) made.byAuthenticationHash.delete(hash);
-  for (const id of made.services.keys()) {
-    if (!made.subsystems.has(subsystemOfService(id))) made.services.delete(id);
-  }
-  made.serviceList = [...made.services.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
   return made;
 }
-
-/** The server without its distrusted keys; undefined when it is distrusted itself. */
-function withoutDistrusted(
-  server: ServerEntry,
-  listed: ReadonlySet<string>,
-  distrustedByKey: Set<string>,
-): ServerEntry | undefined {
-  if (listed.size === 0) return server;
-  if (listed.has(server.id)) return undefined;
-  const trusted = (certificate: RegisteredCertificate) => {
-    if (listed.has(certificate.hash)) return false;
-    if (!keyIsListed(certificate.der, listed)) return true;
-    distrustedByKey.add(certificate.hash);
-    return false;
-  };
-  return {
-    ...server,
-    authenticationCertificates: server.authenticationCertificates.filter(trusted),
-    signingCertificates: server.signingCertificates.filter(trusted),
-    encryptionKeys: server.encryptionKeys.filter(({ kid }) => !listed.has(kid)),
-    subjectKeys: server.subjectKeys.filter(({ kid }) => !listed.has(kid)),
-  };
-}
+const authorities = new WeakMap<TrustPart, ReadonlySet<string>>();
 
 /** Consent services without distrusted keys; one whose subsystem is gone, or without a key, is none. */
 function consentOf(
@@ -243,17 +164,17 @@ function lockOf(list: VerifiedLocks | undefined, id: string): string | null {
 }
 const lockIndexes = new WeakMap<VerifiedLocks, Map<string, string>>();
 
-/** A certificate that cannot be read has no key to trust. */
-function keyIsListed(der: Buffer, listed: ReadonlySet<string>): boolean {
-  const hash = keyHashOf(der);
-  return hash === undefined || listed.has(hash);
-}
-
+/** Versions that share the part share the object, so that it may be a cache's key. */
 function trustOf(trust: TrustPart | undefined): ConfigurationSnapshot['trust'] {
-  const { anchors = [], intermediates = [], crls = [] } = trust ?? {};
-  return {
-    anchors: anchors.map(fromBase64url),
-    intermediates: intermediates.map(fromBase64url),
-    crls: crls.map(fromBase64url),
-  };
+  if (!trust) return NO_TRUST;
+  let made = trusts.get(trust);
+  if (!made) {
+    const { anchors, intermediates, crls } = trust;
+    const [read, more, lists] = [anchors, intermediates, crls].map((list) => list.map(fromBase64url));
+    made = { anchors: read ?? [], intermediates: more ?? [], crls: lists ?? [] };
+    trusts.set(trust, made);
+  }
+  return made;
 }
+const NO_TRUST: ConfigurationSnapshot['trust'] = { anchors: [], intermediates: [], crls: [] };
+const trusts = new WeakMap<TrustPart, ConfigurationSnapshot['trust']>();

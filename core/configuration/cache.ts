@@ -19,7 +19,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { type Static, Type } from '@sinclair/typebox';
-import { replaceFile } from '#core/replace-file.ts';
+import { replaceFileMeanwhile, replaceFilesMeanwhile } from '#core/replace-file.ts';
 import { type ConfigurationAnchor, MAX_PART_BYTES, MAX_SIGNED_FILE_BYTES } from '#schemas/configuration.ts';
 import { parseJson } from '#schemas/json.ts';
 import { AccordError } from '#schemas/problems.ts';
@@ -59,6 +59,7 @@ export interface HeldSet {
 
 const PART_NAME = /^[A-Za-z0-9_-]{43}$/;
 
+/** The durable copy. What stores is called by one at a time: two would write one file. */
 export class ConfigurationCache {
   readonly #folder: string;
 
@@ -139,21 +140,21 @@ export class ConfigurationCache {
     held.floor.content ??= { version: content.document.version, hash: content.hash };
   }
 
-  storeRoot(root: VerifiedRoot): void {
-    this.#write(`root.${root.document.version}.jws`, root.file);
+  async storeRoot(root: VerifiedRoot): Promise<void> {
+    await this.#write(`root.${root.document.version}.jws`, root.file);
   }
 
   /** @param floor with this list already in it */
-  storeDistrust(distrust: VerifiedDistrust, floor: HeldSet['floor']): void {
-    this.#write(`distrust.${distrust.version}.jws`, distrust.file);
-    this.#writeFloor(floor);
+  async storeDistrust(distrust: VerifiedDistrust, floor: HeldSet['floor']): Promise<void> {
+    await this.#write(`distrust.${distrust.version}.jws`, distrust.file);
+    await this.#writeFloor(floor);
     this.#drop(/^distrust\.\d+\.jws$/, `distrust.${distrust.version}.jws`);
   }
 
   /** @param floor with this list already in it */
-  storeLocks(locks: VerifiedLocks, floor: HeldSet['floor']): void {
-    this.#write(`locks.${locks.version}.jws`, locks.file);
-    this.#writeFloor(floor);
+  async storeLocks(locks: VerifiedLocks, floor: HeldSet['floor']): Promise<void> {
+    await this.#write(`locks.${locks.version}.jws`, locks.file);
+    await this.#writeFloor(floor);
     this.#drop(/^locks\.\d+\.jws$/, `locks.${locks.version}.jws`);
   }
 
@@ -161,16 +162,17 @@ export class ConfigurationCache {
    * Parts that the version before had are there already.
    * @param floor with this content already in it
    */
-  storeContent(
+  async storeContent(
     content: VerifiedContent,
     parts: ReadonlyMap<string, Part>,
     before: ReadonlyMap<string, Part>,
     floor: HeldSet['floor'],
-  ): void {
-    for (const [hash, { bytes }] of parts) if (!before.has(hash)) this.#write(`parts/${hash}`, bytes);
+  ): Promise<void> {
+    const added = [...parts].flatMap(([hash, { bytes }]) => (before.has(hash) ? [] : [[hash, bytes] as const]));
+    await replaceFilesMeanwhile(join(this.#folder, 'parts'), added);
     const { version } = content.document;
-    this.#write(`content.${version}.jws`, content.file);
-    this.#writeFloor(floor);
+    await this.#write(`content.${version}.jws`, content.file);
+    await this.#writeFloor(floor);
     this.#drop(/^content\.\d+\.jws$/, `content.${version}.jws`);
     for (const name of readdirSync(join(this.#folder, 'parts'))) {
       if (PART_NAME.test(name) && !parts.has(name)) rmSync(join(this.#folder, 'parts', name), { force: true });
@@ -182,8 +184,8 @@ export class ConfigurationCache {
     return PART_NAME.test(hash) ? this.#read(`parts/${hash}`, MAX_PART_BYTES) : undefined;
   }
 
-  storeFreshness(freshness: VerifiedFreshness): void {
-    this.#write('freshness.jws', freshness.file);
+  async storeFreshness(freshness: VerifiedFreshness): Promise<void> {
+    await this.#write('freshness.jws', freshness.file);
   }
 
   #newest(kind: 'content' | 'distrust' | 'locks'): Buffer | undefined {
@@ -212,12 +214,12 @@ export class ConfigurationCache {
     }
   }
 
-  #writeFloor(floor: HeldSet['floor']): void {
-    this.#write('floor.json', Buffer.from(JSON.stringify(floor)));
+  async #writeFloor(floor: HeldSet['floor']): Promise<void> {
+    await this.#write('floor.json', Buffer.from(JSON.stringify(floor)));
   }
 
-  #write(name: string, bytes: Buffer): void {
-    replaceFile(join(this.#folder, name), bytes);
+  async #write(name: string, bytes: Buffer): Promise<void> {
+    await replaceFileMeanwhile(join(this.#folder, name), bytes);
   }
 
   #drop(pattern: RegExp, keep: string): void {

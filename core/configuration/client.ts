@@ -4,18 +4,15 @@
 // changes nothing but the age of the news.
 import type { Clock } from '#core/clock.ts';
 import type { ConfigurationAnchor } from '#schemas/configuration.ts';
-import { DEFAULT_MAX_STALE_MS, MAX_FRESHNESS_BYTES } from '#schemas/configuration.ts';
+import { DEFAULT_MAX_STALE_MS } from '#schemas/configuration.ts';
 import { CONFIGURATION_LATE_MS, CONFIGURATION_SOURCE_TIMEOUT_MS } from '#schemas/limits.ts';
 import { AccordError, isAccordError, type ProblemCode } from '#schemas/problems.ts';
 import { buildSnapshot, judgeDistrust } from './build-snapshot.ts';
 import { ConfigurationCache, type HeldSet } from './cache.ts';
-import { verifyDistrust } from './distrust.ts';
 import { type ConfigurationFetch, withinTime } from './fetch.ts';
-import { gatherContent, gatherDistrust, gatherLocks, gatherRoots, judgeFreshness, type Part } from './gather.ts';
-import { isStillSigned } from './locks.ts';
+import { NewsOfConfiguration } from './news-of-configuration.ts';
 import { type HeldFiles, serveHeld } from './serve-held.ts';
 import type { ConfigurationSnapshot, ConfigurationSource, Freshness } from './snapshot.ts';
-import { refuseOlder, type VerifiedFreshness, type VerifiedRoot } from './verify.ts';
 
 export interface ConfigurationClientOptions {
   /** Where the durable copy lies; belongs to this client alone. */
@@ -73,7 +70,6 @@ export interface ConfigurationClient extends ConfigurationSource {
 }
 
 const DEFAULT_POLL_MS = 60_000;
-const NO_BYTES = Buffer.alloc(0);
 /** Answers that mean absence, not attack. */
 const ABSENT: ReadonlySet<string> = new Set([
   'PEER_UNREACHABLE',
@@ -98,18 +94,12 @@ const MAX_EXTRA_SOURCES_AT_ONCE = 4;
 class Client implements ConfigurationClient {
   readonly files: HeldFiles;
   readonly #options: ConfigurationClientOptions;
-  readonly #cache: ConfigurationCache;
   readonly #held: HeldSet;
+  readonly #news: NewsOfConfiguration;
   readonly #listeners = new Set<() => void>();
   readonly #etags = new Map<ConfigurationFetch, string>();
   readonly #extra = new Set<Promise<RefreshResult>>();
   #snapshot: ConfigurationSnapshot | undefined;
-  /** Verified and in use, not yet on the disk. */
-  #unstoredRoots: VerifiedRoot[] = [];
-  #distrustUnstored = false;
-  #locksUnstored = false;
-  /** Parts of a content that could not be fetched whole, by hash. */
-  #pending: { content: string; parts: Map<string, Part> } = { content: '', parts: new Map() };
   /** A time that was not later than now at this moment of the monotonic clock: signed times and what passed since. */
   #base: { atMs: number; monotonicMs: number };
   #lastResult: RefreshResult | undefined;
@@ -119,12 +109,21 @@ class Client implements ConfigurationClient {
 
   constructor(options: ConfigurationClientOptions) {
     this.#options = options;
-    this.#cache = new ConfigurationCache(options.folder);
-    this.#held = this.#cache.load(options.anchor, (what, error) => {
+    const cache = new ConfigurationCache(options.folder);
+    this.#held = cache.load(options.anchor, (what, error) => {
       const code = isAccordError(error) ? error.code : String((error as Error).message);
       options.onAlarm?.('CONFIGURATION_CACHE_CORRUPT', `${what}: ${code}`);
     });
-    this.files = serveHeld(this.#held, this.#cache);
+    this.#news = new NewsOfConfiguration({
+      ...{ anchor: options.anchor, held: this.#held, cache },
+      nowMs: () => this.#nowMs(),
+      onChange: () => this.#changed(),
+      onDistrust: (before) => this.#tellUncounted(before),
+      onFreshness: (signedAtMs) => {
+        this.#base = { atMs: Math.max(signedAtMs, this.leastNowMs()), monotonicMs: options.clock.monotonicMs() };
+      },
+    });
+    this.files = serveHeld(this.#held, cache);
     this.#base = {
       atMs: this.#held.freshness?.document.signedAtMs ?? 0,
       monotonicMs: options.clock.monotonicMs(),
@@ -229,120 +228,9 @@ class Client implements ConfigurationClient {
 
   /** @param source what the ETag is remembered for */
   async #takeFrom(source: ConfigurationFetch, fetch: ConfigurationFetch): Promise<'updated' | 'unchanged'> {
-    const held = this.#held;
-    const answer = await fetch.get('freshness.jws', MAX_FRESHNESS_BYTES, this.#etags.get(source));
-    if (answer === 'unchanged') return 'unchanged';
-    const last = held.roots.at(-1);
-    const roots = await gatherRoots(fetch, this.#options.anchor, last, answer.bytes);
-    this.#requireSame(held.roots.at(-1), last);
-    this.#takeRoots(roots);
-    const root = held.roots.at(-1);
-    if (!root) throw new TypeError('a gathered chain has a root');
-    const fresh = judgeFreshness(answer.bytes, root, this.#nowMs(), held.freshness);
-    const distrusted = await this.#takeDistrust(fetch, root, fresh);
-    const locked = await this.#takeLocks(fetch, root, fresh);
-    this.#storeUnstored();
-    const updated = await this.#takeContent(fetch, root, fresh);
-    this.#takeFreshness(fresh);
-    if (answer.etag !== undefined && this.#options.fetch.includes(source)) this.#etags.set(source, answer.etag);
-    return updated || distrusted || locked || roots.length > 0 ? 'updated' : 'unchanged';
-  }
-
-  #takeRoots(roots: readonly VerifiedRoot[]): void {
-    if (roots.length === 0) return;
-    const held = this.#held;
-    held.roots.push(...roots);
-    this.#unstoredRoots.push(...roots);
-    const newest = held.roots.at(-1);
-    // A removed approver's word counts no longer.
-    if (newest && held.distrust) held.distrust = verifyDistrust(held.distrust.file, newest);
-    if (newest && held.locks && !isStillSigned(held.locks, newest)) delete held.locks;
-    this.#changed();
-  }
-
-  /** Distrust counts at once, before the content of the same news is even asked for. */
-  async #takeDistrust(fetch: ConfigurationFetch, root: VerifiedRoot, fresh: VerifiedFreshness): Promise<boolean> {
-    const held = this.#held;
-    const before = held.distrust;
-    refuseOlder(fresh.document.distrust ?? { version: 0, hash: '' }, held.floor.distrust ?? undefined, 'distrust');
-    const found = await gatherDistrust(fetch, root, fresh.document.distrust, before);
-    this.#requireSame(held.distrust, before);
-    if (!found) return false;
-    held.distrust = found;
-    held.floor = { ...held.floor, distrust: { version: found.version, hash: found.hash } };
-    this.#distrustUnstored = true;
-    this.#changed();
-    this.#tellUncounted(before?.version ?? 0);
-    return true;
-  }
-
-  /** Like distrust: a lock counts, and a review lifts it, whatever becomes of the content of the same news. */
-  async #takeLocks(fetch: ConfigurationFetch, root: VerifiedRoot, fresh: VerifiedFreshness): Promise<boolean> {
-    const held = this.#held;
-    const before = held.locks;
-    refuseOlder(fresh.document.locks ?? { version: 0, hash: '' }, held.floor.locks ?? undefined, 'locks');
-    const found = await gatherLocks(fetch, root, fresh.document.locks, this.#nowMs(), before);
-    this.#requireSame(held.locks, before);
-    if (!found) return false;
-    held.locks = found;
-    held.floor = { ...held.floor, locks: { version: found.version, hash: found.hash } };
-    this.#locksUnstored = true;
-    this.#changed();
-    return true;
-  }
-
-  /** After it counts: a full disk must not keep a stolen key trusted. What could not be stored is tried again. */
-  #storeUnstored(): void {
-    for (let next = this.#unstoredRoots[0]; next; next = this.#unstoredRoots[0]) {
-      this.#cache.storeRoot(next);
-      this.#unstoredRoots.shift();
-    }
-    const { distrust, locks, floor } = this.#held;
-    if (this.#distrustUnstored && distrust) this.#cache.storeDistrust(distrust, floor);
-    this.#distrustUnstored = false;
-    if (this.#locksUnstored && locks) this.#cache.storeLocks(locks, floor);
-    this.#locksUnstored = false;
-  }
-
-  async #takeContent(fetch: ConfigurationFetch, root: VerifiedRoot, fresh: VerifiedFreshness): Promise<boolean> {
-    const held = this.#held;
-    const { content, floor, parts, distrust } = held;
-    const named = fresh.document.content;
-    if (content && named.hash === content.hash && named.version === content.document.version) return false;
-    if (this.#pending.content !== named.hash) this.#pending = { content: named.hash, parts: new Map() };
-    const pending = this.#pending.parts;
-    const known = new Map([...pending, ...parts]);
-    const [nowMs, least] = [this.#nowMs(), floor.content ?? undefined];
-    const next = await gatherContent(fetch, root, named, nowMs, least, known, distrust, (hash, part) => {
-      pending.set(hash, part);
-    });
-    this.#requireSame(held.content, content);
-    this.#requireSame(held.roots.at(-1), root);
-    const taken = { ...held.floor, content: { version: next.content.document.version, hash: next.content.hash } };
-    this.#cache.storeContent(next.content, next.parts, parts, taken);
-    held.floor = taken;
-    held.content = next.content;
-    // The bytes are on the disk now; in memory only what they say is needed.
-    const read = [...next.parts].map(([hash, { index }]) => [hash, { bytes: NO_BYTES, index }] as const);
-    held.parts = new Map(read);
-    this.#pending = { content: '', parts: new Map() };
-    this.#changed();
-    return true;
-  }
-
-  #takeFreshness(fresh: VerifiedFreshness): void {
-    const held = this.#held;
-    // The same statement once more is no news of the time: a mirror that stands still must not stop our clock.
-    if (fresh.document.signedAtMs <= (held.freshness?.document.signedAtMs ?? -1)) return;
-    this.#cache.storeFreshness(fresh);
-    const atMs = Math.max(fresh.document.signedAtMs, this.leastNowMs());
-    held.freshness = fresh;
-    this.#base = { atMs, monotonicMs: this.#options.clock.monotonicMs() };
-  }
-
-  /** Two sources may be asked at once; whoever comes second starts again with the next refresh. */
-  #requireSame(now: unknown, before: unknown): void {
-    if (now !== before) throw new AccordError('CONFIGURATION_UNAVAILABLE', 'another source brought news meanwhile');
+    const { outcome, etag } = await this.#news.takeFrom(fetch, this.#etags.get(source));
+    if (etag !== undefined && this.#options.fetch.includes(source)) this.#etags.set(source, etag);
+    return outcome;
   }
 
   #changed(): void {

@@ -1,6 +1,7 @@
 // From an anchor (or the set held so far) and a place to fetch from, the next verified set, in the order in which each
 // file is the key to the next: roots, freshness, distrust, locks, content, parts. Nothing is written here; the client stores
 // what these functions return, `accord config verify` only reports it.
+import { setImmediate } from 'node:timers/promises';
 import type { ConfigurationAnchor } from '#schemas/configuration.ts';
 import { MAX_FRESHNESS_BYTES, MAX_PART_BYTES, MAX_SIGNED_FILE_BYTES } from '#schemas/configuration.ts';
 import { AccordError } from '#schemas/problems.ts';
@@ -8,7 +9,7 @@ import { requireWholeDictionary } from './dictionary-parts.ts';
 import { requireConfirmed, type VerifiedDistrust, verifyDistrust } from './distrust.ts';
 import type { ConfigurationFetch } from './fetch.ts';
 import { type VerifiedLocks, verifyLocks } from './locks.ts';
-import { type PartIndex, readPart, requirePart } from './parts.ts';
+import { type PartIndex, readPartInSteps, requirePart } from './parts.ts';
 import {
   readUnverifiedFreshness,
   refuseOlder,
@@ -232,8 +233,25 @@ async function gatherPart(fetch: ConfigurationFetch, name: string, hash: string,
     throw missing ? new AccordError('CONFIGURATION_PART_WRONG', `${name} is missing`, { cause: error }) : error;
   });
   requirePart(name, bytes, hash);
-  return { bytes, index: readPart(name, bytes, instance) };
+  return { bytes, index: await readInTurns(readPartInSteps(name, bytes, instance)) };
 }
+
+/** One part at a time, and between two steps everybody else's turn: exchanges go on while a configuration is read. */
+function readInTurns(steps: Generator<undefined, PartIndex>): Promise<PartIndex> {
+  const run = lastRead.then(async () => {
+    for (;;) {
+      const step = steps.next();
+      if (step.done === true) return step.value;
+      await setImmediate();
+    }
+  });
+  lastRead = run.then(
+    () => setImmediate(),
+    () => {},
+  );
+  return run;
+}
+let lastRead: Promise<void> = Promise.resolve();
 
 async function file(fetch: ConfigurationFetch, path: string, maxBytes = MAX_SIGNED_FILE_BYTES): Promise<Buffer> {
   const answer = await fetch.get(path, maxBytes);

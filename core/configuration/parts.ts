@@ -4,8 +4,7 @@
 //
 // A part was approved with its hash by two persons, yet a registry that was broken into may have shown them something
 // that nobody can check by eye: form, order, shard and ownership are checked here again.
-import { createHash } from 'node:crypto';
-import { fromBase64url } from '#schemas/base64url.ts';
+import { hash as digest } from 'node:crypto';
 import type { BindingTable } from '#schemas/binding-table.ts';
 import { canonicalJson } from '#schemas/canonical-json.ts';
 import {
@@ -25,20 +24,20 @@ import {
   memberId,
   memberOf,
   type ServiceId,
-  serverId,
   serviceId,
-  subsystemId,
   subsystemOfService,
 } from '#schemas/identifiers.ts';
 import { type JsonValue, parseJson } from '#schemas/json.ts';
 import { AccordError } from '#schemas/problems.ts';
 import type { Purpose } from '#schemas/purpose.ts';
-import type { RegisteredMember, RegisteredServer, RegisteredService } from '#schemas/registrations.ts';
+import { RegisteredMember, RegisteredService } from '#schemas/registrations.ts';
 import { compile } from '#schemas/validate.ts';
 import { type ConsentState, consentFiles, readConsentPart } from './consent-parts.ts';
 import { bindingsFile, readDictionaryPart } from './dictionary-parts.ts';
 import { groupsFile, readGroupsPart } from './group-parts.ts';
-import type { RegisteredCertificate, ServerEntry } from './snapshot.ts';
+import { readEntries } from './part-entries.ts';
+import { RegisteredServers } from './registered-servers.ts';
+import type { MemberEntry } from './snapshot.ts';
 import { fileHash } from './verify.ts';
 
 export interface RegistryState extends ConsentState {
@@ -57,8 +56,11 @@ export interface RegistryState extends ConsentState {
 /** One part, read and indexed. Parts of later releases have only their name. */
 export interface PartIndex {
   name: string;
-  members: readonly RegisteredMember[];
-  servers: readonly ServerEntry[];
+  /** Ascending by id. */
+  members: readonly MemberEntry[];
+  /** Their servers; places are those in `members`. */
+  servers: RegisteredServers;
+  /** Ascending by id. */
   services: readonly RegisteredService[];
   /** The release's name and number of entries; the entries lie in the shards. */
   dictionary?: DictionaryPart;
@@ -79,14 +81,16 @@ const KINDS: readonly string[] = [
   ...CONSENT_PARTS,
 ];
 
+const readMember = compile(RegisteredMember, 'CONFIGURATION_INVALID');
 const readMembers = compile(MembersPart, 'CONFIGURATION_INVALID');
+const readService = compile(RegisteredService, 'CONFIGURATION_INVALID');
 const readServices = compile(ServicesPart, 'CONFIGURATION_INVALID');
 const readTrust = compile(TrustPart, 'CONFIGURATION_INVALID');
 const readLimits = compile(LimitsPart, 'CONFIGURATION_INVALID');
 
 /** Two hexadecimal digits: the shard of the parts in which a member, its services and their tables lie. */
 export function partShardOf(member: MemberId): string {
-  return createHash('sha256').update(member).digest('hex').slice(0, 2);
+  return digest('sha256', member, 'hex').slice(0, 2);
 }
 
 /** The files of a state by part name; shards without an entry do not exist. */
@@ -124,47 +128,45 @@ export function requirePart(name: string, bytes: Uint8Array, hash: string): void
 
 /** Reads one part whose hash was verified. @throws CONFIGURATION_INVALID, IDENTIFIER_INVALID, JSON_* */
 export function readPart(name: string, bytes: Uint8Array, instance: string): PartIndex {
-  const [kind = '', shard = ''] = name.split('/');
-  const empty: PartIndex = { name, members: [], servers: [], services: [], entries: [], tables: [] };
-  if (!KINDS.includes(kind)) return empty;
-  const value = parseJson(bytes, { maxBytes: MAX_PART_BYTES, maxValues: 2_000_000 });
-  if (kind === 'trust') return { ...empty, trust: readTrust(value) };
-  if (kind === 'limits') return { ...empty, limits: readLimits(value) };
-  if (kind === 'groups') return { ...empty, groups: readGroupsPart(value, instance) };
-  if (CONSENT_PARTS.includes(kind)) return { ...empty, ...readConsentPart(kind, value, instance) };
-  if (kind === 'dictionary' || kind === 'bindings') {
-    const requireMember = (member: MemberId) => requireShard(memberId(member), shard, instance);
-    return { ...empty, ...readDictionaryPart(name, value, requireMember) };
+  const reading = readPartInSteps(name, bytes, instance);
+  for (;;) {
+    const step = reading.next();
+    if (step.done === true) return step.value;
   }
+}
+
+/** As `readPart`, and pauses: what is long takes a few milliseconds between two pauses. */
+export function* readPartInSteps(
+  name: string,
+  bytes: Uint8Array,
+  instance: string,
+): Generator<undefined, PartIndex, undefined> {
+  const [kind = '', shard = ''] = name.split('/');
+  const none = RegisteredServers.none;
+  const empty: PartIndex = { name, members: [], servers: none, services: [], entries: [], tables: [] };
+  if (!KINDS.includes(kind)) return empty;
+  const whole = () => parseJson(bytes, { maxBytes: MAX_PART_BYTES, maxValues: 2_000_000 });
   if (kind === 'services') {
-    const { services } = readServices(value);
+    const services = yield* readEntries(bytes, kind, readService, () => readServices(whole()).services);
     for (const { id } of services) requireShard(memberOf(subsystemOfService(serviceId(id))), shard, instance);
     requireAscending(services);
     return { ...empty, services };
   }
-  const { members } = readMembers(value);
-  for (const { id } of members) requireShard(memberId(id), shard, instance);
-  requireAscending(members);
-  return { ...empty, members, servers: members.flatMap((member) => member.servers.map((s) => serverEntry(member, s))) };
-}
-
-function serverEntry(member: RegisteredMember, server: RegisteredServer): ServerEntry {
-  return {
-    id: serverId(`${member.id}/${server.code}`),
-    address: server.address,
-    authenticationCertificates: server.authenticationCertificates.map(certificate),
-    signingCertificates: server.signingCertificates.map(certificate),
-    encryptionKeys: server.encryptionKeys,
-    subjectKeys: server.subjectKeys,
-    subsystems: new Set(server.subsystems.map(subsystemId)),
-    log: server.log,
-    maintenance: server.maintenance ?? null,
-  };
-}
-
-function certificate(text: string): RegisteredCertificate {
-  const der = fromBase64url(text);
-  return { der, hash: fileHash(der) };
+  if (kind === 'members') {
+    const members = yield* readEntries(bytes, kind, readMember, () => readMembers(whole()).members);
+    for (const { id } of members) requireShard(memberId(id), shard, instance);
+    requireAscending(members);
+    yield;
+    const servers = new RegisteredServers(members);
+    return { ...empty, members: members.map(({ id, name, subsystems }) => ({ id, name, subsystems })), servers };
+  }
+  const value = whole();
+  if (kind === 'trust') return { ...empty, trust: readTrust(value) };
+  if (kind === 'limits') return { ...empty, limits: readLimits(value) };
+  if (kind === 'groups') return { ...empty, groups: readGroupsPart(value, instance) };
+  if (CONSENT_PARTS.includes(kind)) return { ...empty, ...readConsentPart(kind, value, instance) };
+  const requireMember = (member: MemberId) => requireShard(memberId(member), shard, instance);
+  return { ...empty, ...readDictionaryPart(name, value, requireMember) };
 }
 
 function requireShard(member: MemberId, shard: string, instance: string): void {

@@ -1,7 +1,7 @@
 // The rules by which a configuration is believed, as pure functions over bytes: the chain of roots, content, freshness,
 // distrust. The client, `accord config verify`, the approvers and the registry itself call the same ones. Whoever serves
 // the files controls their bytes; only the anchor (or a root verified before) is trusted. Time is an argument.
-import { createHash, type KeyObject } from 'node:crypto';
+import { hash as digest, type KeyObject } from 'node:crypto';
 import type { TSchema } from '@sinclair/typebox';
 import { verifyCompact } from '#certs/jws.ts';
 import { importPublicJwk, thumbprint } from '#certs/keys.ts';
@@ -43,7 +43,7 @@ const readFreshness = compile(FreshnessStatement, 'CONFIGURATION_INVALID');
 
 /** base64url SHA-256: the name of a file's exact bytes. */
 export function fileHash(bytes: Uint8Array): string {
-  return createHash('sha256').update(bytes).digest('base64url');
+  return digest('sha256', bytes, 'base64url');
 }
 
 /**
