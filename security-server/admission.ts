@@ -14,6 +14,8 @@ export interface Admission {
    * the result once to give it back. @throws SERVER_BUSY
    */
   enter(kind: 'sender' | 'system' | 'service', name: string): () => void;
+  /** Whether `enter` would throw SERVER_BUSY now; costs nothing. */
+  isFull(kind: 'sender' | 'system' | 'service', name: string): boolean;
   /** From now on nothing enters. */
   stop(): void;
   readonly inFlight: number;
@@ -58,6 +60,9 @@ export function openAdmission(): Admission {
 
   return {
     enter,
+    isFull: (kind, name) =>
+      !stopped &&
+      ((taken.get(`${kind} ${name}`) ?? 0) >= limits[kind] || (kind === 'sender' && total >= MAX_EXCHANGES_IN_FLIGHT)),
     stop: () => {
       stopped = true;
     },

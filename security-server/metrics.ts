@@ -23,6 +23,8 @@ export interface Metrics {
   exchange(line: ExchangeLine): void;
   /** A peer message refused before its signature was verified, by code. */
   unverified(code: string): void;
+  /** A request of an information system that was refused because the server was full. */
+  busy(): void;
   /** A batch of messages in a frame of a framed link. */
   frame(direction: 'sent' | 'received', messages: number): void;
   /** Gives counts back that could not be written. */
@@ -116,6 +118,7 @@ export function openMetrics(gauges: Gauges, logger: FastifyBaseLogger): Metrics 
       rejected.inc({ code });
       pending[code] = (pending[code] ?? 0) + 1;
     },
+    busy: countBusy(registers),
     frame: countFrames(registers),
     giveBackUnverified(code, count) {
       pending[code] = (pending[code] ?? 0) + count;
@@ -126,6 +129,15 @@ export function openMetrics(gauges: Gauges, logger: FastifyBaseLogger): Metrics 
       return taken;
     },
   };
+}
+
+function countBusy(registers: Registry[]): Metrics['busy'] {
+  const counter = new Counter({
+    name: 'accord_busy_total',
+    help: 'Requests of information systems refused before anything of them was read, because the server was full',
+    registers,
+  });
+  return () => counter.inc();
 }
 
 /** Two counters whose labels are looked up once: they move with every frame. */

@@ -58,6 +58,8 @@ export interface ServerOptions {
   rewriteUrl?: (url: string) => string;
   /** Headers (lower case) that say who is asking and must stand at most once, beside host and authorization. */
   identityHeaders?: readonly string[];
+  /** Looks at a request's head before anything else does; an answer refuses it, and nothing more of it is read than passes. */
+  refusal?: (request: http.IncomingMessage) => BareAnswer | null;
   /** The answer to what the parser refused; null for a problem document. */
   malformedAnswer?: (problem: ProblemDocument, request: MalformedRequest) => BareAnswer | null;
 }
@@ -72,7 +74,8 @@ export interface MalformedRequest {
 export interface BareAnswer {
   status: number;
   headers: [string, string][];
-  body: Buffer;
+  /** A string goes out in one piece with the head. */
+  body: Buffer | string;
 }
 
 /** From the first byte of a request to its last, and to the end of its headers. */
@@ -128,7 +131,9 @@ export function openServer(options: ServerOptions): FastifyInstance {
     const known = translate(error);
     const problem = problemOf(known, request.id);
     const line = { code: isAccordError(known) ? known.code : 'INTERNAL', requestId: request.id };
-    if (problem.status >= 500) request.log.error({ ...line, err: error, server: options.name }, 'request failed');
+    // That there is no place is no failure, and told where places are given.
+    if (problem.status >= 500 && line.code !== 'SERVER_BUSY')
+      request.log.error({ ...line, err: error, server: options.name }, 'request failed');
     else request.log.info({ ...line, server: options.name }, 'request refused');
     return sendProblem(reply, problem);
   });
@@ -196,8 +201,34 @@ function noted(handler: http.RequestListener, options: ServerOptions): http.Requ
     const one = { request, response, target };
     underWay.set(socket, here.add(one));
     response.once('close', () => here.delete(one));
-    return handler(request, response);
+    const refusal = options.refusal?.(request) ?? null;
+    return refusal === null ? handler(request, response) : refuse(request, response, refusal);
   };
+}
+
+/** A body that is longer is not read past: the connection ends with the answer. */
+const PASSED_BODY_BYTES = 64 * 1024;
+
+/** Short bodies are read past, so that the connection serves the next request; how long they may take is limited. */
+function refuse(
+  request: http.IncomingMessage,
+  response: http.ServerResponse,
+  { status, headers, body }: BareAnswer,
+): void {
+  const { 'content-length': length = '0', 'transfer-encoding': coding } = request.headers;
+  const passes = coding === undefined && Number(length) <= PASSED_BODY_BYTES && isFramed(request);
+  if (!passes) response.shouldKeepAlive = false;
+  gatherWrites(request.socket);
+  response.writeHead(status, [...headers, ['content-length', String(Buffer.byteLength(body))]].flat());
+  response.end(request.method === 'HEAD' ? undefined : body);
+  if (passes && length !== '0') setImmediate(() => request.complete || arriveWithin(request, REQUEST_MS));
+}
+
+/** What is answered to requests that came together goes out together: the write costs more than all before it. */
+function gatherWrites(socket: Socket): void {
+  if (socket.writableCorked > 0) return;
+  socket.cork();
+  process.nextTick(() => socket.uncork());
 }
 
 /** RFC 9112 6.1: one coding and only in HTTP/1.1, else two readers may see two ends of it. */
@@ -359,10 +390,10 @@ function sayMalformed(
   const head = [
     `HTTP/1.1 ${status} ${http.STATUS_CODES[status]}`,
     ...headers.map(([name, value]) => `${name}: ${value}`),
-    `content-length: ${body.length}`,
+    `content-length: ${Buffer.byteLength(body)}`,
     'connection: close',
   ];
-  socket.end(Buffer.concat([Buffer.from(`${head.join('\r\n')}\r\n\r\n`, 'latin1'), body]));
+  socket.end(Buffer.concat([Buffer.from(`${head.join('\r\n')}\r\n\r\n`, 'latin1'), Buffer.from(body)]));
 }
 
 /** As far as the bytes in which the parser stopped begin with a request. */

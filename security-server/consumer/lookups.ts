@@ -11,6 +11,7 @@ import { compile } from '#schemas/validate.ts';
 import { wholeBody } from '#security-server/body.ts';
 import type { ServerParts } from '#security-server/server-parts.ts';
 import { addXRoadFace } from '#security-server/xroad/face.ts';
+import type { BusyDesk } from './busy.ts';
 import { type Caller, LookupRequest, readCall } from './call.ts';
 import { isLoopback } from './callers.ts';
 import { addCatalogueRoutes } from './catalogue.ts';
@@ -29,25 +30,27 @@ export function addLookupRoutes(
   app: FastifyInstance,
   server: ServerParts,
   callerOf: (request: FastifyRequest) => Caller,
+  desk: BusyDesk,
 ): void {
   const places = new WeakMap<FastifyRequest, () => void>();
   app.addHook('onRequest', async (request, reply) => {
-    try {
-      // One certificate, or one address, has its own share of this server's, so that one busy system leaves room for the
-      // others; on this machine there is no telling them apart.
-      const address = request.raw.socket.remoteAddress ?? '';
-      const shares = request.peerHash || (isLoopback(address) ? '' : address);
-      const system = shares ? server.admission.enter('system', shares) : () => {};
-      places.set(request, system);
-      const leaveSender = server.admission.enter('sender', server.self);
-      places.set(request, () => {
-        system();
-        leaveSender();
-      });
-    } catch (error) {
-      reply.header('retry-after', '1');
-      throw error;
-    }
+    // One certificate, or one address, has its own share of this server's, so that one busy system leaves room for the
+    // others; on this machine there is no telling them apart.
+    const { raw } = request;
+    const address = raw.socket.remoteAddress ?? '';
+    const shares = request.peerHash || (isLoopback(address) ? '' : address);
+    if (shares) desk.knows(raw.socket, shares);
+    // Only now it is known whose the connection is: the frame asked before anything was (system-ports.ts).
+    const busy = desk.refusal(raw);
+    if (busy !== null) return reply.code(busy.status).headers(Object.fromEntries(busy.headers)).send(busy.body);
+    const system = shares ? server.admission.enter('system', shares) : () => {};
+    places.set(request, system);
+    const leaveSender = server.admission.enter('sender', server.self);
+    places.set(request, () => {
+      system();
+      leaveSender();
+    });
+    return undefined;
   });
   const leave = async (request: FastifyRequest) => places.get(request)?.();
   app.addHook('onResponse', leave);

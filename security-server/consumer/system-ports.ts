@@ -12,6 +12,7 @@ import { XROAD_ROUTE } from '#security-server/xroad/face.ts';
 import { pairsOf, readHeaders } from '#security-server/xroad/headers.ts';
 import { isXRoadTarget, malformedXRoadAnswer } from '#security-server/xroad/malformed.ts';
 import { XROAD_PREFIX } from '#security-server/xroad/target.ts';
+import { type BusyDesk, openBusyDesk } from './busy.ts';
 import { type Connection, isExpectedAddress, isStranger, openCaller, strangerDetail } from './callers.ts';
 import { addLookupRoutes } from './lookups.ts';
 
@@ -28,8 +29,10 @@ const ANY_BODY = {
 export async function openSystemPort(server: ServerParts): Promise<FastifyInstance> {
   const { oldestSystemTls: oldestTls } = server;
   if (oldestTls !== '1.3') server.logger.warn({ oldestTls }, 'information systems may connect with an older TLS');
+  const desk = openBusyDesk(server);
   const app = openServer({
     name: 'systems',
+    refusal: desk.refusal,
     tls: mtlsServerOptions(server.keys.authentication(), oldestTls),
     oldestTls,
     ...ANY_BODY,
@@ -50,7 +53,7 @@ export async function openSystemPort(server: ServerParts): Promise<FastifyInstan
     unpinned: { isExpected: (address) => isExpectedAddress(server, address, true) },
     oldestTls,
   });
-  addRoutes(app, server, ({ raw, peerHash, shownCertificate: shown }) => {
+  addRoutes(app, server, desk, ({ raw, peerHash, shownCertificate: shown }) => {
     const pinned = peerHash === '' ? null : { hash: peerHash, isInTime: true };
     const unpinned = shown === null ? null : { hash: shown.hash, isInTime: isInTime(shown.validity) };
     return { isTls: true, address: raw.socket.remoteAddress ?? '', certificate: pinned ?? unpinned };
@@ -60,19 +63,26 @@ export async function openSystemPort(server: ServerParts): Promise<FastifyInstan
 
 /** Plain HTTP: whoever runs on this machine, or comes from an address that a subsystem lists for it. */
 export function openPlainPort(server: ServerParts): FastifyInstance {
+  const desk = openBusyDesk(server);
   const app = openServer({
     name: 'plain',
+    refusal: desk.refusal,
     ...ANY_BODY,
     malformedAnswer: (problem, request) => malformedXRoadAnswer(server, problem, request),
     logger: server.logger,
   });
-  addRoutes(app, server, ({ raw }) => {
+  addRoutes(app, server, desk, ({ raw }) => {
     return { isTls: false, address: raw.socket.remoteAddress ?? '', certificate: null };
   });
   return app;
 }
 
-function addRoutes(app: FastifyInstance, server: ServerParts, connectionOf: (from: FastifyRequest) => Connection) {
+function addRoutes(
+  app: FastifyInstance,
+  server: ServerParts,
+  desk: BusyDesk,
+  connectionOf: (from: FastifyRequest) => Connection,
+) {
   app.addHook('onRequest', async (request) => {
     const connection = connectionOf(request);
     if (!isStranger(server, connection)) return;
@@ -82,5 +92,5 @@ function addRoutes(app: FastifyInstance, server: ServerParts, connectionOf: (fro
     }
     throw new AccordError('CALLER_UNKNOWN', strangerDetail(connection));
   });
-  addLookupRoutes(app, server, (request) => openCaller(server, connectionOf(request)));
+  addLookupRoutes(app, server, (request) => openCaller(server, connectionOf(request)), desk);
 }

@@ -249,7 +249,8 @@ class Visitor {
     const code = isAccordError(error) ? error.code : 'INTERNAL';
     if (isAccordError(error)) {
       metrics.unverified(code);
-      logger.warn({ peer: peer?.id, code, detail: error.detail }, 'peer message refused');
+      // Counted; a line for each would cost more than the refusal.
+      if (code !== 'SERVER_BUSY') logger.warn({ peer: peer?.id, code, detail: error.detail }, 'peer message refused');
     } else {
       logger.error({ err: error, peer: peer?.id }, 'request failed');
     }

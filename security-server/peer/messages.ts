@@ -80,7 +80,8 @@ export async function openPeerPort(server: ServerParts): Promise<FastifyInstance
     if (error instanceof AccordError) {
       const peer = request.peer as ServerEntry | null;
       server.metrics.unverified(error.code);
-      server.logger.warn({ peer: peer?.id, code: error.code, detail: error.detail }, 'peer message refused');
+      const { code, detail } = error;
+      if (code !== 'SERVER_BUSY') server.logger.warn({ peer: peer?.id, code, detail }, 'peer message refused');
     }
   });
   serveConfiguration(app, server.configuration);
