@@ -30,6 +30,10 @@ type Row = Record<string, unknown>;
 
 const FILE = 'messages.db';
 const PROBE_BYTES = 64 * 1024;
+/** With sealed parts two records fill a page of 4 KiB by half: twice as large ones hold four, and a fifth less is written. */
+const PAGE_BYTES = 8 * 1024;
+/** What `limitPages` counts in. */
+const LIMIT_PAGE_BYTES = 4 * 1024;
 const CACHE_KIB = 8 * 1024;
 /** About what a row has beside its line, statement and sealed parts, and in the index. */
 const ROW_BYTES = 256;
@@ -70,6 +74,7 @@ export function openLogStoreSqlite(folder: string): LogStore {
   const lock = holdLock(join(folder, 'writer.lock'));
   try {
     const db = new Database(reserveFile(join(folder, FILE)), { timeout: 2_000 });
+    db.pragma(`page_size = ${PAGE_BYTES}`); // of a database that is made now
     configure(db);
     if (db.pragma('user_version', { simple: true }) === 0) createTables(db);
     migrateFirstFormat(db);
@@ -96,7 +101,7 @@ export function configure(db: Connection): void {
   db.pragma('foreign_keys = ON');
   db.pragma('trusted_schema = OFF');
   db.pragma(`cache_size = -${CACHE_KIB}`);
-  db.pragma(`wal_autocheckpoint = ${WAL_BYTES / 4096}`);
+  db.pragma(`wal_autocheckpoint = ${WAL_BYTES / LIMIT_PAGE_BYTES}`);
   // A reader that stays long keeps pages in the write-ahead log; what it grew to meanwhile is given back.
   db.pragma(`journal_size_limit = ${WAL_BYTES}`);
 }
@@ -309,7 +314,10 @@ function store(db: Connection, lock: Connection, wal: WalCheckpoints): LogStore 
         db.prepare('INSERT INTO probe VALUES (zeroblob(?))').run(PROBE_BYTES);
         db.exec('DELETE FROM probe');
       }),
-    limitPages: (maxPages) => void db.pragma(`max_page_count = ${Math.trunc(maxPages)}`),
+    limitPages: (maxPages) => {
+      const pageBytes = db.pragma('page_size', { simple: true }) as number;
+      db.pragma(`max_page_count = ${Math.trunc((maxPages * LIMIT_PAGE_BYTES) / pageBytes)}`);
+    },
     close: () => {
       wal.end();
       read.close();

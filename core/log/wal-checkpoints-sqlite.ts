@@ -10,11 +10,10 @@ import type Database from 'better-sqlite3';
 
 type Connection = InstanceType<typeof Database>;
 
-const PAGE_BYTES = 4_096;
 /** Pages a commit writes beside those that are full of its rows: the ends of trees and their indexes. */
 const PAGES_OF_COMMIT = 8;
 /** Bytes of write-ahead log after which the thread begins, and after which the writer does not wait for it. */
-export const WAL_BYTES = 2_000 * PAGE_BYTES;
+export const WAL_BYTES = 8_192_000;
 const MAX_WAL_BYTES = 2 * WAL_BYTES;
 const MAX_CLOSING_MS = 10_000;
 
@@ -30,6 +29,7 @@ export interface WalCheckpoints {
 
 /** @param db the writer's connection, which must not checkpoint by itself any more */
 export function walCheckpoints(db: Connection, file: string): WalCheckpoints {
+  const pageBytes = db.pragma('page_size', { simple: true }) as number;
   const state = new Int32Array(new SharedArrayBuffer(4));
   let waiting = 0;
   let worker: Worker | null = null;
@@ -38,7 +38,7 @@ export function walCheckpoints(db: Connection, file: string): WalCheckpoints {
   const copyRest = (): void => {
     try {
       const [{ log, checkpointed }] = db.pragma('wal_checkpoint(PASSIVE)') as [{ log: number; checkpointed: number }];
-      waiting = Math.max(0, log - checkpointed) * PAGE_BYTES;
+      waiting = Math.max(0, log - checkpointed) * pageBytes;
     } catch {
       waiting = 0; // it is tried again after as much more
     }
@@ -62,7 +62,7 @@ export function walCheckpoints(db: Connection, file: string): WalCheckpoints {
   };
   return {
     wrote: (bytes) => {
-      waiting += bytes + PAGES_OF_COMMIT * PAGE_BYTES;
+      waiting += bytes + PAGES_OF_COMMIT * pageBytes;
       if (waiting >= MAX_WAL_BYTES) copyRest();
       else if (waiting >= WAL_BYTES && Atomics.load(state, 0) === IDLE) begin();
     },
