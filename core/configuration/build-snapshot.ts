@@ -12,7 +12,7 @@ import type { VerifiedDistrust } from './distrust.ts';
 import { type DistrustFacts, type DistrustState, distrustStates } from './distrust-in-force.ts';
 import { groupsByMember } from './group-parts.ts';
 import type { VerifiedLocks } from './locks.ts';
-import { keyHashOf, openMemberLookups, registeredKeyHash } from './member-lookups.ts';
+import { keyHashOf, MemberLookups, registeredKeyHash } from './member-lookups.ts';
 import type { PartIndex } from './parts.ts';
 import type { ConfigurationSnapshot, ConsentLookups, MemberEntry } from './snapshot.ts';
 import { fileHash, type VerifiedContent, type VerifiedRoot } from './verify.ts';
@@ -28,16 +28,17 @@ export function buildSnapshot(
   const { instance, version } = content.document;
   const states = distrustStates(distrust, content.document, root.document, distrustFacts(parts));
   const listed = new Set(states.flatMap(({ entry, counts }) => (counts === 'yes' ? [entry.statement.value] : [])));
-  const lookups = openMemberLookups(parts, listed);
+  const lookups = new MemberLookups(parts, listed);
+  const hasSubsystem = (id: SubsystemId) => lookups.hasSubsystem(id);
   const groups = parts.find((part) => part.groups)?.groups ?? NO_GROUPS;
   let members: readonly MemberEntry[] | undefined;
   let services: readonly RegisteredService[] | undefined;
   return {
     ...{ instance, version, hash: content.hash },
-    server: lookups.server,
-    serverByAuthenticationHash: lookups.serverByAuthenticationHash,
-    serversOf: lookups.serversOf,
-    hasSubsystem: lookups.hasSubsystem,
+    hasSubsystem,
+    server: (id) => lookups.server(id),
+    serverByAuthenticationHash: (hash) => lookups.serverByAuthenticationHash(hash),
+    serversOf: (subsystem) => lookups.serversOf(subsystem),
     memberName: (id) => lookups.member(id)?.name,
     members() {
       members ??= lookups.members();
@@ -45,7 +46,7 @@ export function buildSnapshot(
     },
     globalGroups: (id) => groupsOf(groups, instance).get(id) ?? [],
     hasGlobalGroup: (id) => groups.some(({ code }) => id === `${instance}/${code}`),
-    service: lookups.service,
+    service: (id) => lookups.service(id),
     services() {
       services ??= lookups.services();
       return services;
@@ -55,7 +56,7 @@ export function buildSnapshot(
       const [table, hash] = [lookups.table(id), lookups.service(id)?.bindingHash];
       return table && typeof hash === 'string' && bindingHashOf(table) === hash ? table : undefined;
     },
-    ...consentOf(parts, listed, lookups.hasSubsystem),
+    ...consentOf(parts, listed, hasSubsystem),
     lockedFor: (id) => lockOf(locks, id),
     utcOffsetMinutes: parts.find(({ limits }) => limits)?.limits?.utcOffsetMinutes ?? 0,
     trust: trustOf(parts.find(({ trust }) => trust)?.trust),

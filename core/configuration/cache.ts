@@ -57,6 +57,7 @@ export interface HeldSet {
   floor: Static<typeof Floor>;
 }
 
+const NO_BYTES = Buffer.alloc(0);
 const PART_NAME = /^[A-Za-z0-9_-]{43}$/;
 
 /** The durable copy. What stores is called by one at a time: two would write one file. */
@@ -132,7 +133,8 @@ export class ConfigurationCache {
       const part = this.part(hash);
       if (!part) throw new AccordError('CONFIGURATION_PART_WRONG', `${name} is missing`);
       requirePart(name, part, hash);
-      parts.set(hash, { bytes: part, index: readPart(name, part, content.document.instance) });
+      // Whoever needs the bytes reads them again: of thousands of members they are many.
+      parts.set(hash, { bytes: NO_BYTES, index: readPart(name, part, content.document.instance) });
     }
     requireWholeDictionary([...parts.values()].map(({ index }) => index));
     held.content = content;

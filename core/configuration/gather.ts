@@ -27,7 +27,7 @@ interface VersionAndHash {
   hash: string;
 }
 
-/** One part: its exact bytes and what they say. Hash → part, so that versions share what did not change. */
+/** One part: its exact bytes (none once they are on the disk) and what they say. Hash → part, so that versions share what did not change. */
 export interface Part {
   bytes: Buffer;
   index: PartIndex;

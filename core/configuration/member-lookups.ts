@@ -29,154 +29,156 @@ interface Row {
   bindings: PartIndex | undefined;
 }
 
-export interface MemberLookups {
-  member(id: MemberId): MemberEntry | undefined;
-  members(): MemberEntry[];
-  hasSubsystem(id: SubsystemId): boolean;
-  server(id: ServerId): ServerEntry | undefined;
-  serverByAuthenticationHash(hash: string): ServerEntry | undefined;
-  serversOf(subsystem: SubsystemId): readonly ServerEntry[];
-  service(id: ServiceId): RegisteredService | undefined;
-  services(): RegisteredService[];
-  table(service: ServiceId): BindingTable | undefined;
-  /** Whether a certificate with this hash is registered whose public key, not the certificate itself, is on the list. */
-  isDistrustedByKey(hash: string): boolean;
-}
+export class MemberLookups {
+  readonly #parts: readonly PartIndex[];
+  readonly #listed: ReadonlySet<string>;
+  readonly #byName: ReadonlyMap<string, PartIndex>;
+  readonly #withServers: readonly PartIndex[];
+  readonly #hosting: readonly PartIndex[];
+  readonly #rows = new Map<MemberId, Row>();
+  readonly #trusted = new Map<ServerEntry, ServerEntry | null>();
+  readonly #servers = new Map<ServerId, ServerEntry>();
+  readonly #byHash = new Map<string, ServerEntry>();
+  readonly #bySubsystem = new Map<SubsystemId, readonly ServerEntry[]>();
+  readonly #services = new Map<ServiceId, RegisteredService>();
+  readonly #byKey = new Map<string, boolean>();
 
-/** @param listed hashes, kids and server ids that are no longer trusted */
-export function openMemberLookups(parts: readonly PartIndex[], listed: ReadonlySet<string>): MemberLookups {
-  const byName = new Map(parts.map((part) => [part.name, part]));
-  const withServers = parts.filter(({ members }) => members.length > 0).sort(byPartName);
-  const hosting = withServers.filter(({ servers }) => servers.hosts);
-  const rows = new Map<MemberId, Row>();
-  const trusted = new Map<ServerEntry, ServerEntry | null>();
-  const byId = new Map<ServerId, ServerEntry>();
-  const byHash = new Map<string, ServerEntry>();
-  const bySubsystem = new Map<SubsystemId, readonly ServerEntry[]>();
-  const byService = new Map<ServiceId, RegisteredService>();
-  const byKey = new Map<string, boolean>();
-
-  function rowOf(id: MemberId): Row | undefined {
-    const known = rows.get(id);
-    if (known) return known;
-    const shard = partShardOf(id);
-    const members = byName.get(`members/${shard}`);
-    const place = members ? placeOf(members.members, id, (entry) => entry.id) : -1;
-    const entry = members?.members[place];
-    if (!members || !entry) return undefined;
-    const row = {
-      ...{ entry, place, members },
-      services: byName.get(`services/${shard}`),
-      bindings: byName.get(`bindings/${shard}`),
-    };
-    rows.set(entry.id, row);
-    return row;
+  /** @param listed hashes, kids and server ids that are no longer trusted */
+  constructor(parts: readonly PartIndex[], listed: ReadonlySet<string>) {
+    this.#parts = parts;
+    this.#listed = listed;
+    this.#byName = new Map(parts.map((part) => [part.name, part]));
+    this.#withServers = parts.filter(({ members }) => members.length > 0).sort((a, b) => (a.name < b.name ? -1 : 1));
+    this.#hosting = this.#withServers.filter(({ servers }) => servers.hosts);
   }
 
-  /** The server without its distrusted keys; null when it is distrusted itself. */
-  function trustedOf(server: ServerEntry): ServerEntry | null {
-    if (listed.size === 0) return server;
-    let made = trusted.get(server);
-    if (made === undefined) {
-      made = withoutDistrusted(server, listed);
-      trusted.set(server, made);
-    }
-    return made;
+  member(id: MemberId): MemberEntry | undefined {
+    return this.#row(id)?.entry;
   }
 
-  function withKey(value: string): ServerEntry[] {
-    const found: ServerEntry[] = [];
-    const short = shortNameOf(value);
-    for (const { servers } of withServers) found.push(...servers.withKey(value, short));
-    return found;
+  /** Ascending by id. */
+  members(): MemberEntry[] {
+    return this.#withServers.flatMap(({ members }) => members).sort(ascending);
   }
 
-  function hasSubsystem(id: SubsystemId): boolean {
-    const row = rowOf(memberOf(id));
+  hasSubsystem(id: SubsystemId): boolean {
+    const row = this.#row(memberOf(id));
     if (!row) return false;
     const code = id.slice(row.entry.id.length + 1);
     return row.entry.subsystems.some((one) => one.code === code);
   }
 
-  const lookups: MemberLookups = {
-    member: (id) => rowOf(id)?.entry,
-    members: () => withServers.flatMap(({ members }) => members).sort(ascending),
-    hasSubsystem,
-    server(id) {
-      const known = byId.get(id);
-      if (known) return known;
-      const row = rowOf(memberOf(id));
-      const found = row?.members.servers.get(id, row.place);
-      const server = found && trustedOf(found);
-      if (server) byId.set(server.id, server);
-      return server ?? undefined;
-    },
-    serverByAuthenticationHash(hash) {
-      const known = byHash.get(hash);
-      if (known) return known;
-      const holders = withKey(hash).flatMap((one) => trustedOf(one) ?? []);
-      const held = holders.flatMap((one) => one.authenticationCertificates.filter((each) => each.hash === hash));
-      const server = held.length === 1 ? holders.find((one) => holds(one.authenticationCertificates, hash)) : undefined;
-      if (server) byHash.set(hash, server);
-      return server;
-    },
-    serversOf(subsystem) {
-      const known = bySubsystem.get(subsystem);
-      if (known) return known;
-      const row = rowOf(memberOf(subsystem));
-      if (!row || !hasSubsystem(subsystem)) return NO_SERVERS;
-      const all = row.members.servers.ofMember(row.place);
-      const short = shortNameOf(subsystem);
-      for (const { servers } of hosting) all.push(...servers.hosting(subsystem, short));
-      const made = all.filter((one) => one.subsystems.has(subsystem)).flatMap((one) => trustedOf(one) ?? []);
-      bySubsystem.set(subsystem, made);
-      return made;
-    },
-    service(id) {
-      const known = byService.get(id);
-      if (known) return known;
-      const subsystem = subsystemOfService(id);
-      const services = rowOf(memberOf(subsystem))?.services?.services;
-      if (!services || !hasSubsystem(subsystem)) return undefined;
-      const found = services[placeOf(services, id, (one) => one.id)];
-      if (found) byService.set(found.id, found);
-      return found;
-    },
-    services: () =>
-      parts
-        .flatMap(({ services }) => services)
-        .filter(({ id }) => hasSubsystem(subsystemOfService(id)))
-        .sort(ascending),
-    table(id) {
-      const tables = rowOf(memberOf(subsystemOfService(id)))?.bindings?.tables;
-      return tables?.[placeOf(tables, id, ({ service }) => service)];
-    },
-    isDistrustedByKey(hash) {
-      if (listed.size === 0) return false;
-      const known = byKey.get(hash);
-      if (known !== undefined) return known;
-      const found = withKey(hash).some(
-        (server) =>
-          !listed.has(server.id) &&
-          [...server.authenticationCertificates, ...server.signingCertificates].some(
-            (one) => one.hash === hash && !listed.has(hash) && keyIsListed(one, listed),
-          ),
-      );
-      if (byKey.size >= MAX_REMEMBERED_ANSWERS) byKey.clear();
-      byKey.set(hash, found);
-      return found;
-    },
-  };
-  return lookups;
+  server(id: ServerId): ServerEntry | undefined {
+    const known = this.#servers.get(id);
+    if (known) return known;
+    const row = this.#row(memberOf(id));
+    const found = row?.members.servers.get(id, row.place);
+    const server = found && this.#trustedOf(found);
+    if (server) this.#servers.set(server.id, server);
+    return server ?? undefined;
+  }
+
+  serverByAuthenticationHash(hash: string): ServerEntry | undefined {
+    const known = this.#byHash.get(hash);
+    if (known) return known;
+    const holders = this.#withKey(hash).flatMap((one) => this.#trustedOf(one) ?? []);
+    // Once for each time it is registered.
+    const held = holders.flatMap((one) => one.authenticationCertificates.filter((each) => each.hash === hash));
+    if (held.length !== 1) return undefined;
+    const server = holders.find((one) => one.authenticationCertificates.some((each) => each.hash === hash));
+    if (server) this.#byHash.set(hash, server);
+    return server;
+  }
+
+  /** Of a registered subsystem. */
+  serversOf(subsystem: SubsystemId): readonly ServerEntry[] {
+    const known = this.#bySubsystem.get(subsystem);
+    if (known) return known;
+    const row = this.#row(memberOf(subsystem));
+    if (!row || !this.hasSubsystem(subsystem)) return NO_SERVERS;
+    const all = row.members.servers.ofMember(row.place);
+    const short = shortNameOf(subsystem);
+    for (const { servers } of this.#hosting) all.push(...servers.hosting(subsystem, short));
+    const made = all.filter((one) => one.subsystems.has(subsystem)).flatMap((one) => this.#trustedOf(one) ?? []);
+    this.#bySubsystem.set(subsystem, made);
+    return made;
+  }
+
+  service(id: ServiceId): RegisteredService | undefined {
+    const known = this.#services.get(id);
+    if (known) return known;
+    const subsystem = subsystemOfService(id);
+    const services = this.#row(memberOf(subsystem))?.services?.services;
+    if (!services || !this.hasSubsystem(subsystem)) return undefined;
+    const found = services[placeOf(services, id, (one) => one.id)];
+    if (found) this.#services.set(found.id, found);
+    return found;
+  }
+
+  /** Of registered subsystems, ascending by id. */
+  services(): RegisteredService[] {
+    return this.#parts
+      .flatMap(({ services }) => services)
+      .filter(({ id }) => this.hasSubsystem(subsystemOfService(id)))
+      .sort(ascending);
+  }
+
+  table(service: ServiceId): BindingTable | undefined {
+    const tables = this.#row(memberOf(subsystemOfService(service)))?.bindings?.tables;
+    return tables?.[placeOf(tables, service, (one) => one.service)];
+  }
+
+  /** Whether a certificate with this hash is registered whose public key, not the certificate itself, is on the list. */
+  isDistrustedByKey(hash: string): boolean {
+    if (this.#listed.size === 0) return false;
+    const known = this.#byKey.get(hash);
+    if (known !== undefined) return known;
+    const found = this.#withKey(hash)
+      .filter(({ id }) => !this.#listed.has(id))
+      .flatMap((server) => [...server.authenticationCertificates, ...server.signingCertificates])
+      .some((one) => one.hash === hash && !this.#listed.has(hash) && keyIsListed(one, this.#listed));
+    if (this.#byKey.size >= MAX_REMEMBERED_ANSWERS) this.#byKey.clear();
+    this.#byKey.set(hash, found);
+    return found;
+  }
+
+  #row(id: MemberId): Row | undefined {
+    const known = this.#rows.get(id);
+    if (known) return known;
+    const shard = partShardOf(id);
+    const members = this.#byName.get(`members/${shard}`);
+    const place = members ? placeOf(members.members, id, (entry) => entry.id) : -1;
+    const entry = members?.members[place];
+    if (!members || !entry) return undefined;
+    const [services, bindings] = [this.#byName.get(`services/${shard}`), this.#byName.get(`bindings/${shard}`)];
+    const row = { entry, place, members, services, bindings };
+    this.#rows.set(entry.id, row);
+    return row;
+  }
+
+  /** The server without its distrusted keys; null when it is distrusted itself. */
+  #trustedOf(server: ServerEntry): ServerEntry | null {
+    if (this.#listed.size === 0) return server;
+    let made = this.#trusted.get(server);
+    if (made === undefined) {
+      made = withoutDistrusted(server, this.#listed);
+      this.#trusted.set(server, made);
+    }
+    return made;
+  }
+
+  /** May be others too: the caller looks. */
+  #withKey(value: string): ServerEntry[] {
+    const found: ServerEntry[] = [];
+    const short = shortNameOf(value);
+    for (const { servers } of this.#withServers) found.push(...servers.withKey(value, short));
+    return found;
+  }
 }
 
 const NO_SERVERS: readonly ServerEntry[] = [];
 /** Strangers' certificates are asked for too. */
 const MAX_REMEMBERED_ANSWERS = 20_000;
-
-function holds(certificates: readonly RegisteredCertificate[], hash: string): boolean {
-  return certificates.some((one) => one.hash === hash);
-}
 
 /** The place of an id in an ascending list; -1 when it is not there. */
 function placeOf<T>(list: readonly T[], id: string, idOf: (one: T) => string): number {
@@ -231,10 +233,6 @@ export function keyHashOf(der: Buffer): string | undefined {
   } catch {
     return undefined;
   }
-}
-
-function byPartName(a: PartIndex, b: PartIndex): number {
-  return a.name < b.name ? -1 : 1;
 }
 
 function ascending(a: { id: string }, b: { id: string }): number {
