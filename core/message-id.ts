@@ -1,10 +1,10 @@
 // Message ids: UUIDv7 (RFC 9562 section 5.7). Time-ordered, so that an index over them stays local however many there
 // are; 74 random bits, so that nobody guesses one.
-import { randomBytes } from 'node:crypto';
+import { randomPiece } from './random.ts';
 
 /** A fresh id, lower case. @param nowMs wall-clock milliseconds */
 export function newMessageId(nowMs: number): string {
-  const bytes = randomBytes(16);
+  const bytes = randomPiece(16);
   bytes.writeUIntBE(nowMs, 0, 6);
   bytes.writeUInt8((bytes.readUInt8(6) & 0x0f) | 0x70, 6);
   bytes.writeUInt8((bytes.readUInt8(8) & 0x3f) | 0x80, 8);

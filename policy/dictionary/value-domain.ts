@@ -101,6 +101,28 @@ function codePoints(text: string): number {
 /** Exact on the decimals as they are written: 0.07 is a multiple of 0.01, whatever their binary quotient is. */
 export function isMultiple(value: number, of: number): boolean {
   if (Number.isSafeInteger(value) && Number.isSafeInteger(of)) return value % of === 0;
+  return isShortMultiple(value, of) ?? isLongMultiple(value, of);
+}
+
+/** For decimals whose digits are a safe integer; null for others. */
+function isShortMultiple(value: number, of: number): boolean | null {
+  const [text, step] = [String(value), String(of)];
+  if (text.includes('e') || step.includes('e')) return null;
+  const [places, stepPlaces] = [placesOf(text), placesOf(step)];
+  // The last digit is no zero, so that one more place than the step has is between two steps.
+  if (places > stepPlaces) return false;
+  const digits = Number(text.replace('.', '')) * 10 ** (stepPlaces - places);
+  const stepDigits = Number(step.replace('.', ''));
+  return Number.isSafeInteger(digits) && Number.isSafeInteger(stepDigits) ? digits % stepDigits === 0 : null;
+}
+
+function placesOf(decimal: string): number {
+  const point = decimal.indexOf('.');
+  return point === -1 ? 0 : decimal.length - point - 1;
+}
+
+/** Any decimals. */
+export function isLongMultiple(value: number, of: number): boolean {
   const a = decimal(value);
   const b = decimal(of);
   const shift = Math.min(a.exponent, b.exponent);

@@ -9,6 +9,7 @@ import {
   isJsonType,
   responseFor,
 } from '#policy/binding/binding.ts';
+import { isUnchanging } from '#policy/unchanging.ts';
 import type { BindingLeaf, DataLeaf } from '#schemas/binding-table.ts';
 import { type JsonValue, parseJson } from '#schemas/json.ts';
 import { MAX_RELEASED_PATHS } from '#schemas/limits.ts';
@@ -90,18 +91,15 @@ function selectDecided(
   present: Set<string>,
   faults: Faults,
 ): JsonValue | undefined {
-  const asked = new Map<string, AskedField>();
-  for (const field of answer.decided.asked) {
-    if (field.path !== null && !asked.has(field.path)) asked.set(field.path, field);
-  }
-  const forms = new Map<DataLeaf, Form | null>();
+  const { asked, forms } = formsOf(answer);
   return selectValues(value, leaves, (leaf, scalar) => {
     let form = forms.get(leaf);
     if (form === undefined) {
-      form = releasedForm(answer, leaf, asked.get(leaf.path), faults);
+      form = releasedForm(answer, leaf, asked.get(leaf.path));
       forms.set(leaf, form);
     }
-    if (form === null) return undefined;
+    if (form === 'missing') faults.add(leaf.path, 'the dictionary lacks its element or a mapping');
+    if (form === null || form === 'missing') return undefined;
     const formed = inForm(form, scalar);
     if (formed.fault !== null) faults.add(leaf.path, formed.fault);
     if (formed.value !== undefined && formed.value !== null) present.add(leaf.path);
@@ -109,24 +107,45 @@ function selectDecided(
   });
 }
 
+/** In which form each leaf leaves, as far as answers held it. */
+interface Forms {
+  asked: ReadonlyMap<string, AskedField>;
+  forms: Map<DataLeaf, Form | null | 'missing'>;
+}
+
+/** The last of each list of fields: for the same operation, dictionary and day it is the same. */
+const formsBefore = new WeakMap<readonly AskedField[], Forms & { of: BackendAnswer }>();
+
+function formsOf(answer: BackendAnswer): Forms {
+  const fields = answer.decided.asked;
+  const before = formsBefore.get(fields);
+  const isSame =
+    before?.of.bound.leaves === answer.bound.leaves &&
+    before.of.dictionary === answer.dictionary &&
+    dayOf(before.of) === dayOf(answer);
+  if (isSame) return before;
+  const asked = new Map<string, AskedField>();
+  for (const field of fields) {
+    if (field.path !== null && !asked.has(field.path)) asked.set(field.path, field);
+  }
+  const made = { asked, forms: new Map<DataLeaf, Form | null | 'missing'>() };
+  if (isUnchanging(fields)) formsBefore.set(fields, { ...made, of: { ...answer, body: NO_BODY } });
+  return made;
+}
+
+const NO_BODY = Buffer.alloc(0);
+
 /**
  * The form in which this leaf leaves, or null when it does not. A decision about a path is about the element that the
  * operation's good answers bind there: an error's document may bind another one at the same path.
  */
-function releasedForm(
-  answer: BackendAnswer,
-  leaf: DataLeaf,
-  field: AskedField | undefined,
-  faults: Faults,
-): Form | null {
+function releasedForm(answer: BackendAnswer, leaf: DataLeaf, field: AskedField | undefined): Form | null | 'missing' {
   const decided = dataLeaves(answer.bound.leaves).get(leaf.path);
   if (field === undefined || decided === undefined || decided.element !== leaf.element) return null;
   // `maps` begins with the own form of the leaf that was decided; this answer's leaf may have another one.
   const further = field.maps.slice(decided.map === undefined ? 0 : 1);
   const maps = leaf.map === undefined ? further : [leaf.map, ...further];
-  const form = formOf(answer.dictionary, field.element, maps, dayOf(answer));
-  if (form === undefined) faults.add(leaf.path, 'the dictionary lacks its element or a mapping');
-  return form ?? null;
+  return formOf(answer.dictionary, field.element, maps, dayOf(answer)) ?? 'missing';
 }
 
 /** What is said about the answer: each decided place, each predicate, and what was left out. */

@@ -3,7 +3,7 @@
 import { type Static, Type } from '@sinclair/typebox';
 import { readReceipt } from '#certs/receipt.ts';
 import { type Subject, subjectOf } from '#policy/binding/binding.ts';
-import { type CallerWay, type HeaderList, Method, RequestContext, readableRequestContext } from '#schemas/context.ts';
+import { type CallerWay, type HeaderList, Method, RequestContext } from '#schemas/context.ts';
 import { ENTRY_REF_PATTERN } from '#schemas/dictionary-entry.ts';
 import { SERVICE_ID_PATTERN, SUBSYSTEM_ID_PATTERN } from '#schemas/identifiers.ts';
 import {
@@ -20,6 +20,7 @@ import { SUBJECT_PLACEHOLDER, servicePath, serviceQuery } from '#schemas/service
 import { Basis, PURPOSE_PATTERN } from '#schemas/statement.ts';
 import type { MessageBody } from '#security-server/body.ts';
 import { type Asking, findOperation } from './find-operation.ts';
+import { ownContext } from './once-read.ts';
 
 const Field = Type.String({ minLength: 1, maxLength: 512 });
 const closed = { additionalProperties: false };
@@ -112,7 +113,7 @@ export function readCall(asked: LookupRequest, caller: Caller, server: Asking): 
     throw new AccordError('CONTEXT_MALFORMED', 'a header name has an underscore');
   const target = readTarget(request, server, body);
   // What the provider would not be able to read is the caller's mistake and must not be signed.
-  const context = readableRequestContext({
+  const context = ownContext({
     v: 1,
     method: target.method,
     path: servicePath(target.path),

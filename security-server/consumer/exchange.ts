@@ -7,7 +7,7 @@ import { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ConfigurationSnapshot, ServerEntry } from '#core/configuration/snapshot.ts';
 import { newMessageId } from '#core/message-id.ts';
-import { type AnswerContext, parseAnswerContext, parseRequestContext, type RequestContext } from '#schemas/context.ts';
+import { type AnswerContext, parseAnswerContext, type RequestContext } from '#schemas/context.ts';
 import { subsystemOfService } from '#schemas/identifiers.ts';
 import { metaserviceOf } from '#schemas/metaservices.ts';
 import { AccordError, type ProblemCode } from '#schemas/problems.ts';
@@ -22,6 +22,7 @@ import { type Delivery, sealedFor } from '#security-server/peer/link.ts';
 import { notSentRecord, recordOf } from '#security-server/records.ts';
 import type { ServerParts } from '#security-server/server-parts.ts';
 import type { Call } from './call.ts';
+import { contextOf } from './once-read.ts';
 import { alarmCall, overDelivery } from './over-delivery.ts';
 
 const MAX_ATTEMPTS = 3;
@@ -109,7 +110,7 @@ function resolveProvider(
   if (servers.length === 0) throw new AccordError('PROVIDER_UNKNOWN', provider);
   if (snapshot.service(service) !== undefined) return servers;
   // Every provider has X-Road's metaservices, and nobody registers them.
-  const isMeta = metaserviceOf(service) !== null && parseRequestContext(context).xroad !== null;
+  const isMeta = metaserviceOf(service) !== null && contextOf(context).xroad !== null;
   if (!isMeta) throw new AccordError('SERVICE_UNKNOWN', service);
   return servers;
 }
@@ -262,15 +263,10 @@ function takesLarge(signed: SignedMessage): boolean {
   return (askedIn(signed)?.xroad ?? null) !== null;
 }
 
-/** The context of one's own request; null where it was erased since. Read once for each message. */
+/** The context of one's own request; null where it was erased since. */
 function askedIn({ context }: SignedMessage): RequestContext | null {
-  if (context.length === 0) return null;
-  const asked = contexts.get(context) ?? parseRequestContext(context);
-  contexts.set(context, asked);
-  return asked;
+  return context.length === 0 ? null : contextOf(context);
 }
-
-const contexts = new WeakMap<Buffer, RequestContext>();
 
 /** What an answer came as. @throws ANSWER_MISMATCH */
 function carried(delivery: Delivery & { state: 'answered' }, { signed }: LoggedRequest): Arrived {

@@ -19,6 +19,7 @@ import { addDigestRoute } from './digest.ts';
 import { addDoubtRoutes } from './doubts.ts';
 import { addEffectiveAccessRoute } from './effective-access.ts';
 import { exchange, type LookupResult } from './exchange.ts';
+import { bodyOf } from './once-read.ts';
 import { settleRequest } from './settlement.ts';
 
 const checkLookup = compile(LookupRequest, 'SCHEMA_MISMATCH');
@@ -158,7 +159,7 @@ function shownBody(body: Buffer, type: string | null): { body: unknown; bodyEnco
   if (body.length === 0) return { body: null };
   if (type !== null && /^application\/(?:[a-z0-9.+-]+\+)?json(?:\s*;|$)/i.test(type)) {
     try {
-      return { body: parseJson(body) };
+      return { body: bodyOf(body) };
     } catch {
       // not JSON after all, or JSON with two readings: the caller gets the bytes and judges
     }

@@ -5,7 +5,6 @@ import type { ConfigurationSnapshot } from '#core/configuration/snapshot.ts';
 import { bareMediaType, resolveFields, responseFor } from '#policy/binding/binding.ts';
 import { overDelivered } from '#policy/release/over-delivery.ts';
 import { type AnswerContext, namesNothing, type RequestContext } from '#schemas/context.ts';
-import { parseJson } from '#schemas/json.ts';
 import { DEFAULT_DEADLINE_MS } from '#schemas/limits.ts';
 import { isAccordError } from '#schemas/problems.ts';
 import { isReserved, OVER_DELIVERY_PATH } from '#schemas/service-path.ts';
@@ -13,6 +12,7 @@ import type { Statement } from '#schemas/statement.ts';
 import { isSpooled, type MessageBody } from '#security-server/body.ts';
 import type { ServerParts } from '#security-server/server-parts.ts';
 import type { Call } from './call.ts';
+import { bodyOf } from './once-read.ts';
 import { ownRequest } from './own-request.ts';
 
 /**
@@ -56,7 +56,7 @@ function inBody(leaves: ReturnType<typeof responseFor>, paths: ReadonlySet<strin
   if (body.length === 0) return [];
   if (leaves === null) return [''];
   try {
-    return overDelivered(parseJson(body), leaves, paths);
+    return overDelivered(bodyOf(body), leaves, paths);
   } catch (error) {
     if (!isAccordError(error)) throw error;
     return ['']; // bytes that cannot be read strictly could hold anything

@@ -1,11 +1,11 @@
 // Making a peer message: statement and context are built and committed, then signed, then (after the caller has made
 // the record durable) sealed to the peer. Three steps with three types, so that sealing what was not signed, or sending
 // what was not logged, does not compile.
-import { randomBytes } from 'node:crypto';
 import type { StatementSignature } from '#certs/batch.ts';
 import { COMMITMENT_SALT_BYTES, commit, sha256 } from '#certs/commitment.ts';
 import { SEAL_SALT_BYTES, seal } from '#certs/seal.ts';
 import type { Ticket } from '#certs/ticket.ts';
+import { randomPiece } from '#core/random.ts';
 import { encodeStatement, type Statement } from '#schemas/statement.ts';
 import { commitBody, isSpooled, type MessageBody } from '#security-server/body.ts';
 import type { BatchedMessage } from './batch.ts';
@@ -31,8 +31,8 @@ export interface SignedMessage extends Draft {
 
 /** Commits context and body with fresh salts and fixes the statement's bytes. */
 export function draft(fields: Omit<Statement, 'v' | 'context' | 'body'>, context: Buffer, body: MessageBody): Draft {
-  const contextSalt = randomBytes(COMMITMENT_SALT_BYTES);
-  const bodySalt = isSpooled(body) ? body.salt : randomBytes(COMMITMENT_SALT_BYTES);
+  const contextSalt = randomPiece(COMMITMENT_SALT_BYTES);
+  const bodySalt = isSpooled(body) ? body.salt : randomPiece(COMMITMENT_SALT_BYTES);
   const statement: Statement = {
     v: 1,
     ...fields,
@@ -71,8 +71,8 @@ export function sealMessage(
   const { statementBytes: statement, signature, context, contextSalt, bodySalt, body } = message;
   const head = encodeHead({ statement, signature, context, contextSalt, bodySalt });
   const binding = { kind, ticketHash: ticket.hash, from: ticket.from, to: ticket.to, id };
-  const headSeal = randomBytes(SEAL_SALT_BYTES);
-  const bodySeal = randomBytes(SEAL_SALT_BYTES);
+  const headSeal = randomPiece(SEAL_SALT_BYTES);
+  const bodySeal = randomPiece(SEAL_SALT_BYTES);
   const frame = {
     kind,
     id,

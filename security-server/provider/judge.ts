@@ -326,9 +326,12 @@ export function countUses(server: ServerParts, judgement: Judgement): () => void
     ...(right?.quotaPerDay == null ? [] : [quotaCounter(right, client)]),
     ...(inputs.purpose?.quotaPerDay == null || purpose === null ? [] : [purposeCounter(purpose, client, service)]),
   ];
+  const receipt = consent?.genuine?.receipt;
+  // Nearly all: nothing to count, and no transaction for it.
+  const asksPredicates = decision.release?.asked.some(({ path }) => path === null) ?? false;
+  if (counters.length === 0 && receipt === undefined && evidence === null && !asksPredicates) return () => {};
   const takeBacks = state.together(() => {
     for (const counter of counters) state.countUse(counter, day);
-    const receipt = consent?.genuine?.receipt;
     const ofReceipt = receipt === undefined ? () => {} : countReceipt(server, receipt, inputs.consent);
     const ofEvidence = evidence === null ? () => {} : spendEvidence(server, evidence, client, subject);
     countPredicates(server, judgement);

@@ -5,7 +5,7 @@ import formats from 'ajv-formats';
 import fc from 'fast-check';
 import t from 'tap';
 import { checkDictionary } from '#policy/dictionary/check.ts';
-import { isMultiple, misfit } from '#policy/dictionary/value-domain.ts';
+import { isLongMultiple, isMultiple, misfit } from '#policy/dictionary/value-domain.ts';
 import type { DictionaryEntry, ValueDomain } from '#schemas/dictionary-entry.ts';
 import { cpuMs } from '#test/cpu-time.ts';
 import { codelist, element, GX, group, open, TESTS, WORDS } from './dictionary-entries.ts';
@@ -151,6 +151,15 @@ t.test('edges of domains', async (t) => {
         // The literal is read back, so that no product of binary fractions comes in.
         isMultiple(Number(`${times * of}e-${digits}`), Number(`${of}e-${digits}`)),
     ),
+  );
+  const decimal = fc
+    .tuple(fc.integer({ min: -1e7, max: 1e7 }), fc.nat(9))
+    .map(([digits, places]) => digits / 10 ** places);
+  const number = fc.oneof(decimal, fc.double({ noNaN: true, noDefaultInfinity: true }), fc.constantFrom(0, -0, 1e21));
+  const step = fc.tuple(fc.integer({ min: 1, max: 400 }), fc.nat(7)).map(([digits, places]) => digits / 10 ** places);
+  fc.assert(
+    fc.property(number, step, (value, of) => isMultiple(value, of) === isLongMultiple(value, of)),
+    { numRuns: 3_000 },
   );
 });
 

@@ -35,7 +35,7 @@ const predicate = (id: string, inputs: Record<string, string>, expression: strin
     tests: [],
   };
 };
-const DICTIONARY = openDictionary('3.1.4', [
+export const DICTIONARY = openDictionary('3.1.4', [
   element('gx.text', { type: 'string', maxLength: 20 }),
   element('gx.sex', { type: 'string' }, { codelist: 'gx.code.sex@1' }),
   element('gx.sex', { type: 'string', enum: ['male', 'female'] }, { version: '2.0.0' }),

@@ -12,6 +12,7 @@ import { isUnchanging, unchanging } from '#policy/unchanging.ts';
 import type { BindingLeaf, BindingTable } from '#schemas/binding-table.ts';
 import { DICTIONARY, SERVICE } from './binding-documents.ts';
 import { A, bound, inputs, PURPOSE_X, right } from './decision.ts';
+import { BINDING, DICTIONARY as RELEASED_WITH, release } from './release-case.ts';
 
 /** Also what looks like the mark of a part, as it is and escaped. */
 const text = fc.oneof(
@@ -134,5 +135,40 @@ t.test('the day of a time', async () => {
         assert.equal(dayAt(ms, offset), new Date(ms + offset * 60_000).toISOString().slice(0, 10));
       }
     }),
+  );
+});
+
+t.test('what leaves of an answer, when the same fields were released before', async () => {
+  const bound = BINDING.operation('GET', '/r/1')!;
+  const dictionary = RELEASED_WITH;
+  const without = openDictionary(
+    '2.0.0',
+    dictionary.entries.filter(({ kind }) => kind !== 'mapping'),
+  );
+  const words = ['/name', '/sex', '/birth', '/years', 'gx.sex@2', 'gx.pred.adult@1'];
+  const answers = fc.record({
+    fields: fc.subarray(words, { minLength: 1 }),
+    body: fc.record({
+      name: fc.constantFrom('Li', null, 5, '2000-02-29'),
+      sex: fc.constantFrom('M', 'Q', '1', 'X'),
+      birth: fc.constantFrom('2008-11-20', '2000-02-30'),
+      years: fc.array(fc.record({ income: fc.constantFrom(1, -1, 7), on: fc.constant('20261101') }), { maxLength: 2 }),
+    }),
+    to: fc.constantFrom(
+      { status: 200, mediaType: 'application/json' },
+      { status: 404, mediaType: 'application/problem+json' },
+    ),
+    dictionary: fc.constantFrom(dictionary, dictionary, without),
+    today: fc.constantFrom('2026-11-19', '2026-11-20'),
+  });
+  fc.assert(
+    fc.property(answers, ({ fields, body, to, dictionary, today }) => {
+      const { asked, unknown } = resolveFields(bound, BINDING, RELEASED_WITH, fields);
+      if (unknown.length > 0) return;
+      const told = (list: typeof asked) =>
+        release({ body, ...to, dictionary, today, decided: { asked: list, omitted: [] } });
+      assert.deepEqual(told(asked), told([...asked]), 'a copy of the list is nothing that was remembered');
+    }),
+    { numRuns: 1_000 },
   );
 });
