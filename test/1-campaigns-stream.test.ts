@@ -1,5 +1,5 @@
-// The short form of campaign `stream`, whose processes are weighed.
+// Short forms of the campaigns whose processes are weighed.
 import t from 'tap';
 import { together } from './together.ts';
 
-together(t, 'scripts/campaign-s*.test.ts');
+together(t, 'scripts/campaign-[os]*.test.ts');

@@ -3,7 +3,7 @@
 // comes on standard input, so that a spare can stand by and a restart costs what recovery costs.
 import { createHash, createPrivateKey, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { openSync, readFileSync } from 'node:fs';
 import { flushCompileCache } from 'node:module';
 import { setTimeout as delay } from 'node:timers/promises';
 import { pino } from 'pino';
@@ -23,7 +23,7 @@ import { HeldConfiguration } from './held-configuration.ts';
 export interface KillServerFile {
   id: string;
   folder: string;
-  ports: { peer: number; loopback: number };
+  ports: { peer: number; loopback: number; health: number };
   keys: {
     authentication: { certPem: string; keyPem: string };
     signing: { certPem: string; keyPem: string };
@@ -40,6 +40,10 @@ export interface KillServerFile {
   earlyAnswersMs: number;
   /** Put in by the test of campaign `stream`: a spool that keeps what it is given in memory. */
   spoolInMemory: boolean;
+  /** Put in by the test of campaign `overload`: an admission that lets everybody in. */
+  admitAll: boolean;
+  /** Put in by the test of campaign `soak`: a file stays open and a piece of memory stays taken with every record. */
+  leaks: boolean;
 }
 
 /** Makes the real log lie: `response-sent` counts as durable before it is written. */
@@ -49,6 +53,15 @@ function acknowledgeEarly(log: MessageLog, ms: number): void {
     if (record.kind !== 'response-sent') return append(record);
     void delay(ms).then(() => append(record));
     return Promise.resolve({ outcome: 'appended', seq: 0, leafHash: '' });
+  };
+}
+
+const leaked: unknown[] = [];
+function leak(log: MessageLog): void {
+  const append = log.append.bind(log);
+  log.append = (record) => {
+    leaked.push(openSync('/dev/null', 'r'), Buffer.alloc(32 * 1024, 'leak'));
+    return append(record);
   };
 }
 
@@ -107,12 +120,20 @@ const server = await openSecurityServer({
     storageKey: fromBase64url(keys.storageKey),
   },
   configuration,
-  ports: { peer: at(file.ports.peer), systems: null, loopback: at(file.ports.loopback), admin: at(0), health: at(0) },
+  ports: {
+    peer: at(file.ports.peer),
+    systems: null,
+    loopback: at(file.ports.loopback),
+    admin: at(0),
+    health: at(file.ports.health),
+  },
   clock: systemClock,
   logger: pino({ level: 'error' }, pino.destination(2)),
   adminKeys: [],
 });
 if (file.spoolInMemory) server.parts.spool = spoolInMemory();
+if (file.leaks) leak(server.parts.log);
+if (file.admitAll) Object.assign(server.parts.admission, { enter: () => () => {}, isFull: () => false });
 if (file.earlyAnswersMs > 0) acknowledgeEarly(server.parts.log, file.earlyAnswersMs);
 if (file.local !== null) {
   server.parts.state.putService(file.local.service);

@@ -15,6 +15,8 @@ import { accessRight, CLIENT, CONSUMER, PROVIDER, SERVICE } from './pair.ts';
 export interface KillSetting {
   folder: string;
   consumerUrl: string;
+  /** Where each server tells its metrics. */
+  metricsUrls: { consumer: string; provider: string };
   files: { consumer: string; provider: string };
   folders: { consumer: string; provider: string };
   /** Where the backend writes the id of every request it executes, one a line. */
@@ -76,21 +78,33 @@ interface KillSettingOptions {
   earlyAnswersMs?: number;
   /** See KillServerFile, for both. */
   spoolInMemory?: boolean;
+  admitAll?: boolean;
+  leaks?: boolean;
+  /** Whether the service only reads. */
+  safe?: boolean;
   /** A backend of the campaign's own. */
   backendUrl?: string;
 }
 
 export async function openKillSetting(options: KillSettingOptions = {}): Promise<KillSetting> {
-  const { earlyAnswersMs = 0, spoolInMemory = false, backendUrl } = options;
+  const {
+    earlyAnswersMs = 0,
+    spoolInMemory = false,
+    admitAll = false,
+    leaks = false,
+    safe = false,
+    backendUrl,
+  } = options;
   const folder = mkdtempSync(join(tmpdir(), 'accord-kill-'));
   const executions = join(folder, 'executions.txt');
   const backend = backendUrl === undefined ? await openExecutingBackend(executions) : { url: backendUrl, close() {} };
   const authority = await openThrowAwayAuthority(systemClock);
   const identities = { consumer: await authority.server(CONSUMER), provider: await authority.server(PROVIDER) };
-  const ports = { consumer: { peer: 0, loopback: 0 }, provider: { peer: 0, loopback: 0 } };
+  const ports = { consumer: { peer: 0, loopback: 0, health: 0 }, provider: { peer: 0, loopback: 0, health: 0 } };
   for (const one of [ports.consumer, ports.provider]) {
     one.peer = await freePort();
     one.loopback = await freePort();
+    one.health = await freePort();
   }
   const servers = (
     [
@@ -103,7 +117,7 @@ export async function openKillSetting(options: KillSettingOptions = {}): Promise
     subsystems: [subsystem],
     registration: identities[which].registration,
   }));
-  const facts = { id: SERVICE, title: 'Echo', personalData: false, safe: false };
+  const facts = { id: SERVICE, title: 'Echo', personalData: false, safe };
   const local = {
     service: {
       ...facts,
@@ -129,10 +143,14 @@ export async function openKillSetting(options: KillSettingOptions = {}): Promise
       local: which === 'provider' ? local : null,
       earlyAnswersMs: which === 'provider' ? earlyAnswersMs : 0,
       spoolInMemory,
+      admitAll,
+      leaks,
     };
     mkdirSync(folders[which]);
     writeFileSync(files[which], JSON.stringify(file), { mode: 0o600 });
   }
   const consumerUrl = `http://127.0.0.1:${ports.consumer.loopback}`;
-  return { folder, consumerUrl, files, folders, executions, close: backend.close };
+  const metricsUrl = ({ health }: { health: number }) => `http://127.0.0.1:${health}/metrics`;
+  const metricsUrls = { consumer: metricsUrl(ports.consumer), provider: metricsUrl(ports.provider) };
+  return { folder, consumerUrl, metricsUrls, files, folders, executions, close: backend.close };
 }

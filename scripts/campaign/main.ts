@@ -9,8 +9,10 @@ import { filter } from './filter.ts';
 import { flip } from './flip.ts';
 import { kill } from './kill.ts';
 import { logDamage } from './log-damage.ts';
+import { overload } from './overload.ts';
 import { paths } from './paths.ts';
 import { revocation } from './revocation.ts';
+import { soak } from './soak.ts';
 import { stream } from './stream.ts';
 
 // A campaign without its broken part: only the suite puts one in.
@@ -21,8 +23,10 @@ const CAMPAIGNS: readonly Pick<Campaign, 'name' | 'title' | 'defaultSize' | 'run
   flip,
   kill,
   logDamage,
+  overload,
   paths,
   revocation,
+  soak,
   stream,
 ];
 
