@@ -5,7 +5,7 @@ import type { BindingOperation, BindingTable } from '#schemas/binding-table.ts';
 import type { ElementEntry, Level, PredicateEntry } from '#schemas/dictionary-entry.ts';
 import { refOf } from '#schemas/dictionary-entry.ts';
 import type { Dictionary } from './dictionary/dictionary.ts';
-import { type DictionarySearch, openSearch } from './dictionary/search.ts';
+import { type DictionarySearch, openSearch, openSearchInSteps } from './dictionary/search.ts';
 
 interface CatalogueService {
   service: string;
@@ -65,10 +65,33 @@ function indexOf(dictionary: Dictionary): DictionarySearch {
   return index;
 }
 
+/**
+ * As `openCatalogue`, with the search index, and pauses: thousands of entries and tables take seconds, a step some
+ * milliseconds.
+ */
+export function* openCatalogueInSteps(
+  dictionary: Dictionary,
+  tables: readonly BindingTable[],
+): Generator<undefined, Catalogue> {
+  if (!indexes.has(dictionary)) indexes.set(dictionary, yield* openSearchInSteps(dictionary));
+  return catalogueOf(dictionary, yield* placesInSteps(dictionary, tables));
+}
+
 /** Pure; the search index is built with the first text that is searched for. */
 export function openCatalogue(dictionary: Dictionary, tables: readonly BindingTable[]): Catalogue {
-  const places = placesOf(dictionary, tables);
-  const all = dictionary.entries.filter(isShown).sort((a, b) => (refOf(a) < refOf(b) ? -1 : 1));
+  const steps = placesInSteps(dictionary, tables);
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return catalogueOf(dictionary, step.value);
+  }
+}
+
+function catalogueOf(dictionary: Dictionary, places: ReadonlyMap<string, CatalogueService[]>): Catalogue {
+  const all = dictionary.entries
+    .filter(isShown)
+    .map((entry) => ({ ref: refOf(entry), entry }))
+    .sort((a, b) => (a.ref < b.ref ? -1 : 1))
+    .map(({ entry }) => entry);
   const itemOf = (entry: Shown, score: number, maxServices = MAX_SERVICES_IN_LIST) =>
     describe(entry, score, places.get(refOf(entry)) ?? [], maxServices);
 
@@ -131,7 +154,10 @@ function describe(
 }
 
 /** By ref, where it can be asked for: services ascending, their operations as the table has them. */
-function placesOf(dictionary: Dictionary, tables: readonly BindingTable[]): Map<string, CatalogueService[]> {
+function* placesInSteps(
+  dictionary: Dictionary,
+  tables: readonly BindingTable[],
+): Generator<undefined, Map<string, CatalogueService[]>> {
   const places = new Map<string, CatalogueService[]>();
   const put = (ref: string, place: CatalogueService) => {
     const known = places.get(ref);
@@ -150,6 +176,7 @@ function placesOf(dictionary: Dictionary, tables: readonly BindingTable[]): Map<
         if (isAskable) put(refOf(predicate), { ...place, leafPath: null });
       }
     }
+    yield;
   }
   return places;
 }

@@ -29,7 +29,19 @@ const WEIGHT: Record<DictionaryEntry['state'], number> = {
   retired: 0.2,
 };
 
+/** Entries that are put into the index in one step. */
+const STEP_ENTRIES = 16;
+
 export function openSearch(dictionary: Dictionary): DictionarySearch {
+  const steps = openSearchInSteps(dictionary);
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+  }
+}
+
+/** As `openSearch`, and pauses: thousands of entries take seconds, a step some milliseconds. */
+export function* openSearchInSteps(dictionary: Dictionary): Generator<undefined, DictionarySearch> {
   // Every id begins with the instance's namespace; as a word it would fit everything.
   const namespaces = new Set(dictionary.entries.map(({ id }) => id.slice(0, id.search(/[._]/))));
   const keys = new Map<string, string>();
@@ -49,7 +61,11 @@ export function openSearch(dictionary: Dictionary): DictionarySearch {
       return key;
     },
   });
-  index.addAll(documentsOf(dictionary));
+  const documents = documentsOf(dictionary);
+  for (let from = 0; from < documents.length; from += STEP_ENTRIES) {
+    index.addAll(documents.slice(from, from + STEP_ENTRIES));
+    yield;
+  }
   keys.clear();
   const query = (terms: string[], fields: (keyof Document)[], combineWith: 'AND' | 'OR') =>
     index.search('', {

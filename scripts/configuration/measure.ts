@@ -11,7 +11,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { DEV_KEY_FILE_COST, endWithUs, firstLine, LEAN_MEMORY, stopProcess } from '#cli/dev/network.ts';
+import { DEV_KEY_FILE_COST, endWithUs, firstLine, LEAN_SERVER, stopProcess } from '#cli/dev/network.ts';
 import { systemClock } from '#core/clock.ts';
 import { openConfigurationClient } from '#core/configuration/client.ts';
 import { fetchOverHttp } from '#core/configuration/fetch.ts';
@@ -178,7 +178,7 @@ async function measureStart(made: MadeConfiguration) {
     await makeServerFolder(folder, id, made);
     const passphraseFile = join(folder, 'passphrase');
     writeFileSync(passphraseFile, `${PASSPHRASE}\n`, { mode: 0o600 });
-    const env = { ...process.env, ...LEAN_MEMORY, ACCORD_KEY_PASSPHRASE_FILE: passphraseFile };
+    const env = { ...process.env, ...LEAN_SERVER, ACCORD_KEY_PASSPHRASE_FILE: passphraseFile };
     const [starts, cpus]: [number[], number[]] = [[], []];
     let idleMiB = 0;
     for (let turn = 0; turn <= STARTS; turn += 1) {

@@ -13,7 +13,7 @@ import { openConfigurationClient } from '#core/configuration/client.ts';
 import type { VerifiedDistrust } from '#core/configuration/distrust.ts';
 import { fetchOverHttp } from '#core/configuration/fetch.ts';
 import { readEntries } from '#core/configuration/part-entries.ts';
-import { type PartIndex, partShardOf, partsOf, readPart } from '#core/configuration/parts.ts';
+import { type PartIndex, partShardOf, partsOf, readPart, readPartInSteps } from '#core/configuration/parts.ts';
 import { ShortNames, shortNameOf } from '#core/configuration/short-names.ts';
 import type { ConfigurationSnapshot, ServerEntry } from '#core/configuration/snapshot.ts';
 import { fileHash, type VerifiedContent, type VerifiedRoot } from '#core/configuration/verify.ts';
@@ -168,12 +168,12 @@ function asked(snapshot: ConfigurationSnapshot): ReturnType<typeof oracle> {
   return once as ReturnType<typeof oracle>;
 }
 
+const NO_PARTS = { members: [], services: [], trust: { anchors: [], intermediates: [], crls: [] }, limits: {} };
 const root = { document: { keys: {} } } as unknown as VerifiedRoot;
 
 /** The state as the client builds it; parts whose hash is in `known` are not read again. */
 function built(state: State, known: Map<string, PartIndex>): ConfigurationSnapshot {
-  const trust = { anchors: [], intermediates: [], crls: [] };
-  const files = partsOf({ members: state.members, services: state.services, trust, limits: {} });
+  const files = partsOf({ ...NO_PARTS, members: state.members, services: state.services });
   const parts = [...files].map(([name, bytes]) => {
     const hash = fileHash(bytes);
     const index = known.get(hash) ?? readPart(name, bytes, 'GX');
@@ -299,6 +299,22 @@ t.test('a list is read in pieces only where that is reading it whole', async (t)
   ]) {
     t.ok(same(text), text.slice(0, 60));
   }
+});
+
+t.test('a large part is read with pauses', async (t) => {
+  const ids = Array.from({ length: 60_000 }, (_, at) => `GX/GOV/${at}`).filter((id) => partShardOf(id) === '00');
+  const subsystems = Array.from({ length: 6 }, (_, at) => ({ code: `s${at}`, name: '名'.repeat(100) }));
+  const members = ids.map((id) => ({ id, name: id, subsystems, servers: [] }));
+  const [name, grown] = [...partsOf({ ...NO_PARTS, members })][0] ?? ['', Buffer.alloc(0)];
+  const steps = readPartInSteps(name, grown, 'GX');
+  let pauses = 0;
+  let step = steps.next();
+  for (; step.done !== true; step = steps.next()) pauses += 1;
+  t.ok(
+    pauses > 3 && pauses >= Math.floor(grown.toString().length / 40_000),
+    `${pauses} pauses for ${grown.length} bytes`,
+  );
+  t.same(step.value.members, readPart(name, grown, 'GX').members);
 });
 
 t.test('short names find every name', async (t) => {

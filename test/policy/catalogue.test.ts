@@ -1,6 +1,6 @@
 // The catalogue: everything of a dictionary that can be asked for, and who gives it, found by words in two languages.
 import t from 'tap';
-import { openCatalogue } from '#policy/catalogue.ts';
+import { openCatalogue, openCatalogueInSteps } from '#policy/catalogue.ts';
 import { openDictionary } from '#policy/dictionary/dictionary.ts';
 import type { BindingTable } from '#schemas/binding-table.ts';
 import type { DictionaryEntry } from '#schemas/dictionary-entry.ts';
@@ -127,4 +127,16 @@ t.test('who gives it', async (t) => {
   const crowded = openCatalogue(openDictionary('1.0.0', ENTRIES), many);
   t.match(crowded.search('full name', { limit: 1 }), [{ services: { length: 20 }, moreServices: 5 }]);
   t.match(crowded.item('gx.person.name@1'), { services: { length: 25 }, moreServices: 0 });
+});
+
+t.test('in steps it is the same catalogue', async (t) => {
+  const texts = ['', 'birth', '出生', 'adult', 'nothing of the kind'];
+  const steps = openCatalogueInSteps(openDictionary('1.0.0', ENTRIES), TABLES);
+  let pauses = 0;
+  let step = steps.next();
+  for (; step.done !== true; step = steps.next()) pauses += 1;
+  const made = step.value;
+  t.ok(pauses >= ENTRIES.length / 16 + TABLES.length, 'a pause for each table and every few entries');
+  for (const text of texts) t.same(made.search(text, { limit: 50 }), catalogue.search(text, { limit: 50 }), text);
+  for (const { element } of catalogue.search('', { limit: 50 })) t.same(made.item(element), catalogue.item(element));
 });
