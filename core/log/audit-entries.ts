@@ -7,6 +7,7 @@ import { isAccordError, type ProblemCode } from '#schemas/problems.ts';
 import { Batches, type VerifySigner } from './audit-batches.ts';
 import { evidenceFault } from './audit-evidence.ts';
 import { Finding, findingOf } from './audit-finding.ts';
+import { entryReader, statementReader } from './audit-shapes.ts';
 import { NOTE_KINDS } from './record.ts';
 import type { LogAuditReader, StoredRow } from './store.ts';
 
@@ -69,15 +70,16 @@ function entryJudge(
   batches: Batches,
 ): (row: StoredRow, expected: number, notBeforeMs: number) => LogEntry {
   const recent = new Map<string, string[]>();
+  const [read, readStatement] = [entryReader(), statementReader()];
   const statementsOf = (id: string) => log.linesOf(id, PAGE).map((row) => parsed(row.line, row.seq).statement ?? '');
   const answersTo = (id: string, hash: string) => recent.get(id)?.includes(hash) || statementsOf(id).includes(hash);
   return ({ seq, line, leaf, exchangeId, evidence }, expected, notBeforeMs) => {
     if (seq !== expected) throw new Finding('LOG_GAP', expected, `after ${expected - 1} comes ${seq}`);
     if (!leafHash(line).equals(leaf)) throw new Finding('LOG_ENTRY_CHANGED', seq, 'the line does not hash to its leaf');
-    const entry = parsed(line, seq);
+    const entry = parsed(line, seq, read);
     if (entry.seq !== seq || entry.id !== exchangeId) throw new Finding('LOG_ENTRY_CHANGED', seq, 'another seq or id');
     if (entry.t < notBeforeMs) throw new Finding('LOG_ENTRY_CHANGED', seq, 'time runs backwards');
-    const fault = evidenceFault(entry, evidence, answersTo, batches);
+    const fault = evidenceFault(entry, evidence, answersTo, batches, readStatement);
     if (fault !== null) throw new Finding('LOG_EVIDENCE_CHANGED', seq, fault);
     if (entry.statement !== null) remember(recent, entry.id, entry.statement);
     return entry;
@@ -92,9 +94,9 @@ function remember(recent: Map<string, string[]>, id: string, statement: string):
   recent.set(id, [statement]);
 }
 
-function parsed(line: string, seq: number): LogEntry {
+function parsed(line: string, seq: number, read = parseLogEntry): LogEntry {
   try {
-    return parseLogEntry(line);
+    return read(line);
   } catch (error) {
     throw new Finding('LOG_ENTRY_MALFORMED', seq, isAccordError(error) ? error.detail : '');
   }

@@ -4,8 +4,8 @@
 import { sha256 } from '#certs/commitment.ts';
 import { ENTRY_KINDS, type LogEntry } from '#schemas/log-entry.ts';
 import { isAccordError } from '#schemas/problems.ts';
-import { parseStatement, type Statement } from '#schemas/statement.ts';
 import type { Batches } from './audit-batches.ts';
+import type { StatementFacts } from './audit-shapes.ts';
 import { NOTE_KINDS } from './record.ts';
 import type { StoredPlace } from './store.ts';
 
@@ -18,6 +18,7 @@ export function evidenceFault(
   evidence: StoredPlace | null,
   holds: HoldsStatement,
   batches: Batches,
+  read: (statement: Buffer) => StatementFacts,
 ): string | null {
   const isOfNote = NOTE_KINDS.includes(entry.kind);
   if (entry.statement === null && isOfNote) return 'it names no note';
@@ -29,7 +30,7 @@ export function evidenceFault(
   try {
     const fault = batches.fault(entry.seq, entry.signature, evidence);
     if (fault !== null) return fault;
-    return statementFault(entry, parseStatement(evidence.statement), holds);
+    return statementFault(entry, read(evidence.statement), holds);
   } catch (error) {
     if (isAccordError(error)) return `the evidence is malformed (${error.code})`;
     throw error;
@@ -42,7 +43,7 @@ function noteFault(entry: LogEntry, { signature, index, size, path }: StoredPlac
   return isAlone && signature === null ? null : 'a note stands in no batch';
 }
 
-function statementFault(entry: LogEntry, statement: Statement, holds: HoldsStatement): string | null {
+function statementFault(entry: LogEntry, statement: StatementFacts, holds: HoldsStatement): string | null {
   const kind = ENTRY_KINDS[entry.kind];
   if (kind !== null && statement.kind !== kind) return `a statement of kind ${statement.kind}`;
   if (statement.client !== entry.client) return "the statement's client is another";

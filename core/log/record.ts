@@ -49,7 +49,8 @@ export interface RecordView {
   /** The exact line. */
   line: string;
   entry: LogEntry;
-  evidence: RecordEvidence | null;
+  /** Read when it is first looked at, while the log is open. */
+  readonly evidence: RecordEvidence | null;
 }
 
 /** A record with its place in the log; the sealed part is still to be enciphered. */

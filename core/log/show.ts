@@ -8,11 +8,21 @@ import { openLogAuditSqlite } from './store-sqlite.ts';
 
 export const MAX_SHOWN = 1_000;
 
-/** One row of the store with its evidence. @throws LOG_ENTRY_MALFORMED when the line is not an entry */
+/** One row of the store; its evidence is read when it is looked at, while the store is open. @throws LOG_ENTRY_MALFORMED when the line is not an entry */
 export function viewRecord(log: LogReader, row: { seq: number; line: string; leaf: Buffer }): RecordView {
   const entry = parseLogEntry(row.line);
-  const evidence = entry.statement === null ? null : viewEvidence(log.evidence(row.seq));
-  return { seq: row.seq, leafHash: base64url(row.leaf), line: row.line, entry, evidence };
+  let evidence: RecordView['evidence'] | undefined;
+  return {
+    seq: row.seq,
+    leafHash: base64url(row.leaf),
+    line: row.line,
+    entry,
+    // Mostly a look-up is about the entry, and a path may have to be made from a whole batch.
+    get evidence() {
+      evidence ??= entry.statement === null ? null : viewEvidence(log.evidence(row.seq));
+      return evidence;
+    },
+  };
 }
 
 /**
@@ -24,7 +34,7 @@ export function showLog(folder: string, which: { id: string } | { fromSeq: numbe
   try {
     const most = Math.min(limit, MAX_SHOWN);
     const rows = 'id' in which ? log.linesOf(which.id, most) : log.lines(which.fromSeq, most);
-    return rows.map((row) => viewRecord(log, row));
+    return rows.map((row) => ({ ...viewRecord(log, row) })); // a copy holds the evidence itself
   } finally {
     log.close();
   }

@@ -4,6 +4,7 @@ import { createHash, generateKeyPairSync, randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { signBatch } from '#certs/batch.ts';
 import { commit, sha256 } from '#certs/commitment.ts';
+import { exportSpki } from '#certs/keys.ts';
 import { systemClock } from '#core/clock.ts';
 import type { MessageLogOptions, NewRecord } from '#core/log/message-log.ts';
 import { newMessageId } from '#core/message-id.ts';
@@ -16,6 +17,9 @@ const SERVICE = 'DEV/GOV/2002/provider/echo';
 const CONFIGURATION = { version: 1, hash: sha256('configuration') };
 const CERTIFICATE = createHash('sha256').update('certificate').digest('base64url');
 const signer = { alg: 'ES256', key: generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey } as const;
+
+/** Who signed all of it: the key by the hash of a certificate that there is none of. */
+export const MADE_SIGNERS: ReadonlyMap<string, Uint8Array> = new Map([[CERTIFICATE, exportSpki(signer.key)]]);
 
 /** What a log in `folder` is opened with; keys are fresh. The layout is that of a server's data folder. */
 export function madeLogOptions(folder: string): MessageLogOptions {

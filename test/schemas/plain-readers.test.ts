@@ -2,6 +2,7 @@
 // reads the same; and they take everything ordinary, or an audit would be slow without anybody noticing.
 import fc from 'fast-check';
 import t from 'tap';
+import { entryReader, statementReader } from '#core/log/audit-shapes.ts';
 import {
   ENTRY_KINDS,
   encodeLogEntry,
@@ -212,6 +213,53 @@ t.test('whatever the quick readers take, the schema takes and reads the same', a
     { numRuns: RUNS },
   );
   t.ok(taken > 100, `${taken} edits left an entry or a statement`);
+});
+
+t.test('whatever an audit takes for its likeness, the schema takes and reads the same', async (t) => {
+  let [entries, statements] = [0, 0];
+  fc.assert(
+    fc.property(entry, entry, edits, (like, made, list) => {
+      const read = entryReader(0);
+      t.strictSame(read(encodeLogEntry(like)), { ...like });
+      // The like of it with other numbers, id and hashes, and that with a few characters changed.
+      const { seq, t: at, id } = made;
+      const hashes = (['decisionHash', 'statement', 'signature', 'ocsp'] as const).map((name) => {
+        return [name, like[name] === null ? null : (made[name] ?? like[name])] as const;
+      });
+      const other = { ...like, seq, t: at, id, ...Object.fromEntries(hashes) };
+      t.strictSame(read(encodeLogEntry(other)), other);
+      const line = edited(encodeLogEntry(other), list);
+      const taken = judged(() => read(line));
+      if (taken !== null) entries++;
+      t.strictSame(
+        taken,
+        judged(() => readAnyEntry(line)),
+        line,
+      );
+    }),
+    { numRuns: RUNS / 3 },
+  );
+  fc.assert(
+    fc.property(statement, statement, edits, (like, made, list) => {
+      const read = statementReader(0);
+      const facts = (all: Statement) => {
+        const { kind, id, client, service, purpose, request } = all;
+        return { kind, id, client, service, purpose, ...(request === undefined ? {} : { request }) };
+      };
+      t.match(read(encodeStatement(like)), facts(like));
+      const other: Statement = { ...like, at: made.at, context: made.context, body: made.body };
+      if (like.request !== undefined && made.request !== undefined) other.request = made.request;
+      if (like.log !== undefined && made.log !== undefined) other.log = { ...like.log, index: made.log.index };
+      t.match(read(encodeStatement(other)), facts(other));
+      const bytes = Buffer.from(edited(encodeStatement(other).toString('utf8'), list), 'utf8');
+      const [taken, right] = [judged(() => read(bytes)), judged(() => readAnyStatement(bytes))];
+      if (taken !== null) statements++;
+      if ((taken === null) !== (right === null)) t.fail('taken or not', { text: bytes.toString('utf8') });
+      if (taken !== null && right !== null) t.match(taken, facts(right));
+    }),
+    { numRuns: RUNS / 3 },
+  );
+  t.ok(entries > 30 && statements > 10, `${entries} and ${statements} edits left an entry or a statement`);
 });
 
 t.test('at each bound', async (t) => {
