@@ -38,9 +38,9 @@ export async function callBackend(
   remainingMs: number,
   large: LargeAnswers | null,
 ): Promise<CalledBackend> {
-  const base = new URL(service.url);
+  const base = baseOf(service);
   // Without a path of its own the base as it is; else joined with exactly one slash.
-  const path = context.path === '' ? base.pathname : `${base.pathname.replace(/\/$/, '')}${context.path}`;
+  const path = context.path === '' ? base.path : `${base.prefix}${context.path}`;
   const rules = headerRules(context.xroad !== null, large === null);
   const identity = identityHeaders(statement, context);
   const type: HeaderList = context.body.type === null ? [] : [['content-type', context.body.type]];
@@ -63,6 +63,18 @@ export async function callBackend(
   } catch (error) {
     return { ...failure(error, statement.id), states: null };
   }
+}
+
+/** Where a service's backend is; read once for each registration, and again when its address is another. */
+const bases = new WeakMap<LocalService, { url: string; origin: string; path: string; prefix: string }>();
+
+function baseOf(service: LocalService) {
+  const known = bases.get(service);
+  if (known?.url === service.url) return known;
+  const { origin, pathname } = new URL(service.url);
+  const base = { url: service.url, origin, path: pathname, prefix: pathname.replace(/\/$/, '') };
+  bases.set(service, base);
+  return base;
 }
 
 function sendable(body: MessageBody) {
