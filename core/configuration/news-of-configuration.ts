@@ -15,7 +15,7 @@ import { gatherContent, gatherDistrust, gatherLocks, gatherRoots, judgeFreshness
 import { isStillSigned } from './locks.ts';
 import { refuseOlder, type VerifiedFreshness, type VerifiedRoot } from './verify.ts';
 
-export interface NewsOptions {
+interface NewsOptions {
   anchor: ConfigurationAnchor;
   /** Changed in place. */
   held: HeldSet;

@@ -112,7 +112,7 @@ export async function makeConfiguration(
   return made;
 }
 
-export function madeMember(at: number, issued: readonly ThrowAwayRegistration[]): RegisteredMember {
+function madeMember(at: number, issued: readonly ThrowAwayRegistration[]): RegisteredMember {
   const id = `${MADE_INSTANCE}/GOV/${10_000 + at}`;
   const subsystems = SUBSYSTEMS.map((code) => ({ code, name: `${code} of department ${at}` }));
   const servers = ['ss1', 'ss2'].map((code, turn): RegisteredServer => {

@@ -1,7 +1,7 @@
 // How long the event loop of this process stood still: the longest wall-clock time between two of its turns, and the longest
 // turn in processor time of its own thread, which other programs on the machine do not lengthen.
 
-export interface LoopWatch {
+interface LoopWatch {
   /** Ends the watch. Milliseconds. */
   stop(): { longestMs: number; longestTurnMs: number };
 }
