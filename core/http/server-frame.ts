@@ -218,17 +218,9 @@ function refuse(
   const { 'content-length': length = '0', 'transfer-encoding': coding } = request.headers;
   const passes = coding === undefined && Number(length) <= PASSED_BODY_BYTES && isFramed(request);
   if (!passes) response.shouldKeepAlive = false;
-  gatherWrites(request.socket);
   response.writeHead(status, [...headers, ['content-length', String(Buffer.byteLength(body))]].flat());
   response.end(request.method === 'HEAD' ? undefined : body);
   if (passes && length !== '0') setImmediate(() => request.complete || arriveWithin(request, REQUEST_MS));
-}
-
-/** What is answered to requests that came together goes out together: the write costs more than all before it. */
-function gatherWrites(socket: Socket): void {
-  if (socket.writableCorked > 0) return;
-  socket.cork();
-  process.nextTick(() => socket.uncork());
 }
 
 /** RFC 9112 6.1: one coding and only in HTTP/1.1, else two readers may see two ends of it. */

@@ -23,6 +23,7 @@ const CONCURRENCIES = [16, 64, 256];
 /** Of the best goodput; the least concurrency that reaches it is the one whose times are compared. */
 const NEARLY = 0.95;
 const PROBE_EVERY_MS = 100;
+const SETTLING_SECONDS = 20;
 
 const MIB = 1024 * 1024;
 const body = JSON.stringify({
@@ -59,6 +60,18 @@ async function probeUntil(port: number, signal: AbortSignal): Promise<Probes> {
 
 const weigh = ({ pids }: LoadedSetting) => ({ consumer: rssMiB(pids.consumer), provider: rssMiB(pids.provider) });
 
+/** When nothing is asked for a while, the collector gives back what it holds; waits no longer than that takes. */
+async function settled(setting: LoadedSetting, size: number, wanted: ReturnType<typeof weigh> | null) {
+  let least = weigh(setting);
+  for (let left = Math.min(SETTLING_SECONDS, size / 2); left > 0; left -= 1) {
+    await delay(Math.min(1, left) * 1000);
+    const now = weigh(setting);
+    least = { consumer: Math.min(least.consumer, now.consumer), provider: Math.min(least.provider, now.provider) };
+    if (wanted !== null && least.consumer <= wanted.consumer && least.provider <= wanted.provider) break;
+  }
+  return least;
+}
+
 async function measure(setting: LoadedSetting, size: number, say: (line: string) => void): Promise<Measured> {
   const { pids } = setting;
   const port = Number(new URL(setting.consumerUrl).port);
@@ -83,7 +96,10 @@ async function measure(setting: LoadedSetting, size: number, say: (line: string)
   const best = Math.max(...found.map(({ goodput }) => goodput));
   const before = found.find(({ goodput }) => goodput >= best * NEARLY) ?? found[0];
   if (before === undefined) throw new TypeError('one of them is the best');
-  const rssBefore = weigh(setting);
+  // What refuses is warmed too: memory is compared with that of servers that have done everything once.
+  await ask({ open: best * FACTOR, burst: BURST, seconds: seconds / 2, leadInSeconds: 0 });
+  await closed(before.at);
+  const rssBefore = await settled(setting, size, null);
   const ended = new AbortController();
   const probing = probeUntil(port, ended.signal);
   const over = await ask({ open: best * FACTOR, burst: BURST, seconds: size, leadInSeconds });
@@ -91,7 +107,7 @@ async function measure(setting: LoadedSetting, size: number, say: (line: string)
   say(`${FACTOR} times that: ${told(over)}`);
   const rssOver = weigh(setting);
   const after = await closed(before.at);
-  const rssAfter = weigh(setting);
+  const rssAfter = await settled(setting, size, rssBefore);
   return { size, best, before, over, after, turns, probes: await probing, rss: { rssBefore, rssOver, rssAfter } };
 }
 

@@ -83,7 +83,8 @@ function pick(chance: Source): [string, Asked] {
 }
 
 /** Null, or what was wrong. */
-function send(port: number, { path, headers, body, expects, abortMs }: Asked): Promise<string | null> {
+function send(port: number, asked: Asked): Promise<string | null> {
+  const { path, headers, body, expects, abortMs } = asked;
   return new Promise((resolve) => {
     const options = { port, host: '127.0.0.1', method: 'POST', path, headers, agent, timeout: TIMEOUT_MS };
     const sent = request({ ...options, headers: { ...headers, 'content-length': body.length } }, (answer) => {
@@ -100,9 +101,14 @@ function send(port: number, { path, headers, body, expects, abortMs }: Asked): P
       });
       answer.on('error', (error) => resolve(expects === null ? null : error.message));
     });
-    sent.on('error', (error) => resolve(expects === null ? null : error.message));
+    sent.on('error', (error: NodeJS.ErrnoException) => {
+      if (expects === null) resolve(null);
+      // RFC 9112 9.3.1: the server closed an idle connection just then.
+      else if (sent.reusedSocket && error.code === 'ECONNRESET') resolve(send(port, asked));
+      else resolve(error.message);
+    });
     sent.on('timeout', () => sent.destroy(new Error('no answer in a minute')));
-    sent.on('close', () => resolve(null));
+    if (expects === null) sent.on('close', () => resolve(null));
     sent.end(body);
     if (abortMs !== undefined) setTimeout(() => sent.destroy(), abortMs);
   });
