@@ -135,6 +135,14 @@ t.test(
         put.run(statement, index, seq);
       }
     }
+    // Two that change places: each is what its entry names, only the tree is another.
+    const places = [40, 41].map((seq) => row.get(seq) as { statement: Buffer; batch_index: number });
+    put.run(places[0]!.statement, places[1]!.batch_index, 40);
+    put.run(places[1]!.statement, places[0]!.batch_index, 41);
+    reader.renew();
+    t.match(inRanges(reader, 1_000), { code: 'LOG_EVIDENCE_CHANGED', seq: 30 });
+    put.run(places[0]!.statement, places[0]!.batch_index, 40);
+    put.run(places[1]!.statement, places[1]!.batch_index, 41);
     // Not the damage of one statement: what was appended in one commit cannot be half there.
     db.exec('DELETE FROM entries WHERE seq = 99');
     t.match(await verifyLog({ folder, checkpointFile }), { ok: false, code: 'LOG_TRUNCATED', firstBadSeq: 99 });
