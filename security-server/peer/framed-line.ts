@@ -48,6 +48,8 @@ export class FramedLine {
   readonly connection: FramedConnection;
   readonly #dialled: DialledFrames;
   readonly #parts: LineParts;
+  /** Where it was dialled. */
+  readonly #address: string;
   readonly #owner: LineOwner;
   readonly #underway = new Map<string, Underway>();
   #bytes = 0;
@@ -62,6 +64,7 @@ export class FramedLine {
   constructor(dialled: DialledFrames, parts: LineParts, owner: LineOwner) {
     this.#dialled = dialled;
     this.#parts = parts;
+    this.#address = parts.peer.address;
     this.#owner = owner;
     this.#greeting.promise.catch(() => {});
     this.connection = openFrames(dialled.socket, {
@@ -85,8 +88,8 @@ export class FramedLine {
   /** Whether this connection still is what would be made for the peer. A pin that is lost ends it. */
   isFor(peer: ServerEntry, tls: ClientTls): boolean {
     if (!this.#dialled.isPinned()) this.destroy('PEER_UNKNOWN');
-    const { peer: made } = this.#parts;
-    return this.connection.isOpen && !this.#retiring && tls === this.#parts.tls && peer.address === made.address;
+    const isSame = tls === this.#parts.tls && peer.address === this.#address;
+    return this.connection.isOpen && !this.#retiring && isSame;
   }
 
   /** What may still be sent. */

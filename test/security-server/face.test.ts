@@ -6,7 +6,7 @@ import { openThrowAwayAuthority } from '#cli/dev/throw-away-authority.ts';
 import { systemClock } from '#core/clock.ts';
 import { openClient } from '#core/http/client.ts';
 import { tlsClientOptions } from '#core/http/mtls.ts';
-import { MAX_BODY_BYTES, MAX_HEADERS, MAX_PATH_BYTES } from '#schemas/limits.ts';
+import { MAX_BODY_BYTES, MAX_DEADLINE_MS, MAX_HEADERS, MAX_PATH_BYTES } from '#schemas/limits.ts';
 import { CLIENT, openPair, type Pair, SERVICE } from '#scripts/campaign/pair.ts';
 import { auditBoth, post } from './asking.ts';
 
@@ -56,7 +56,7 @@ const BAD: [name: string, body: string, code: string, status?: number][] = [
   ['a purpose with a slash', text({ purpose: 'a/b' }), 'SCHEMA_MISMATCH'],
   ['an unknown basis', text({ basis: 'want' }), 'SCHEMA_MISMATCH'],
   ['a deadline below its limit', text({ deadlineMs: 99 }), 'SCHEMA_MISMATCH'],
-  ['a deadline over its limit', text({ deadlineMs: 120_001 }), 'SCHEMA_MISMATCH'],
+  ['a deadline over its limit', text({ deadlineMs: MAX_DEADLINE_MS + 1 }), 'SCHEMA_MISMATCH'],
   ['a body one byte too large', text({ body: 'a'.repeat(MAX_BODY_BYTES - 1) }), 'BODY_TOO_LARGE', 413],
   ['a request too large', text({ body: 'a'.repeat(2 * MAX_BODY_BYTES) }), 'BODY_TOO_LARGE', 413],
   ['an unknown service of a known provider', text({ service: 'DEV/GOV/2002/provider/no' }), 'SERVICE_UNKNOWN', 404],
