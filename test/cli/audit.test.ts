@@ -167,8 +167,12 @@ t.test('an archive that was changed, and one that was erased', async (t) => {
   const db = new Database(file);
   db.exec('DROP TRIGGER IF EXISTS entries_update');
   const sealedOf = (seq: number) =>
-    db.prepare('SELECT key_id AS keyId, sealed AS bytes FROM entries WHERE seq = ?').get(seq) as { keyId: Buffer; bytes: Buffer };
-  const write = (seq: number, bytes: Buffer) => db.prepare('UPDATE entries SET sealed = ? WHERE seq = ?').run(bytes, seq);
+    db.prepare('SELECT key_id AS keyId, sealed AS bytes FROM entries WHERE seq = ?').get(seq) as {
+      keyId: Buffer;
+      bytes: Buffer;
+    };
+  const write = (seq: number, bytes: Buffer) =>
+    db.prepare('UPDATE entries SET sealed = ? WHERE seq = ?').run(bytes, seq);
 
   const first = answerOf(flipped).seq;
   const bytes = Buffer.from(sealedOf(first).bytes);
