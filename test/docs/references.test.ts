@@ -136,7 +136,7 @@ t.test('metrics, ports, settings, health', async (t) => {
       t.ok(metrics.includes(`\`${name}\``), `${page}: ${name}`);
   }
   const operations = text('docs/operations.md');
-  const ports = operations.slice(operations.indexOf('\n## Ports'), operations.indexOf('\n## Start'));
+  const ports = operations.slice(operations.indexOf('\n## Ports'), operations.indexOf('\n## Information systems'));
   const named = [...ports.matchAll(/^\| (\d+) \|/gm)].map(([, port]) => Number(port));
   t.same(named.sort(), Object.values(DEFAULT_SETTINGS.ports).sort());
   t.match(text('docs/registry.md'), /4400 configuration, 4401 admin/);

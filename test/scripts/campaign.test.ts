@@ -21,8 +21,10 @@ t.test('campaign names its campaigns and refuses wrong calls', async (t) => {
     'flip',
     'kill',
     'log-damage',
+    'overload',
     'paths',
     'revocation',
+    'soak',
     'stream',
   ]);
   t.equal(campaign('flip', '--size', '1e3').status, 2);
