@@ -34,6 +34,8 @@ export const FRAMES_CREDIT_MESSAGES = 256;
 export const FRAMES_CREDIT_BYTES = 16 * 1024 * 1024;
 /** Handed to a framed connection's socket before it is asked whether it takes more. */
 export const FRAMES_WRITE_BYTES = 256 * 1024;
+/** What a peer of a framed connection has not taken; who lets more pile up, and goes on sending, is cut off. */
+export const MAX_FRAMES_HELD_BYTES = 32 * 1024 * 1024;
 /** Messages that wait for their turn on a framed link to one peer; one more is not sent. */
 export const MAX_FRAMES_WAITING = 512;
 /** A framed connection is looked after this often; in between it may carry so many control frames. */

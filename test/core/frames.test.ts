@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import t from 'tap';
 import { type FramedConnection, type FramesOwner, openFrames } from '#core/http/frames/connection.ts';
 import { type FrameName, FrameReader, frameHeader } from '#core/http/frames/wire.ts';
-import { MAX_CONTROL_FRAMES_PER_TICK, MAX_FRAME_BYTES } from '#schemas/limits.ts';
+import { MAX_CONTROL_FRAMES_PER_TICK, MAX_FRAME_BYTES, MAX_FRAMES_HELD_BYTES } from '#schemas/limits.ts';
 
 t.setTimeout(60_000);
 const NAMES = ['messages', 'refused', 'hint', 'credit', 'ping', 'pong', 'goaway'] as const;
@@ -249,6 +249,28 @@ t.test('who takes nothing is cut off; a connection without messages is closed qu
   t.ok(await until(() => near.closed.length > 0));
   clearInterval(talk);
   t.same(near.closed, ['takes nothing']);
+  // Each frame of the other end is answered, so that what is held never stands still.
+  const growing = await pairOf(t, 30);
+  growing.near.work = () => void growing.near.connection.send('refused', Buffer.alloc(50));
+  growing.far.pause();
+  for (let at = 0; at < 100; at += 1) growing.near.connection.send('messages', Buffer.alloc(200_000));
+  const asking = setInterval(() => growing.far.destroyed || growing.far.write(frame('hint', Buffer.alloc(1))), 20);
+  t.ok(await until(() => growing.near.closed.length > 0));
+  clearInterval(asking);
+  t.same(growing.near.closed, ['takes nothing']);
+  const greedy = await pairOf(t);
+  let said = 0;
+  greedy.near.work = () => {
+    said += 200_000;
+    greedy.near.connection.send('messages', Buffer.alloc(200_000));
+    return undefined;
+  };
+  greedy.far.pause();
+  for (let at = 0; at < 1_000; at += 1) greedy.far.write(frame('refused', Buffer.alloc(1)));
+  t.ok(await until(() => greedy.near.closed.length > 0));
+  t.same(greedy.near.closed, ['takes nothing'], 'however long it may stand still');
+  // What the system holds for a reader that reads nothing is some MiB.
+  t.ok(said > MAX_FRAMES_HELD_BYTES && said < 2 * MAX_FRAMES_HELD_BYTES, String(said));
   let asked = 0;
   // Idle only when it is asked the third time.
   const idle = await pairOf(t, 20, () => {

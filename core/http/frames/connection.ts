@@ -9,6 +9,7 @@ import {
   FRAMES_STALL_MS,
   FRAMES_TICK_MS,
   MAX_CONTROL_FRAMES_PER_TICK,
+  MAX_FRAMES_HELD_BYTES,
 } from '#schemas/limits.ts';
 import { AccordError, isAccordError } from '#schemas/problems.ts';
 import { type FrameName, FrameReader, frameHeader, isControl, type WireFrame } from './wire.ts';
@@ -57,6 +58,7 @@ class Frames implements FramedConnection {
   readonly #reader = new FrameReader();
   readonly #timer: NodeJS.Timeout;
   #out: Uint8Array[] = [];
+  #outBytes = 0;
   #scheduled = false;
   #full = false;
   #closed = false;
@@ -69,7 +71,9 @@ class Frames implements FramedConnection {
   #stalled = 0;
   #unused = 0;
   #control = 0;
-  #heldBefore = 0;
+  /** Bytes handed to the socket, and those of them that the other end had taken at the last tick. */
+  #handed = 0;
+  #takenBefore = 0;
   #endedBy: string | undefined;
   #reasonToEnd = 'closed by the other end';
   /** Frames of chunks that came although the socket was paused. */
@@ -103,6 +107,7 @@ class Frames implements FramedConnection {
     if (this.#closed || this.#ending) return;
     const length = payload.reduce((sum, part) => sum + part.length, 0);
     this.#out.push(frameHeader(name, length), ...payload);
+    this.#outBytes += length;
     if (!isControl(name)) this.#unused = 0;
     if (this.#scheduled) return;
     this.#scheduled = true;
@@ -114,6 +119,8 @@ class Frames implements FramedConnection {
     if (this.#out.length === 0 || this.#closed) return;
     const bytes = Buffer.concat(this.#out);
     this.#out = [];
+    this.#outBytes = 0;
+    this.#handed += bytes.length;
     if (!this.#socket.write(bytes)) this.#full = true;
   }
 
@@ -173,6 +180,11 @@ class Frames implements FramedConnection {
   }
 
   #one(name: FrameName, payload: Buffer): Promise<void> | undefined {
+    // Whatever it sends may be answered, if only by a refusal: nobody may ask for more while taking none of it.
+    if (this.heldBytes + this.#outBytes > MAX_FRAMES_HELD_BYTES) {
+      this.#close('takes nothing');
+      return undefined;
+    }
     if (isControl(name)) {
       this.#control += 1;
       if (this.#control > MAX_CONTROL_FRAMES_PER_TICK) throw new AccordError('MESSAGE_MALFORMED', 'too many frames');
@@ -213,8 +225,10 @@ class Frames implements FramedConnection {
     this.#silent += 1;
     this.#inside = this.#reader.isInside ? this.#inside + 1 : 0;
     this.#unused += 1;
-    this.#stalled = this.#full && this.heldBytes === this.#heldBefore ? this.#stalled + 1 : 0;
-    this.#heldBefore = this.heldBytes;
+    // Counted by what was taken: what is held changes also when more is added.
+    const taken = this.#handed - this.heldBytes;
+    this.#stalled = this.#full && taken === this.#takenBefore ? this.#stalled + 1 : 0;
+    this.#takenBefore = taken;
     if (this.#silent > ticks(FRAMES_SILENCE_MS)) this.destroy('silent');
     else if (this.#inside > ticks(FRAMES_SILENCE_MS)) this.destroy('stands still inside a frame');
     else if (this.#stalled > ticks(FRAMES_STALL_MS)) this.destroy('takes nothing');
