@@ -21,6 +21,16 @@ export const ENTRY_KINDS = {
   summary: null,
   'origin-opened': null,
   'key-rotated': null,
+  /** A checkpoint of this log as others vouch for it: cosignatures, the aggregate log, time-stamps. */
+  anchored: null,
+  /** An OCSP answer (RFC 6960, DER) that later entries name in `ocsp`; its id is `ocsp:` and its hash. */
+  'certificate-status': null,
+  'destruction-intended': null,
+  'destruction-done': null,
+  'hold-placed': null,
+  'hold-lifted': null,
+  /** Entries up to a place were copied to an archive and read back. */
+  archived: null,
 } as const;
 
 export type EntryKind = keyof typeof ENTRY_KINDS;

@@ -34,8 +34,8 @@ export interface NewRecord {
   /** Retention class; the default class is `standard`. */
   retention: string;
   evidence: RecordEvidence | null;
-  /** The signed note that an entry about the log itself rests on, instead of a statement (`NOTE_KINDS`). */
-  note?: string;
+  /** What an entry about the log itself rests on, instead of a statement (`NOTE_KINDS`): its exact bytes. */
+  note?: string | Buffer;
   /** What may be erased later: encrypted at rest under a key of its own. */
   sealed: SealedParts | null;
   /** Uses up (from, id) until then, in the same durable transaction. */
@@ -124,12 +124,22 @@ function hashOfJws(jws: string): Buffer {
   return lastJws.hash;
 }
 
-/** Kinds of entries about the log itself. Their `statement` is the hash of a signed note, their `signature` is null. */
-export const NOTE_KINDS: readonly EntryKind[] = ['origin-opened', 'key-rotated'];
+/** Kinds of entries about the log itself. Their `statement` is the hash of a note, their `signature` is null. */
+export const NOTE_KINDS: readonly EntryKind[] = [
+  'origin-opened',
+  'key-rotated',
+  'anchored',
+  'certificate-status',
+  'destruction-intended',
+  'destruction-done',
+  'hold-placed',
+  'hold-lifted',
+  'archived',
+];
 
 /** A note carries its own signatures, so that the places of a batch stay empty. */
-function storedNote(note: string): StoredEvidence {
-  const statement = Buffer.from(note, 'utf8');
+function storedNote(note: string | Buffer): StoredEvidence {
+  const statement = typeof note === 'string' ? Buffer.from(note, 'utf8') : note;
   return { statement, jws: '', jwsHash: Buffer.alloc(HASH_BYTES), index: 0, size: 0, path: Buffer.alloc(0) };
 }
 
