@@ -245,6 +245,9 @@ function predicateUse(db: Database.Database): PredicateUse {
   };
 }
 
+/** Uses that have left their window stay so long, for a clock that is set back: what it counts again must still be there. */
+const WINDOWS_KEPT_MS = 30 * 86_400_000;
+
 type ReceiptUse = Pick<ServerState, 'receiptUsed' | 'countReceiptUse' | 'takeBackReceiptUse' | 'forgetReceipts'>;
 
 function receiptUse(db: Database.Database): ReceiptUse {
@@ -259,7 +262,7 @@ function receiptUse(db: Database.Database): ReceiptUse {
     takeBackReceiptUse: (jti) => void takeBack.run(jti),
     forgetReceipts(beforeS) {
       forget.run(beforeS);
-      forgetWindows.run(beforeS * 1000);
+      forgetWindows.run(beforeS * 1000 - WINDOWS_KEPT_MS);
     },
   };
 }
