@@ -56,6 +56,8 @@ export const SEAL_RECORD_BYTES = 64 * 1024;
 export const TICKET_LIFETIME_MS = 10 * 60_000;
 /** Opened tickets remembered of one peer; a sending process makes one in ten minutes. */
 export const MAX_OPEN_TICKETS_PER_PEER = 64;
+/** One time-stamp authority has this long to answer before the next one is asked. */
+export const TIME_STAMP_TIMEOUT_MS = 8_000;
 /** A statement's `at` may differ this much from the receiver's clock; a claim is kept for twice that. */
 export const CLOCK_WINDOW_MS = 5 * 60_000;
 export const REPLAY_WINDOW_MS = 2 * CLOCK_WINDOW_MS;
@@ -198,6 +200,18 @@ export const MAX_OFFICIAL_KEYS = 8;
 export const CITIZEN_QUESTION_LIFETIME_MS = 5 * 60_000;
 export const MAX_ACCESSES = 200;
 export const ACCESS_KEPT_DAYS = 1_100;
+/** What is destroyed or held at once: single records, exchanges of one order, entries of destroyed days whose keys stay. */
+export const MAX_DESTROYED_RECORDS = 256;
+export const MAX_HELD_EXCHANGES = 500;
+export const MAX_KEPT_RECORDS = 1_000;
+export const MAX_HOLDS = 1_000;
+export const MAX_RETENTION_CLASSES = 100;
+/** A note about destruction or a hold; one with a certificate may be twice as long. */
+export const MAX_RETENTION_NOTE_BYTES = 64 * 1024;
+/** What is due so long and not held is an alarm. */
+export const DESTRUCTION_OVERDUE_DAYS = 7;
+/** A row of who looked is shown so long once the law hides it no more, even where its record was destroyed before. */
+export const ACCESS_SHOWN_DAYS = 30;
 export const MAX_ID_TOKEN_CHARS = 16 * 1024;
 export const MAX_RECEIPTS_ASKED = 200;
 /** Largest body of one message in the streamed form, unless the settings say less; what one may ever say. */
@@ -260,3 +274,15 @@ export const MAX_NOTICES_SHOWN = 20;
 export const MAX_NOTICE_BYTES = 16 * 1024;
 /** One attempt to bring a notice. */
 export const NOTICE_TIMEOUT_MS = 10_000;
+/** The body of add-checkpoint: a proof of 63 hashes and a note with a few signatures. */
+export const MAX_ADD_CHECKPOINT_BYTES = 16 * 1024;
+/** Checkpoints that wait for their turn at a witness; one more is told to come back. */
+export const MAX_WITNESS_WAITING = 4_096;
+/** A log that grew is cosigned so often at once, and then once more after each such time. */
+export const WITNESS_ADVANCE_BURST = 12;
+export const WITNESS_ADVANCE_EVERY_MS = 10_000;
+/** The same for a tree that was cosigned before. */
+export const WITNESS_REPEAT_BURST = 30;
+export const WITNESS_REPEAT_EVERY_MS = 2_000;
+/** Lines of one answer of the feed that cosigners check every log with. */
+export const MAX_FEED_LEAVES = 4_096;

@@ -7,15 +7,10 @@
 //   peer     - another security server (refusals before a signature was verified are never more than this)
 //   operator - only the server's own log; outside it shows as INTERNAL
 
-export interface ProblemRow {
-  status: number;
-  title: string;
-  audience: 'public' | 'caller' | 'peer' | 'operator';
-  /** What the person who reads this does next; one sentence, imperative. */
-  next: string;
-  /** Its code in X-Road's REST protocol, with a prefix where that does not depend on who is at fault. */
-  xroad?: string;
-}
+import { type ProblemRow, row } from './problem-row.ts';
+import { EVIDENCE_PROBLEMS } from './problems-evidence.ts';
+
+export type { ProblemRow };
 
 // biome-ignore format: one row, one line, so that the table stays a table
 export const PROBLEMS = {
@@ -341,19 +336,10 @@ export const PROBLEMS = {
   STEP_UP_REQUIRED: row(403, 'This needs a stronger sign-in', 'public', 'Sign in again with a way that proves more, such as an identity card.'),
   LINK_CONFLICT: row(409, 'This account cannot be linked', 'public', 'Sign in with that account and unlink it there first; accounts of two people are never joined.'),
   CSRF_REFUSED: row(403, 'The form was not sent from a page of this service', 'public', 'Open the page again and send its form once more.'),
+  ...EVIDENCE_PROBLEMS,
 } as const satisfies Record<string, ProblemRow>;
 
 export type ProblemCode = keyof typeof PROBLEMS;
-
-function row(
-  status: number,
-  title: string,
-  audience: ProblemRow['audience'],
-  next: string,
-  xroad?: string,
-): ProblemRow {
-  return xroad === undefined ? { status, title, audience, next } : { status, title, audience, next, xroad };
-}
 
 /** An error with a row in the table. `detail` may be shown to the row's audience; `cause` never leaves the log. */
 export class AccordError extends Error {

@@ -14,7 +14,8 @@ const ROOT = new URL('../', import.meta.url);
 /** Codes of schemas/problems.ts under the headings that stand above them there. */
 function problemSections(): { title: string; codes: ProblemCode[] }[] {
   const sections: { title: string; codes: ProblemCode[] }[] = [];
-  for (const line of readFileSync(new URL('schemas/problems.ts', ROOT), 'utf8').split('\n')) {
+  const tables = ['schemas/problems.ts', 'schemas/problems-evidence.ts'];
+  for (const line of tables.flatMap((file) => readFileSync(new URL(file, ROOT), 'utf8').split('\n'))) {
     const title = /^ {2}\/\/ --- (.+)$/.exec(line)?.[1];
     if (title !== undefined) sections.push({ title: title.charAt(0).toUpperCase() + title.slice(1), codes: [] });
     const code = /^ {2}([A-Z][A-Z0-9_]*): row\(/.exec(line)?.[1];
@@ -22,7 +23,7 @@ function problemSections(): { title: string; codes: ProblemCode[] }[] {
   }
   const written = sections.flatMap(({ codes }) => codes);
   const missing = Object.keys(PROBLEMS).filter((code) => !written.includes(code as ProblemCode));
-  if (missing.length > 0) throw new TypeError(`not read from schemas/problems.ts: ${missing.join(', ')}`);
+  if (missing.length > 0) throw new TypeError(`not read from schemas/problems*.ts: ${missing.join(', ')}`);
   return sections;
 }
 
