@@ -11,6 +11,7 @@ import { messageIdTimeMs } from '#core/message-id.ts';
 import { base64url } from '#schemas/base64url.ts';
 import { AccordError, type ProblemCode } from '#schemas/problems.ts';
 import { Checkpointer, type SignedCheckpoint } from './checkpointer.ts';
+import { type LogErasure, logErasure } from './erasure.ts';
 import type { NewRecord, RecordView } from './record.ts';
 import { MS_PER_DAY, type RecordKeys } from './record-keys.ts';
 import { openRecordKeysSqlite } from './record-keys-sqlite.ts';
@@ -69,8 +70,8 @@ export interface MessageLog {
   /** base64url hashes, RFC 9162. @throws RangeError */
   inclusionProof(seq: number, size: number): string[];
   consistencyProof(first: number, second: number): string[];
-  /** Erases what was sealed in a class through that day (days since the epoch, UTC); how many records. */
-  destroyKeys(retention: string, throughDay: number): number;
+  /** Destroys keys of sealed records, and finds what to destroy. */
+  readonly erasure: LogErasure;
   state(): LogState;
   /** Writes what waits, publishes a checkpoint, lets go of the lock. */
   close(): Promise<void>;
@@ -144,6 +145,7 @@ class Log implements MessageLog {
   readonly origin: string;
   readonly verifierKey: string;
   readonly refuseBeforeMs: number;
+  readonly erasure: LogErasure;
   readonly #ports: MessageLogPorts;
   readonly #store: LogStore;
   readonly #checkpointer: Checkpointer;
@@ -166,6 +168,7 @@ class Log implements MessageLog {
     const beganMs = Math.max(ports.restoredAtMs ?? 0, openedAnewAtMs(ports.store));
     this.refuseBeforeMs = beganMs === 0 ? 0 : beganMs + RESTORE_GUARD_MS;
     this.#ports = ports;
+    this.erasure = logErasure(ports.store, ports.keys);
     this.#store = ports.store;
     this.#checkpointer = checkpointer;
     this.#began = { wallMs: ports.clock.nowMs(), monotonicMs: ports.clock.monotonicMs() };
@@ -241,10 +244,6 @@ class Log implements MessageLog {
   consistencyProof(first: number, second: number): string[] {
     this.#checkSize(second);
     return consistencyProof(first, second, this.#store.subtree).map(base64url);
-  }
-
-  destroyKeys(retention: string, throughDay: number): number {
-    return this.#ports.keys.destroyDays(retention, throughDay);
   }
 
   state(): LogState {

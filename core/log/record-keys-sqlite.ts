@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { CIPHER_KEY_BYTES, cipherKey, decipher, encipher, NONCE_AND_TAG_BYTES } from '#certs/record-cipher.ts';
 import { AccordError } from '#schemas/problems.ts';
-import type { RecordKey, RecordKeys } from './record-keys.ts';
+import type { KeyDay, RecordKey, RecordKeys } from './record-keys.ts';
 import { StoreError } from './store.ts';
 import { configure, durably, reserveFile } from './store-sqlite.ts';
 
@@ -19,7 +19,9 @@ const KEY_ID_BYTES = GROUP_ID_BYTES + 4;
 /** Keys made ahead in one durable transaction: few for a class that is seldom used, more while they are used up. */
 const MIN_GROUP = 16;
 const MAX_GROUP = 1_024;
-const FORMAT_VERSION = 2;
+/** 2: of each class one last day, up to which everything was destroyed. */
+const FORMAT_VERSION = 3;
+const BEFORE_RANGES = 2;
 const GONE = Buffer.alloc(CIPHER_KEY_BYTES);
 const MAX_CACHED_DAY_KEYS = 64;
 const CHECK = Buffer.from('accord-storage-key/1');
@@ -40,8 +42,13 @@ CREATE TABLE key_groups (
   wrapped BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX key_groups_by_day ON key_groups (day_key);
-CREATE TABLE destroyed (retention TEXT PRIMARY KEY, through_day INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 `;
+const RANGES = `
+CREATE TABLE destroyed_days (
+  retention TEXT NOT NULL, first_day INTEGER NOT NULL, last_day INTEGER NOT NULL,
+  PRIMARY KEY (retention, first_day, last_day)) STRICT, WITHOUT ROWID;
+`;
+const OLD_RANGES = 'SELECT retention, 0 AS first_day, through_day AS last_day FROM destroyed';
 
 /**
  * Opens, or makes, the key store.
@@ -73,14 +80,16 @@ export function openRecordKeysSqlite(folder: string, storageKey: Buffer): Record
 export function readRecordKeysSqlite(
   folder: string,
   storageKey: Buffer,
-): Pick<RecordKeys, 'open' | 'isDestroyed' | 'close'> {
+): Pick<RecordKeys, 'open' | 'isDestroyed' | 'days' | 'close'> {
   const wrapping = cipherKey(storageKey);
   const file = join(folder, 'record-keys.db');
   if (!existsSync(file)) throw new AccordError('RECORD_KEYS_LOST', file);
   let db: Connection | undefined;
   try {
     db = new Database(file, { readonly: true, fileMustExist: true, timeout: 5_000 });
-    checkTables(db, wrapping);
+    const isOld = db.pragma('user_version', { simple: true }) === BEFORE_RANGES;
+    if (isOld) db.exec(`CREATE TEMP VIEW destroyed_days AS ${OLD_RANGES}`);
+    checkTables(db, wrapping, isOld ? BEFORE_RANGES : FORMAT_VERSION);
     return recordKeys(db, wrapping);
   } catch (cause) {
     db?.close();
@@ -95,16 +104,20 @@ export function readRecordKeysSqlite(
 function prepareTables(db: Connection, storageKey: KeyObject): void {
   db.transaction(() => {
     if (db.pragma('user_version', { simple: true }) === 0) {
-      db.exec(TABLES);
+      db.exec(TABLES + RANGES);
       db.prepare('INSERT INTO storage_key VALUES (1, ?)').run(encipher(storageKey, CHECK, CHECK));
+      db.pragma(`user_version = ${FORMAT_VERSION}`);
+    }
+    if (db.pragma('user_version', { simple: true }) === BEFORE_RANGES) {
+      db.exec(`${RANGES} INSERT INTO destroyed_days ${OLD_RANGES}; DROP TABLE destroyed`);
       db.pragma(`user_version = ${FORMAT_VERSION}`);
     }
   }).immediate();
   checkTables(db, storageKey);
 }
 
-function checkTables(db: Connection, storageKey: KeyObject): void {
-  if (db.pragma('user_version', { simple: true }) !== FORMAT_VERSION) {
+function checkTables(db: Connection, storageKey: KeyObject, version = FORMAT_VERSION): void {
+  if (db.pragma('user_version', { simple: true }) !== version) {
     throw new AccordError('RECORD_KEYS_WRONG', `not a key store of format ${FORMAT_VERSION}`);
   }
   const sealed = db.prepare('SELECT sealed FROM storage_key').pluck().get() as Buffer | undefined;
@@ -139,8 +152,9 @@ function recordKeys(db: Connection, storageKey: KeyObject): RecordKeys {
   const ready = readyKeys(db, days);
   const find = db.prepare('SELECT day_key AS dayKey, wrapped FROM key_groups WHERE id = ?');
   const rewrite = db.prepare('UPDATE key_groups SET wrapped = ? WHERE id = ?');
-  const throughDay = db.prepare('SELECT through_day FROM destroyed WHERE retention = ?').pluck();
-  const eraseWal = () => void db.pragma('wal_checkpoint(TRUNCATE)');
+  const wasDestroyed = db.prepare(
+    'SELECT 1 FROM destroyed_days WHERE retention = ? AND ? BETWEEN first_day AND last_day LIMIT 1',
+  );
   const groupOf = (id: Buffer) => {
     const group = id.subarray(0, GROUP_ID_BYTES);
     const row = find.get(group) as { dayKey: number; wrapped: Buffer } | undefined;
@@ -159,26 +173,32 @@ function recordKeys(db: Connection, storageKey: KeyObject): RecordKeys {
       return found !== null && isThere(found.key) ? cipherKey(found.key) : null;
     },
     isDestroyed: (id, { retention, day }) => {
-      const through = throughDay.get(retention) as number | undefined;
-      if (through !== undefined && day <= through) return true;
       const found = groupOf(id);
-      return found?.key.length === CIPHER_KEY_BYTES && found.key.equals(GONE);
+      if (found !== null && isThere(found.key)) return false;
+      return found?.key.equals(GONE) === true || wasDestroyed.get(retention, day) !== undefined;
     },
     destroy: (id) => {
       const found = groupOf(id);
-      if (found === null || !isThere(found.key)) return false;
-      found.key.fill(0);
-      durably(db, () => rewrite.run(encipher(found.under, groupLabel(found.group), found.keys), found.group));
-      found.keys.fill(0);
-      eraseWal();
-      return true;
+      const isDestroyed = found !== null && isThere(found.key);
+      if (isDestroyed) {
+        found.key.fill(0);
+        durably(db, () => rewrite.run(encipher(found.under, groupLabel(found.group), found.keys), found.group));
+        found.keys.fill(0);
+      }
+      eraseWal(db); // also where an earlier call was stopped before this
+      return isDestroyed;
     },
-    destroyDays: (retention, through) => {
+    destroyDays: (retention, firstDay, lastDay, except = []) => {
       ready.settle();
-      const destroyed = durably(db, () => destroyDays(db, retention, through));
       days.forget();
-      eraseWal();
+      const destroyed = durably(db, () => destroyDays(db, storageKey, { retention, firstDay, lastDay }, except));
+      days.forget();
+      eraseWal(db);
       return destroyed;
+    },
+    days: () => {
+      if (!db.readonly) ready.settle();
+      return db.prepare(KEYS_BY_DAY).all() as KeyDay[];
     },
     probe: () =>
       durably(db, () => {
@@ -197,20 +217,95 @@ function recordKeys(db: Connection, storageKey: KeyObject): RecordKeys {
   };
 }
 
-/** How many keys went. A group whose end was a crash counts whole. */
-function destroyDays(db: Connection, retention: string, throughDay: number): number {
-  const which = 'SELECT number FROM day_keys WHERE retention = ? AND day <= ?';
-  const overhead = NONCE_AND_TAG_BYTES;
-  const keys = `coalesce(issued, (length(wrapped) - ${overhead}) / ${CIPHER_KEY_BYTES})`;
-  const count = db.prepare(`SELECT coalesce(sum(${keys}), 0) FROM key_groups WHERE day_key IN (${which})`).pluck();
-  const destroyed = count.get(retention, throughDay) as number;
-  db.prepare(`DELETE FROM key_groups WHERE day_key IN (${which})`).run(retention, throughDay);
-  db.prepare('DELETE FROM day_keys WHERE retention = ? AND day <= ?').run(retention, throughDay);
-  db.prepare(
-    `INSERT INTO destroyed VALUES (?, ?)
-     ON CONFLICT (retention) DO UPDATE SET through_day = max(through_day, excluded.through_day)`,
-  ).run(retention, throughDay);
-  return destroyed;
+/** What was overwritten is out of the write-ahead log only when nobody reads it any more. @throws StoreError */
+function eraseWal(db: Connection): void {
+  const [result] = db.pragma('wal_checkpoint(TRUNCATE)') as { busy: number }[];
+  if (result?.busy !== 0)
+    throw new StoreError('busy', new Error('a reader keeps destroyed keys in the write-ahead log'));
+}
+
+/** Of a group that was settled, the keys that were handed out; one whose end was a crash counts whole. */
+const KEYS = `coalesce(issued, (length(wrapped) - ${NONCE_AND_TAG_BYTES}) / ${CIPHER_KEY_BYTES})`;
+const KEYS_BY_DAY = `SELECT retention, day, sum(${KEYS}) AS keys FROM key_groups JOIN day_keys ON number = day_key
+  GROUP BY number ORDER BY retention, day`;
+
+interface KeyDays {
+  retention: string;
+  firstDay: number;
+  lastDay: number;
+}
+
+/** How many keys went. */
+function destroyDays(
+  db: Connection,
+  storageKey: KeyObject,
+  { retention, firstDay, lastDay }: KeyDays,
+  except: readonly Buffer[],
+): number {
+  const range = [retention, firstDay, lastDay] as const;
+  const which = 'SELECT number FROM day_keys WHERE retention = ? AND day BETWEEN ? AND ?';
+  const count = db.prepare(`SELECT coalesce(sum(${KEYS}), 0) FROM key_groups WHERE day_key IN (${which})`).pluck();
+  const before = count.get(...range) as number;
+  const kept = keptGroups(db, storageKey, which, range, except);
+  db.prepare(`DELETE FROM key_groups WHERE day_key IN (${which})`).run(...range);
+  db.prepare('DELETE FROM day_keys WHERE retention = ? AND day BETWEEN ? AND ?').run(...range);
+  for (const { day, groups } of kept.values()) {
+    const bytes = randomBytes(CIPHER_KEY_BYTES);
+    const sealed = encipher(storageKey, dayLabel(retention, day), bytes);
+    const add = 'INSERT INTO day_keys (retention, day, wrapped) VALUES (?, ?, ?)';
+    const { lastInsertRowid } = db.prepare(add).run(retention, day, sealed);
+    const key = cipherKey(bytes);
+    bytes.fill(0);
+    for (const { id, keys, count } of groups) {
+      const put = db.prepare('INSERT INTO key_groups VALUES (?, ?, ?, ?)');
+      put.run(id, lastInsertRowid, count, encipher(key, groupLabel(id), keys));
+      keys.fill(0);
+    }
+  }
+  db.prepare('INSERT INTO destroyed_days VALUES (?, ?, ?) ON CONFLICT DO NOTHING').run(...range);
+  const left = count.get(...range) as number;
+  return before - left;
+}
+
+/** Of each day the groups with keys that stay, in which all others are gone. */
+function keptGroups(
+  db: Connection,
+  storageKey: KeyObject,
+  which: string,
+  range: readonly [string, number, number],
+  except: readonly Buffer[],
+): Map<number, { day: number; groups: { id: Buffer; keys: Buffer; count: number }[] }> {
+  const kept = new Map<number, { day: number; groups: { id: Buffer; keys: Buffer; count: number }[] }>();
+  const places = new Map<string, Set<number>>();
+  for (const id of except) {
+    const group = id.subarray(0, GROUP_ID_BYTES).toString('hex');
+    places.set(group, (places.get(group) ?? new Set()).add(id.readUInt32BE(GROUP_ID_BYTES)));
+  }
+  const find = db.prepare(
+    `SELECT day, day_keys.wrapped AS dayWrapped, key_groups.wrapped AS wrapped
+     FROM key_groups JOIN day_keys ON number = day_key WHERE id = ? AND day_key IN (${which})`,
+  );
+  for (const [hex, indexes] of places) {
+    const id = Buffer.from(hex, 'hex');
+    const row = find.get(id, ...range) as { day: number; dayWrapped: Buffer; wrapped: Buffer } | undefined;
+    if (row === undefined) continue;
+    const bytes = decipher(storageKey, dayLabel(range[0], row.day), row.dayWrapped);
+    const old = bytes === null ? null : decipher(cipherKey(bytes), groupLabel(id), row.wrapped);
+    if (old === null) throw new AccordError('RECORD_UNREADABLE', 'a group of record keys was changed');
+    const keys = Buffer.alloc(old.length);
+    let count = 0;
+    for (const index of indexes) {
+      const key = old.subarray(index * CIPHER_KEY_BYTES, (index + 1) * CIPHER_KEY_BYTES);
+      if (key.length < CIPHER_KEY_BYTES || key.equals(GONE)) continue;
+      keys.set(key, index * CIPHER_KEY_BYTES);
+      count++;
+    }
+    old.fill(0);
+    const ofDay = kept.get(row.day) ?? { day: row.day, groups: [] };
+    if (count > 0) ofDay.groups.push({ id, keys, count });
+    if (count > 0) kept.set(row.day, ofDay);
+  }
+  return kept;
 }
 
 /**

@@ -8,7 +8,8 @@
 //   could leave a record that nobody can ever open.
 // - One process writes it, the one that holds the log's lock; others may read.
 // - Key ids are never used twice, also not by a store that was lost and made anew.
-// - `destroy…` returns when the keys are overwritten and out of the write-ahead log.
+// - `destroy…` returns when the keys are overwritten and out of the write-ahead log; when a reader keeps them in there it
+//   is a StoreError of kind `busy`, they are unreadable already, and the call is repeated until it returns.
 // - Errors are StoreErrors, as in store.ts.
 import type { KeyObject } from 'node:crypto';
 
@@ -20,6 +21,12 @@ export interface RecordKey {
   key: KeyObject;
 }
 
+export interface KeyDay {
+  retention: string;
+  day: number;
+  keys: number;
+}
+
 export interface RecordKeys {
   /** One fresh key for each request. `day`: days since the epoch, UTC. */
   issue(requests: readonly { retention: string; day: number }[]): RecordKey[];
@@ -29,9 +36,15 @@ export interface RecordKeys {
   isDestroyed(id: Buffer, under: { retention: string; day: number }): boolean;
   /** Destroys one record's key; true when there was one. */
   destroy(id: Buffer): boolean;
-  /** Destroys all keys of a class up to and including that day; returns how many records can
-   * no longer be opened (after a crash, at most). */
-  destroyDays(retention: string, throughDay: number): number;
+  /**
+   * Destroys the keys of a class on these days, but those named; returns how many records can no longer be opened (after a
+   * crash, at most).
+   * @param firstDay days since the epoch, UTC, both included
+   * @param except ids of keys that stay: they go over to a fresh key of their day
+   */
+  destroyDays(retention: string, firstDay: number, lastDay: number, except?: readonly Buffer[]): number;
+  /** Classes and days of which there are keys, ascending, and how many (after a crash, at most). */
+  days(): KeyDay[];
   probe(): void;
   close(): void;
 }

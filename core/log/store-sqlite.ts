@@ -19,6 +19,7 @@ import {
   type StoredCheckpoint,
   type StoredEvidence,
   type StoredMember,
+  type StoredNote,
   type StoredRow,
   type StoredSignature,
   StoreError,
@@ -156,6 +157,10 @@ function reader(db: Connection): LogReader {
   const sealed = db.prepare(
     'SELECT key_id AS keyId, sealed AS bytes FROM entries WHERE seq = ? AND key_id IS NOT NULL',
   );
+  const notes = db.prepare(
+    `SELECT seq, line, leaf, CAST(statement AS BLOB) AS note FROM entries
+     WHERE seq >= ? AND seq < ? AND signature IS NULL AND statement IS NOT NULL ORDER BY seq`,
+  );
   const checkpoint = db.prepare(
     'SELECT number, size, at_ms AS atMs, note FROM checkpoints ORDER BY number DESC LIMIT 1',
   );
@@ -178,6 +183,7 @@ function reader(db: Connection): LogReader {
     },
     evidence: (seq) => evidenceOf(evidence.get(seq) as EvidenceRow | undefined, members),
     sealed: (seq) => (sealed.get(seq) as { keyId: Buffer; bytes: Buffer } | undefined) ?? null,
+    notes: (fromSeq, untilSeq) => notes.all(fromSeq, untilSeq) as StoredNote[],
     subtree: (height, index) => {
       const level = Math.floor(height / TILE_HEIGHT);
       const count = 2 ** (height - level * TILE_HEIGHT);

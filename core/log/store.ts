@@ -60,6 +60,14 @@ export interface StoredCheckpoint {
   note: string;
 }
 
+/** An entry about the log itself, with what it rests on. */
+export interface StoredNote {
+  seq: number;
+  line: string;
+  leaf: Buffer;
+  note: Buffer;
+}
+
 /** Reading; what `accord log verify` and `show` open while the server writes. */
 export interface LogReader {
   /** Origin and verifier key (text form) the log was made with; null before the first opening. */
@@ -70,6 +78,8 @@ export interface LogReader {
   linesOf(exchangeId: string, limit: number): { seq: number; line: string; leaf: Buffer }[];
   evidence(seq: number): StoredEvidence | null;
   sealed(seq: number): { keyId: Buffer; bytes: Buffer } | null;
+  /** Those among the entries [fromSeq, untilSeq). */
+  notes(fromSeq: number, untilSeq: number): StoredNote[];
   /** Hashes of complete subtrees; heights at multiples of 8 come from tiles, the rest is folded from those below. */
   subtree: SubtreeReader;
   lastCheckpoint(): StoredCheckpoint | null;

@@ -196,7 +196,7 @@ t.test('an archive that was changed, and one that was erased', async (t) => {
   db.close();
 
   t.equal((await replay('provider', erased)).code, 0);
-  t.ok(log.destroyKeys('standard', Math.floor(Date.now() / DAY_MS)) > 0);
+  t.ok(log.erasure.destroyDays('standard', 0, Math.floor(Date.now() / DAY_MS)) > 0);
   const gone = await replay('provider', erased, '--json');
   t.match(JSON.parse(gone.stdout), { verdict: 'ERASED', hash: answerOf(erased).entry.decisionHash, decision: null });
   t.match(gone, { code: 3, stderr: /^ERASED: / });

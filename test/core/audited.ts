@@ -15,7 +15,7 @@ export async function auditLog(t: Test, log: MessageLog, options: MessageLogOpti
   }
 }
 
-/** The same log; `append`, `claimVoid` and `destroyKeys` end with an audit. */
+/** The same log; `append` and `claimVoid` end with an audit. */
 export function audited(t: Test, log: MessageLog, options: MessageLogOptions): MessageLog {
   const after = async <T>(step: Promise<T>): Promise<T> => {
     try {
@@ -39,7 +39,7 @@ export function audited(t: Test, log: MessageLog, options: MessageLogOptions): M
     checkpoint: () => log.checkpoint(),
     inclusionProof: (seq, size) => log.inclusionProof(seq, size),
     consistencyProof: (first, second) => log.consistencyProof(first, second),
-    destroyKeys: (retention, throughDay) => log.destroyKeys(retention, throughDay),
+    erasure: log.erasure,
     state: () => log.state(),
     close: () => log.close(),
   };

@@ -224,10 +224,10 @@ t.test('destroyed keys: nothing opens any more, everything still verifies', asyn
   const keys = new Database(keyFile, { readonly: true });
   const wrapped = keys.prepare('SELECT wrapped FROM key_groups').pluck().all() as Buffer[];
   keys.close();
-  t.equal(log.destroyKeys('standard', day), 3);
+  t.equal(log.erasure.destroyDays('standard', 0, day), 3);
   const opened = [0, 1, 2, 3, 4].map((seq) => log.readSealed(seq) !== null);
   t.same(opened, [false, false, false, true, true], 'only that class and day');
-  t.equal(log.destroyKeys('standard', day), 0);
+  t.equal(log.erasure.destroyDays('standard', 0, day), 0);
   await auditLog(t, log, options);
   const disk = Buffer.concat([readFileSync(keyFile), readFileSync(`${keyFile}-wal`)]);
   t.equal(wrapped.filter((key) => disk.includes(key)).length, 2, 'the destroyed keys are not on the disk any more');

@@ -105,7 +105,7 @@ t.test('everyone who asked, on every basis, refused ones too, and the questions 
   t.ok(since.accesses.every((one) => one.atMs === atMs));
 
   // When the records were erased nobody can say what was released; then all that was asked for is shown.
-  pair.provider.parts.log.destroyKeys('standard', Math.floor(clock.nowMs() / DAY_MS));
+  pair.provider.parts.log.erasure.destroyDays('standard', 0, Math.floor(clock.nowMs() / DAY_MS));
   const erased = await whoLooked(pair, clock, FANG, { untilMs: first.accesses[0]?.atMs });
   t.same(erased.accesses.at(-3)?.items, more);
   t.same(erased.accesses.at(-4)?.items, [], 'nothing of what was refused');

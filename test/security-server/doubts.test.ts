@@ -197,7 +197,7 @@ t.test('only what was received, and only by whom', async (t) => {
   t.match((await admin(pair, 'GET', '/doubts')).json, { items: { length: 1 }, next: null });
 
   // An erased exchange proves nothing about whom it was.
-  pair.provider.parts.log.destroyKeys('standard', Math.floor(systemClock.nowMs() / 86_400_000));
+  pair.provider.parts.log.erasure.destroyDays('standard', 0, Math.floor(systemClock.nowMs() / 86_400_000));
   const late = await post(pair, '/doubts', doubtOf(id, { element: 'gx.name@1', doubted: '王芳' }));
   t.match(late, { status: 404, json: { code: 'DOUBT_WITHOUT_EXCHANGE', detail: /erased/ } });
 });
