@@ -8,9 +8,10 @@ import type { Certificate } from './x509-read.ts';
 
 /**
  * What the end-entity key is used for: TLS `client` and `server`, `sign` statements, `encrypt` tickets, `timestamp`
- * tokens (RFC 3161), or `any`, which asks nothing about key usage and is for inspection only.
+ * tokens (RFC 3161), `ocsp` answers (RFC 6960 4.2.2.2), or `any`, which asks nothing about key usage and is for inspection
+ * only.
  */
-export type PathPurpose = 'client' | 'server' | 'sign' | 'encrypt' | 'timestamp' | 'any';
+export type PathPurpose = 'client' | 'server' | 'sign' | 'encrypt' | 'timestamp' | 'ocsp' | 'any';
 
 /**
  * How strict the rules are. `accord` is the profile of the exchange's own certificates. `rfc5280` is for certificates of
@@ -33,12 +34,15 @@ interface PurposeRow {
 const KP = '1.3.6.1.5.5.7.3';
 const ANY_KEY_PURPOSE = '2.5.29.37.0';
 const SERVICE_PURPOSES = [`${KP}.1`, `${KP}.2`, `${KP}.8`, `${KP}.9`, ANY_KEY_PURPOSE];
+/** What is not together with OCSP: a responder's key answers nothing else. */
+const OTHER_SERVICES = SERVICE_PURPOSES.filter((purpose) => purpose !== `${KP}.9`);
 const SIGNING = KEY_USAGE.digitalSignature | KEY_USAGE.nonRepudiation;
 
 const PURPOSES: Record<PathPurpose, PurposeRow | null> = {
   server: { usage: KEY_USAGE.digitalSignature, keyPurpose: `${KP}.1` },
   client: { usage: KEY_USAGE.digitalSignature, keyPurpose: `${KP}.2` },
   timestamp: { usage: SIGNING, keyPurpose: `${KP}.8`, alone: true },
+  ocsp: { usage: SIGNING, keyPurpose: `${KP}.9`, without: OTHER_SERVICES },
   sign: { usage: SIGNING, without: SERVICE_PURPOSES },
   encrypt: { usage: KEY_USAGE.keyAgreement | KEY_USAGE.keyEncipherment, without: SERVICE_PURPOSES },
   any: null,
