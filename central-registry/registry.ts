@@ -31,6 +31,7 @@ import { addOfficialRoutes } from './routes-officials.ts';
 import { addPurposeRoutes } from './routes-purposes.ts';
 import { addRegistrationRoutes } from './routes-registrations.ts';
 import { addServiceRoutes } from './routes-services.ts';
+import { addWitnessRoutes } from './routes-witnesses.ts';
 import { RegistryStore } from './store-sqlite.ts';
 
 export interface RegistryOptions {
@@ -152,6 +153,7 @@ function openAdmin(
   addConsentRoutes(frame, context);
   addOfficialRoutes(frame, context);
   addGroupRoutes(frame, context);
+  addWitnessRoutes(frame, context);
   addEmergencyAdminRoutes(frame, emergencies);
   addTrustRoutes(frame, context);
   addApiKeyRoutes(frame, context);

@@ -19,8 +19,10 @@ import { EMERGENCIES_SCHEMA, EmergencyStore } from './emergency-store-sqlite.ts'
 import { GROUPS_SCHEMA, GroupStore } from './groups-store-sqlite.ts';
 import { OFFICIALS_SCHEMA, OfficialsStore } from './officials-store-sqlite.ts';
 import { openDatabase, type ServerRow } from './schema-sqlite.ts';
+import { WITNESS_PART_SCHEMA, WitnessPartStore } from './witness-part-store-sqlite.ts';
 
-const STORES_SCHEMA = DICTIONARY_SCHEMA + CONSENT_SCHEMA + OFFICIALS_SCHEMA + EMERGENCIES_SCHEMA + GROUPS_SCHEMA;
+const STORES_SCHEMA =
+  DICTIONARY_SCHEMA + CONSENT_SCHEMA + OFFICIALS_SCHEMA + EMERGENCIES_SCHEMA + GROUPS_SCHEMA + WITNESS_PART_SCHEMA;
 
 type KeyUse = 'authentication' | 'signing' | 'encryption' | 'subject';
 export type PublishedKind = 'root' | 'content' | 'locks';
@@ -45,6 +47,7 @@ export class RegistryStore {
   readonly officials: OfficialsStore;
   readonly emergencies: EmergencyStore;
   readonly groups: GroupStore;
+  readonly witnesses: WitnessPartStore;
   readonly #db: InstanceType<typeof Database>;
   readonly #statements = new Map<string, Database.Statement>();
 
@@ -56,6 +59,7 @@ export class RegistryStore {
     this.officials = new OfficialsStore(this.#db);
     this.emergencies = new EmergencyStore(this.#db);
     this.groups = new GroupStore(this.#db);
+    this.witnesses = new WitnessPartStore(this.#db);
   }
 
   close(): void {
@@ -219,6 +223,7 @@ export class RegistryStore {
 
   /** Everything that goes into the parts. */
   state(): RegistryState {
+    const witnesses = this.witnesses.part();
     return {
       members: this.members('', -1),
       services: this.services('', -1),
@@ -229,6 +234,7 @@ export class RegistryStore {
       dictionary: this.dictionary.files(),
       bindings: this.dictionary.bindings(),
       groups: this.groups.all(),
+      ...(witnesses && { witnesses }),
     };
   }
 

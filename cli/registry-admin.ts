@@ -21,6 +21,7 @@ import { confirm, type PassphraseOptions, passphraseOption, readPassphrase } fro
 import { callRegistry, type RegistryCallOptions, withChange, withRegistry } from './registry-call.ts';
 import { consentCommands } from './registry-consent.ts';
 import { limitCommands } from './registry-limits.ts';
+import { witnessCommands } from './registry-witnesses.ts';
 
 const PASSPHRASE_VARIABLE = 'ACCORD_KEY_PASSPHRASE';
 const TRUST_KINDS = ['anchor', 'intermediate', 'crl'] as const;
@@ -30,7 +31,14 @@ type ChangeOptions = RegistryCallOptions & { yes?: true };
 
 export function registryCommand(): Command {
   const registry = new Command('registry').addCommand(startCommand());
-  const verbs = [...trustCommands(), ...limitCommands(), ...groupCommands(), ...consentCommands(), ...keyCommands()];
+  const verbs = [
+    ...trustCommands(),
+    ...limitCommands(),
+    ...groupCommands(),
+    ...witnessCommands(),
+    ...consentCommands(),
+    ...keyCommands(),
+  ];
   for (const command of verbs) registry.addCommand(command);
   const audit = new Command('audit').description('what administrators did, in order').option('--after <seq>', 'from');
   return registry.addCommand(

@@ -171,11 +171,30 @@ export const ConfigurationAnchor = Type.Object(
 
 export const MembersPart = Type.Object({ members: Type.Array(RegisteredMember, { maxItems: 10_000 }) }, closed);
 export const ServicesPart = Type.Object({ services: Type.Array(RegisteredService, { maxItems: 50_000 }) }, closed);
+/** What OCSP answers (RFC 6960) mean to the members' servers; where it is absent, nothing. */
+export const OcspRules = Type.Object(
+  {
+    /** `prefer`: an answer is asked for and counts; `require`: without one, or a list, a signature is refused. */
+    mode: Type.Union([Type.Literal('off'), Type.Literal('prefer'), Type.Literal('require')]),
+    /** Ascending by issuer, the SHA-256 of the issuing CA's certificate. */
+    responders: Type.Array(
+      Type.Object({ issuer: Sha256, url: Type.String({ pattern: '^https?://[^?#\\s]{1,500}$' }) }, closed),
+      { maxItems: 256 },
+    ),
+    /** Whether a server asks the responder that its certificate names, where none is listed for its issuer. */
+    namedInCertificate: Type.Boolean(),
+    /** How long an answer counts after its thisUpdate, its own end aside, and how much longer with an alarm. */
+    freshnessMs: Type.Integer({ minimum: 60_000, maximum: 30 * 86_400_000 }),
+    graceMs: Type.Integer({ minimum: 0, maximum: 30 * 86_400_000 }),
+  },
+  closed,
+);
 export const TrustPart = Type.Object(
   {
     anchors: Type.Array(Der, { maxItems: 256 }),
     intermediates: Type.Array(Der, { maxItems: 256 }),
     crls: Type.Array(Type.String({ pattern: '^[A-Za-z0-9_-]{4,}$', maxLength: 6_000_000 }), { maxItems: 256 }),
+    ocsp: Type.Optional(OcspRules),
   },
   closed,
 );
@@ -289,6 +308,33 @@ export const IdentityProviderEntry = Type.Object(
 /** Ascending by issuer. */
 export const IdentityPart = Type.Object({ providers: Type.Array(IdentityProviderEntry, { maxItems: 64 }) }, closed);
 
+/** C2SP signed-note: NAME+ID+KEY, of Ed25519 (44 characters) or ML-DSA-44. */
+const VerifierKey = Type.String({ pattern: '^[^+\\s]{1,255}\\+[0-9a-f]{8}\\+[A-Za-z0-9+/=]{44,1752}$' });
+const CosignerName = Type.String({ pattern: '^[^+\\s]{1,255}$' });
+/** Each names the cosigner itself; two of a kind during a renewal. */
+const CosignerKeys = Type.Array(VerifierKey, { minItems: 1, maxItems: 4, uniqueItems: true });
+
+/** Who vouches for message logs (DESIGN: witnesses): whose cosignatures count, and how many an anchoring needs. */
+export const WitnessesPart = Type.Object(
+  {
+    /** The log of all servers' checkpoints; `url` + `/aggregate/…` and `/witness/add-checkpoint`. */
+    aggregate: Type.Union([
+      Type.Object({ origin: CosignerName, verifierKey: VerifierKey, url: BaseUrl }, closed),
+      Type.Null(),
+    ]),
+    /** The one that every server's checkpoint goes to. */
+    registryWitness: Type.Union([Type.Object({ name: CosignerName, verifierKeys: CosignerKeys }, closed), Type.Null()]),
+    /** Those of the aggregate log, ascending by name; `url` + `/add-checkpoint`, null for one that is not asked. */
+    witnesses: Type.Array(
+      Type.Object({ name: CosignerName, verifierKeys: CosignerKeys, url: Type.Union([BaseUrl, Type.Null()]) }, closed),
+      { maxItems: 64 },
+    ),
+    /** So many of them have to cosign an aggregate checkpoint, or evidence that rests on it is incomplete. */
+    quorum: Type.Integer({ minimum: 0, maximum: 64 }),
+  },
+  closed,
+);
+
 export type PersonKey = Static<typeof PersonKey>;
 export type ConsentServiceEntry = Static<typeof ConsentServiceEntry>;
 export type OfficialKeyEntry = Static<typeof OfficialKeyEntry>;
@@ -303,8 +349,10 @@ export type LocksList = Static<typeof LocksList>;
 export type ConfigurationAnchor = Static<typeof ConfigurationAnchor>;
 export type MembersPart = Static<typeof MembersPart>;
 export type ServicesPart = Static<typeof ServicesPart>;
+export type OcspRules = Static<typeof OcspRules>;
 export type TrustPart = Static<typeof TrustPart>;
 export type LimitsPart = Static<typeof LimitsPart>;
+export type WitnessesPart = Static<typeof WitnessesPart>;
 
 /** `typ` of each signed file: a signature for one kind is worth nothing for another. */
 export const CONFIGURATION_TYP = {

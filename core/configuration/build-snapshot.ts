@@ -16,6 +16,7 @@ import { keyHashOf, MemberLookups, registeredKeyHash } from './member-lookups.ts
 import type { PartIndex } from './parts.ts';
 import type { ConfigurationSnapshot, ConsentLookups, MemberEntry } from './snapshot.ts';
 import { fileHash, type VerifiedContent, type VerifiedRoot } from './verify.ts';
+import { policyOf } from './witness-parts.ts';
 
 /** `parts` are all parts that the content names. */
 export function buildSnapshot(
@@ -31,6 +32,8 @@ export function buildSnapshot(
   const lookups = new MemberLookups(parts, listed);
   const hasSubsystem = (id: SubsystemId) => lookups.hasSubsystem(id);
   const groups = parts.find((part) => part.groups)?.groups ?? NO_GROUPS;
+  const witnesses = parts.find((part) => part.witnesses)?.witnesses;
+  const policy = witnesses === undefined ? null : policyOf(witnesses);
   let members: readonly MemberEntry[] | undefined;
   let services: readonly RegisteredService[] | undefined;
   return {
@@ -59,6 +62,7 @@ export function buildSnapshot(
     ...consentOf(parts, listed, hasSubsystem),
     lockedFor: (id) => lockOf(locks, id),
     utcOffsetMinutes: parts.find(({ limits }) => limits)?.limits?.utcOffsetMinutes ?? 0,
+    witnesses: () => policy,
     trust: trustOf(parts.find(({ trust }) => trust)?.trust),
     isDistrusted: (value) => listed.has(value) || lookups.isDistrustedByKey(value),
   };
@@ -170,9 +174,9 @@ function trustOf(trust: TrustPart | undefined): ConfigurationSnapshot['trust'] {
   if (!trust) return NO_TRUST;
   let made = trusts.get(trust);
   if (!made) {
-    const { anchors, intermediates, crls } = trust;
+    const { anchors, intermediates, crls, ocsp } = trust;
     const [read, more, lists] = [anchors, intermediates, crls].map((list) => list.map(fromBase64url));
-    made = { anchors: read ?? [], intermediates: more ?? [], crls: lists ?? [] };
+    made = { anchors: read ?? [], intermediates: more ?? [], crls: lists ?? [], ...(ocsp && { ocsp }) };
     trusts.set(trust, made);
   }
   return made;

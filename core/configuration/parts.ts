@@ -16,6 +16,7 @@ import {
   type OfficialsEntry,
   ServicesPart,
   TrustPart,
+  type WitnessesPart,
 } from '#schemas/configuration.ts';
 import type { DictionaryEntry, DictionaryPart } from '#schemas/dictionary-entry.ts';
 import type { Group } from '#schemas/groups.ts';
@@ -39,6 +40,7 @@ import { readEntries } from './part-entries.ts';
 import { RegisteredServers } from './registered-servers.ts';
 import type { MemberEntry } from './snapshot.ts';
 import { fileHash } from './verify.ts';
+import { readWitnessesPart, witnessesFile } from './witness-parts.ts';
 
 export interface RegistryState extends ConsentState {
   members: readonly RegisteredMember[];
@@ -51,6 +53,8 @@ export interface RegistryState extends ConsentState {
   bindings?: readonly { service: ServiceId; text: string }[];
   /** Global groups; absent and empty are alike. */
   groups?: readonly Group[];
+  /** Absent while none are named. */
+  witnesses?: WitnessesPart;
 }
 
 /** One part, read and indexed. Parts of later releases have only their name. */
@@ -73,11 +77,12 @@ export interface PartIndex {
   identityProviders?: readonly IdentityProviderEntry[];
   officials?: readonly OfficialsEntry[];
   groups?: readonly Group[];
+  witnesses?: WitnessesPart;
 }
 
 const CONSENT_PARTS: readonly string[] = ['purposes', 'consent', 'identity', 'officials'];
 const KINDS: readonly string[] = [
-  ...['members', 'services', 'trust', 'limits', 'dictionary', 'bindings', 'groups'],
+  ...['members', 'services', 'trust', 'limits', 'dictionary', 'bindings', 'groups', 'witnesses'],
   ...CONSENT_PARTS,
 ];
 
@@ -111,6 +116,7 @@ export function partsOf(state: RegistryState): Map<string, Buffer> {
   for (const [name, bytes] of state.dictionary ?? []) files.set(name, bytes);
   for (const [name, bytes] of consentFiles(state)) files.set(name, bytes);
   if (state.groups !== undefined && state.groups.length > 0) files.set('groups', groupsFile(state.groups));
+  if (state.witnesses !== undefined) files.set('witnesses', witnessesFile(state.witnesses));
   files.set('trust', encode(state.trust));
   files.set('limits', encode(state.limits));
   return files;
@@ -164,6 +170,7 @@ export function* readPartInSteps(
   if (kind === 'trust') return { ...empty, trust: readTrust(value) };
   if (kind === 'limits') return { ...empty, limits: readLimits(value) };
   if (kind === 'groups') return { ...empty, groups: readGroupsPart(value, instance) };
+  if (kind === 'witnesses') return { ...empty, witnesses: readWitnessesPart(value) };
   if (CONSENT_PARTS.includes(kind)) return { ...empty, ...readConsentPart(kind, value, instance) };
   const requireMember = (member: MemberId) => requireShard(memberId(member), shard, instance);
   return { ...empty, ...readDictionaryPart(name, value, requireMember) };

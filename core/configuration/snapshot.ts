@@ -1,7 +1,13 @@
 // One verified version of the global configuration as the servers use it: immutable, indexed, never fetched on the
 // request path. Who controls it: two approvers; by the time a snapshot exists their signatures were verified.
+import type { WitnessPolicy } from '#core/witness/policy.ts';
 import type { BindingTable } from '#schemas/binding-table.ts';
-import type { ConsentServiceEntry, IdentityProviderEntry, OfficialKeyEntry } from '#schemas/configuration.ts';
+import type {
+  ConsentServiceEntry,
+  IdentityProviderEntry,
+  OcspRules,
+  OfficialKeyEntry,
+} from '#schemas/configuration.ts';
 import type { DictionaryEntry } from '#schemas/dictionary-entry.ts';
 import type { MemberId, ServerId, ServiceId, SubsystemId } from '#schemas/identifiers.ts';
 import type { Purpose } from '#schemas/purpose.ts';
@@ -107,8 +113,16 @@ export interface ConfigurationSnapshot {
   lockedFor(subsystem: string): string | null;
   /** Minutes the instance's legal day is ahead of UTC; 0 unless the limits say otherwise. */
   utcOffsetMinutes: number;
-  /** Certification authorities whose certificates the members use (DER): anchors, intermediates, their CRLs. */
-  trust: { anchors: readonly Buffer[]; intermediates: readonly Buffer[]; crls?: readonly Buffer[] };
+  /** Certification authorities whose certificates the members use (DER): anchors, intermediates, their CRLs; OCSP. */
+  trust: {
+    anchors: readonly Buffer[];
+    intermediates: readonly Buffer[];
+    crls?: readonly Buffer[];
+    /** Absent: OCSP answers mean nothing. */
+    ocsp?: OcspRules;
+  };
+  /** Whose cosignatures on checkpoints count; null while none are named. */
+  witnesses(): WitnessPolicy | null;
   /** True for a key hash or server id on the distrust list. */
   isDistrusted(hashOrServer: string): boolean;
 }

@@ -9,6 +9,9 @@ import type { KeyChain } from './key-chain.ts';
 import { type Checkpoint, openCheckpoint, parseCheckpointText, parseNote } from './signed-note.ts';
 import type { LogAuditReader, StoredCheckpoint } from './store.ts';
 
+/** An anchoring mostly comes a few checkpoints behind its own. */
+const MAX_ROOTS = 4_096;
+
 interface Kept {
   note: string;
   size: number;
@@ -28,6 +31,8 @@ export class StoredCheckpoints {
   #agreed = 0;
   readonly #kept: Kept | null;
   #sawKept = false;
+  /** Of the newest that agreed, by size. */
+  readonly #roots = new Map<number, Buffer>();
 
   constructor(log: LogAuditReader, chain: KeyChain, kept: Kept | null) {
     this.#log = log;
@@ -39,6 +44,11 @@ export class StoredCheckpoints {
   /** After the snapshot was renewed: there may be one more. @throws Finding */
   lookAgain(): void {
     this.#next ??= this.#read();
+  }
+
+  /** Where the next root is to be compared; infinite when there is none. */
+  nextSize(): number {
+    return this.#next?.size ?? Number.POSITIVE_INFINITY;
   }
 
   /** @throws Finding */
@@ -53,9 +63,22 @@ export class StoredCheckpoints {
         throw new Finding('LOG_ENTRY_CHANGED', only, where);
       }
       this.#agreed = size;
+      this.#remember(size, root);
       progress.checkpoints = ++this.#number;
       this.#next = this.#read();
     }
+  }
+
+  /** The tree's root at a size that a checkpoint was signed for; null for other sizes, and long ago. */
+  rootAt(size: number): Buffer | null {
+    return this.#roots.get(size) ?? null;
+  }
+
+  #remember(size: number, root: Buffer): void {
+    this.#roots.set(size, root);
+    if (this.#roots.size <= MAX_ROOTS) return;
+    const [oldest] = this.#roots.keys();
+    if (oldest !== undefined) this.#roots.delete(oldest);
   }
 
   /** @throws Finding */

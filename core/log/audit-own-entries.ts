@@ -2,6 +2,8 @@
 // another and cites that one's last signed checkpoint, and `key-rotated`, which goes over to the next checkpoint key.
 // Whoever held the disk controls the notes they rest on.
 import type { Frontier } from '#certs/merkle.ts';
+import { RetentionEntries } from '#core/retention/entries.ts';
+import { AnchoredEntries } from '#core/witness/audit-anchored.ts';
 import type { LogEntry } from '#schemas/log-entry.ts';
 import { isAccordError } from '#schemas/problems.ts';
 import { Finding } from './audit-finding.ts';
@@ -11,12 +13,17 @@ import { type Checkpoint, noteVerifier, openCheckpoint } from './signed-note.ts'
 
 export class OwnEntries {
   readonly #chain: KeyChain;
+  readonly #retention: RetentionEntries;
   /** The origin before this one; null in a server's first log. */
   readonly #previous: string | null;
+  readonly #anchored: AnchoredEntries;
 
-  constructor(origin: string, chain: KeyChain) {
+  /** @param rootAt the log's root at a size that was read already */
+  constructor(origin: string, chain: KeyChain, rootAt: (size: number) => Buffer) {
     const { base, number } = originNumber(origin);
     this.#chain = chain;
+    this.#retention = new RetentionEntries(origin);
+    this.#anchored = new AnchoredEntries(origin, chain, rootAt);
     this.#previous = number === 1 ? null : numberedOrigin(base, number - 1);
   }
 
@@ -26,7 +33,10 @@ export class OwnEntries {
       throw new Finding('LOG_ORIGIN_WRONG', 0, 'it does not begin by citing the log before it');
     }
     if (entry.kind === 'origin-opened') this.#opened(entry.seq, note ?? Buffer.alloc(0));
+    if (entry.kind === 'anchored') this.#anchored.judge(entry, note ?? Buffer.alloc(0));
     if (entry.kind === 'key-rotated') this.#rotated(entry.seq, note ?? Buffer.alloc(0), before);
+    const fault = RetentionEntries.isKind(entry.kind) ? this.#retention.follow(entry, note ?? Buffer.alloc(0)) : null;
+    if (fault !== null) throw new Finding('LOG_EVIDENCE_CHANGED', entry.seq, `its note: ${fault}`);
   }
 
   #opened(seq: number, note: Buffer): void {

@@ -100,7 +100,7 @@ async function audit(
   const sizeAtFirst = log.size();
   const checkpoints = new StoredCheckpoints(log, chain, kept);
   checkpoints.compare(progress);
-  const own = new OwnEntries(identity.origin, chain);
+  const own = new OwnEntries(identity.origin, chain, (size) => checkpoints.rootAt(size) ?? rootOf(log, size));
   for await (const range of verifiedRanges(log, options, sizeAtFirst)) {
     // Never behind the size of the beginning, or a busy server would keep an audit running for ever.
     if (range.from > 0 && range.from < sizeAtFirst) {
@@ -117,6 +117,11 @@ async function audit(
   if (stray !== null) throw new Finding('LOG_TRUNCATED', stray, `rows beside entry ${stray}, which is not there`);
   const damaged = log.damage();
   if (damaged !== null) throw new Finding('LOG_DATABASE_DAMAGED', null, damaged);
+}
+
+/** By the stored tiles, which are compared with the leaves in turn. */
+function rootOf(log: LogAuditReader, size: number): Buffer {
+  return Frontier.at(size, log.subtree).root();
 }
 
 /** The entries in ranges, in order, each verified in itself: the long part side by side, what came meanwhile behind it. */

@@ -11,6 +11,7 @@ import type {
   Freshness,
   ServerEntry,
 } from '#core/configuration/snapshot.ts';
+import type { WitnessPolicy } from '#core/witness/policy.ts';
 import { fromBase64url } from '#schemas/base64url.ts';
 import type { BindingTable } from '#schemas/binding-table.ts';
 import type { ConsentServiceEntry, IdentityProviderEntry, OfficialKeyEntry } from '#schemas/configuration.ts';
@@ -39,6 +40,7 @@ export class HeldConfiguration implements ConfigurationSource {
   trust: ConfigurationSnapshot['trust'] = { anchors: [], intermediates: [] };
   utcOffsetMinutes = 0;
   distrusted = new Set<string>();
+  witnesses: WitnessPolicy | null = null;
   #listeners = new Set<() => void>();
 
   current(): ConfigurationSnapshot {
@@ -82,6 +84,7 @@ export class HeldConfiguration implements ConfigurationSource {
       lockedFor: (id) => this.locks.get(id) ?? null,
       utcOffsetMinutes: this.utcOffsetMinutes,
       trust,
+      witnesses: () => this.witnesses,
       isDistrusted: (what) => distrusted.has(what),
     };
   }

@@ -1,0 +1,28 @@
+// Admin API: who vouches for message logs. The list is handed in as a whole; it counts when two approvers signed a content
+// that holds it, and they see each key as a line of its own.
+import { judgedWitnesses } from '#core/configuration/witness-parts.ts';
+import { WitnessesPart } from '#schemas/configuration.ts';
+import type { JsonValue } from '#schemas/json.ts';
+import type { AdminFrame, RegistryContext } from './admin-frame.ts';
+
+export function addWitnessRoutes(frame: AdminFrame, { store }: RegistryContext): void {
+  frame.read({
+    method: 'GET',
+    url: '/witnesses',
+    summary: 'The aggregate log, its witnesses and the quorum; null while none are named',
+    permission: 'read',
+    read: () => ({ witnesses: store.witnesses.part() ?? null }),
+  });
+  frame.change({
+    method: 'POST',
+    url: '/witnesses',
+    summary: 'Name the aggregate log, its witnesses and the quorum; replaces what was named before',
+    permission: 'govern',
+    body: WitnessesPart,
+    change({ body }) {
+      const part = judgedWitnesses(body as JsonValue);
+      store.witnesses.put(part);
+      return { status: 201, body: { witnesses: part }, target: `witnesses, quorum ${part.quorum}` };
+    },
+  });
+}
