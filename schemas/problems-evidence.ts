@@ -23,6 +23,9 @@ export const EVIDENCE_PROBLEMS = {
   WITNESS_BUDGET: row(429, 'One log asks for cosignatures too often', 'public', 'Ask once a minute.'),
   WITNESS_STOPPED: row(503, 'The witness cannot write its memory and cosigns nothing', 'public', 'Look at the disk of the witness, then start it again; never put its memory back from a backup.'),
   WITNESS_ANSWER_WRONG: row(502, 'A witness answered something that is no cosignature of a known key', 'operator', "Compare the witness's verifier keys with those in the configuration."),
+  AGGREGATE_UNKNOWN: row(404, 'The aggregate log holds no such checkpoint', 'public', 'Give the checkpoint to the witness first.'),
+  AGGREGATE_NOT_YET: row(404, 'The checkpoint has not been cosigned and time-stamped yet', 'public', 'Ask again in a minute.'),
+  AGGREGATE_BEHIND: row(409, 'A witness knows a larger or another aggregate log than this one', 'operator', 'Look whether the memory of the witness was put back from a backup; keep both checkpoints as evidence.'),
   ANCHORING_MALFORMED: row(400, 'An anchoring of the message log is malformed', 'public', 'Compare it with docs/evidence.md, section Anchoring; it is canonical JSON.'),
   // --- retention, destruction and holds (core/retention/)
   RETENTION_NOTE_MALFORMED: row(400, 'A note about retention is malformed', 'public', 'Compare it with docs/evidence.md, section Retention and erasure; it is canonical JSON.'),
@@ -40,4 +43,6 @@ export const EVIDENCE_PROBLEMS = {
   HOLD_UNKNOWN: row(404, 'There is no such hold', 'caller', 'See `accord retention hold list`.'),
   HOLD_LIMIT: row(409, 'There are too many holds', 'caller', 'Lift those that are over, or hold a class or a period instead of single exchanges.'),
   // --- OCSP, packs, audits and archives
+  EXCHANGE_NOT_FOUND: row(404, 'There is no signed request of this exchange in this log', 'caller', 'See `accord log show --id`; a closed log is read with --origin.'),
+  EXCHANGE_AMBIGUOUS: row(409, 'Several servers used this id for an exchange', 'caller', 'Say which with --peer; the detail names them.'),
 } as const;
