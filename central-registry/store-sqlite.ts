@@ -19,10 +19,17 @@ import { EMERGENCIES_SCHEMA, EmergencyStore } from './emergency-store-sqlite.ts'
 import { GROUPS_SCHEMA, GroupStore } from './groups-store-sqlite.ts';
 import { OFFICIALS_SCHEMA, OfficialsStore } from './officials-store-sqlite.ts';
 import { openDatabase, type ServerRow } from './schema-sqlite.ts';
+import { TIME_STAMP_PART_SCHEMA, TimeStampPartStore } from './time-stamp-part-store-sqlite.ts';
 import { WITNESS_PART_SCHEMA, WitnessPartStore } from './witness-part-store-sqlite.ts';
 
 const STORES_SCHEMA =
-  DICTIONARY_SCHEMA + CONSENT_SCHEMA + OFFICIALS_SCHEMA + EMERGENCIES_SCHEMA + GROUPS_SCHEMA + WITNESS_PART_SCHEMA;
+  DICTIONARY_SCHEMA +
+  CONSENT_SCHEMA +
+  OFFICIALS_SCHEMA +
+  EMERGENCIES_SCHEMA +
+  GROUPS_SCHEMA +
+  WITNESS_PART_SCHEMA +
+  TIME_STAMP_PART_SCHEMA;
 
 type KeyUse = 'authentication' | 'signing' | 'encryption' | 'subject';
 export type PublishedKind = 'root' | 'content' | 'locks';
@@ -48,6 +55,7 @@ export class RegistryStore {
   readonly emergencies: EmergencyStore;
   readonly groups: GroupStore;
   readonly witnesses: WitnessPartStore;
+  readonly timeStamps: TimeStampPartStore;
   readonly #db: InstanceType<typeof Database>;
   readonly #statements = new Map<string, Database.Statement>();
 
@@ -60,6 +68,7 @@ export class RegistryStore {
     this.emergencies = new EmergencyStore(this.#db);
     this.groups = new GroupStore(this.#db);
     this.witnesses = new WitnessPartStore(this.#db);
+    this.timeStamps = new TimeStampPartStore(this.#db);
   }
 
   close(): void {
@@ -224,6 +233,7 @@ export class RegistryStore {
   /** Everything that goes into the parts. */
   state(): RegistryState {
     const witnesses = this.witnesses.part();
+    const timeStamps = this.timeStamps.part();
     return {
       members: this.members('', -1),
       services: this.services('', -1),
@@ -235,6 +245,7 @@ export class RegistryStore {
       bindings: this.dictionary.bindings(),
       groups: this.groups.all(),
       ...(witnesses && { witnesses }),
+      ...(timeStamps && { timeStamps }),
     };
   }
 
@@ -267,6 +278,14 @@ export class RegistryStore {
   }
   published(kind: PublishedKind): { version: number; hash: string; file: Buffer }[] {
     return this.#all('SELECT version, hash, file FROM published WHERE kind = ? ORDER BY version', kind);
+  }
+  /** Without their files, after this version. */
+  publishedSince(kind: PublishedKind, after: number): { version: number; hash: string }[] {
+    return this.#all(
+      'SELECT version, hash FROM published WHERE kind = ? AND version > ? ORDER BY version',
+      kind,
+      after,
+    );
   }
   isPublished(kind: PublishedKind, version: number): boolean {
     return this.#get('SELECT 1 FROM published WHERE kind = ? AND version = ?', kind, version) !== undefined;

@@ -21,6 +21,7 @@ import { confirm, type PassphraseOptions, passphraseOption, readPassphrase } fro
 import { callRegistry, type RegistryCallOptions, withChange, withRegistry } from './registry-call.ts';
 import { consentCommands } from './registry-consent.ts';
 import { limitCommands } from './registry-limits.ts';
+import { timeStampCommands } from './registry-time-stamps.ts';
 import { witnessCommands } from './registry-witnesses.ts';
 
 const PASSPHRASE_VARIABLE = 'ACCORD_KEY_PASSPHRASE';
@@ -36,6 +37,7 @@ export function registryCommand(): Command {
     ...limitCommands(),
     ...groupCommands(),
     ...witnessCommands(),
+    ...timeStampCommands(),
     ...consentCommands(),
     ...keyCommands(),
   ];

@@ -335,6 +335,27 @@ export const WitnessesPart = Type.Object(
   closed,
 );
 
+/** Time-stamp authorities (RFC 3161) in the order in which they are asked. */
+export const TimeStampsPart = Type.Object(
+  {
+    authorities: Type.Array(
+      Type.Object(
+        {
+          name: Text(100),
+          url: Type.String({ pattern: '^https?://[^#\\s]{1,400}$' }),
+          /** DER: self-signed CA certificates are trusted for its tokens, the others help to them. */
+          certificates: Type.Array(Der, { minItems: 1, maxItems: 16, uniqueItems: true }),
+        },
+        closed,
+      ),
+      { minItems: 1, maxItems: 16 },
+    ),
+    /** So long may an entry of a message log wait for a time-stamp before new exchanges stop; four hours unless said. */
+    graceMs: Type.Optional(Type.Integer({ minimum: 60_000, maximum: 7 * 86_400_000 })),
+  },
+  closed,
+);
+
 export type PersonKey = Static<typeof PersonKey>;
 export type ConsentServiceEntry = Static<typeof ConsentServiceEntry>;
 export type OfficialKeyEntry = Static<typeof OfficialKeyEntry>;
@@ -353,6 +374,7 @@ export type OcspRules = Static<typeof OcspRules>;
 export type TrustPart = Static<typeof TrustPart>;
 export type LimitsPart = Static<typeof LimitsPart>;
 export type WitnessesPart = Static<typeof WitnessesPart>;
+export type TimeStampsPart = Static<typeof TimeStampsPart>;
 
 /** `typ` of each signed file: a signature for one kind is worth nothing for another. */
 export const CONFIGURATION_TYP = {

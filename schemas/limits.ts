@@ -58,6 +58,8 @@ export const TICKET_LIFETIME_MS = 10 * 60_000;
 export const MAX_OPEN_TICKETS_PER_PEER = 64;
 /** One time-stamp authority has this long to answer before the next one is asked. */
 export const TIME_STAMP_TIMEOUT_MS = 8_000;
+/** An entry of the message log may wait so long for a time-stamp unless the configuration says otherwise. */
+export const DEFAULT_GRACE_MS = 4 * 3_600_000;
 /** A statement's `at` may differ this much from the receiver's clock; a claim is kept for twice that. */
 export const CLOCK_WINDOW_MS = 5 * 60_000;
 export const REPLAY_WINDOW_MS = 2 * CLOCK_WINDOW_MS;

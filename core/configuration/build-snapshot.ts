@@ -15,6 +15,7 @@ import type { VerifiedLocks } from './locks.ts';
 import { keyHashOf, MemberLookups, registeredKeyHash } from './member-lookups.ts';
 import type { PartIndex } from './parts.ts';
 import type { ConfigurationSnapshot, ConsentLookups, MemberEntry } from './snapshot.ts';
+import { timeStampRulesOf } from './time-stamp-parts.ts';
 import { fileHash, type VerifiedContent, type VerifiedRoot } from './verify.ts';
 import { policyOf } from './witness-parts.ts';
 
@@ -34,6 +35,8 @@ export function buildSnapshot(
   const groups = parts.find((part) => part.groups)?.groups ?? NO_GROUPS;
   const witnesses = parts.find((part) => part.witnesses)?.witnesses;
   const policy = witnesses === undefined ? null : policyOf(witnesses);
+  const stamping = parts.find((part) => part.timeStamps)?.timeStamps;
+  const timeStamps = stamping === undefined ? null : timeStampRulesOf(stamping);
   let members: readonly MemberEntry[] | undefined;
   let services: readonly RegisteredService[] | undefined;
   return {
@@ -63,6 +66,7 @@ export function buildSnapshot(
     lockedFor: (id) => lockOf(locks, id),
     utcOffsetMinutes: parts.find(({ limits }) => limits)?.limits?.utcOffsetMinutes ?? 0,
     witnesses: () => policy,
+    timeStamps: () => timeStamps,
     trust: trustOf(parts.find(({ trust }) => trust)?.trust),
     isDistrusted: (value) => listed.has(value) || lookups.isDistrustedByKey(value),
   };

@@ -5,6 +5,7 @@ import { refOf } from '#schemas/dictionary-entry.ts';
 import type { JsonValue } from '#schemas/json.ts';
 import { purposeHashOf } from './consent-parts.ts';
 import type { PartIndex } from './parts.ts';
+import { addTimeStampFacts } from './time-stamp-parts.ts';
 import { addWitnessFacts } from './witness-parts.ts';
 
 export interface ConfigurationChange {
@@ -16,7 +17,7 @@ export interface ConfigurationChange {
 /**
  * Members, subsystems, servers, their announced maintenance, certificates and keys, services and their binding tables, the dictionary's release
  * and entries, trust and limits, purposes, consent services and identity providers with their
- * keys, officials' keys, global groups with their members, witnesses; sorted by kind and id. Parts that are in both (the same object) are not looked into.
+ * keys, officials' keys, global groups with their members, witnesses, time-stamp authorities; sorted by kind and id. Parts that are in both (the same object) are not looked into.
  */
 export function changesBetween(before: readonly PartIndex[], after: readonly PartIndex[]): ConfigurationChange[] {
   const [kept, wanted] = [new Set(before), new Set(after)];
@@ -43,6 +44,7 @@ function facts(parts: readonly PartIndex[]): Map<string, string> {
     addDictionary(found, part);
     addConsent(found, part);
     addWitnessFacts(found, part.witnesses);
+    addTimeStampFacts(found, part.timeStamps);
     for (const { id, name, subsystems } of members) {
       found.set(`member ${id}`, name);
       for (const each of subsystems) found.set(`subsystem ${id}/${each.code}`, each.name);

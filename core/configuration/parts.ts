@@ -15,6 +15,7 @@ import {
   MembersPart,
   type OfficialsEntry,
   ServicesPart,
+  type TimeStampsPart,
   TrustPart,
   type WitnessesPart,
 } from '#schemas/configuration.ts';
@@ -39,6 +40,7 @@ import { groupsFile, readGroupsPart } from './group-parts.ts';
 import { readEntries } from './part-entries.ts';
 import { RegisteredServers } from './registered-servers.ts';
 import type { MemberEntry } from './snapshot.ts';
+import { readTimeStampsPart, timeStampsFile } from './time-stamp-parts.ts';
 import { fileHash } from './verify.ts';
 import { readWitnessesPart, witnessesFile } from './witness-parts.ts';
 
@@ -55,6 +57,7 @@ export interface RegistryState extends ConsentState {
   groups?: readonly Group[];
   /** Absent while none are named. */
   witnesses?: WitnessesPart;
+  timeStamps?: TimeStampsPart;
 }
 
 /** One part, read and indexed. Parts of later releases have only their name. */
@@ -78,11 +81,12 @@ export interface PartIndex {
   officials?: readonly OfficialsEntry[];
   groups?: readonly Group[];
   witnesses?: WitnessesPart;
+  timeStamps?: TimeStampsPart;
 }
 
 const CONSENT_PARTS: readonly string[] = ['purposes', 'consent', 'identity', 'officials'];
 const KINDS: readonly string[] = [
-  ...['members', 'services', 'trust', 'limits', 'dictionary', 'bindings', 'groups', 'witnesses'],
+  ...['members', 'services', 'trust', 'limits', 'dictionary', 'bindings', 'groups', 'witnesses', 'time-stamps'],
   ...CONSENT_PARTS,
 ];
 
@@ -117,6 +121,7 @@ export function partsOf(state: RegistryState): Map<string, Buffer> {
   for (const [name, bytes] of consentFiles(state)) files.set(name, bytes);
   if (state.groups !== undefined && state.groups.length > 0) files.set('groups', groupsFile(state.groups));
   if (state.witnesses !== undefined) files.set('witnesses', witnessesFile(state.witnesses));
+  if (state.timeStamps !== undefined) files.set('time-stamps', timeStampsFile(state.timeStamps));
   files.set('trust', encode(state.trust));
   files.set('limits', encode(state.limits));
   return files;
@@ -171,6 +176,7 @@ export function* readPartInSteps(
   if (kind === 'limits') return { ...empty, limits: readLimits(value) };
   if (kind === 'groups') return { ...empty, groups: readGroupsPart(value, instance) };
   if (kind === 'witnesses') return { ...empty, witnesses: readWitnessesPart(value) };
+  if (kind === 'time-stamps') return { ...empty, timeStamps: readTimeStampsPart(value) };
   if (CONSENT_PARTS.includes(kind)) return { ...empty, ...readConsentPart(kind, value, instance) };
   const requireMember = (member: MemberId) => requireShard(memberId(member), shard, instance);
   return { ...empty, ...readDictionaryPart(name, value, requireMember) };

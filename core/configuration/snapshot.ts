@@ -17,6 +17,7 @@ import type {
   RegisteredMember,
   RegisteredService,
 } from '#schemas/registrations.ts';
+import type { TimeStampRules } from './time-stamp-parts.ts';
 
 /** A certificate as registered: its DER bytes and their SHA-256 in base64url (x5t#S256). */
 export interface RegisteredCertificate {
@@ -123,6 +124,8 @@ export interface ConfigurationSnapshot {
   };
   /** Whose cosignatures on checkpoints count; null while none are named. */
   witnesses(): WitnessPolicy | null;
+  /** Time-stamp authorities; null while none are named: then nothing waits for a time-stamp. */
+  timeStamps(): TimeStampRules | null;
   /** True for a key hash or server id on the distrust list. */
   isDistrusted(hashOrServer: string): boolean;
 }

@@ -11,6 +11,7 @@ import type {
   Freshness,
   ServerEntry,
 } from '#core/configuration/snapshot.ts';
+import type { TimeStampRules } from '#core/configuration/time-stamp-parts.ts';
 import type { WitnessPolicy } from '#core/witness/policy.ts';
 import { fromBase64url } from '#schemas/base64url.ts';
 import type { BindingTable } from '#schemas/binding-table.ts';
@@ -41,6 +42,7 @@ export class HeldConfiguration implements ConfigurationSource {
   utcOffsetMinutes = 0;
   distrusted = new Set<string>();
   witnesses: WitnessPolicy | null = null;
+  timeStamps: TimeStampRules | null = null;
   #listeners = new Set<() => void>();
 
   current(): ConfigurationSnapshot {
@@ -85,6 +87,7 @@ export class HeldConfiguration implements ConfigurationSource {
       utcOffsetMinutes: this.utcOffsetMinutes,
       trust,
       witnesses: () => this.witnesses,
+      timeStamps: () => this.timeStamps,
       isDistrusted: (what) => distrusted.has(what),
     };
   }
