@@ -16,6 +16,9 @@ export const EVIDENCE_PROBLEMS = {
   TIME_STAMP_CLOCK_DIFFERS: row(502, 'A time-stamp authority and this server disagree about the time by more than five minutes', 'operator', 'Check the clock of this server first; if all authorities differ it is this one.'),
   TIME_STAMP_UNAVAILABLE: row(503, 'No time-stamp authority gave a token', 'operator', 'The detail names each authority and what went wrong; exchanges go on within the period of grace. See docs/operations.md, section Time-stamps.'),
   TIME_STAMP_FROM_FUTURE: row(409, 'A time-stamp names a time that has not come', 'caller', 'Compare the clock of this machine with the authority: one of them is wrong.'),
+  // --- certificate status (security-server/certificate-status/)
+  CERTIFICATE_STATUS_UNREADABLE: row(500, 'The file with OCSP answers is damaged', 'operator', 'Restore certificate-status.json from its copy; without it, certificates that are known to be revoked would count again until their answers or lists come.'),
+  OCSP_RESPONDER_FAILED: row(502, 'An OCSP responder did not answer as it should', 'operator', 'The detail names the responder and what went wrong; the answer at hand counts until its end.'),
   // --- witnesses and anchorings (core/witness/, central-registry/aggregate.ts)
   WITNESS_ORIGIN_UNKNOWN: row(404, 'The witness does not stand for a log of this origin', 'public', 'Register the server with its log, and wait until a configuration with it is published.'),
   WITNESS_KEY_WRONG: row(403, "A checkpoint is not signed by its log's registered key", 'public', 'Register the new checkpoint key of the log (`accord server renew`), or look who else uses its name.'),
@@ -26,6 +29,9 @@ export const EVIDENCE_PROBLEMS = {
   AGGREGATE_UNKNOWN: row(404, 'The aggregate log holds no such checkpoint', 'public', 'Give the checkpoint to the witness first.'),
   AGGREGATE_NOT_YET: row(404, 'The checkpoint has not been cosigned and time-stamped yet', 'public', 'Ask again in a minute.'),
   AGGREGATE_BEHIND: row(409, 'A witness knows a larger or another aggregate log than this one', 'operator', 'Look whether the memory of the witness was put back from a backup; keep both checkpoints as evidence.'),
+  WITNESS_REFUSED: row(502, "The registry's witness refuses this log's checkpoints", 'operator', 'With status 403 or 404 register the log and its key (`accord server renew`) and let the content be approved; see docs/operations.md, section Witnesses.'),
+  LOG_NOT_AS_WITNESSED: row(409, 'The witness knows another or a longer history of this log than this server has', 'operator', 'Put the newest copy of the log back, or close this log: `accord log new-origin --dir DIR --yes`. Keep both as evidence.'),
+  ANCHORING_REFUSED: row(502, 'What the registry showed as an anchoring does not verify', 'operator', 'The detail names what was found; compare the witnesses in the configuration with those that cosign, and ask the registry.'),
   ANCHORING_MALFORMED: row(400, 'An anchoring of the message log is malformed', 'public', 'Compare it with docs/evidence.md, section Anchoring; it is canonical JSON.'),
   // --- retention, destruction and holds (core/retention/)
   RETENTION_NOTE_MALFORMED: row(400, 'A note about retention is malformed', 'public', 'Compare it with docs/evidence.md, section Retention and erasure; it is canonical JSON.'),

@@ -1,0 +1,56 @@
+// The entries `anchored` of the own log: which there are, what they leave uncovered, and how one is appended. What is read
+// here was judged before it was logged.
+import type { MessageLog } from '#core/log/message-log.ts';
+import { parseCheckpointText, parseNote } from '#core/log/signed-note.ts';
+import { type Anchoring, anchoringText, parseAnchoring } from '#schemas/anchoring.ts';
+
+const ID = 'anchored';
+/** Entries looked at for one that is not of this kind: a log with more of them behind one another is at rest. */
+const MAX_LOOKED_AT = 1_000;
+
+/** An entry `anchored` of this log. */
+export interface Anchored {
+  seq: number;
+  /** Entries before it are covered. */
+  size: number;
+  /** When it was logged. */
+  atMs: number;
+  hasToken: boolean;
+  /** A time-stamp of the own checkpoint, without the aggregate log. */
+  isDirect: boolean;
+}
+
+/** The newest, newest first. @throws ANCHORING_MALFORMED, NOTE_MALFORMED for a log that was changed */
+export function anchoredEntries(log: MessageLog): Anchored[] {
+  return log.find(null, ID).flatMap(({ seq, entry, evidence }): Anchored[] => {
+    if (entry.kind !== 'anchored' || evidence === null) return [];
+    return [{ ...factsOf(parseAnchoring(evidence.statement)), seq, atMs: entry.t }];
+  });
+}
+
+/** Durable when it resolves. @throws LOG_BUSY, LOG_UNAVAILABLE, ANCHORING_MALFORMED when it is too large */
+export async function appendAnchoring(
+  log: MessageLog,
+  anchoring: Anchoring,
+  configurationVersion: number,
+): Promise<Anchored> {
+  const { seq } = await log.append({
+    ...{ kind: 'anchored', id: ID, peer: null, client: null, service: null, purpose: null, basis: null },
+    ...{ code: null, decisionHash: null, evidence: null, sealed: null, retention: 'standard' },
+    configurationVersion,
+    note: anchoringText(anchoring),
+  });
+  const atMs = log.read(seq, 1)[0]?.entry.t ?? 0;
+  return { ...factsOf(anchoring), seq, atMs };
+}
+
+/** The first entry from `size` on that is no `anchored` itself; null when the log is at rest. */
+export function firstUncovered(log: MessageLog, size: number): { seq: number; atMs: number } | null {
+  const found = log.read(size, MAX_LOOKED_AT).find(({ entry }) => entry.kind !== 'anchored');
+  return found === undefined ? null : { seq: found.seq, atMs: found.entry.t };
+}
+
+function factsOf({ checkpoint, aggregate, tokens }: Anchoring): Pick<Anchored, 'size' | 'hasToken' | 'isDirect'> {
+  const { size } = parseCheckpointText(parseNote(checkpoint).text);
+  return { size, hasToken: tokens.length > 0, isDirect: aggregate === null };
+}
