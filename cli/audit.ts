@@ -19,6 +19,7 @@ import {
   replayExchange,
   type Verdict,
 } from '#security-server/replay-exchange.ts';
+import { exportCommand, verifyCommand } from './audit-pack.ts';
 import { evidenceInWords } from './evidence-words.ts';
 import { placeOf } from './log.ts';
 import { CommandEnd, EXIT, type OutputOptions, outputFormat, print, runAction, withOutput } from './output.ts';
@@ -51,7 +52,7 @@ const ENDS: Record<Verdict, { exit: number; next: string }> = {
 };
 
 export function auditCommand(): Command {
-  const audit = new Command('audit').description('check what a security server decided');
+  const audit = new Command('audit').description('check what a security server decided, and what proves an exchange');
   const replay = audit
     .command('replay')
     .description('decide a past exchange again and compare; also while the server runs')
@@ -63,7 +64,7 @@ export function auditCommand(): Command {
     .option('--save-inputs <file>', 'write the archived inputs, byte for byte, to a new file: they name the person')
     .addOption(passphraseOption(PASSPHRASE_VARIABLE));
   withOutput(replay).action(runAction(replayCommand));
-  return audit;
+  return audit.addCommand(exportCommand()).addCommand(verifyCommand());
 }
 
 async function replayCommand(exchange: string, options: ReplayOptions): Promise<void> {

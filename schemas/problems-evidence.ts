@@ -32,6 +32,8 @@ export const EVIDENCE_PROBLEMS = {
   WITNESS_REFUSED: row(502, "The registry's witness refuses this log's checkpoints", 'operator', 'With status 403 or 404 register the log and its key (`accord server renew`) and let the content be approved; see docs/operations.md, section Witnesses.'),
   LOG_NOT_AS_WITNESSED: row(409, 'The witness knows another or a longer history of this log than this server has', 'operator', 'Put the newest copy of the log back, or close this log: `accord log new-origin --dir DIR --yes`. Keep both as evidence.'),
   ANCHORING_REFUSED: row(502, 'What the registry showed as an anchoring does not verify', 'operator', 'The detail names what was found; compare the witnesses in the configuration with those that cosign, and ask the registry.'),
+  ANCHORING_LATE: row(503, 'The message log waits long for a time-stamp', 'operator', 'Exchanges go on. See docs/operations.md, section Time-stamps: `accord server anchoring` says whether the registry or the authorities are the trouble.'),
+  ANCHORING_OVERDUE: row(503, 'The message log has waited too long for a time-stamp; new exchanges stop', 'caller', 'Try again later: the server goes on by itself as soon as its log has a time-stamp. Its operator finds the reason with `accord server anchoring`.', 'LoggingFailed'),
   ANCHORING_MALFORMED: row(400, 'An anchoring of the message log is malformed', 'public', 'Compare it with docs/evidence.md, section Anchoring; it is canonical JSON.'),
   // --- retention, destruction and holds (core/retention/)
   RETENTION_NOTE_MALFORMED: row(400, 'A note about retention is malformed', 'public', 'Compare it with docs/evidence.md, section Retention and erasure; it is canonical JSON.'),

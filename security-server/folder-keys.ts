@@ -239,6 +239,17 @@ async function certificatesOf(folder: string, use: Use): Promise<FoundCertificat
     });
 }
 
+/**
+ * The newest signing certificate that is valid, and the name of its key file.
+ * @throws CERTIFICATE_MISSING, CERTIFICATE_KEY_MISMATCH, KEY_FILE_*
+ */
+export async function signingKeyOf(folder: string, nowMs: number): Promise<{ keyName: string; der: Buffer }> {
+  const valid = (await certificatesOf(folder, 'signing')).filter(({ notAfterMs }) => notAfterMs > nowMs);
+  const newest = valid.at(-1);
+  if (newest === undefined) throw new AccordError('CERTIFICATE_MISSING', certificateFile(folder, 'signing'));
+  return newest;
+}
+
 function certificateFile(folder: string, use: Use): string {
   return join(folder, FILES.certificates, `${use}.pem`);
 }

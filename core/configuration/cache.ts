@@ -4,6 +4,9 @@
 // newest versions ever verified, so that a damaged copy cannot be an excuse for taking an older one: a content without
 // its distrust list, or its list of locks, is not used.
 //
+// A superseded content is moved to `past/`, with the parts that say who was registered and who vouches for logs: the
+// evidence of an exchange is judged under the version of its day. Nothing here reads that folder.
+//
 // Who controls the folder: the server's own account. A disk may still damage it, and a restored backup may hold links:
 // only regular files below their limits are read, none is read or deleted through a link.
 import {
@@ -15,6 +18,7 @@ import {
   openSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -59,6 +63,9 @@ export interface HeldSet {
 
 const NO_BYTES = Buffer.alloc(0);
 const PART_NAME = /^[A-Za-z0-9_-]{43}$/;
+/** Where superseded contents lie, and the parts of theirs that evidence of an exchange rests on. */
+export const PAST = 'past';
+export const EVIDENT_PART = /^(?:members\/[0-9a-f]{2}|trust|witnesses|time-stamps)$/;
 
 /** The durable copy. What stores is called by one at a time: two would write one file. */
 export class ConfigurationCache {
@@ -175,10 +182,21 @@ export class ConfigurationCache {
     const { version } = content.document;
     await this.#write(`content.${version}.jws`, content.file);
     await this.#writeFloor(floor);
-    this.#drop(/^content\.\d+\.jws$/, `content.${version}.jws`);
+    const file = `content.${version}.jws`;
+    for (const name of this.#others(/^content\.\d+\.jws$/, file)) this.#keep(name);
     for (const name of readdirSync(join(this.#folder, 'parts'))) {
-      if (PART_NAME.test(name) && !parts.has(name)) rmSync(join(this.#folder, 'parts', name), { force: true });
+      if (!PART_NAME.test(name) || parts.has(name)) continue;
+      // After a crash in here nobody knows any more what a part of an older version was for: it is kept.
+      const kind = before.get(name)?.index.name ?? 'trust';
+      if (EVIDENT_PART.test(kind)) this.#keep(`parts/${name}`);
+      else rmSync(join(this.#folder, 'parts', name), { force: true });
     }
+  }
+
+  /** Superseded, and what past exchanges are judged by: moved to `past/` (core/evidence/past-configuration.ts). */
+  #keep(name: string): void {
+    mkdirSync(join(this.#folder, PAST, 'parts'), { recursive: true, mode: 0o700 });
+    renameSync(join(this.#folder, name), join(this.#folder, PAST, name));
   }
 
   /** The exact bytes of a stored part. */
@@ -225,9 +243,11 @@ export class ConfigurationCache {
   }
 
   #drop(pattern: RegExp, keep: string): void {
-    for (const name of readdirSync(this.#folder)) {
-      if (pattern.test(name) && name !== keep) rmSync(join(this.#folder, name), { force: true });
-    }
+    for (const name of this.#others(pattern, keep)) rmSync(join(this.#folder, name), { force: true });
+  }
+
+  #others(pattern: RegExp, keep: string): string[] {
+    return readdirSync(this.#folder).filter((name) => pattern.test(name) && name !== keep);
   }
 }
 

@@ -1,0 +1,72 @@
+// The checkpoint that an evidence pack rests on: the first one that covers the exchange and that others vouch for in full; while
+// there is none, the best there is. Always the first, so that two exports choose the same.
+
+import { parseCheckpointText, parseNote } from '#core/log/signed-note.ts';
+import type { LogAuditReader } from '#core/log/store.ts';
+import { type Anchoring, parseAnchoring } from '#schemas/anchoring.ts';
+import { fromBase64url } from '#schemas/base64url.ts';
+import { parseLogEntry } from '#schemas/log-entry.ts';
+import { encodePlace } from './layout.ts';
+
+export interface FoundAnchor {
+  anchoring: Anchoring;
+  /** Version of the configuration that it was made under, and when; 0 where nobody vouched yet. */
+  configuration: number;
+  atMs: number;
+}
+
+const PAGE = 1_024;
+
+/** Null while no checkpoint covers the entry. */
+export function findAnchor(log: LogAuditReader, seq: number): FoundAnchor | null {
+  let second: FoundAnchor | null = null;
+  for (let from = seq + 1; ; ) {
+    const rows = log.lines(from, PAGE);
+    for (const { seq: at, line } of rows) {
+      if (!line.includes('"kind":"anchored"')) continue;
+      const entry = parseLogEntry(line);
+      const note = log.evidence(at)?.statement;
+      if (entry.kind !== 'anchored' || note === undefined) continue;
+      const anchoring = parseAnchoring(note);
+      if (sizeOf(anchoring.checkpoint) <= seq) continue;
+      const found = { anchoring, configuration: entry.configuration, atMs: entry.t };
+      if (anchoring.aggregate !== null && anchoring.tokens.length > 0) return found;
+      second ??= found;
+    }
+    const last = rows.at(-1);
+    if (last === undefined || rows.length < PAGE) break;
+    from = last.seq + 1;
+  }
+  return second ?? ownCheckpoint(log, seq);
+}
+
+/** The first stored checkpoint behind the entry: nobody but the server vouches for it. */
+function ownCheckpoint(log: LogAuditReader, seq: number): FoundAnchor | null {
+  let [low, high] = [0, log.lastCheckpoint()?.number ?? -1];
+  while (low < high) {
+    const middle = Math.floor((low + high) / 2);
+    if ((log.checkpointFrom(middle)?.size ?? 0) > seq) high = middle;
+    else low = middle + 1;
+  }
+  const row = log.checkpointFrom(low);
+  if (row === null || row.size <= seq) return null;
+  return { anchoring: { v: 1, checkpoint: row.note, aggregate: null, tokens: [] }, configuration: 0, atMs: row.atMs };
+}
+
+function sizeOf(checkpoint: string): number {
+  return parseCheckpointText(parseNote(checkpoint).text).size;
+}
+
+/** An anchoring as files that a shell can read. */
+export function anchoringFiles({ checkpoint, aggregate, tokens }: Anchoring): Map<string, Buffer> {
+  const files = new Map<string, Buffer>([['log/checkpoint', Buffer.from(checkpoint, 'utf8')]]);
+  if (aggregate !== null) {
+    files.set('log/aggregate', Buffer.from(aggregate.checkpoint, 'utf8'));
+    files.set('log/aggregate.place', encodePlace([aggregate.index], aggregate.path.map(fromBase64url)));
+  }
+  const counts = { aggregate: 0, checkpoint: 0 };
+  for (const { over, token } of tokens) {
+    files.set(`log/token.${over}.${++counts[over]}.der`, fromBase64url(token));
+  }
+  return files;
+}
