@@ -26,6 +26,8 @@ export const EVIDENCE_PROBLEMS = {
   WITNESS_BUDGET: row(429, 'One log asks for cosignatures too often', 'public', 'Ask once a minute.'),
   WITNESS_STOPPED: row(503, 'The witness cannot write its memory and cosigns nothing', 'public', 'Look at the disk of the witness, then start it again; never put its memory back from a backup.'),
   WITNESS_ANSWER_WRONG: row(502, 'A witness answered something that is no cosignature of a known key', 'operator', "Compare the witness's verifier keys with those in the configuration."),
+  WITNESS_OFF: row(404, 'This registry is no witness', 'caller', 'Make its keys with `accord registry init-witness` and start it again.'),
+  AGGREGATE_KEY_WRONG: row(500, "The aggregate log's last checkpoint was signed with another key", 'operator', 'Put the key file of the aggregate log back; it stays the same as long as its log.'),
   AGGREGATE_UNKNOWN: row(404, 'The aggregate log holds no such checkpoint', 'public', 'Give the checkpoint to the witness first.'),
   AGGREGATE_NOT_YET: row(404, 'The checkpoint has not been cosigned and time-stamped yet', 'public', 'Ask again in a minute.'),
   AGGREGATE_BEHIND: row(409, 'A witness knows a larger or another aggregate log than this one', 'operator', 'Look whether the memory of the witness was put back from a backup; keep both checkpoints as evidence.'),

@@ -3,6 +3,7 @@
 // administrator writes it; `state-sqlite.ts` keeps it.
 import type { AccessRight, EndpointRule } from '#schemas/access-right.ts';
 import type { Group, GroupFacts } from '#schemas/groups.ts';
+import type { GraceStore } from './anchoring/grace.ts';
 
 export interface LocalService {
   /** INSTANCE/CLASS/MEMBER/SUBSYSTEM/SERVICE */
@@ -64,7 +65,7 @@ interface CountedReceipt {
   issuer: string;
 }
 
-export interface ServerState {
+export interface ServerState extends GraceStore {
   service(id: string): LocalService | null;
   services(): LocalService[];
   putService(service: LocalService): void;

@@ -45,7 +45,7 @@ export async function appendAnchoring(
 }
 
 /** The first entry from `size` on that is no `anchored` itself; null when the log is at rest. */
-export function firstUncovered(log: MessageLog, size: number): { seq: number; atMs: number } | null {
+export function firstUncovered(log: Pick<MessageLog, 'read'>, size: number): { seq: number; atMs: number } | null {
   const found = log.read(size, MAX_LOOKED_AT).find(({ entry }) => entry.kind !== 'anchored');
   return found === undefined ? null : { seq: found.seq, atMs: found.entry.t };
 }

@@ -1,0 +1,50 @@
+// Time-stamps as this server asks for and judges them: authorities and their certificates as the configuration names them
+// at the moment. Two persons approved them; what the authorities answer is verified (core/time-stamp-client.ts).
+import { randomBytes } from 'node:crypto';
+import type { FastifyBaseLogger } from 'fastify';
+import { verifyTimeStampToken } from '#certs/time-stamp.ts';
+import type { Clock } from '#core/clock.ts';
+import type { ConfigurationSource } from '#core/configuration/snapshot.ts';
+import type { TimeStampRules } from '#core/configuration/time-stamp-parts.ts';
+import type { BoundedClient } from '#core/http/client.ts';
+import { type AuthorityHealth, openTimeStampClient } from '#core/time-stamp-client.ts';
+import { isAccordError } from '#schemas/problems.ts';
+import type { Stamps } from './anchoring.ts';
+
+export interface ServerStamps {
+  /** Null while the configuration names no authority. */
+  current(): Stamps | null;
+  health(): AuthorityHealth[];
+}
+
+export function openStamps(ports: {
+  configuration: Pick<ConfigurationSource, 'current'>;
+  clock: Clock;
+  http: BoundedClient;
+  logger: FastifyBaseLogger;
+}): ServerStamps {
+  const { configuration, clock, http, logger } = ports;
+  const rules = () => timeStampRules(configuration);
+  const client = openTimeStampClient({
+    authorities: () => rules()?.authorities ?? [],
+    clock,
+    http,
+    randomBytes: (count) => randomBytes(count),
+    onAlarm: (authority, code, detail) => logger.warn({ alarm: code, authority, detail }, 'a time-stamp authority'),
+  });
+  const stamps: Stamps = {
+    verify: (token, imprint) => verifyTimeStampToken(token, imprint, rules()?.certificates ?? [], clock.nowMs()),
+    stamp: (imprint) => client.stamp(imprint),
+  };
+  return { current: () => (rules() === null ? null : stamps), health: () => client.health() };
+}
+
+/** A new server has no configuration until its registration was published. */
+export function timeStampRules(configuration: Pick<ConfigurationSource, 'current'>): TimeStampRules | null {
+  try {
+    return configuration.current().timeStamps();
+  } catch (error) {
+    if (!isAccordError(error, 'CONFIGURATION_MISSING')) throw error;
+    return null;
+  }
+}
