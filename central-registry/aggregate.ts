@@ -9,10 +9,18 @@
 // The witnesses and the time-stamp authorities control what they answer; nothing of it is kept that does not verify.
 import type { KeyObject } from 'node:crypto';
 import { rawEd25519PublicKey, signEd25519 } from '#certs/ed25519.ts';
-import { consistencyProof, inclusionProof, sha256Of } from '#certs/merkle.ts';
+import { consistencyProof, Frontier, inclusionProof, sha256Of } from '#certs/merkle.ts';
 import type { Clock } from '#core/clock.ts';
 import type { BoundedClient } from '#core/http/client.ts';
-import { checkpointText, type NoteVerifier, noteVerifier, parseNote, signNote } from '#core/log/signed-note.ts';
+import {
+  type Checkpoint,
+  checkpointText,
+  type NoteVerifier,
+  noteVerifier,
+  openCheckpoint,
+  parseNote,
+  signNote,
+} from '#core/log/signed-note.ts';
 import { goodCosignatures } from '#core/witness/cosignature.ts';
 import type { WitnessPolicy } from '#core/witness/policy.ts';
 import { askWitness, cosignatureLines } from '#core/witness/witness-client.ts';
@@ -27,7 +35,10 @@ const PROOFS_KEPT_MS = 30 * 86_400_000;
 const PROOFS_DROPPED_AT_ONCE = 50_000;
 
 /** One token over SHA-256 of a checkpoint's text, from the first authority that answers, verified. */
-export type Stamp = (imprint: Buffer) => Promise<{ token: Buffer; authority: string }>;
+export type Stamp = (
+  imprint: Buffer,
+  options: { signal: AbortSignal },
+) => Promise<{ token: Buffer; authority: string }>;
 
 export interface AggregatePorts {
   instance: string;
@@ -63,11 +74,14 @@ export class Aggregate {
   readonly #ports: AggregatePorts;
   readonly verifier: NoteVerifier;
   #running: Promise<void> | null = null;
-  #trouble = new Map<string, string>();
+  readonly #trouble = new Map<string, string>();
+  readonly #closing = new AbortController();
 
+  /** @throws AGGREGATE_KEY_WRONG when the log is another key's, LOG_DATABASE_DAMAGED when it lost leaves */
   constructor(ports: AggregatePorts) {
     this.#ports = ports;
     this.verifier = noteVerifier(aggregateOrigin(ports.instance), rawEd25519PublicKey(ports.key));
+    requireOwnLog(ports.store, this.verifier);
   }
 
   /** One minute's work; a second call waits for the first. Never rejects: what failed is an alarm and is tried again. */
@@ -80,8 +94,15 @@ export class Aggregate {
     return this.#running;
   }
 
+  /** Gives up what is under way; what is stored is taken up by the next start. */
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await this.#running;
+  }
+
   async #work(): Promise<void> {
     const { store, clock } = this.#ports;
+    if (this.#closing.signal.aborted) return;
     this.#takeContents();
     store.dropProofs(clock.nowMs() - PROOFS_KEPT_MS, PROOFS_DROPPED_AT_ONCE);
     const checkpoint = this.#current();
@@ -149,6 +170,7 @@ export class Aggregate {
         note,
         oldSize: store.cosignerSize(name),
         proofFrom: (oldSize) => consistencyProof(oldSize, size, store.subtree),
+        signal: this.#closing.signal,
       });
       if (reply.kind === 'cosigned') {
         store.addCosignatures(size, reply.lines);
@@ -168,7 +190,7 @@ export class Aggregate {
     const stamp = this.#ports.stamp();
     if (stamp === null) return [];
     try {
-      const { token } = await stamp(sha256Of(parseNote(note).text));
+      const { token } = await stamp(sha256Of(parseNote(note).text), { signal: this.#closing.signal });
       this.#trouble.delete('time-stamp');
       return [base64url(token)];
     } catch (error) {
@@ -178,6 +200,7 @@ export class Aggregate {
   }
 
   #alarm(about: string, what: string, error: unknown): void {
+    if (this.#closing.signal.aborted) return;
     const isNew = this.#trouble.get(about) !== what;
     this.#trouble.set(about, what);
     if (isNew) this.#ports.onAlarm(what, error);
@@ -228,7 +251,22 @@ export class Aggregate {
   }
 }
 
-export function aggregateOrigin(instance: string): string {
+export /** Recovery: what was signed last is held against the tree before anything is added to it. */
+function requireOwnLog(store: AggregateStore, verifier: NoteVerifier): void {
+  const newest = store.newestCheckpoint();
+  if (newest === null) return;
+  let head: Checkpoint;
+  try {
+    head = openCheckpoint(newest.note, verifier);
+  } catch (error) {
+    throw new AccordError('AGGREGATE_KEY_WRONG', verifier.name, { cause: error });
+  }
+  if (head.size > store.size || !Frontier.at(head.size, store.subtree).root().equals(head.root)) {
+    throw new AccordError('LOG_DATABASE_DAMAGED', 'the aggregate log is not the one that was signed');
+  }
+}
+
+function aggregateOrigin(instance: string): string {
   return `accord-aggregate/${instance}`;
 }
 

@@ -11,6 +11,7 @@ import { systemClock } from '#core/clock.ts';
 import { readAnchor } from '#core/configuration/anchor.ts';
 import { drainOnSignal, endOnError, keyPassphrase } from '#core/program.ts';
 import { openRegistry } from './registry.ts';
+import { openWitnessKeys } from './witness-keys.ts';
 
 async function main(): Promise<void> {
   const text = { type: 'string' } as const;
@@ -20,14 +21,19 @@ async function main(): Promise<void> {
   const folder = values.folder ?? process.env['ACCORD_REGISTRY_FOLDER'];
   if (folder === undefined) throw new TypeError('--folder DIR is needed');
   const logger = pino({ level: process.env['ACCORD_LOG_LEVEL'] ?? 'info' }, pino.destination(2));
-  const key = await openKey(readFileSync(join(folder, 'freshness.key.json')), keyPassphrase(process.env));
+  const passphrase = keyPassphrase(process.env);
+  const key = await openKey(readFileSync(join(folder, 'freshness.key.json')), passphrase);
+  const anchor = readAnchor(readFileSync(join(folder, 'anchor.json')));
+  const witness = await openWitnessKeys(folder, anchor.instance, passphrase);
+  if (witness === undefined) logger.warn('no keys of a witness: no log is cosigned (accord registry init-witness)');
   const { 'admin-cert': cert, 'admin-key': tlsKey } = values;
   const tls = cert && tlsKey ? { cert: readFileSync(cert, 'utf8'), key: readFileSync(tlsKey, 'utf8') } : undefined;
   const registry = await openRegistry({
     folder,
     clock: systemClock,
     rootFile: readFileSync(join(folder, 'root.1.jws')),
-    anchor: readAnchor(readFileSync(join(folder, 'anchor.json'))),
+    anchor,
+    ...(witness && { witness }),
     freshnessKey: key.privateKey,
     configuration: address(values.configuration ?? '0.0.0.0:4400'),
     admin: { ...address(values.admin ?? '127.0.0.1:4401'), ...(tls && { tls }) },

@@ -57,6 +57,7 @@ export class Publisher {
   #root: VerifiedRoot;
   #distrust: VerifiedDistrust | undefined;
   readonly #parts = new Map<string, { hash: string; index: PartIndex }>();
+  #generation = 0;
 
   constructor(options: PublisherOptions) {
     this.#options = options;
@@ -75,6 +76,11 @@ export class Publisher {
 
   get root(): VerifiedRoot {
     return this.#root;
+  }
+
+  /** Another number whenever something else may be published. */
+  get generation(): number {
+    return this.#generation;
   }
 
   get distrust(): VerifiedDistrust | undefined {
@@ -155,7 +161,7 @@ export class Publisher {
     if (!file) return;
     verifyContent(file, this.#root, clock.nowMs(), store.newestPublished('content'));
     store.putPublished('content', version, fileHash(file), file);
-    store.officials.notePublished(this.#part('officials')?.officials ?? [], clock.nowMs());
+    store.officials.notePublished(this.part('officials')?.officials ?? [], clock.nowMs());
   }
 
   /** The next root, signed under the old and the new thresholds. Inside a transaction. @throws as verifyNextRoot */
@@ -207,7 +213,7 @@ export class Publisher {
 
   /** How long after its end an emergency is to be reviewed, as approved. */
   reviewMs(): number {
-    const minutes = this.#part('limits')?.limits?.emergencyReviewMinutes;
+    const minutes = this.part('limits')?.limits?.emergencyReviewMinutes;
     return minutes === undefined ? EMERGENCY_REVIEW_MS : minutes * 60_000;
   }
 
@@ -234,6 +240,7 @@ export class Publisher {
   /** Writes what the store says is published, and a new freshness. Safe to repeat. */
   writeAll(): void {
     const { store, folder, firstRoot } = this.#options;
+    this.#generation++;
     this.#write(`root.${firstRoot.document.version}.jws`, firstRoot.file);
     for (const { version, file } of store.published('root')) this.#write(`root.${version}.jws`, file);
     if (this.#distrust) this.#write(`distrust.${this.#distrust.version}.jws`, this.#distrust.file);
@@ -298,8 +305,13 @@ export class Publisher {
     return text(named) === text(locks);
   }
 
+  /** Hashes of the published content's parts by name; none before the first content. */
+  partHashes(): Readonly<Record<string, string>> {
+    return this.#publishedContent()?.parts ?? {};
+  }
+
   /** One part of the published content, read once as long as it stays the same. */
-  #part(name: 'limits' | 'officials'): PartIndex | undefined {
+  part(name: 'limits' | 'officials' | 'witnesses' | 'time-stamps'): PartIndex | undefined {
     const hash = this.#publishedContent()?.parts[name];
     if (hash === undefined) return undefined;
     const known = this.#parts.get(name);

@@ -3,7 +3,7 @@
 //
 // A crash anywhere is taken up by the next start: what was stored and not answered is asked for again by whoever waits
 // for it (core/witness/store.ts), what was signed and not cosigned goes to the witnesses with the next minute.
-import { type KeyObject, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { type Clock, everyUnref } from '#core/clock.ts';
 import { timeStampRulesOf } from '#core/configuration/time-stamp-parts.ts';
@@ -20,15 +20,7 @@ import { AggregateStore } from './aggregate-store-sqlite.ts';
 import { PublishedLogs } from './published-logs.ts';
 import type { Publisher } from './publisher.ts';
 import type { RegistryStore } from './store-sqlite.ts';
-
-export interface WitnessKeys {
-  /** What the witness is called on its cosignature lines, e.g. `registry.example.gov/witness`. */
-  name: string;
-  /** Private: Ed25519 and, beside it, ML-DSA-44. */
-  cosigners: readonly KeyObject[];
-  /** Ed25519, private: signs the aggregate log's checkpoints. */
-  aggregate: KeyObject;
-}
+import type { WitnessKeys } from './witness-keys.ts';
 
 export interface RegistryWitnessPorts {
   instance: string;
@@ -123,10 +115,9 @@ export class RegistryWitness {
     return this.#store;
   }
 
-  /** Lets the minute's work end, if it is under way. */
   async close(): Promise<void> {
     this.#stop();
-    await this.aggregate.tick();
+    await this.aggregate.close();
     await this.#http.close();
     this.#store.close();
   }
@@ -161,5 +152,5 @@ function publishedStamp(
     randomBytes: (count) => randomBytes(count),
     onAlarm: (authority, code, detail) => onAlarm(`time-stamp authority ${authority}: ${code} ${detail}`, null),
   });
-  return () => (authorities().length === 0 ? null : (imprint) => client.stamp(imprint));
+  return () => (authorities().length === 0 ? null : (imprint, options) => client.stamp(imprint, options));
 }

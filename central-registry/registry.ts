@@ -12,9 +12,12 @@ import { addressOf, openServer } from '#core/http/server-frame.ts';
 import type { ConfigurationAnchor } from '#schemas/configuration.ts';
 import { AdminFrame, newApiKey, type RegistryContext } from './admin-frame.ts';
 import type { Role } from './administration-store-sqlite.ts';
+import type { Stamp } from './aggregate.ts';
+import { addAggregateRoutes } from './aggregate-face.ts';
 import { openConfigurationFace } from './configuration-face.ts';
 import { type Emergencies, openEmergencies } from './emergencies.ts';
 import { Publisher } from './publisher.ts';
+import { RegistryWitness } from './registry-witness.ts';
 import { openReleasedDictionary } from './released-dictionary.ts';
 import {
   addApiKeyRoutes,
@@ -31,8 +34,11 @@ import { addOfficialRoutes } from './routes-officials.ts';
 import { addPurposeRoutes } from './routes-purposes.ts';
 import { addRegistrationRoutes } from './routes-registrations.ts';
 import { addServiceRoutes } from './routes-services.ts';
+import { addTimeStampRoutes } from './routes-time-stamps.ts';
+import { addWitnessStateRoutes } from './routes-witness-state.ts';
 import { addWitnessRoutes } from './routes-witnesses.ts';
 import { RegistryStore } from './store-sqlite.ts';
+import type { WitnessKeys } from './witness-keys.ts';
 
 export interface RegistryOptions {
   folder: string;
@@ -49,6 +55,12 @@ export interface RegistryOptions {
   classes?: Readonly<Record<string, string>>;
   /** Freshness is signed anew this often; default one minute. */
   freshnessEveryMs?: number;
+  /** Without them the registry is no witness and keeps no aggregate log. */
+  witness?: WitnessKeys;
+  /** Instead of the published time-stamp authorities. */
+  stamp?: Stamp;
+  /** The aggregate log makes a checkpoint this often when it grew; default one minute. */
+  aggregateEveryMs?: number;
   logger?: FastifyBaseLogger;
   onAlarm?: (what: string, error: unknown) => void;
 }
@@ -63,6 +75,8 @@ export interface Registry {
   hasApiKeys(): boolean;
   /** Signs freshness now, as the timer does. */
   refreshFreshness(): void;
+  /** Null without keys for it. */
+  witness: RegistryWitness | null;
   close(): Promise<void>;
 }
 
@@ -91,7 +105,9 @@ export async function openRegistry(options: RegistryOptions): Promise<Registry> 
   const face = openConfigurationFace(publishedFolder, logger);
   const emergencies = openEmergencies({ store, clock, publisher });
   addEmergencyRoutes(face, emergencies, clock);
-  const admin = openAdmin({ instance, store, clock, publisher, dictionary }, emergencies, options);
+  const witness = openWitness(options, { instance, store, publisher });
+  if (witness !== null) addAggregateRoutes(face, witness);
+  const admin = openAdmin({ instance, store, clock, publisher, dictionary }, emergencies, witness, options);
   await face.listen({ host: options.configuration?.host ?? '0.0.0.0', port: options.configuration?.port ?? 4400 });
   await admin.listen({ host: options.admin?.host ?? '127.0.0.1', port: options.admin?.port ?? 4401 });
   const timer = setInterval(() => {
@@ -125,17 +141,31 @@ export async function openRegistry(options: RegistryOptions): Promise<Registry> 
     },
     hasApiKeys: () => store.administration.apiKeys().some(({ revokedAtMs }) => revokedAtMs === null),
     refreshFreshness: () => publisher.refreshFreshness(),
+    witness,
     async close() {
       clearInterval(timer);
       await Promise.all([face.close(), admin.close()]);
+      await witness?.close();
       store.close();
     },
   };
 }
 
+function openWitness(
+  { folder, clock, witness, stamp, aggregateEveryMs, onAlarm }: RegistryOptions,
+  parts: { instance: string; store: RegistryStore; publisher: Publisher },
+): RegistryWitness | null {
+  if (witness === undefined) return null;
+  const alarm = onAlarm ?? (() => undefined);
+  return new RegistryWitness({
+    ...{ ...parts, folder, clock, keys: witness, stamp, everyMs: aggregateEveryMs, onAlarm: alarm },
+  });
+}
+
 function openAdmin(
   context: RegistryContext,
   emergencies: Emergencies,
+  witness: RegistryWitness | null,
   { admin, logger }: RegistryOptions,
 ): FastifyInstance {
   const app = openServer({
@@ -154,6 +184,8 @@ function openAdmin(
   addOfficialRoutes(frame, context);
   addGroupRoutes(frame, context);
   addWitnessRoutes(frame, context);
+  addWitnessStateRoutes(frame, witness);
+  addTimeStampRoutes(frame, context);
   addEmergencyAdminRoutes(frame, emergencies);
   addTrustRoutes(frame, context);
   addApiKeyRoutes(frame, context);

@@ -2,7 +2,7 @@
 // this one process. In a real instance they are held by different persons and the approvers' never come near the registry;
 // whoever opens this says so.
 import type { KeyObject } from 'node:crypto';
-import { generateKeys } from '#certs/keys.ts';
+import { generateKeys, type KeyKind } from '#certs/keys.ts';
 import type { Clock } from '#core/clock.ts';
 import { anchorOf, planRoot, signFile, signOne } from '#core/configuration/sign.ts';
 import { fileHash } from '#core/configuration/verify.ts';
@@ -11,6 +11,7 @@ import type { ConfigurationAnchor } from '#schemas/configuration.ts';
 import { parseJson } from '#schemas/json.ts';
 import { MAX_DICTIONARY_BYTES } from '#schemas/limits.ts';
 import { openRegistry, type Registry, type RegistryOptions } from './registry.ts';
+import { type WitnessKeys, witnessName } from './witness-keys.ts';
 
 export interface ThrowawayOptions extends Omit<RegistryOptions, 'rootFile' | 'anchor' | 'freshnessKey' | 'clock'> {
   instance: string;
@@ -50,6 +51,7 @@ export async function openThrowawayRegistry(options: ThrowawayOptions): Promise<
   const rootFile = signFile('root', payload, [rootKey]);
   const root = { document: parseJson(payload) as never, file: rootFile, hash: fileHash(rootFile) };
   const registry = await openRegistry({
+    witness: throwAwayWitness(instance),
     configuration: { host: '127.0.0.1', port: 0 },
     admin: { host: '127.0.0.1', port: 0 },
     ...options,
@@ -84,6 +86,11 @@ export async function openThrowawayRegistry(options: ThrowawayOptions): Promise<
       await registry.close();
     },
   };
+}
+
+function throwAwayWitness(instance: string): WitnessKeys {
+  const make = (kind: KeyKind) => generateKeys(kind).privateKey;
+  return { name: witnessName(instance), cosigners: [make('Ed25519'), make('ML-DSA-44')], aggregate: make('Ed25519') };
 }
 
 async function ask(

@@ -21,6 +21,7 @@ export const KEY_USES = [
   'encrypt',
   'subject',
   'checkpoint',
+  'witness',
   'storage',
   'approve',
   'official',

@@ -14,8 +14,17 @@ import {
 } from './algorithms.ts';
 import { isWeakEd25519, isWeakRsa } from './weak-keys.ts';
 
-export type KeyKind = 'P-256' | 'P-384' | 'Ed25519' | 'X25519' | 'RSA-2048';
-export type PublicJwk = { kty: 'EC' | 'OKP' | 'RSA'; crv?: string; x?: string; y?: string; n?: string; e?: string };
+export type KeyKind = 'P-256' | 'P-384' | 'Ed25519' | 'X25519' | 'RSA-2048' | 'ML-DSA-44';
+export type PublicJwk = {
+  kty: 'EC' | 'OKP' | 'RSA' | 'AKP';
+  crv?: string;
+  x?: string;
+  y?: string;
+  n?: string;
+  e?: string;
+  alg?: string;
+  pub?: string;
+};
 export interface KeyPair {
   privateKey: KeyObject;
   publicKey: KeyObject;
@@ -25,6 +34,7 @@ export interface KeyPair {
 export function generateKeys(kind: KeyKind = 'P-256'): KeyPair {
   if (kind === 'Ed25519') return generateKeyPairSync('ed25519');
   if (kind === 'X25519') return generateKeyPairSync('x25519');
+  if (kind === 'ML-DSA-44') return generateKeyPairSync('ml-dsa-44');
   if (kind === 'RSA-2048') return generateKeyPairSync('rsa', { modulusLength: 2048 });
   return generateKeyPairSync('ec', { namedCurve: kind === 'P-384' ? 'secp384r1' : 'prime256v1' });
 }
@@ -52,10 +62,12 @@ export function agreementCurve(key: KeyObject): keyof typeof AGREEMENT_CURVES {
 
 /** The public members only, in RFC 7638 order; a private key gives its public half. */
 export function exportPublicJwk(key: KeyObject): PublicJwk {
-  const { kty, crv, x, y, n, e } = publicKeyOf(key).export({ format: 'jwk' });
+  const { kty, crv, x, y, n, e, alg, pub } = publicKeyOf(key).export({ format: 'jwk' });
   if (kty === 'EC' && crv && x && y) return { crv, kty, x, y };
   if (kty === 'OKP' && crv && x) return { crv, kty, x };
   if (kty === 'RSA' && n && e) return { e, kty, n };
+  // Witnesses' second keys; nothing reads such a key from outside in this form.
+  if (kty === 'AKP' && alg === 'ML-DSA-44' && typeof pub === 'string') return { alg, kty, pub };
   throw new AccordError('KEY_UNSUITABLE', 'the key has no JWK form here');
 }
 

@@ -25,7 +25,7 @@ interface KeyOptions extends OutputOptions, PassphraseOptions {
 }
 
 interface GenerateOptions extends KeyOptions {
-  kind: 'P-256' | 'Ed25519' | 'X25519';
+  kind: 'P-256' | 'Ed25519' | 'X25519' | 'ML-DSA-44';
   use: KeyUse;
   label?: string;
 }
@@ -54,6 +54,7 @@ const KINDS_OF_USE: Partial<Record<string, readonly string[]>> = {
   encrypt: ['P-256', 'X25519'],
   subject: ['P-256'],
   storage: ['X25519'],
+  witness: ['Ed25519', 'ML-DSA-44'],
 };
 const P12_VARIABLE = 'ACCORD_P12_PASSPHRASE';
 
@@ -61,7 +62,7 @@ const P12_VARIABLE = 'ACCORD_P12_PASSPHRASE';
 export function keyCommand(): Command {
   const command = new Command('key').description('keys in encrypted key files');
   const kinds = new Option('--kind <kind>', 'what to generate')
-    .choices(['P-256', 'Ed25519', 'X25519'])
+    .choices(['P-256', 'Ed25519', 'X25519', 'ML-DSA-44'])
     .default('P-256');
   sealed(command.command('generate'))
     .description('make a key pair and store it sealed')

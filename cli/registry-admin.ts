@@ -22,6 +22,7 @@ import { callRegistry, type RegistryCallOptions, withChange, withRegistry } from
 import { consentCommands } from './registry-consent.ts';
 import { limitCommands } from './registry-limits.ts';
 import { timeStampCommands } from './registry-time-stamps.ts';
+import { witnessStateCommands } from './registry-witness.ts';
 import { witnessCommands } from './registry-witnesses.ts';
 
 const PASSPHRASE_VARIABLE = 'ACCORD_KEY_PASSPHRASE';
@@ -37,6 +38,7 @@ export function registryCommand(): Command {
     ...limitCommands(),
     ...groupCommands(),
     ...witnessCommands(),
+    ...witnessStateCommands(),
     ...timeStampCommands(),
     ...consentCommands(),
     ...keyCommands(),
@@ -81,16 +83,24 @@ async function start(options: StartOptions): Promise<void> {
   }
   const passphrase = await readPassphrase(options, PASSPHRASE_VARIABLE, { prompt: 'Passphrase of the online key: ' });
   // Loaded by the command that runs the registry only: the others are short.
-  const [{ openRegistry }, { pino }] = await Promise.all([import('#central-registry/registry.ts'), import('pino')]);
+  const [{ openRegistry }, { openWitnessKeys }, { pino }] = await Promise.all([
+    import('#central-registry/registry.ts'),
+    import('#central-registry/witness-keys.ts'),
+    import('pino'),
+  ]);
   const logger = pino({ level: options.logLevel }, pino.destination(2));
   const { privateKey } = await openKey(readFileSync(join(dir, 'freshness.key.json')), passphrase);
   const tls =
     adminCert && adminKey ? { cert: readFileSync(adminCert, 'utf8'), key: readFileSync(adminKey, 'utf8') } : undefined;
+  const anchor = readAnchor(readFileSync(join(dir, 'anchor.json')));
+  const witness = await openWitnessKeys(dir, anchor.instance, passphrase);
+  if (witness === undefined) logger.warn('no keys of a witness: no log is cosigned (accord registry init-witness)');
   const registry = await openRegistry({
     folder: dir,
     clock: systemClock,
     rootFile: readFileSync(join(dir, 'root.1.jws')),
-    anchor: readAnchor(readFileSync(join(dir, 'anchor.json'))),
+    anchor,
+    ...(witness && { witness }),
     freshnessKey: privateKey,
     configuration: address(options.configuration),
     admin: { ...address(options.admin), ...(tls && { tls }) },

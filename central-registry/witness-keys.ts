@@ -1,0 +1,58 @@
+// The keys of the registry's witness and of the aggregate log: three sealed key files in the registry's folder, made by
+// `accord registry init-witness`. They are online keys, as that of the freshness is: none of them can change what is in
+// force, and a witness that lies alone is found out by the others.
+
+import type { KeyObject } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type KeyUse, openKey } from '#certs/key-file.ts';
+import type { KeyKind } from '#certs/keys.ts';
+import { AccordError } from '#schemas/problems.ts';
+
+export interface WitnessKeys {
+  /** What the witness is called on its cosignature lines. */
+  name: string;
+  /** Private: Ed25519 and, beside it, ML-DSA-44. */
+  cosigners: readonly KeyObject[];
+  /** Ed25519, private: signs the aggregate log's checkpoints. */
+  aggregate: KeyObject;
+}
+
+/** The key files by name (`NAME.key.json`), in the order of the lines that they make. */
+export const WITNESS_KEY_FILES = {
+  witness: { kind: 'Ed25519', use: 'witness' },
+  'witness-ml-dsa': { kind: 'ML-DSA-44', use: 'witness' },
+  aggregate: { kind: 'Ed25519', use: 'checkpoint' },
+} as const satisfies Record<string, { kind: KeyKind; use: KeyUse }>;
+
+export function witnessName(instance: string): string {
+  return `accord-witness/${instance}`;
+}
+
+/**
+ * Undefined when the folder has none of the files.
+ * @throws KEY_FILE_NOT_FOUND when some of them are missing, KEY_FILE_*
+ */
+export async function openWitnessKeys(
+  folder: string,
+  instance: string,
+  passphrase: string,
+): Promise<WitnessKeys | undefined> {
+  const names = Object.keys(WITNESS_KEY_FILES) as (keyof typeof WITNESS_KEY_FILES)[];
+  const missing = names.filter((name) => !existsSync(fileOf(folder, name)));
+  if (missing.length === names.length) return undefined;
+  if (missing.length > 0) throw new AccordError('KEY_FILE_NOT_FOUND', missing.join(', '));
+  const [witness, second, aggregate] = await Promise.all(
+    names.map(async (name) => {
+      const { use, privateKey } = await openKey(readFileSync(fileOf(folder, name)), passphrase);
+      if (use !== WITNESS_KEY_FILES[name].use) throw new AccordError('KEY_UNSUITABLE', `${name} is for ${use}`);
+      return privateKey;
+    }),
+  );
+  if (!witness || !second || !aggregate) throw new TypeError('three files');
+  return { name: witnessName(instance), cosigners: [witness, second], aggregate };
+}
+
+function fileOf(folder: string, name: string): string {
+  return join(folder, `${name}.key.json`);
+}

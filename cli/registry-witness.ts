@@ -1,0 +1,77 @@
+// `accord registry init-witness|witness|witness-forks`: the keys of the registry's witness and of the aggregate log, how the
+// two are, and the evidence of logs with two histories.
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Command } from 'commander';
+import { WITNESS_KEY_FILES, witnessName } from '#central-registry/witness-keys.ts';
+import { rawEd25519PublicKey } from '#certs/ed25519.ts';
+import { sealKey } from '#certs/key-file.ts';
+import { generateKeys } from '#certs/keys.ts';
+import { systemClock } from '#core/clock.ts';
+import { readAnchor } from '#core/configuration/anchor.ts';
+import { writeKeyFile } from '#core/key-store.ts';
+import { formatVerifierKey, noteVerifier } from '#core/log/signed-note.ts';
+import { cosignerKey, formatCosignerKey } from '#core/witness/cosignature.ts';
+import { isJsonObject } from '#schemas/json.ts';
+import { AccordError } from '#schemas/problems.ts';
+import { type OutputOptions, print, runAction, withOutput } from './output.ts';
+import { type PassphraseOptions, passphraseOption, readPassphrase } from './passphrase.ts';
+import { callRegistry, type RegistryCallOptions, withRegistry } from './registry-call.ts';
+
+const PASSPHRASE_VARIABLE = 'ACCORD_KEY_PASSPHRASE';
+
+interface InitOptions extends PassphraseOptions, OutputOptions {
+  dir: string;
+  url: string;
+}
+
+export function witnessStateCommands(): Command[] {
+  const init = new Command('init-witness')
+    .description("make the keys of the registry's witness and of the aggregate log")
+    .requiredOption('--dir <folder>', "the registry's folder")
+    .requiredOption('--url <url>', 'where the configuration is served, as others reach it')
+    .addOption(passphraseOption(PASSPHRASE_VARIABLE));
+  const state = new Command('witness').description("how the registry's witness and the aggregate log are");
+  const forks = new Command('witness-forks').description('checkpoints of one log that do not fit together');
+  return [
+    withOutput(init).action(runAction(makeKeys)),
+    withRegistry(state).action(
+      runAction(async (options: RegistryCallOptions) => {
+        print(await callRegistry(options, 'GET', '/witness'), options);
+      }),
+    ),
+    withRegistry(forks).action(
+      runAction(async (options: RegistryCallOptions) => {
+        const answer = await callRegistry(options, 'GET', '/witness/forks');
+        print(isJsonObject(answer) ? (answer['items'] ?? []) : answer, options);
+      }),
+    ),
+  ];
+}
+
+/** Prints what `accord registry witnesses-set` takes; departments' witnesses are added by hand. */
+async function makeKeys(options: InitOptions): Promise<void> {
+  const { dir, url } = options;
+  const { instance } = readAnchor(readFileSync(join(dir, 'anchor.json')));
+  const files = Object.entries(WITNESS_KEY_FILES);
+  const there = files.find(([name]) => existsSync(join(dir, `${name}.key.json`)));
+  if (there !== undefined) throw new AccordError('KEY_FILE_EXISTS', there[0]);
+  const passphrase = await readPassphrase(options, PASSPHRASE_VARIABLE, { prompt: 'Passphrase of the online keys: ' });
+  const name = witnessName(instance);
+  const origin = `accord-aggregate/${instance}`;
+  const verifierKeys: string[] = [];
+  let verifierKey = '';
+  for (const [file, { kind, use }] of files) {
+    const { privateKey } = generateKeys(kind);
+    const label = use === 'witness' ? name : origin;
+    await writeKeyFile(
+      dir,
+      file,
+      await sealKey(privateKey, passphrase, { use, createdAtMs: systemClock.nowMs(), label }),
+    );
+    if (use === 'witness') verifierKeys.push(formatCosignerKey(cosignerKey(name, privateKey)));
+    else verifierKey = formatVerifierKey(noteVerifier(origin, rawEd25519PublicKey(privateKey)));
+  }
+  const aggregate = { origin, verifierKey, url: url.replace(/\/$/, '') };
+  print({ aggregate, registryWitness: { name, verifierKeys }, witnesses: [], quorum: 0 }, options);
+}
