@@ -7,10 +7,11 @@ import { MAX_BATCH_PATH, MAX_BATCH_STATEMENTS, MAX_SIGNATURE_BYTES, MAX_STATEMEN
 import { AccordError } from '#schemas/problems.ts';
 import type { SignatureAlgorithm } from './algorithms.ts';
 import { type ParsedJws, parseCompact, signCompact, verifyParsed } from './jws.ts';
-import { EMPTY_ROOT, InclusionChecker, nodeHash, sha256Of, verifyInclusion } from './merkle.ts';
+import { InclusionChecker, nodeHash, sha256Of, verifyInclusion } from './merkle.ts';
 
 const BATCH_TYP = 'accord-batch+jws';
-const LEAF_LABEL = Buffer.concat([Buffer.from([0]), Buffer.from('accord-statement/1'), Buffer.from([0])]);
+/** What stands before a statement's bytes in its leaf. */
+export const LEAF_LABEL = Buffer.concat([Buffer.from([0]), Buffer.from('accord-statement/1'), Buffer.from([0])]);
 const POLICY = {
   algorithms: ['ES256', 'EdDSA'] as readonly SignatureAlgorithm[],
   typ: BATCH_TYP,
@@ -75,11 +76,6 @@ function auditPath(tree: Buffer[][], index: number): Buffer[] {
     at >>= 1;
   }
   return path;
-}
-
-/** The root over the leaves of a batch, of which there is at least one. */
-export function batchRoot(leaves: readonly Buffer[]): Buffer {
-  return levels([...leaves]).at(-1)?.[0] ?? EMPTY_ROOT;
 }
 
 /** The path of the statement at `index` among all statements of its batch, leaf upwards. */
@@ -149,8 +145,17 @@ export function batchMembers(
   claims: BatchClaims,
 ): (statement: Uint8Array, index: number, path: readonly Uint8Array[]) => boolean {
   const checker = new InclusionChecker(claims.size, claims.root);
-  return (statement, index, path) =>
-    path.length <= MAX_BATCH_PATH && checker.verify(statementLeaf(statement), index, path);
+  return (statement, index, path) => batchHolds(checker, statementLeaf(statement), index, path);
+}
+
+/** `standsIn` for many leaves of one batch: what one path has shown is not hashed again for the next. */
+export function batchHolds(
+  checker: InclusionChecker,
+  leaf: Uint8Array,
+  index: number,
+  path: readonly Uint8Array[],
+): boolean {
+  return path.length <= MAX_BATCH_PATH && checker.verify(leaf, index, path);
 }
 
 /** True when the batch was signed by `key`. */

@@ -40,6 +40,50 @@ export function nodeHash(left: Uint8Array, right: Uint8Array): Buffer {
   return sha256Of(node);
 }
 
+/** SHA-256 as 32 Latin-1 characters: where millions are compared and folded, an object for each would cost more than it. */
+export function sha256Text(input: Uint8Array): string {
+  return hashOnce('sha256', input, 'binary');
+}
+
+/** `nodeHash` of hashes as `sha256Text` gives them. */
+function nodeText(left: string, right: string): string {
+  for (let i = 0; i < HASH_BYTES; i++) {
+    node[1 + i] = left.charCodeAt(i);
+    node[1 + HASH_BYTES + i] = right.charCodeAt(i);
+  }
+  return sha256Text(node);
+}
+
+/** The tree hash over leaves as `sha256Text` gives them, at least one; a lone last node is promoted unchanged. */
+export function rootText(leaves: readonly string[]): string {
+  const level = [...leaves];
+  for (let width = level.length; width > 1; width = Math.ceil(width / 2)) {
+    for (let i = 0; i < width; i += 2) {
+      const left = at(level, i);
+      level[i / 2] = i + 1 < width ? nodeText(left, at(level, i + 1)) : left;
+    }
+  }
+  return at(level, 0);
+}
+
+// Filled anew by every call.
+const level = Buffer.alloc((TILE_WIDTH / 2) * HASH_BYTES);
+
+/** The hash over TILE_WIDTH leaf hashes that lie one after the other. */
+export function tileHash(leaves: Uint8Array): Buffer {
+  if (leaves.length !== TILE_WIDTH * HASH_BYTES) throw new TypeError('a tile has 256 hashes');
+  let from = leaves;
+  for (let width = TILE_WIDTH / 2; width >= 1; width /= 2) {
+    for (let i = 0; i < width; i++) {
+      for (let k = 0, at = i * 2 * HASH_BYTES; k < 2 * HASH_BYTES; k++, at++) node[1 + k] = from[at] as number;
+      const hash = sha256Text(node);
+      for (let k = 0, at = i * HASH_BYTES; k < HASH_BYTES; k++, at++) level[at] = hash.charCodeAt(k);
+    }
+    from = level;
+  }
+  return Buffer.from(level.subarray(0, HASH_BYTES));
+}
+
 /** Hash of the complete subtree of this height and index. */
 export type SubtreeReader = (height: number, index: number) => Buffer;
 
@@ -104,6 +148,22 @@ export class Frontier {
     }
     this.#hashes.push(hash);
     this.#size++;
+  }
+
+  /** Appends TILE_WIDTH leaves at once, of which this is the tree hash, where a tile begins; `completed` as in `push`. */
+  pushTile(tile: Buffer, completed?: (height: number, index: number, hash: Buffer) => void): void {
+    if (this.#size % TILE_WIDTH !== 0) throw new TypeError('no tile begins here');
+    let hash = tile;
+    let height = TILE_HEIGHT;
+    let rest = this.#size / TILE_WIDTH;
+    completed?.(height, rest, hash);
+    for (; rest % 2 === 1; rest = (rest - 1) / 2) {
+      hash = nodeHash(this.#hashes.pop() as Buffer, hash);
+      height++;
+      if (height % TILE_HEIGHT === 0) completed?.(height, (rest - 1) / 2, hash);
+    }
+    this.#hashes.push(hash);
+    this.#size += TILE_WIDTH;
   }
 
   root(): Buffer {

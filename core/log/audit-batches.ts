@@ -2,9 +2,10 @@
 // lie close together. Where a batch is stored whole, its statements come without paths: the tree is built from all of them
 // when the last has been judged, so that a changed statement is found in its place. Whoever held the disk controls all of it.
 import type { KeyObject } from 'node:crypto';
-import { type BatchClaims, batchMembers, batchRoot, readBatch, statementLeaf, verifyBatch } from '#certs/batch.ts';
+import { type BatchClaims, batchHolds, readBatch, statementLeaf, verifyBatch } from '#certs/batch.ts';
 import { sha256 } from '#certs/commitment.ts';
 import { importSpki } from '#certs/keys.ts';
+import { InclusionChecker, rootText } from '#certs/merkle.ts';
 import { parseLogEntry } from '#schemas/log-entry.ts';
 import { isAccordError, type ProblemCode } from '#schemas/problems.ts';
 import { Finding } from './audit-finding.ts';
@@ -37,21 +38,33 @@ interface KnownBatch {
   /** base64url SHA-256 of the JWS. */
   hash: string;
   claims: BatchClaims;
-  holds: ReturnType<typeof batchMembers>;
+  /** As `rootText` gives it. */
+  root: string;
+  checker: InclusionChecker;
   signer: ProblemCode | null;
   key: SignatureKey;
   first: number | null;
   last: number | null;
-  /** Of a batch that is stored whole: leaves of the statements judged so far, and where the first of them stands. */
-  leaves: (Buffer | undefined)[];
+  /** Of a batch that is stored whole: leaves of the statements judged so far (32 Latin-1 characters), and where the first stands. */
+  leaves: (string | undefined)[];
   judged: number;
   from: number;
+}
+
+/** Where a statement is said to stand. */
+interface Place {
+  seq: number;
+  index: number;
+  size: number;
+  /** Null where it follows from the other members. */
+  path: Buffer | null;
 }
 
 export class Batches {
   readonly #log: Pick<LogAuditReader, 'signature' | 'members' | 'size'>;
   readonly #signer: VerifySigner;
-  readonly #known = new Map<string, KnownBatch>();
+  readonly #known = new Map<number | string, KnownBatch>();
+  #last: KnownBatch | null = null;
   /** Whole batches whose last statement was not met yet. */
   readonly #open = new Set<KnownBatch>();
 
@@ -67,10 +80,29 @@ export class Batches {
     if (batch.hash !== named) return 'the signature is not the one the entry names';
     if (batch.signer !== null) throw new Finding(batch.signer, seq, 'the signature of the statement');
     const { statement, index, size, path } = place;
-    const stands =
-      size === batch.claims.size &&
-      (path === null ? this.#stands(batch, seq, index, statement) : batch.holds(statement, index, pathOf(path)));
-    return stands ? null : NOT_IN_BATCH;
+    const leaf = statementLeaf(statement).toString('latin1');
+    return this.#holds(batch, { seq, index, size, path }, leaf) ? null : NOT_IN_BATCH;
+  }
+
+  /**
+   * Whether `fault` would find nothing, so far.
+   * @param names bytes that hold the hash of the signature which the entry names, at `namedAt`
+   * @param leaf of the statement, 32 Latin-1 characters
+   * @throws as `fault`
+   */
+  stands(key: SignatureKey, names: Uint8Array, namedAt: number, place: Place, leaf: string): boolean {
+    const batch = this.#batch(key);
+    const { hash, signer } = batch;
+    for (let i = 0; i < hash.length; i++) if (names[namedAt + i] !== hash.charCodeAt(i)) return false;
+    if (signer !== null) throw new Finding(signer, place.seq, 'the signature of the statement');
+    return this.#holds(batch, place, leaf);
+  }
+
+  #holds(batch: KnownBatch, { seq, index, size, path }: Place, leaf: string): boolean {
+    if (size !== batch.claims.size) return false;
+    if (path === null) return this.#isMember(batch, seq, index, leaf);
+    if (size === 1 && index === 0 && path.length === 0) return leaf === batch.root;
+    return batchHolds(batch.checker, Buffer.from(leaf, 'latin1'), index, pathOf(path));
   }
 
   /**
@@ -81,21 +113,39 @@ export class Batches {
     for (const batch of this.#open) this.#complete(batch, to);
     this.#open.clear();
     this.#known.clear();
+    this.#last = null;
   }
 
   /** @throws JWS_*, BATCH_MALFORMED, JSON_* */
   #batch(key: SignatureKey): KnownBatch {
-    const name = typeof key === 'number' ? String(key) : key.toString('latin1');
-    const known = this.#known.get(name);
-    if (known !== undefined) return known;
+    if (this.#last !== null && this.#last.key === key) return this.#last;
+    const name = typeof key === 'number' ? key : Buffer.from(key).toString('latin1');
+    let batch = this.#known.get(name);
+    if (batch === undefined) {
+      batch = this.#read(key);
+      if (this.#known.size >= MAX_CACHED_BATCHES) this.#forget();
+      this.#known.set(name, batch);
+    }
+    this.#last = batch;
+    return batch;
+  }
+
+  #read(key: SignatureKey): KnownBatch {
     const { jws, first, last } = this.#log.signature(key) ?? { jws: '', first: null, last: null };
     const claims = readBatch(jws);
-    const [holds, signer] = [batchMembers(claims), this.#signer(claims)];
-    const leaves = new Array<Buffer | undefined>(claims.size);
-    const batch = { hash: sha256(jws), claims, holds, signer, key, first, last, leaves, judged: 0, from: -1 };
-    if (this.#known.size >= MAX_CACHED_BATCHES) this.#forget();
-    this.#known.set(name, batch);
-    return batch;
+    return {
+      hash: sha256(jws),
+      claims,
+      root: claims.root.toString('latin1'),
+      checker: new InclusionChecker(claims.size, claims.root),
+      signer: this.#signer(claims),
+      key,
+      first,
+      last,
+      leaves: new Array<string | undefined>(claims.size).fill(undefined),
+      judged: 0,
+      from: -1,
+    };
   }
 
   /** Forgets all batches but those of which statements are still to come. */
@@ -103,14 +153,13 @@ export class Batches {
     for (const [name, batch] of this.#known) if (!this.#open.has(batch)) this.#known.delete(name);
   }
 
-  #stands(batch: KnownBatch, seq: number, index: number, statement: Buffer): boolean {
+  #isMember(batch: KnownBatch, seq: number, index: number, leaf: string): boolean {
     const { claims, first, last, leaves } = batch;
     const isWhole = first !== null && last !== null && first <= seq && seq <= last;
     if (!isWhole && batch.judged > 0) throw new Finding('LOG_EVIDENCE_CHANGED', batch.from, NOT_IN_BATCH);
     if (!isWhole || !(index >= 0 && index < claims.size)) return false;
-    const leaf = statementLeaf(statement);
     // The tree was held against the root: a statement more is in it, or is none of this batch.
-    if (batch.judged >= claims.size) return leaves[index]?.equals(leaf) ?? false;
+    if (batch.judged >= claims.size) return leaves[index] === leaf;
     if (batch.judged === 0) {
       batch.from = seq;
       this.#open.add(batch);
@@ -123,14 +172,14 @@ export class Batches {
 
   /** Holds the root against all statements of the batch; those outside [from, to) are read now. */
   #complete(batch: KnownBatch, to: number): void {
-    const { claims, leaves, first, last, from, key } = batch;
+    const { claims, root, leaves, first, last, from, key } = batch;
     this.#open.delete(batch);
     const others = batch.judged < claims.size ? this.#log.members(key, first, last) : [];
     for (const one of others) {
-      if (one.seq < from || one.seq >= to) leaves[one.index] = statementLeaf(one.statement);
+      if (one.seq < from || one.seq >= to) leaves[one.index] = leafOf(one);
     }
     const isExact = first === (others[0]?.seq ?? from) && last === (others.at(-1)?.seq ?? to - 1);
-    if (isExact && isAll(leaves, claims.size) && batchRoot(leaves).equals(claims.root)) return;
+    if (isExact && isAll(leaves, claims.size) && rootText(leaves) === root) return;
     const members = this.#log.members(key, first, last);
     if (members.length < claims.size && (last ?? 0) >= this.#log.size()) {
       throw new Finding('LOG_TRUNCATED', this.#log.size(), 'what was appended with it is missing');
@@ -140,12 +189,16 @@ export class Batches {
   }
 }
 
-function isAll(leaves: readonly (Buffer | undefined)[], size: number): leaves is Buffer[] {
+function leafOf({ statement }: StoredMember): string {
+  return statementLeaf(statement).toString('latin1');
+}
+
+function isAll(leaves: readonly (string | undefined)[], size: number): leaves is string[] {
   return leaves.length === size && !leaves.includes(undefined);
 }
 
 /** Which statement of a whole batch is wrong; null when it cannot be pinned to one. */
-function culprit(members: readonly StoredMember[], { claims, hash }: KnownBatch): number | null {
+function culprit(members: readonly StoredMember[], { claims, root, hash }: KnownBatch): number | null {
   const changed = members.find(({ line, statement }) => !names(line, sha256(statement), hash));
   if (changed !== undefined) return changed.seq;
   // All are the right ones, so that one claims another's place. It is found by putting it where nobody is.
@@ -153,9 +206,9 @@ function culprit(members: readonly StoredMember[], { claims, hash }: KnownBatch)
   const free = Array.from({ length: claims.size }, (_, index) => index).find((index) => !taken.has(index));
   if (free === undefined || members.length !== claims.size) return null;
   for (const one of members) {
-    const leaves = new Array<Buffer | undefined>(claims.size);
-    for (const other of members) leaves[other === one ? free : other.index] = statementLeaf(other.statement);
-    if (isAll(leaves, claims.size) && batchRoot(leaves).equals(claims.root)) return one.seq;
+    const leaves = new Array<string | undefined>(claims.size);
+    for (const other of members) leaves[other === one ? free : other.index] = leafOf(other);
+    if (isAll(leaves, claims.size) && rootText(leaves) === root) return one.seq;
   }
   return null;
 }

@@ -7,13 +7,14 @@ import { isAccordError, type ProblemCode } from '#schemas/problems.ts';
 import { Batches, type VerifySigner } from './audit-batches.ts';
 import { evidenceFault } from './audit-evidence.ts';
 import { Finding, findingOf } from './audit-finding.ts';
+import { PlainRows } from './audit-plain.ts';
+import { RecentStatements } from './audit-recent.ts';
 import { entryReader, statementReader } from './audit-shapes.ts';
 import { NOTE_KINDS } from './record.ts';
-import type { LogAuditReader, StoredRow } from './store.ts';
+import type { LogAuditReader } from './store.ts';
+import { PLACE, PLACES, rowOfPage, type StoredPage } from './stored-page.ts';
 
-const PAGE = 512;
-/** Statements of the entries just read, by exchange: an answer mostly stands close behind its request. */
-const MAX_RECENT_EXCHANGES = 8_192;
+const PAGE = 128;
 
 const NO_LEAVES = new Uint8Array();
 
@@ -31,25 +32,29 @@ export interface VerifiedRange {
   finding: { code: ProblemCode; seq: number | null; detail: string } | null;
 }
 
+/** What it reads: of a log, or of an archive of one. */
+export type AuditRows = Pick<LogAuditReader, 'page' | 'signature' | 'members' | 'linesOf' | 'size'>;
+
 /** @returns what verifies the entries [from, to), or as many as there are; for rising ranges of one log */
-export function rangeVerifier(log: LogAuditReader, signer: VerifySigner): (from: number, to: number) => VerifiedRange {
+export function rangeVerifier(log: AuditRows, signer: VerifySigner): (from: number, to: number) => VerifiedRange {
   const batches = new Batches(log, signer);
   const judge = entryJudge(log, batches);
   return (from, to) => {
-    const leaves: Buffer[] = [];
+    const leaves = new Uint8Array((to - from) * HASH_BYTES);
     const range: VerifiedRange = { from, to: from, leaves: NO_LEAVES, firstMs: 0, lastMs: 0, own: [], finding: null };
     try {
       while (range.to < to) {
-        const rows = log.rows(range.to, Math.min(PAGE, to - range.to));
-        if (rows.length === 0) break;
-        for (const row of rows) {
-          const entry = judge(row, range.to, range.lastMs);
-          if (range.to === from) range.firstMs = entry.t;
-          if (entry.seq === 0 || NOTE_KINDS.includes(entry.kind)) {
-            range.own.push({ entry, note: row.evidence?.statement ?? null });
+        const page = log.page(range.to, Math.min(PAGE, to - range.to));
+        if (page.count === 0 && log.size() > range.to) throw new Finding('LOG_GAP', range.to, 'entries are missing');
+        if (page.count === 0) break;
+        for (let row = 0; row < page.count; row++) {
+          const t = judge(page, row, range.to, range.lastMs, range.own);
+          if (range.to === from) range.firstMs = t;
+          const at = page.places[row * PLACES + PLACE.leaf] as number;
+          for (let i = at, to = (range.to - from) * HASH_BYTES; i < at + HASH_BYTES; ) {
+            leaves[to++] = page.bytes[i++] as number;
           }
-          leaves.push(row.leaf);
-          range.lastMs = entry.t;
+          range.lastMs = t;
           range.to++;
         }
       }
@@ -59,21 +64,34 @@ export function rangeVerifier(log: LogAuditReader, signer: VerifySigner): (from:
       range.finding = { code, seq, detail: message };
     }
     // Memory of its own, not of a pool: it is handed from thread to thread.
-    range.leaves = new Uint8Array(leaves.length * HASH_BYTES);
-    for (const [i, leaf] of leaves.entries()) range.leaves.set(leaf, i * HASH_BYTES);
+    range.leaves = leaves.slice(0, (range.to - from) * HASH_BYTES);
     return range;
   };
 }
 
-function entryJudge(
-  log: LogAuditReader,
-  batches: Batches,
-): (row: StoredRow, expected: number, notBeforeMs: number) => LogEntry {
-  const recent = new Map<string, string[]>();
+/** Says when the entry was written; adds one that the log made about itself to `own`. @throws Finding */
+type EntryJudge = (
+  page: StoredPage,
+  row: number,
+  expected: number,
+  notBeforeMs: number,
+  own: VerifiedRange['own'],
+) => number;
+
+function entryJudge(log: AuditRows, batches: Batches): EntryJudge {
+  const recent = new RecentStatements();
+  const plain = new PlainRows(batches, recent);
   const [read, readStatement] = [entryReader(), statementReader()];
   const statementsOf = (id: string) => log.linesOf(id, PAGE).map((row) => parsed(row.line, row.seq).statement ?? '');
-  const answersTo = (id: string, hash: string) => recent.get(id)?.includes(hash) || statementsOf(id).includes(hash);
-  return ({ seq, line, leaf, exchangeId, evidence }, expected, notBeforeMs) => {
+  const isRecent = (id: string, hash: string) => {
+    const [ids, hashes] = [Buffer.from(id, 'latin1'), Buffer.from(hash, 'latin1')];
+    return recent.has(ids, 0, ids.length, hashes, 0);
+  };
+  const answersTo = (id: string, hash: string) => isRecent(id, hash) || statementsOf(id).includes(hash);
+  return (page, row, expected, notBeforeMs, own) => {
+    const known = plain.judge(page, row, expected, notBeforeMs);
+    if (known >= 0) return known;
+    const { seq, line, leaf, exchangeId, evidence } = rowOfPage(page, row);
     if (seq !== expected) throw new Finding('LOG_GAP', expected, `after ${expected - 1} comes ${seq}`);
     if (!leafHash(line).equals(leaf)) throw new Finding('LOG_ENTRY_CHANGED', seq, 'the line does not hash to its leaf');
     const entry = parsed(line, seq, read);
@@ -81,17 +99,14 @@ function entryJudge(
     if (entry.t < notBeforeMs) throw new Finding('LOG_ENTRY_CHANGED', seq, 'time runs backwards');
     const fault = evidenceFault(entry, evidence, answersTo, batches, readStatement);
     if (fault !== null) throw new Finding('LOG_EVIDENCE_CHANGED', seq, fault);
-    if (entry.statement !== null) remember(recent, entry.id, entry.statement);
-    return entry;
+    const isOwn = NOTE_KINDS.includes(entry.kind);
+    if (seq === 0 || isOwn) own.push({ entry, note: evidence === null ? null : Buffer.from(evidence.statement) });
+    if (entry.statement !== null && !isOwn) {
+      recent.add(Buffer.from(entry.id, 'latin1'), 0, entry.id.length, entry.statement);
+      plain.learn(page, row);
+    }
+    return entry.t;
   };
-}
-
-function remember(recent: Map<string, string[]>, id: string, statement: string): void {
-  const known = recent.get(id);
-  if (known !== undefined && known.length < PAGE) known.push(statement);
-  if (known !== undefined) return;
-  if (recent.size >= MAX_RECENT_EXCHANGES) recent.clear();
-  recent.set(id, [statement]);
 }
 
 function parsed(line: string, seq: number, read = parseLogEntry): LogEntry {

@@ -7,7 +7,7 @@
 // yet), and what became of sealed parts, which are erasable by design and guarded by their own authenticated encryption.
 
 import { availableParallelism } from 'node:os';
-import { Frontier, HASH_BYTES, TILE_HEIGHT } from '#certs/merkle.ts';
+import { Frontier, HASH_BYTES, TILE_HEIGHT, TILE_WIDTH, tileHash } from '#certs/merkle.ts';
 import { isAccordError, type ProblemCode } from '#schemas/problems.ts';
 import { type SignerKeys, signerAmong } from './audit-batches.ts';
 import { keptCheckpoint, StoredCheckpoints } from './audit-checkpoints.ts';
@@ -136,7 +136,7 @@ async function* verifiedRanges(
     for await (const range of rangesInThreads(
       { folder, signers },
       size,
-      Math.min(RANGE, Math.ceil(size / many)),
+      Math.min(RANGE, TILE_WIDTH * Math.ceil(size / many / TILE_WIDTH)),
       many,
     )) {
       yield range;
@@ -170,6 +170,15 @@ function follow(
   const leaves = Buffer.from(range.leaves.buffer, range.leaves.byteOffset, range.leaves.length);
   const special = new Map(range.own.map((one) => [one.entry.seq, one]));
   for (let seq = range.from; seq < range.to; seq++) {
+    const end = seq + TILE_WIDTH;
+    const isWhole = seq % TILE_WIDTH === 0 && end <= range.to && checkpoints.nextSize() >= end;
+    if (isWhole && !range.own.some(({ entry }) => entry.seq >= seq && entry.seq < end)) {
+      const at = (seq - range.from) * HASH_BYTES;
+      frontier.pushTile(tileHash(leaves.subarray(at, at + TILE_WIDTH * HASH_BYTES)), compareTile);
+      seq = end - 1;
+      checkpoints.compare(progress);
+      continue;
+    }
     const one = special.get(seq);
     if (one !== undefined) own.judge(one.entry, one.note === null ? null : Buffer.from(one.note), frontier);
     const at = (seq - range.from) * HASH_BYTES;

@@ -7,9 +7,9 @@ import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { batchPath } from '#certs/batch.ts';
 import { foldHashes, HASH_BYTES, sha256Of, TILE_HEIGHT } from '#certs/merkle.ts';
-import { MAX_BATCH_STATEMENTS } from '#schemas/limits.ts';
 import { AccordError, type ProblemCode } from '#schemas/problems.ts';
 import { rowAppender } from './append-sqlite.ts';
+import { auditReader, membersReader } from './audit-reader-sqlite.ts';
 import { APPLICATION_ID, createTables, FORMAT_VERSION, migrateFirstFormat, readFirstFormat } from './schema-sqlite.ts';
 import {
   type LogAuditReader,
@@ -20,8 +20,6 @@ import {
   type StoredEvidence,
   type StoredMember,
   type StoredNote,
-  type StoredRow,
-  type StoredSignature,
   StoreError,
 } from './store.ts';
 import { WAL_BYTES, type WalCheckpoints, walCheckpoints } from './wal-checkpoints-sqlite.ts';
@@ -59,7 +57,7 @@ export function openLogAuditSqlite(folder: string): LogAuditReader {
     const isFirst = readFirstFormat(db);
     db.exec('BEGIN');
     if (!isFirst) checkFormat(db);
-    return auditReader(db);
+    return auditReader(db, reader(db), isFirst);
   } catch (cause) {
     db?.close();
     if (cause instanceof AccordError) throw cause;
@@ -161,6 +159,13 @@ function reader(db: Connection): LogReader {
     `SELECT seq, line, leaf, CAST(statement AS BLOB) AS note FROM entries
      WHERE seq >= ? AND seq < ? AND signature IS NULL AND statement IS NOT NULL ORDER BY seq`,
   );
+  // The class is the last member of the line, in the one spelling it has.
+  const countSealed = db
+    .prepare(
+      `SELECT count(*) FROM entries
+       WHERE seq >= ?1 AND seq < ?2 AND key_id IS NOT NULL AND substr(line, -length(?3)) = ?3`,
+    )
+    .pluck();
   const checkpoint = db.prepare(
     'SELECT number, size, at_ms AS atMs, note FROM checkpoints ORDER BY number DESC LIMIT 1',
   );
@@ -184,6 +189,8 @@ function reader(db: Connection): LogReader {
     evidence: (seq) => evidenceOf(evidence.get(seq) as EvidenceRow | undefined, members),
     sealed: (seq) => (sealed.get(seq) as { keyId: Buffer; bytes: Buffer } | undefined) ?? null,
     notes: (fromSeq, untilSeq) => notes.all(fromSeq, untilSeq) as StoredNote[],
+    countSealed: (fromSeq, untilSeq, retention) =>
+      countSealed.get(fromSeq, untilSeq, `"retention":"${retention}"}`) as number,
     subtree: (height, index) => {
       const level = Math.floor(height / TILE_HEIGHT);
       const count = 2 ** (height - level * TILE_HEIGHT);
@@ -223,74 +230,6 @@ function pathAmong(members: readonly StoredMember[], index: number, size: number
   for (const { index, statement } of members) statements[index] = statement;
   const isWhole = members.length === size && statements.length === size && !statements.includes(undefined as never);
   return isWhole && index < size ? Buffer.concat(batchPath(statements, index)) : Buffer.alloc(0);
-}
-
-function membersReader(db: Connection): LogAuditReader['members'] {
-  const rows = db.prepare(
-    `SELECT seq, line, batch_index AS "index", CAST(statement AS BLOB) AS statement FROM entries
-     WHERE seq BETWEEN ? AND ? AND signature = ? LIMIT ${MAX_BATCH_STATEMENTS + 1}`,
-  );
-  return (signature, first, last) => rows.all(first, last, signature) as StoredMember[];
-}
-
-type RawRow = [
-  seq: number,
-  line: string,
-  leaf: string,
-  exchangeId: string,
-  statement: string | null,
-  statementBytes: number,
-  signature: SignatureKey | null,
-  index: number,
-  size: number,
-  path: string | null,
-];
-
-// Bytes come as text and are put back here: the driver makes a memory area of its own for every BLOB, which costs an
-// audit more than all its hashing.
-const ROWS = `SELECT seq, line, hex(leaf), exchange_id, CAST(statement AS TEXT), length(statement), signature,
-    batch_index, batch_size, CASE WHEN path IS NULL THEN NULL ELSE hex(path) END
-  FROM entries WHERE seq >= ? ORDER BY seq LIMIT ?`;
-
-/** @param statementOf the bytes of a statement that is not plain ASCII */
-function rowOf(row: RawRow, statementOf: (seq: number) => Buffer): StoredRow {
-  const [seq, line, leaf, exchangeId, text, length, signature, index, size, path] = row;
-  // The tables may not be the ones this program made.
-  if (typeof line !== 'string') throw new AccordError('LOG_DATABASE_DAMAGED', `a row ${seq} of another kind`);
-  const stored = { seq, line, leaf: Buffer.from(leaf, 'hex'), exchangeId };
-  if (text === null) return { ...stored, evidence: null };
-  // As many units as bytes and nothing replaced: it is ASCII, and these are its bytes.
-  const isAscii = text.length === length && !text.includes('\ufffd');
-  const statement = isAscii ? Buffer.from(text, 'latin1') : statementOf(seq);
-  const kept = path === null ? null : Buffer.from(path, 'hex');
-  return { ...stored, evidence: { statement, signature, index, size, path: kept } };
-}
-
-function auditReader(db: Connection): LogAuditReader {
-  const tile = db.prepare('SELECT hash FROM tiles WHERE level = ? AND number = ?').pluck();
-  const from = db.prepare(
-    'SELECT number, size, at_ms AS atMs, note FROM checkpoints WHERE number >= ? ORDER BY number LIMIT 1',
-  );
-  const stray = db.prepare('SELECT min(seq) FROM claims WHERE seq NOT IN (SELECT seq FROM entries)').pluck();
-  const integrity = db.prepare('PRAGMA integrity_check(1)').pluck();
-  const signature = db.prepare('SELECT jws, first, last FROM signatures WHERE number = ?');
-  const rows = db.prepare(ROWS).raw();
-  const statement = db.prepare('SELECT CAST(statement AS BLOB) FROM entries WHERE seq = ?').pluck();
-  const statementOf = (seq: number) => (statement.get(seq) as Buffer | null) ?? Buffer.alloc(0);
-  return {
-    ...reader(db),
-    rows: (fromSeq, limit) => (rows.all(fromSeq, limit) as RawRow[]).map((row) => rowOf(row, statementOf)),
-    signature: (key) => (signature.get(key) as StoredSignature | undefined) ?? null,
-    members: membersReader(db),
-    renew: () => void db.exec('COMMIT; BEGIN'),
-    tile: (level, index) => (tile.get(level, index) as Buffer | undefined) ?? null,
-    checkpointFrom: (number) => (from.get(number) as StoredCheckpoint | undefined) ?? null,
-    straySeq: () => (stray.get() as number | null | undefined) ?? null,
-    damage: () => {
-      const said = integrity.get() as string;
-      return said === 'ok' ? null : said.slice(0, 200);
-    },
-  };
 }
 
 function store(db: Connection, lock: Connection, wal: WalCheckpoints): LogStore {

@@ -11,6 +11,7 @@
 //   disk really holds, tells. A record so kept but never acknowledged is allowed, the reverse is not.
 // - Reading gives back the stored bytes exactly.
 import type { SubtreeReader } from '#certs/merkle.ts';
+import type { StoredPage } from './stored-page.ts';
 
 export class StoreError extends Error {
   readonly kind: 'full' | 'busy' | 'failed';
@@ -80,6 +81,8 @@ export interface LogReader {
   sealed(seq: number): { keyId: Buffer; bytes: Buffer } | null;
   /** Those among the entries [fromSeq, untilSeq). */
   notes(fromSeq: number, untilSeq: number): StoredNote[];
+  /** How many of the entries [fromSeq, untilSeq) of a retention class have sealed parts. */
+  countSealed(fromSeq: number, untilSeq: number, retention: string): number;
   /** Hashes of complete subtrees; heights at multiples of 8 come from tiles, the rest is folded from those below. */
   subtree: SubtreeReader;
   lastCheckpoint(): StoredCheckpoint | null;
@@ -131,8 +134,8 @@ export interface LogAuditReader extends LogReader {
    * read before is the same in the new one, because nothing is ever changed.
    */
   renew(): void;
-  /** Entries in order, with their evidence. */
-  rows(fromSeq: number, limit: number): StoredRow[];
+  /** Entries in order, with their evidence (stored-page.ts). @throws LOG_DATABASE_DAMAGED */
+  page(fromSeq: number, limit: number): StoredPage;
   signature(key: SignatureKey): StoredSignature | null;
   /** The statements under a signature between two entries, in order; at most one more than a batch may have. */
   members(key: SignatureKey, first: number | null, last: number | null): StoredMember[];

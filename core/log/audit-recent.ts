@@ -1,0 +1,40 @@
+// Hashes of the statements an audit has just passed, by exchange: an answer mostly stands not far behind its request. What
+// is not found here is looked up in the log. Only ids of 36 characters (UUID) are kept; one that has the same place drives
+// out the one before.
+
+const ID_BYTES = 36;
+const HASH_BYTES = 43;
+const SLOT_BYTES = ID_BYTES + HASH_BYTES;
+/** A power of two. */
+const SLOTS = 32_768;
+
+export class RecentStatements {
+  readonly #slots = new Uint8Array(SLOTS * SLOT_BYTES);
+
+  /**
+   * @param ids bytes that hold the exchange's id at `idAt`
+   * @param hash base64url
+   */
+  add(ids: Uint8Array, idAt: number, idLength: number, hash: string): void {
+    if (idLength !== ID_BYTES || hash.length !== HASH_BYTES) return;
+    const slot = slotOf(ids, idAt);
+    for (let i = 0; i < ID_BYTES; i++) this.#slots[slot + i] = ids[idAt + i] as number;
+    for (let i = 0; i < HASH_BYTES; i++) this.#slots[slot + ID_BYTES + i] = hash.charCodeAt(i);
+  }
+
+  /** @param hashes bytes that hold the hash, base64url, at `hashAt` */
+  has(ids: Uint8Array, idAt: number, idLength: number, hashes: Uint8Array, hashAt: number): boolean {
+    if (idLength !== ID_BYTES) return false;
+    const slot = slotOf(ids, idAt);
+    for (let i = 0; i < ID_BYTES; i++) if (this.#slots[slot + i] !== ids[idAt + i]) return false;
+    for (let i = 0; i < HASH_BYTES; i++) if (this.#slots[slot + ID_BYTES + i] !== hashes[hashAt + i]) return false;
+    return true;
+  }
+}
+
+/** The last characters of a UUID are the random ones. */
+function slotOf(ids: Uint8Array, at: number): number {
+  let mixed = 0;
+  for (let i = ID_BYTES - 8; i < ID_BYTES; i++) mixed = (Math.imul(mixed, 31) + (ids[at + i] as number)) | 0;
+  return ((mixed ^ (mixed >>> 15)) & (SLOTS - 1)) * SLOT_BYTES;
+}
