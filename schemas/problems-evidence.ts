@@ -25,6 +25,7 @@ export const EVIDENCE_PROBLEMS = {
   WITNESS_UNPROVEN: row(422, 'A checkpoint does not prove that it grew out of the one before', 'public', 'Send the consistency proof from the size that the witness names; if there is none, the log has two histories.'),
   WITNESS_BUDGET: row(429, 'One log asks for cosignatures too often', 'public', 'Ask once a minute.'),
   WITNESS_STOPPED: row(503, 'The witness cannot write its memory and cosigns nothing', 'public', 'Look at the disk of the witness, then start it again; never put its memory back from a backup.'),
+  WITNESS_FEED_WRONG: row(422, 'The aggregate log holds something that a witness cannot stand for', 'public', 'Look what the detail names; keep the leaves as evidence and ask the operator of the registry.'),
   WITNESS_ANSWER_WRONG: row(502, 'A witness answered something that is no cosignature of a known key', 'operator', "Compare the witness's verifier keys with those in the configuration."),
   WITNESS_OFF: row(404, 'This registry is no witness', 'caller', 'Make its keys with `accord registry init-witness` and start it again.'),
   AGGREGATE_KEY_WRONG: row(500, "The aggregate log's last checkpoint was signed with another key", 'operator', 'Put the key file of the aggregate log back; it stays the same as long as its log.'),
@@ -34,8 +35,8 @@ export const EVIDENCE_PROBLEMS = {
   WITNESS_REFUSED: row(502, "The registry's witness refuses this log's checkpoints", 'operator', 'With status 403 or 404 register the log and its key (`accord server renew`) and let the content be approved; see docs/operations.md, section Witnesses.'),
   LOG_NOT_AS_WITNESSED: row(409, 'The witness knows another or a longer history of this log than this server has', 'operator', 'Put the newest copy of the log back, or close this log: `accord log new-origin --dir DIR --yes`. Keep both as evidence.'),
   ANCHORING_REFUSED: row(502, 'What the registry showed as an anchoring does not verify', 'operator', 'The detail names what was found; compare the witnesses in the configuration with those that cosign, and ask the registry.'),
-  ANCHORING_LATE: row(503, 'The message log waits long for a time-stamp', 'operator', 'Exchanges go on. See docs/operations.md, section Time-stamps: `accord server anchoring` says whether the registry or the authorities are the trouble.'),
-  ANCHORING_OVERDUE: row(503, 'The message log has waited too long for a time-stamp; new exchanges stop', 'caller', 'Try again later: the server goes on by itself as soon as its log has a time-stamp. Its operator finds the reason with `accord server anchoring`.', 'LoggingFailed'),
+  ANCHORING_LATE: row(503, 'The message log waits long for a time-stamp', 'operator', 'Exchanges go on. See docs/operations.md, section Time-stamps: `accord log anchor` says whether the registry or the authorities are the trouble.'),
+  ANCHORING_OVERDUE: row(503, 'The message log has waited too long for a time-stamp; new exchanges stop', 'caller', 'Try again later: the server goes on by itself as soon as its log has a time-stamp. Its operator finds the reason with `accord log anchor`.', 'LoggingFailed'),
   ANCHORING_MALFORMED: row(400, 'An anchoring of the message log is malformed', 'public', 'Compare it with docs/evidence.md, section Anchoring; it is canonical JSON.'),
   // --- retention, destruction and holds (core/retention/)
   RETENTION_NOTE_MALFORMED: row(400, 'A note about retention is malformed', 'public', 'Compare it with docs/evidence.md, section Retention and erasure; it is canonical JSON.'),
@@ -53,6 +54,10 @@ export const EVIDENCE_PROBLEMS = {
   HOLD_UNKNOWN: row(404, 'There is no such hold', 'caller', 'See `accord retention hold list`.'),
   HOLD_LIMIT: row(409, 'There are too many holds', 'caller', 'Lift those that are over, or hold a class or a period instead of single exchanges.'),
   // --- OCSP, packs, audits and archives
+  LOG_FORKED: row(409, 'A log signed two different roots for one size', 'public', 'Keep both signed checkpoints: together they prove it, whatever else is said.'),
+  LOG_COMMITMENT_WRONG: row(409, 'What is kept of a record is not what its statement commits to', 'operator', 'Keep the folder as evidence; compare with a backup and with the other department.'),
+  AUDIT_PROGRESS_WRONG: row(409, 'The progress of an earlier audit does not belong to this log', 'public', 'Check --progress; without the file the audit begins again.'),
+  LOG_EXPORT_MALFORMED: row(400, 'An export of a log for reconciliation is malformed', 'public', 'Ask for it again, made with `accord audit entries`.'),
   EXCHANGE_NOT_FOUND: row(404, 'There is no signed request of this exchange in this log', 'caller', 'See `accord log show --id`; a closed log is read with --origin.'),
   EXCHANGE_AMBIGUOUS: row(409, 'Several servers used this id for an exchange', 'caller', 'Say which with --peer; the detail names them.'),
 } as const;

@@ -11,6 +11,8 @@ import type { TreeHead } from './judge.ts';
 export interface WitnessedTree extends TreeHead {
   /** The checkpoint with the signature line of its own log only. */
   note: string;
+  /** Hashes of its complete subtrees, for who goes on adding leaves to it (feed.ts). */
+  subtrees?: Buffer | null;
 }
 
 /** One step of one origin. */

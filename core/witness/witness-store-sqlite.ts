@@ -18,7 +18,7 @@ const MAX_FORKS = 10_000;
 const SCHEMA = `
 CREATE TABLE IF NOT EXISTS origins (
   number INTEGER PRIMARY KEY, origin TEXT NOT NULL UNIQUE, size INTEGER NOT NULL, root BLOB NOT NULL CHECK (length(root) = 32),
-  note TEXT NOT NULL, at_ms INTEGER NOT NULL) STRICT;
+  note TEXT NOT NULL, at_ms INTEGER NOT NULL, subtrees BLOB) STRICT;
 CREATE TRIGGER IF NOT EXISTS origins_only_grow BEFORE UPDATE ON origins
   WHEN NEW.number <> OLD.number OR NEW.origin <> OLD.origin OR NEW.size <= OLD.size
   BEGIN SELECT RAISE(ABORT, 'a tree never becomes smaller'); END;
@@ -69,7 +69,7 @@ export function openWitnessStoreSqlite(file: string): WitnessStore {
 }
 
 export function witnessStore(db: WitnessDatabase, history?: WitnessHistory): WitnessStore {
-  const latestOf = db.prepare('SELECT number, size, root, note FROM origins WHERE origin = ?');
+  const latestOf = db.prepare('SELECT number, size, root, note, subtrees FROM origins WHERE origin = ?');
   const count = db.prepare('SELECT count(*) FROM origins').pluck();
   const forks = db.prepare('SELECT origin, kind, held, shown, at_ms AS atMs FROM forks ORDER BY number LIMIT ?');
   const latest = (origin: string): (WitnessedTree & { number: number }) | null =>
@@ -90,16 +90,16 @@ function advancer(
   latest: (origin: string) => { number: number } | null,
   history: WitnessHistory | undefined,
 ): WitnessTurn['advance'] {
-  const grow = db.prepare('UPDATE origins SET size = ?, root = ?, note = ?, at_ms = ? WHERE number = ?');
-  const begin = db.prepare('INSERT INTO origins (origin, size, root, note, at_ms) VALUES (?, ?, ?, ?, ?)');
+  const grow = db.prepare('UPDATE origins SET size = ?, root = ?, note = ?, at_ms = ?, subtrees = ? WHERE number = ?');
+  const begin = db.prepare('INSERT INTO origins (origin, size, root, note, at_ms, subtrees) VALUES (?, ?, ?, ?, ?, ?)');
   return (step, atMs) => {
-    const { size, root, note } = step.tree;
+    const { size, root, note, subtrees = null } = step.tree;
     const known = latest(step.origin)?.number;
     if (known === undefined) {
-      const number = Number(begin.run(step.origin, size, root, note, atMs).lastInsertRowid);
+      const number = Number(begin.run(step.origin, size, root, note, atMs, subtrees).lastInsertRowid);
       history?.advanced(number, step, atMs);
     } else {
-      grow.run(size, root, note, atMs, known);
+      grow.run(size, root, note, atMs, subtrees, known);
       history?.advanced(known, step, atMs);
     }
   };

@@ -33,14 +33,23 @@ export interface WitnessOptions {
   clock: Clock;
   /** The keys that an origin's checkpoints are believed of; undefined or none for an unknown origin. */
   verifiersOf(origin: string): readonly NoteVerifier[] | undefined;
-  /** What else has to hold before a larger tree is stored, such as that every log in it only grew. @throws AccordError */
-  vet?(step: Advance): Promise<void>;
+  /**
+   * What else has to hold before a larger tree is stored, such as that every log in it only grew, and what is stored with
+   * it: further origins' steps, and the tree's own subtrees. @throws AccordError
+   */
+  vet?(step: Advance): Promise<Vetted>;
   /** Evidence that was not known yet, after it is durable. */
   onFork?(evidence: ForkEvidence): void;
   /** Somebody holds a larger old size than is stored here, signed by a known key: was this memory put back? */
   onAhead?(origin: string, oldSize: number, storedSize: number): void;
   /** The memory cannot be written any more. */
   onStopped?(error: unknown): void;
+}
+
+export interface Vetted {
+  subtrees: Buffer;
+  /** Each from what `latest` says now; one that is stale by the time of the turn stops all of it. */
+  steps: readonly Advance[];
 }
 
 /** An answer of add-checkpoint that is no problem document. */
@@ -55,6 +64,7 @@ interface Asked {
   oldSize: number;
   proof: Buffer[];
   tree: WitnessedTree;
+  steps: readonly Advance[];
 }
 
 /** `size`: what is stored of the origin. */
@@ -122,7 +132,7 @@ export class Witness {
     if (own === undefined) throw new TypeError('a verified note has the line of its signer');
     const line = `\u2014 ${own.name} ${Buffer.concat([own.keyId, own.signature]).toString('base64')}\n`;
     if (oldSize > size) throw new AccordError('NOTE_MALFORMED', 'the old size is larger than the checkpoint');
-    return { origin, oldSize, proof, tree: { size, root, note: `${text}\n${line}` } };
+    return { origin, oldSize, proof, tree: { size, root, note: `${text}\n${line}` }, steps: [] };
   }
 
   async #add(asked: Asked): Promise<WitnessAnswer> {
@@ -133,9 +143,10 @@ export class Witness {
     if (judgement === 'advance' || judgement === 'repeat') {
       const waitMs = (judgement === 'advance' ? this.#advances : this.#repeats).take(origin);
       if (waitMs > 0) throw new AccordError('WITNESS_BUDGET', `${origin}: in ${Math.ceil(waitMs / 1000)} s`);
-      if (judgement === 'advance') await vet?.({ origin, before, tree, proof });
     }
-    const outcome = await this.#stored(asked);
+    const vetted = judgement === 'advance' ? await vet?.({ origin, before, tree, proof }) : undefined;
+    const { subtrees = null, steps = [] } = vetted ?? {};
+    const outcome = await this.#stored({ ...asked, tree: { ...tree, subtrees }, steps });
     if (outcome.judgement === 'advance' || outcome.judgement === 'repeat')
       return await this.#cosigned(asked, outcome.atMs);
     if (outcome.judgement === 'unproven') throw new AccordError('WITNESS_UNPROVEN', origin);
@@ -181,11 +192,17 @@ export class Witness {
     for (const one of evidence) onFork?.(one);
   }
 
-  #step(turn: WitnessTurn, { origin, oldSize, proof, tree }: Asked, atMs: number, found: ForkEvidence[]): Outcome {
+  #step(
+    turn: WitnessTurn,
+    { origin, oldSize, proof, tree, steps }: Asked,
+    atMs: number,
+    found: ForkEvidence[],
+  ): Outcome {
     const before = turn.latest(origin);
     const judgement = judgeCheckpoint(before, tree, oldSize, proof);
     if (judgement === 'repeat') return { judgement, size: tree.size };
     if (judgement === 'advance') {
+      for (const step of steps) turn.advance(step, atMs);
       turn.advance({ origin, before, tree, proof }, atMs);
       return { judgement, size: tree.size };
     }

@@ -11,8 +11,8 @@ import { systemClock } from '#core/clock.ts';
 import { openClient } from '#core/http/client.ts';
 import { addressOf, openServer } from '#core/http/server-frame.ts';
 import { openCheckpoint, parseNote, parseVerifierKey } from '#core/log/signed-note.ts';
+import { openAggregateWitness } from '#core/witness/aggregate-witness.ts';
 import { cosigner, formatCosignerKey, goodCosignatures, parseCosignerKey } from '#core/witness/cosignature.ts';
-import { Witness } from '#core/witness/witness.ts';
 import { askWitness } from '#core/witness/witness-client.ts';
 import { openWitnessStoreSqlite } from '#core/witness/witness-store-sqlite.ts';
 import { fromBase64url } from '#schemas/base64url.ts';
@@ -69,11 +69,20 @@ async function register({ registry }: Awaited<ReturnType<typeof site>>): Promise
 }
 
 /** A department's witness of the aggregate log, on a port of its own. */
-async function department(name: string, aggregate: WitnessedLog['verifier']) {
+async function department(name: string, verifier: WitnessedLog['verifier'], url: string) {
   const cosigners = [cosigner(name, ed25519()), cosigner(name, mlDsa())];
   const store = openWitnessStoreSqlite(join(root, `${name}.db`));
-  const verifiersOf = (origin: string) => (origin === aggregate.name ? [aggregate] : undefined);
-  const witness = new Witness({ store, cosigners, clock: systemClock, verifiersOf });
+  const wrong: string[] = [];
+  const witness = openAggregateWitness({
+    ...{ store, cosigners, clock: systemClock, http },
+    aggregate: () => ({ verifier, url }),
+    rules: {
+      instance: INSTANCE,
+      verifierOf: (origin) => logs.find((log) => log.origin === origin)?.verifier,
+      contentHash: () => undefined,
+    },
+    onWrong: (detail) => wrong.push(detail),
+  });
   const app = openServer({ name });
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
@@ -88,7 +97,14 @@ async function department(name: string, aggregate: WitnessedLog['verifier']) {
     await app.close();
     store.close();
   });
-  return { name, url: addressOf(app), verifierKeys: cosigners.map(({ key }) => formatCosignerKey(key)), state };
+  return {
+    name,
+    url: addressOf(app),
+    verifierKeys: cosigners.map(({ key }) => formatCosignerKey(key)),
+    state,
+    wrong,
+    store,
+  };
 }
 
 async function ask(url: string): Promise<{ status: number; type: string; text: string; body: Buffer; retry: string }> {
@@ -117,7 +133,9 @@ t.test('the way of a checkpoint', async (t) => {
   t.same(await submit(one.grow(5)), { kind: 'refused', status: 404 }, 'registered by nobody');
   await register(here);
   t.same(await submit(one), { kind: 'refused', status: 404 }, 'registered, but approved by nobody');
-  const departments = [await department('d1.example', aggregateKey), await department('d2.example', aggregateKey)];
+  const departments = await Promise.all(
+    ['d1.example', 'd2.example'].map((name) => department(name, aggregateKey, base)),
+  );
   await registry.call('POST', '/witnesses', {
     aggregate: { ...identity.aggregate, url: base },
     registryWitness: { name: identity.name, verifierKeys: identity.verifierKeys },
@@ -209,6 +227,11 @@ t.test('the way of a checkpoint', async (t) => {
     });
     t.equal(at, entries.body.length);
     t.same(frontier.root(), head.root);
+    for (const { store, wrong } of departments) {
+      t.equal(store.latest(aggregateKey.name)?.size, size);
+      for (const log of logs) t.same(store.latest(log.origin)?.root, log.root(), 'a department knows every log');
+      t.same(wrong, []);
+    }
     for (const path of [
       '0/000',
       '0/000.p/0',
