@@ -1,11 +1,13 @@
 // `accord dev up`: a whole exchange on loopback in one process, with throw-away keys in a folder of its own. For people
 // who want to try Accord or to develop an information system against it; nothing here protects anything.
-import { mkdtempSync } from 'node:fs';
+import { X509Certificate } from 'node:crypto';
+import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Command } from 'commander';
+import { Command, InvalidArgumentError } from 'commander';
 import { pino } from 'pino';
 import { systemClock } from '#core/clock.ts';
+import { openDevelopmentTimeStampAuthority } from '#core/development-time-stamp-authority.ts';
 import { untilSignal } from '#core/program.ts';
 import { PLAIN_TERMS } from '#schemas/access-right.ts';
 import { type DevNetwork, openDevNetwork } from './dev/network.ts';
@@ -28,6 +30,14 @@ export function devCommand(): Command {
         'an empty folder for keys and logs (default: a new temporary one; it stays, so that logs can be read)',
       ),
   ).action(runAction(up));
+  withOutput(
+    dev
+      .command('time-stamp-authority')
+      .description('a time-stamp authority (RFC 3161) on loopback with a throw-away key, until SIGTERM')
+      .requiredOption('--ca-file <file>', 'where its root certificate is written, PEM')
+      .option('--name <name>', 'what it is called in its certificates', 'development-time')
+      .option('--port <port>', 'where it listens (default: any that is free)', port),
+  ).action(runAction(timeStampAuthority));
   return dev;
 }
 
@@ -51,6 +61,31 @@ async function up(options: OutputOptions & { backend?: string; dir?: string }): 
   } finally {
     await network.close();
   }
+}
+
+async function timeStampAuthority(
+  options: OutputOptions & { caFile: string; name: string; port?: number },
+): Promise<void> {
+  const stopped = untilSignal();
+  const { name, port: at = 0 } = options;
+  const authority = await openDevelopmentTimeStampAuthority({ name, clock: systemClock, port: at });
+  try {
+    const pem = authority.certificates.map((der) => new X509Certificate(der).toString()).join('');
+    writeFileSync(options.caFile, pem);
+    const { url } = authority;
+    const text = `Time-stamps at ${url}; its root is in ${options.caFile}. Its key protects nothing. Stop with Ctrl-C.`;
+    const ready = { ready: true, name, url, caFile: options.caFile };
+    process.stdout.write(outputFormat(options) === 'json' ? `${JSON.stringify(ready)}\n` : `${text}\n`);
+    await stopped;
+  } finally {
+    await authority.close();
+  }
+}
+
+function port(text: string): number {
+  const number = Number(text);
+  if (!/^[0-9]{1,5}$/.test(text) || number > 65_535) throw new InvalidArgumentError('A port: 0 to 65535.');
+  return number;
 }
 
 /** The backend as service `echo`: open, unbound, free of personal data, every endpoint, no purpose. */

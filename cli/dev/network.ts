@@ -9,6 +9,10 @@ import { createInterface } from 'node:readline';
 import type { FastifyBaseLogger } from 'fastify';
 import { openThrowawayRegistry, type ThrowawayRegistry } from '#central-registry/throwaway.ts';
 import type { Clock } from '#core/clock.ts';
+import {
+  type DevelopmentTimeStampAuthority,
+  openDevelopmentTimeStampAuthority,
+} from '#core/development-time-stamp-authority.ts';
 import { type BoundedClient, openClient } from '#core/http/client.ts';
 import { base64url } from '#schemas/base64url.ts';
 import type { DictionaryEntry } from '#schemas/dictionary-entry.ts';
@@ -75,6 +79,8 @@ export interface DevNetwork {
   folder: string;
   registry: ThrowawayRegistry;
   authority: ThrowAwayAuthority;
+  /** Two, so that one may be away. */
+  timeStampAuthorities: readonly DevelopmentTimeStampAuthority[];
   servers: DevServer[];
   passphraseFile: string;
   /** Releases the whole dictionary; services that are bound to it are added afterwards. In force with `publish`. */
@@ -112,6 +118,7 @@ export async function openDevNetwork(options: DevNetworkOptions): Promise<DevNet
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const authority = await openThrowAwayAuthority(clock);
   const registry = await openThrowawayRegistry({ folder: join(folder, 'registry'), instance, clock });
+  const timeStampAuthorities = await openTimeStampAuthorities(clock);
   const http = openClient();
   const passphrase = base64url(randomBytes(24));
   const passphraseFile = join(folder, 'passphrase');
@@ -121,11 +128,13 @@ export async function openDevNetwork(options: DevNetworkOptions): Promise<DevNet
     await Promise.all(servers.map((server) => server.stop()));
     await registry.close();
     await http.close();
+    await Promise.all(timeStampAuthorities.map((one) => one.close()));
   }
   const network: DevNetwork = {
     folder,
     registry,
     authority,
+    timeStampAuthorities,
     servers,
     passphraseFile,
     async releaseDictionary(release, entries) {
@@ -142,6 +151,7 @@ export async function openDevNetwork(options: DevNetworkOptions): Promise<DevNet
   try {
     for (const der of authority.trust.anchors) await putTrust(registry, 'anchor', der);
     for (const der of authority.trust.intermediates) await putTrust(registry, 'intermediate', der);
+    await putTimeStamps(registry, timeStampAuthorities);
     const context = { ...options, authority, registry, http, passphrase, passphraseFile };
     servers.push(...(await Promise.all(members.map((member) => addMember(context, member)))));
     await network.publish();
@@ -162,6 +172,23 @@ interface Context extends DevNetworkOptions {
 
 async function putTrust(registry: ThrowawayRegistry, kind: string, der: Buffer): Promise<void> {
   await registry.call('POST', '/trust', { kind, der: base64url(der) });
+}
+
+/** Where nobody else is asked for the time, two processes' worth of it live in this one. */
+function openTimeStampAuthorities(clock: Clock): Promise<DevelopmentTimeStampAuthority[]> {
+  const names = ['development-time-1', 'development-time-2'];
+  return Promise.all(names.map((name) => openDevelopmentTimeStampAuthority({ name, clock })));
+}
+
+async function putTimeStamps(
+  registry: ThrowawayRegistry,
+  authorities: readonly DevelopmentTimeStampAuthority[],
+): Promise<void> {
+  const named = authorities.map(({ name, url, certificates }) => ({
+    ...{ name, url },
+    certificates: certificates.map(base64url),
+  }));
+  await registry.call('POST', '/time-stamps', { authorities: named });
 }
 
 /** What six commands do in a real instance: init, certify twice, register, approve (later), start. */

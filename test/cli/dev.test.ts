@@ -1,7 +1,7 @@
 // `accord dev up` as a developer or a test driver uses it: one ready line, an exchange, SIGTERM.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -9,6 +9,7 @@ import { createInterface } from 'node:readline';
 import t from 'tap';
 import { openAccord } from '#adapters/client.ts';
 import { verifyLog } from '#core/log/audit.ts';
+import { openssl, withOpenssl } from '#test/certs/chains.ts';
 
 interface Ready {
   ready: true;
@@ -67,4 +68,23 @@ t.test('ready, answers on every method, drains at SIGTERM and leaves whole logs'
     const audit = await verifyLog({ folder: join(dataDir, 'log'), checkpointFile });
     t.match(audit, { ok: true, entries: 10 }, `the log of ${name} stays and is whole`);
   }
+});
+
+t.test('a time-stamp authority that openssl understands', withOpenssl, async (t) => {
+  const folder = t.testdir({ document: 'a document' });
+  const at = (name: string) => join(folder, name);
+  const args = ['cli/main.ts', 'dev', 'time-stamp-authority', '--ca-file', at('ca.pem'), '--name', 'north', '--json'];
+  const child = spawn(process.execPath, args);
+  const [line] = (await once(createInterface({ input: child.stdout }), 'line')) as [string];
+  const ready = JSON.parse(line) as { name: string; url: string };
+  t.match(ready, { ready: true, name: 'north', caFile: at('ca.pem') });
+  t.equal(openssl(['ts', '-query', '-data', at('document'), '-sha256', '-cert', '-out', at('query')]).status, 0);
+  const headers = { 'content-type': 'application/timestamp-query' };
+  const answer = await fetch(ready.url, { method: 'POST', headers, body: readFileSync(at('query')) });
+  writeFileSync(at('answer'), Buffer.from(await answer.arrayBuffer()));
+  const verify = ['ts', '-verify', '-data', at('document'), '-in', at('answer'), '-CAfile', at('ca.pem')];
+  t.equal(openssl(verify).status, 0);
+  const ended = once(child, 'exit');
+  child.kill('SIGTERM');
+  t.same(await ended, [0, null]);
 });
