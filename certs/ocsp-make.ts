@@ -4,7 +4,9 @@ import { type KeyObject, sign } from 'node:crypto';
 import { AccordError, isAccordError } from '#schemas/problems.ts';
 import { TAG } from './der.ts';
 import { derOf, derOid, derSequence } from './der-write.ts';
+import type { Ledger } from './ledger.ts';
 import { type CertId, keyHash, namesIssuer, readOcspRequest } from './ocsp-request.ts';
+import { REVOCATION_REASONS } from './profiles.ts';
 import { curveOf } from './x509-library.ts';
 import { readCertificate } from './x509-read.ts';
 
@@ -19,6 +21,17 @@ export interface OcspResponder {
   statusOf: (serial: string) => KnownStatus;
   /** How long an answer holds: its nextUpdate. */
   validityMs: number;
+}
+
+/** What an authority's ledger says of the certificates of one of its two authorities. */
+export function ledgerStatus(ledger: Pick<Ledger, 'get'>, role: 'root' | 'issuing'): (serial: string) => KnownStatus {
+  return (serial) => {
+    const entry = ledger.get(serial);
+    if (entry === undefined || entry.certificate.issuer !== role) return 'unknown';
+    const { revocation } = entry;
+    if (revocation === undefined) return 'good';
+    return { revokedAtMs: revocation.atMs, reason: REVOCATION_REASONS[revocation.reason] };
+  };
 }
 
 /**

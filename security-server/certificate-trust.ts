@@ -2,45 +2,63 @@
 // for signing certificates (envelope/verify.ts) and TLS certificates (peer/registered-peer.ts) alike, on every message, so
 // the answer is remembered: per certificate, purpose and trust part of the configuration, within the times it holds for.
 //
-// What a revocation list means, until OCSP answers come along (docs/certificates.md, "Revocation in the exchange"):
+// What an OCSP answer means (docs/certificates.md, "Certificate status in the exchange"), where the configuration names
+// rules for it: one that says `revoked` refuses, whatever else is at hand and whatever its date. One that says `good`
+// counts for as long as the rules say, in grace with an alarm. Then the lists are looked at, which may still refuse; only
+// where neither an answer nor a list speaks for a signing certificate the mode decides.
+//
+// What a revocation list means:
 // - A list of the issuer in the configuration decides, and what it names is refused from the moment it is known, whatever
 //   its date of revocation says: a stolen key writes any date.
 // - A list that is over still counts for `crlGraceMs`, with an alarm. That is the age the configuration itself may reach,
-//   so a registry that is away stops nothing earlier than the configuration would. After it the certificate is refused.
+//   so a registry that is away stops nothing earlier than the configuration would. After it the certificate is refused,
+//   unless an answer speaks for it.
 // - An issuer without a list is accepted with one alarm: its certificates are withdrawn by registration and distrust.
 import { createHash, type KeyObject, X509Certificate } from 'node:crypto';
-import { certificateHash, type PathPurpose, validatePath } from '#certs/path.ts';
+import { certificateHash, type PathPurpose } from '#certs/path.ts';
 import { judgeRevocation } from '#certs/revocation.ts';
 import { readCertificate } from '#certs/x509-read.ts';
 import type { ConfigurationSnapshot, RegisteredCertificate } from '#core/configuration/snapshot.ts';
 import { AccordError } from '#schemas/problems.ts';
+import { candidatesFor, pathAmong, type Trust, trustId } from './certificate-paths.ts';
+import { countsUntilMs, type HeldAnswer, type HeldAnswers, holdAnswers } from './certificate-status/answers.ts';
+
+/** A certificate that may be used now. */
+export interface Judged {
+  key: KeyObject;
+  /** The OCSP answer it was judged with; null when none counted. */
+  answer: HeldAnswer | null;
+}
 
 export interface CertificateTrust {
   /**
-   * The certificate's public key, when it may be used for `purpose` now.
-   * @throws CERTIFICATE_INVALID; its detail is a code of certs/path-codes.ts, `revoked`, `distrusted` or `revocation list too old`
+   * The certificate's public key, when it may be used for `purpose` now, and what showed its status.
+   * @throws CERTIFICATE_INVALID; its detail is a code of certs/path-codes.ts, `revoked`, `distrusted` or `revocation list
+   *   too old`. CERTIFICATE_STATUS_MISSING for signatures, where the configuration requires an answer or a list
    */
-  keyOf(
+  judge(
     certificate: RegisteredCertificate,
     purpose: PathPurpose,
     snapshot: ConfigurationSnapshot,
     nowMs: number,
-  ): KeyObject;
+  ): Judged;
+  /** The key alone. @throws as `judge` */
+  keyOf(...judged: Parameters<CertificateTrust['judge']>): KeyObject;
 }
 
 export interface CertificateTrustOptions {
   /** How long a list counts after its next update. */
   crlGraceMs: number;
-  /** CRL_MISSING, CRL_STALE, or why a list does not count; once per issuer and trust part. */
+  /** CRL_MISSING, CRL_STALE, OCSP_STALE, or why a list does not count; once per issuer and trust part. */
   onAlarm: (code: string, detail: string) => void;
+  /** None by default. */
+  answers?: HeldAnswers;
 }
 
-type Trust = ConfigurationSnapshot['trust'];
-
-/** One trust part, made ready: its identity and its intermediates by subject. */
-interface ReadyTrust {
-  id: string;
-  bySubject: Map<string, Buffer[]>;
+/** When a list is over, and its issuer. */
+interface ListEnd {
+  endsMs: number;
+  of: string;
 }
 
 interface Good {
@@ -49,9 +67,10 @@ interface Good {
   names: readonly string[];
   fromMs: number;
   untilMs: number;
-  /** When the first list of the path is over, and its issuer. */
-  listEndsMs: number;
-  listOf: string;
+  /** Of the certificate itself; null without one. */
+  ownList: ListEnd | null;
+  /** The first of the authorities above it to be over. */
+  upperList: ListEnd | null;
 }
 type Known = Good | { refusal: string; atMs: number };
 
@@ -59,40 +78,30 @@ const MAX_REMEMBERED = 20_000;
 const MAX_ALARMS_REMEMBERED = 1_000;
 /** A refusal holds so long, so that a peer cannot buy a chain validation with every request. */
 const REFUSAL_REMEMBERED_MS = 1_000;
-/** `validatePath` looks at 16 intermediates; a configuration may hold more. */
-const MAX_CANDIDATES = 16;
 
-export function openCertificateTrust({ crlGraceMs, onAlarm }: CertificateTrustOptions): CertificateTrust {
+export function openCertificateTrust({
+  crlGraceMs,
+  onAlarm,
+  answers = holdAnswers(),
+}: CertificateTrustOptions): CertificateTrust {
   const known = new Map<string, Known>();
-  const ready = new WeakMap<Trust, ReadyTrust>();
   const alarmed = new Set<string>();
 
-  function alarm(trustId: string, code: string, issuer: string): void {
-    const key = `${trustId} ${code} ${issuer}`;
+  function alarm(trust: Trust, code: string, about: string): void {
+    const key = `${trustId(trust)} ${code} ${about}`;
     if (alarmed.has(key)) return;
     if (alarmed.size >= MAX_ALARMS_REMEMBERED) alarmed.clear();
     alarmed.add(key);
-    onAlarm(code, issuer);
+    onAlarm(code, about);
   }
 
-  function readyTrust(trust: Trust): ReadyTrust {
-    let made = ready.get(trust);
-    if (made === undefined) {
-      made = makeReady(trust);
-      ready.set(trust, made);
-    }
-    return made;
-  }
-
-  function judge(leaf: Buffer, purpose: PathPurpose, trust: Trust, nowMs: number): Known {
-    const { id, bySubject } = readyTrust(trust);
-    let pool = candidates(leaf, bySubject);
+  function judgePath(leaf: Buffer, purpose: PathPurpose, trust: Trust, nowMs: number): Known {
+    let pool = candidatesFor(leaf, trust);
     for (;;) {
-      const anchors = trust.anchors.map((der) => ({ der }));
-      const verdict = validatePath({ leaf, intermediates: pool, anchors, atMs: nowMs, purpose });
+      const verdict = pathAmong(leaf, pool, trust, { purpose, atMs: nowMs });
       if (!verdict.valid) return { refusal: verdict.code, atMs: nowMs };
       const good = within(verdict.path);
-      const revoked = checkLists(verdict.path, good, trust.crls ?? [], id, nowMs);
+      const revoked = checkLists(verdict.path, good, trust, nowMs);
       if (revoked === undefined) return good;
       // Another path may lead round an authority that was revoked; there is none round the certificate itself.
       const rest = pool.filter((der) => !der.equals(revoked));
@@ -102,49 +111,73 @@ export function openCertificateTrust({ crlGraceMs, onAlarm }: CertificateTrustOp
   }
 
   /** Notes when the lists of a path end; returns the certificate that is revoked, if one is. */
-  function checkLists(
-    path: readonly Uint8Array[],
-    good: Good,
-    crls: readonly Buffer[],
-    trustId: string,
-    nowMs: number,
-  ): Uint8Array | undefined {
+  function checkLists(path: readonly Uint8Array[], good: Good, trust: Trust, nowMs: number): Uint8Array | undefined {
     for (let at = 0; at + 1 < path.length; at += 1) {
       const [der, issuer] = [path[at], path[at + 1]];
       if (der === undefined || issuer === undefined) break;
-      const said = judgeRevocation(der, issuer, crls, nowMs);
+      const said = judgeRevocation(der, issuer, trust.crls ?? [], nowMs);
       if (said.status === 'revoked') return der;
-      const name = readCertificate(issuer).subject.text;
-      if (said.status === 'no-list') alarm(trustId, said.problems[0] ?? 'CRL_MISSING', name);
-      else if (said.nextUpdateMs < good.listEndsMs)
-        Object.assign(good, { listEndsMs: said.nextUpdateMs, listOf: name });
+      const of = readCertificate(issuer).subject.text;
+      if (said.status === 'no-list') alarm(trust, said.problems[0] ?? 'CRL_MISSING', of);
+      else if (at === 0) good.ownList = { endsMs: said.nextUpdateMs, of };
+      else if (said.nextUpdateMs < (good.upperList?.endsMs ?? Number.POSITIVE_INFINITY)) {
+        good.upperList = { endsMs: said.nextUpdateMs, of };
+      }
     }
     return undefined;
   }
 
-  function keyOf(
+  /** @throws CERTIFICATE_INVALID */
+  function requireList(list: ListEnd | null, trust: Trust, nowMs: number): void {
+    if (list === null) return;
+    if (nowMs > list.endsMs) alarm(trust, 'CRL_STALE', list.of);
+    if (nowMs > list.endsMs + crlGraceMs) throw new AccordError('CERTIFICATE_INVALID', 'revocation list too old');
+  }
+
+  /** The answer, when it counts now. @throws CERTIFICATE_INVALID */
+  function countingAnswer(certificate: string, trust: Trust, nowMs: number): HeldAnswer | null {
+    const { ocsp } = trust;
+    if (ocsp === undefined || ocsp.mode === 'off') return null;
+    const answer = answers.of(certificate);
+    if (answer === undefined) return null;
+    if (answer.status === 'revoked') throw new AccordError('CERTIFICATE_INVALID', 'revoked');
+    const untilMs = countsUntilMs(answer, ocsp.freshnessMs);
+    if (nowMs <= untilMs) return answer;
+    if (nowMs > untilMs + ocsp.graceMs) return null;
+    alarm(trust, 'OCSP_STALE', certificate);
+    return answer;
+  }
+
+  function judge(
     certificate: RegisteredCertificate,
     purpose: PathPurpose,
     snapshot: ConfigurationSnapshot,
     nowMs: number,
-  ): KeyObject {
-    const trustId = readyTrust(snapshot.trust).id;
-    const cacheKey = `${certificate.hash} ${purpose} ${trustId}`;
+  ): Judged {
+    const { trust } = snapshot;
+    const cacheKey = `${certificate.hash} ${purpose} ${trustId(trust)}`;
     let found = known.get(cacheKey);
     if (found === undefined || !holds(found, nowMs)) {
-      found = judge(certificate.der, purpose, snapshot.trust, nowMs);
+      found = judgePath(certificate.der, purpose, trust, nowMs);
       remember(known, cacheKey, found);
     }
     if ('refusal' in found) throw new AccordError('CERTIFICATE_INVALID', found.refusal);
     if (found.names.some((name) => snapshot.isDistrusted(name))) {
       throw new AccordError('CERTIFICATE_INVALID', 'distrusted');
     }
-    if (nowMs > found.listEndsMs) alarm(trustId, 'CRL_STALE', found.listOf);
-    if (nowMs > found.listEndsMs + crlGraceMs) throw new AccordError('CERTIFICATE_INVALID', 'revocation list too old');
-    return found.key;
+    requireList(found.upperList, trust, nowMs);
+    const answer = countingAnswer(certificate.hash, trust, nowMs);
+    if (answer === null) {
+      // A TLS certificate is shown before an answer can be: it is judged by what came since, and by lists.
+      if (found.ownList === null && purpose === 'sign' && trust.ocsp?.mode === 'require') {
+        throw new AccordError('CERTIFICATE_STATUS_MISSING', certificate.hash);
+      }
+      requireList(found.ownList, trust, nowMs);
+    }
+    return { key: found.key, answer };
   }
 
-  return { keyOf };
+  return { judge, keyOf: (...judged) => judge(...judged).key };
 }
 
 function holds(known: Known, nowMs: number): boolean {
@@ -162,62 +195,9 @@ function within(path: readonly Uint8Array[]): Good {
     fromMs: Math.max(...read.map((one) => one.notBeforeSeconds)) * 1000,
     // `validatePath` refuses the second of notAfter itself (docs/certificates.md).
     untilMs: Math.min(...read.map((one) => one.notAfterSeconds)) * 1000 - 1,
-    listEndsMs: Number.POSITIVE_INFINITY,
-    listOf: '',
+    ownList: null,
+    upperList: null,
   };
-}
-
-function makeReady(trust: Trust): ReadyTrust {
-  const hash = createHash('sha256');
-  for (const [kind, list] of Object.entries({ a: trust.anchors, i: trust.intermediates, c: trust.crls ?? [] })) {
-    for (const der of list) hash.update(`${kind}${der.length}.`).update(der);
-  }
-  const bySubject = new Map<string, Buffer[]>();
-  for (const der of trust.intermediates) {
-    const subject = subjectOf(der);
-    if (subject === undefined) continue;
-    const list = bySubject.get(subject);
-    if (list === undefined) bySubject.set(subject, [der]);
-    else list.push(der);
-  }
-  return { id: hash.digest('base64url'), bySubject };
-}
-
-/** An approved part may hold one certificate nobody can read; the others still serve. */
-function subjectOf(der: Buffer): string | undefined {
-  try {
-    return readCertificate(der).subject.key;
-  } catch {
-    return undefined;
-  }
-}
-
-/** The intermediates that can stand above a leaf, nearest first, at most as many as one validation looks at. */
-function candidates(leaf: Buffer, bySubject: ReadonlyMap<string, Buffer[]>): Buffer[] {
-  const found: Buffer[] = [];
-  let level = [leaf];
-  while (level.length > 0 && found.length < MAX_CANDIDATES) {
-    const above = level.flatMap((der) => issuersOf(der, bySubject)).filter((der) => !found.includes(der));
-    level = [...new Set(above)];
-    found.push(...level);
-  }
-  return found.slice(0, MAX_CANDIDATES);
-}
-
-function issuersOf(der: Buffer, bySubject: ReadonlyMap<string, Buffer[]>): Buffer[] {
-  try {
-    const { issuer, extensions } = readCertificate(der);
-    const wanted = extensions.authorityKeyId?.keyId;
-    const named = bySubject.get(issuer.key) ?? [];
-    const ofKey = named.filter((one) => wanted === undefined || keyIdOf(one)?.equals(wanted));
-    return ofKey.length > 0 ? ofKey : named;
-  } catch {
-    return [];
-  }
-}
-
-function keyIdOf(der: Buffer): Buffer | undefined {
-  return readCertificate(der).extensions.subjectKeyId;
 }
 
 function sha256(bytes: Uint8Array): string {

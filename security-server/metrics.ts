@@ -27,6 +27,8 @@ export interface Metrics {
   busy(): void;
   /** A batch of messages in a frame of a framed link. */
   frame(direction: 'sent' | 'received', messages: number): void;
+  /** An OCSP answer that a responder gave or a peer sent; `outcome` is `taken`, `failed`, a status, or a code. */
+  certificateAnswer(of: 'own' | 'peer', outcome: string): void;
   /** Gives counts back that could not be written. */
   giveBackUnverified(code: string, count: number): void;
   /** Counts since the last call, for the periodic summary entry in the log. */
@@ -120,6 +122,7 @@ export function openMetrics(gauges: Gauges, logger: FastifyBaseLogger): Metrics 
     },
     busy: countBusy(registers),
     frame: countFrames(registers),
+    certificateAnswer: countAnswers(registers),
     giveBackUnverified(code, count) {
       pending[code] = (pending[code] ?? 0) + count;
     },
@@ -138,6 +141,17 @@ function countBusy(registers: Registry[]): Metrics['busy'] {
     registers,
   });
   return () => counter.inc();
+}
+
+function countAnswers(registers: Registry[]): Metrics['certificateAnswer'] {
+  const counter = new Counter({
+    name: 'accord_certificate_answers_total',
+    help: 'OCSP answers about certificates: own ones asked for (taken, failed), and those that peers sent',
+    labelNames: ['of', 'outcome'],
+    registers,
+  });
+  const ANSWER_OUTCOMES = ['taken', 'failed', 'good', 'revoked', 'unknown'];
+  return (of, outcome) => counter.inc({ of, outcome: ANSWER_OUTCOMES.includes(outcome) ? outcome : 'refused' });
 }
 
 /** Two counters whose labels are looked up once: they move with every frame. */

@@ -4,6 +4,7 @@ import type { StatementSignature } from '#certs/batch.ts';
 import type { NewRecord } from '#core/log/message-log.ts';
 import type { Statement } from '#schemas/statement.ts';
 import { isSpooled, type MessageBody } from './body.ts';
+import type { HeldAnswer } from './certificate-status/answers.ts';
 
 interface Message {
   statement: Statement;
@@ -13,6 +14,7 @@ interface Message {
   contextSalt: Buffer;
   body: MessageBody;
   bodySalt: Buffer;
+  answer?: HeldAnswer | null;
 }
 
 export interface RecordFacts {
@@ -60,6 +62,7 @@ export function recordOf(message: Message, facts: RecordFacts): NewRecord {
     decisionHash: statement.decisionHash ?? null,
     configurationVersion: statement.configuration.version,
     retention: facts.retention,
+    answer: message.answer ?? null,
     evidence: { statement: statementBytes, signature },
     sealed: {
       context,

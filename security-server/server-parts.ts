@@ -10,6 +10,7 @@ import type { StatusClient } from '#core/status/status-client.ts';
 import type { ServerId } from '#schemas/identifiers.ts';
 import type { Accesses } from './accesses.ts';
 import type { Admission } from './admission.ts';
+import type { ServerCertificates } from './certificate-status/server-certificates.ts';
 import type { ServerChoice } from './consumer/choose-server.ts';
 import type { DictionaryInForce } from './dictionary-in-force.ts';
 import type { Doubts } from './doubts.ts';
@@ -53,6 +54,8 @@ export interface ServerParts {
   choice: ServerChoice;
   news: PeerNews;
   peerByCertificate: PeerByCertificate;
+  /** OCSP answers, own and peers'. */
+  certificateStatus: ServerCertificates['certificateStatus'];
   /** For the provider's own backends. */
   backends: BoundedClient;
   /** Bodies that are too large for memory, and how large one may be. */

@@ -8,7 +8,6 @@ import type { ServerEntry } from '#core/configuration/snapshot.ts';
 import { openClient } from '#core/http/client.ts';
 import { addressOf } from '#core/http/server-frame.ts';
 import { type MessageLog, openMessageLog } from '#core/log/message-log.ts';
-import { DEFAULT_MAX_STALE_MS } from '#schemas/configuration.ts';
 import {
   BODY_IDLE_MS,
   DEFAULT_MAX_STREAMED_BYTES,
@@ -21,7 +20,7 @@ import { openAccesses } from './accesses.ts';
 import { openAccessStoreSqlite } from './accesses-sqlite.ts';
 import { openAdminPort } from './admin/admin.ts';
 import { type Admission, openAdmission } from './admission.ts';
-import { openCertificateTrust } from './certificate-trust.ts';
+import { openServerCertificates } from './certificate-status/server-certificates.ts';
 import { openServerChoice } from './consumer/choose-server.ts';
 import { exchange } from './consumer/exchange.ts';
 import { openPlainPort, openSystemPort } from './consumer/system-ports.ts';
@@ -40,7 +39,6 @@ import { openMetrics } from './metrics.ts';
 import { openPeerPort } from './peer/messages.ts';
 import type { SharedConfiguration } from './peer/news.ts';
 import { openPeerLinks } from './peer/open-links.ts';
-import { openRegisteredPeers } from './peer/registered-peer.ts';
 import { noticeHere } from './provider/emergency-notice.ts';
 import type { ServerParts } from './server-parts.ts';
 import { openSpool } from './spool.ts';
@@ -148,7 +146,8 @@ export async function openSecurityServer(options: SecurityServerOptions): Promis
     await Promise.all(apps.map((app) => app.close()));
     await tasks.stop();
     parts.status.close();
-    await Promise.all([parts.link.close(), parts.backends.close(), parts.emergencies.close()]);
+    const { link, backends, emergencies, certificateStatus } = parts;
+    await Promise.all([link, backends, emergencies, certificateStatus].map((one) => one.close()));
     await log.close();
     parts.state.close();
     parts.doubts.close();
@@ -184,20 +183,17 @@ export async function openSecurityServer(options: SecurityServerOptions): Promis
 
 function assemble(from: SecurityServerOptions, messageLog: MessageLog, gate: Admission): ServerParts {
   const { id, clock, logger, configuration, bodyIdleMs = BODY_IDLE_MS } = from;
-  const trust = openCertificateTrust({
-    crlGraceMs: from.crlGraceMs ?? DEFAULT_MAX_STALE_MS,
-    onAlarm: (code, issuer) => {
-      if (code === 'CRL_MISSING') logger.info({ issuer }, 'no revocation list: registration and distrust decide');
-      else logger.error({ alarm: code, issuer }, 'alarm of a revocation list');
-    },
-  });
-  const peerByCertificate = openRegisteredPeers(trust, logger);
   const keys = openKeyRing(from.keys, () => registeredSelf(from), clock);
+  const { trust, certificateStatus, peerByCertificate } = openServerCertificates({
+    ...from,
+    ...{ keys, registered: () => registeredSelf(from), metrics: () => metrics },
+  });
   const speaksFrames = (from.peerLink ?? 'frames') === 'frames';
   const channels = openChannels(id, keys.encryptionKey, clock);
   const { link, news, framed } = openPeerLinks({
     ...{ configuration, clock, logger, keys, channels, peerByCertificate, speaksFrames, streamIdleMs: bodyIdleMs },
     metrics: () => metrics,
+    status: certificateStatus,
   });
   const ready = () => (probe(assembled).ok ? 1 : 0);
   const doubts = openDoubts(openDoubtStoreSqlite(foldersOf(from.folder).doubts), from.keys.storageKey, clock);
@@ -228,13 +224,14 @@ function assemble(from: SecurityServerOptions, messageLog: MessageLog, gate: Adm
     accesses: openAccessIndex(from),
     keys,
     channels,
-    signer: openSigner(keys.signing, clock),
+    signer: openSigner(keys.signing, clock, certificateStatus.of),
     verifier: openVerifier(trust),
     link,
     speaksFrames,
     choice: openServerChoice(clock),
     news,
     peerByCertificate,
+    certificateStatus,
     backends: openClient({
       maxConnectionsPerOrigin: 64,
       maxResponseBytes: MAX_BODY_BYTES,

@@ -7,6 +7,7 @@ import { createCsr, readCsr } from '#certs/csr.ts';
 import { rawEd25519PublicKey } from '#certs/ed25519.ts';
 import { exportPublicJwk, generateKeys, thumbprint } from '#certs/keys.ts';
 import { Ledger } from '#certs/ledger.ts';
+import { answerOcsp, ledgerStatus } from '#certs/ocsp-make.ts';
 import type { HolderProfileName } from '#certs/profiles.ts';
 import type { Clock } from '#core/clock.ts';
 import { base64url } from '#schemas/base64url.ts';
@@ -43,6 +44,8 @@ export interface ThrowAwayAuthority {
   revoke(der: Uint8Array): void;
   /** The revocation list of the issuing authority, DER. */
   revocationList(order: CrlOrder): Promise<Buffer>;
+  /** Answers an OCSP request from the ledger; `validityMs` is how long the answer holds. */
+  ocsp(request: Buffer, validityMs: number): Buffer;
   system(subsystem: string): Promise<SystemIdentity>;
 }
 
@@ -129,6 +132,10 @@ export async function openThrowAwayAuthority(clock: Clock): Promise<ThrowAwayAut
       const entry = ledger.entries().find(({ certificate }) => certificate.der.equals(der));
       if (entry === undefined) throw new TypeError('this authority issued no such certificate');
       ledger.revoke(entry.certificate.serial, { atMs: clock.nowMs(), reason: 'keyCompromise' });
+    },
+    ocsp(request, validityMs) {
+      const responder = { issuer: issuing.der, certificate: issuing.der, privateKey: issuingKey, validityMs };
+      return answerOcsp(request, { ...responder, statusOf: ledgerStatus(ledger, 'issuing') }, clock.nowMs());
     },
     revocationList: (order) => createCrl(issuer, ledger.entries(), order),
     system,

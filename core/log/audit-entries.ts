@@ -16,6 +16,7 @@ import { PLACE, PLACES, rowOfPage, type StoredPage } from './stored-page.ts';
 
 const PAGE = 128;
 
+const MAX_ANSWERS_NAMED = 4_096;
 const NO_LEAVES = new Uint8Array();
 
 /** The entries [from, to), good in themselves; a finding is about what comes next. Plain data, for threads. */
@@ -27,7 +28,7 @@ export interface VerifiedRange {
   /** Times of the first and last entry. */
   firstMs: number;
   lastMs: number;
-  /** The first entry of the log, and those that it made about itself. */
+  /** The first entry of the log, those that it made about itself, and the first that name an OCSP answer. */
   own: { entry: LogEntry; note: Uint8Array | null }[];
   finding: { code: ProblemCode; seq: number | null; detail: string } | null;
 }
@@ -87,6 +88,7 @@ function entryJudge(log: AuditRows, batches: Batches): EntryJudge {
     const [ids, hashes] = [Buffer.from(id, 'latin1'), Buffer.from(hash, 'latin1')];
     return recent.has(ids, 0, ids.length, hashes, 0);
   };
+  const isNewAnswer = newAnswers();
   const answersTo = (id: string, hash: string) => isRecent(id, hash) || statementsOf(id).includes(hash);
   return (page, row, expected, notBeforeMs, own) => {
     const known = plain.judge(page, row, expected, notBeforeMs);
@@ -100,12 +102,25 @@ function entryJudge(log: AuditRows, batches: Batches): EntryJudge {
     const fault = evidenceFault(entry, evidence, answersTo, batches, readStatement);
     if (fault !== null) throw new Finding('LOG_EVIDENCE_CHANGED', seq, fault);
     const isOwn = NOTE_KINDS.includes(entry.kind);
-    if (seq === 0 || isOwn) own.push({ entry, note: evidence === null ? null : Buffer.from(evidence.statement) });
+    if (seq === 0 || isOwn || isNewAnswer(entry.ocsp)) {
+      own.push({ entry, note: evidence === null ? null : Buffer.from(evidence.statement) });
+    }
     if (entry.statement !== null && !isOwn) {
       recent.add(Buffer.from(entry.id, 'latin1'), 0, entry.id.length, entry.statement);
       plain.learn(page, row);
     }
     return entry.t;
+  };
+}
+
+/** Says of the hash of an OCSP answer whether it is named for the first time, or the first time in long. */
+function newAnswers(): (hash: string | null) => boolean {
+  const named = new Set<string>();
+  return (hash) => {
+    if (hash === null || named.has(hash)) return false;
+    if (named.size >= MAX_ANSWERS_NAMED) named.clear();
+    named.add(hash);
+    return true;
   };
 }
 

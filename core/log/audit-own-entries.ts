@@ -7,6 +7,7 @@ import { AnchoredEntries } from '#core/witness/audit-anchored.ts';
 import type { LogEntry } from '#schemas/log-entry.ts';
 import { isAccordError } from '#schemas/problems.ts';
 import { Finding } from './audit-finding.ts';
+import { StatusEntries } from './audit-status.ts';
 import type { KeyChain } from './key-chain.ts';
 import { numberedOrigin, originNumber } from './origin.ts';
 import { type Checkpoint, noteVerifier, openCheckpoint } from './signed-note.ts';
@@ -17,6 +18,7 @@ export class OwnEntries {
   /** The origin before this one; null in a server's first log. */
   readonly #previous: string | null;
   readonly #anchored: AnchoredEntries;
+  readonly #statuses = new StatusEntries();
 
   /** @param rootAt the log's root at a size that was read already */
   constructor(origin: string, chain: KeyChain, rootAt: (size: number) => Buffer) {
@@ -33,6 +35,8 @@ export class OwnEntries {
       throw new Finding('LOG_ORIGIN_WRONG', 0, 'it does not begin by citing the log before it');
     }
     if (entry.kind === 'origin-opened') this.#opened(entry.seq, note ?? Buffer.alloc(0));
+    if (entry.ocsp !== null) this.#statuses.named(entry.seq, entry.ocsp);
+    if (entry.kind === 'certificate-status') this.#statuses.judge(entry, note ?? Buffer.alloc(0));
     if (entry.kind === 'anchored') this.#anchored.judge(entry, note ?? Buffer.alloc(0));
     if (entry.kind === 'key-rotated') this.#rotated(entry.seq, note ?? Buffer.alloc(0), before);
     const fault = RetentionEntries.isKind(entry.kind) ? this.#retention.follow(entry, note ?? Buffer.alloc(0)) : null;

@@ -234,7 +234,8 @@ function spansOf(text: string, names: readonly string[]): Map<string, Span[]> {
   return spans;
 }
 
-const ENTRY_FIELDS = ['seq', 't', 'id', 'decisionHash', 'statement', 'signature', 'ocsp'] as const;
+/** Not `ocsp`: rows that name another OCSP answer are another form, so that the first of each is judged as a whole. */
+const ENTRY_FIELDS = ['seq', 't', 'id', 'decisionHash', 'statement', 'signature'] as const;
 const STATEMENT_FIELDS = ['id', 'at', 'commitment', 'request', 'index', 'decisionHash'] as const;
 const IS_UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
@@ -267,7 +268,7 @@ function formOf(line: Buffer, statement: Buffer): Form | null {
     id: one(inLine, 'id').at,
     statementHash: one(inLine, 'statement').at,
     signature: one(inLine, 'signature').at,
-    lineHashes: hashesOf(inLine, ['decisionHash', 'ocsp']),
+    lineHashes: hashesOf(inLine, ['decisionHash']),
     statementId: one(inStatement, 'id').at,
     numbers,
     hashes: hashesOf(inStatement, ['commitment', 'request', 'decisionHash']),

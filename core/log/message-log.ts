@@ -20,6 +20,7 @@ import { viewRecord } from './show.ts';
 import { formatVerifierKey, noteVerifier } from './signed-note.ts';
 import { recoverLog } from './start.ts';
 import { alarmOfLostKeys, openedAnewAtMs } from './start-history.ts';
+import { StatusAnswers } from './status-answers.ts';
 import { type LogStore, StoreError } from './store.ts';
 import { openLogStoreSqlite } from './store-sqlite.ts';
 import { type Appended, draftTurn, sealTurn, type Waiting } from './turn.ts';
@@ -149,6 +150,7 @@ class Log implements MessageLog {
   readonly #ports: MessageLogPorts;
   readonly #store: LogStore;
   readonly #checkpointer: Checkpointer;
+  readonly #answers: StatusAnswers;
   readonly #maxWaiting: number;
   readonly #began: { wallMs: number; monotonicMs: number };
   readonly #stopTicking: () => void;
@@ -171,6 +173,7 @@ class Log implements MessageLog {
     this.erasure = logErasure(ports.store, ports.keys);
     this.#store = ports.store;
     this.#checkpointer = checkpointer;
+    this.#answers = new StatusAnswers((id) => ports.store.linesOf(id, 1).length > 0);
     this.#began = { wallMs: ports.clock.nowMs(), monotonicMs: ports.clock.monotonicMs() };
     this.#maxWaiting = ports.limits?.maxWaiting ?? DEFAULT_MAX_WAITING;
     this.#frontier = recovered.frontier;
@@ -182,8 +185,17 @@ class Log implements MessageLog {
     return new Promise((resolve, reject) => {
       if (!this.#state.ok) throw this.#unavailable();
       if (this.#waiting.length >= this.#maxWaiting) throw new AccordError('LOG_BUSY');
-      if (this.#waiting.push({ record, resolve, reject }) === 1) setImmediate(() => this.#flush());
+      const answer = this.#answers.before(record);
+      if (answer !== null) {
+        const forget = () => this.#answers.forget(record.answer);
+        this.#wait(answer, () => {}, forget);
+      }
+      this.#wait(record, resolve, reject);
     });
+  }
+
+  #wait(record: NewRecord, resolve: (appended: Appended) => void, reject: (error: unknown) => void): void {
+    if (this.#waiting.push({ record, resolve, reject }) === 1) setImmediate(() => this.#flush());
   }
 
   async claimVoid(from: string, id: string, untilMs: number, configurationVersion: number): Promise<Appended> {

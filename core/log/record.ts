@@ -8,6 +8,7 @@ import { base64url } from '#schemas/base64url.ts';
 import { MAX_BATCH_PATH, MAX_BATCH_STATEMENTS, MAX_SIGNATURE_BYTES, MAX_STATEMENT_BYTES } from '#schemas/limits.ts';
 import { type EntryKind, encodeLogEntry, type LogEntry } from '#schemas/log-entry.ts';
 import type { SealedParts } from './sealed-record.ts';
+import type { AnswerToLog } from './status-answers.ts';
 import type { StoredEvidence, StoredRecord } from './store.ts';
 
 /** A statement's exact bytes and where it stands in its signed batch. */
@@ -29,8 +30,8 @@ export interface NewRecord {
   code: string | null;
   decisionHash: string | null;
   configurationVersion: number;
-  /** SHA-256 (base64url) of the OCSP answer the signature was judged with. */
-  ocspHash?: string | null;
+  /** The OCSP answer the signature was judged with; it goes into the log before the first record that names it. */
+  answer?: AnswerToLog | null;
   /** Retention class; the default class is `standard`. */
   retention: string;
   evidence: RecordEvidence | null;
@@ -83,7 +84,7 @@ export function draftRecord(record: NewRecord, seq: number, atMs: number): Draft
     decisionHash: record.decisionHash,
     statement: evidence === null ? null : sha256(evidence.statement),
     signature: evidence === null || isOfNote ? null : base64url(evidence.jwsHash),
-    ocsp: record.ocspHash ?? null,
+    ocsp: record.answer?.hash ?? null,
     configuration: record.configurationVersion,
     retention: record.retention,
   });

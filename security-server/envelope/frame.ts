@@ -19,6 +19,7 @@ import {
 } from '#schemas/limits.ts';
 import { AccordError } from '#schemas/problems.ts';
 import { MESSAGE_ID_PATTERN } from '#schemas/statement.ts';
+import type { HeldAnswer } from '#security-server/certificate-status/answers.ts';
 
 export const PEER_MEDIA_TYPE = 'application/accord-message';
 const MAGIC = Buffer.from('ACM1');
@@ -60,6 +61,8 @@ export interface Head {
   context: Buffer;
   contextSalt: Buffer;
   bodySalt: Buffer;
+  /** Of a message that was verified: the OCSP answer its signing certificate was judged with. Never on the wire. */
+  answer?: HeldAnswer | null;
 }
 
 export function encodeFrame(frame: Frame): Buffer {

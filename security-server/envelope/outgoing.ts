@@ -8,6 +8,7 @@ import type { Ticket } from '#certs/ticket.ts';
 import { randomPiece } from '#core/random.ts';
 import { encodeStatement, type Statement } from '#schemas/statement.ts';
 import { commitBody, isSpooled, type MessageBody } from '#security-server/body.ts';
+import type { HeldAnswer } from '#security-server/certificate-status/answers.ts';
 import type { BatchedMessage } from './batch.ts';
 import { encodeFrame, encodeHead, type Frame } from './frame.ts';
 import type { StatementSigner } from './signer.ts';
@@ -27,6 +28,8 @@ export interface Draft {
 
 export interface SignedMessage extends Draft {
   signature: StatementSignature;
+  /** What shows the status of the certificate it was signed with; null or absent without one. */
+  answer?: HeldAnswer | null;
 }
 
 /** Commits context and body with fresh salts and fixes the statement's bytes. */
@@ -45,7 +48,8 @@ export function draft(fields: Omit<Statement, 'v' | 'context' | 'body'>, context
 
 /** @throws KEY_UNUSABLE */
 export async function sign(message: Draft, signer: StatementSigner): Promise<SignedMessage> {
-  return { ...message, signature: await signer.sign(message.statementBytes) };
+  const signature = await signer.sign(message.statementBytes);
+  return { ...message, signature, answer: signer.answer() };
 }
 
 /**

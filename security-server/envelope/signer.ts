@@ -6,10 +6,13 @@ import { type StatementSignature, signBatch } from '#certs/batch.ts';
 import type { Clock } from '#core/clock.ts';
 import { MAX_BATCH_STATEMENTS } from '#schemas/limits.ts';
 import { AccordError, isAccordError } from '#schemas/problems.ts';
+import type { HeldAnswer } from '#security-server/certificate-status/answers.ts';
 
 export interface StatementSigner {
   /** Resolves in this turn's end with the statement's place in the batch. @throws KEY_UNUSABLE */
   sign(statement: Buffer): Promise<StatementSignature>;
+  /** The OCSP answer that goes with what was signed last; to be asked for in the turn in which `sign` resolved. */
+  answer(): HeldAnswer | null;
 }
 
 interface Waiting {
@@ -25,9 +28,17 @@ export interface SigningKey {
   certificateHash: string;
 }
 
-/** @param current asked for every batch, because certificates are renewed while the server runs; may throw KEY_UNUSABLE */
-export function openSigner(current: () => SigningKey, clock: Clock): StatementSigner {
+/**
+ * @param current asked for every batch, because certificates are renewed while the server runs; may throw KEY_UNUSABLE
+ * @param answerOf the newest OCSP answer about a certificate of this server
+ */
+export function openSigner(
+  current: () => SigningKey,
+  clock: Clock,
+  answerOf: (certificateHash: string) => HeldAnswer | null = () => null,
+): StatementSigner {
   let waiting: Waiting[] = [];
+  let last: HeldAnswer | null = null;
 
   function flush(): void {
     const batch = waiting.slice(0, MAX_BATCH_STATEMENTS);
@@ -38,6 +49,7 @@ export function openSigner(current: () => SigningKey, clock: Clock): StatementSi
       const statements = batch.map((one) => one.statement);
       const { certificateHash, ...key } = current();
       const signatures = signBatch(statements, key, certificateHash, issuedAtSeconds);
+      last = answerOf(certificateHash);
       for (const [index, one] of batch.entries()) one.resolve(signatures[index] as StatementSignature);
     } catch (cause) {
       const known = isAccordError(cause, 'KEY_UNUSABLE');
@@ -47,6 +59,7 @@ export function openSigner(current: () => SigningKey, clock: Clock): StatementSi
   }
 
   return {
+    answer: () => last,
     sign: (statement) =>
       new Promise((resolve, reject) => {
         if (waiting.length === 0) setImmediate(flush);

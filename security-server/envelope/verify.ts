@@ -76,7 +76,7 @@ export function openVerifier(trust: CertificateTrust): Verifier {
     if (certificate === undefined || snapshot.isDistrusted(certificate.hash)) {
       throw new AccordError('CERTIFICATE_NOT_REGISTERED', peer.id);
     }
-    const key = trust.keyOf(certificate, 'sign', snapshot, nowMs);
+    const { key, answer } = trust.judge(certificate, 'sign', snapshot, nowMs);
     if (claims.size !== head.signature.size) throw new AccordError('BATCH_MALFORMED', 'size');
     if (!batch.holds(head.statement, head.signature.index, head.signature.path)) {
       throw new AccordError('SIGNATURE_WRONG', 'the statement does not stand in the signed batch');
@@ -89,6 +89,7 @@ export function openVerifier(trust: CertificateTrust): Verifier {
     if (skewMs > CLOCK_WINDOW_MS || Math.abs(claims.issuedAtSeconds * 1000 - statement.at) > CLOCK_WINDOW_MS) {
       throw new AccordError('CLOCK_OUT_OF_WINDOW', `${Math.round(skewMs / 1000)} s apart`);
     }
+    head.answer = answer;
   }
 
   function verify(message: OpenedMessage, snapshot: ConfigurationSnapshot, nowMs: number): VerifiedMessage {

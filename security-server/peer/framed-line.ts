@@ -9,6 +9,8 @@ import { type FramedConnection, openFrames } from '#core/http/frames/connection.
 import type { DialledFrames } from '#core/http/frames/dial.ts';
 import type { FrameName } from '#core/http/frames/wire.ts';
 import { AccordError, PROBLEMS } from '#schemas/problems.ts';
+import type { HeldAnswer } from '#security-server/certificate-status/answers.ts';
+import { type StatusNews, tellAnswers } from '#security-server/certificate-status/wire.ts';
 import { openBatch, readSealedBatch, type SealedBatch } from '#security-server/envelope/batch.ts';
 import type { Channels } from '#security-server/envelope/channels.ts';
 import type { Metrics } from '#security-server/metrics.ts';
@@ -24,6 +26,7 @@ interface LineParts {
   channels: Channels;
   logger: FastifyBaseLogger;
   news: PeerNews | undefined;
+  status: StatusNews | undefined;
   metrics: () => Pick<Metrics, 'unverified' | 'frame'>;
 }
 
@@ -57,6 +60,7 @@ export class FramedLine {
   #credit: { messages: number; bytes: number } | undefined;
   #retiring = false;
   #hint: string | undefined;
+  #told: readonly HeldAnswer[] = [];
   /** Why the peer ends the connection, as it says. */
   #farewell = '';
   readonly #greeting = Promise.withResolvers<void>();
@@ -113,8 +117,9 @@ export class FramedLine {
     this.#count(one, 1);
   }
 
-  /** This server's configuration, when it is another than the peer was told of. */
+  /** This server's configuration and the status of its certificates, when the peer was told of another. */
   tellNews(): void {
+    this.#told = tellAnswers(this.connection, this.#parts.status, this.#told);
     const hint = this.#parts.news?.mine();
     if (hint === undefined || hint === this.#hint) return;
     this.#hint = hint;
@@ -140,6 +145,7 @@ export class FramedLine {
     if (name === 'messages') return this.#answers(payload);
     if (name === 'refused') this.#refused(payload);
     else if (name === 'hint') this.#parts.news?.heard(this.#parts.peer, payload.toString('latin1'));
+    else if (name === 'status') this.#parts.status?.heard(this.#parts.peer, Buffer.from(payload));
     else if (name === 'credit') this.#credited(payload);
     else if (name === 'goaway') {
       this.#farewell = payload.toString('latin1');

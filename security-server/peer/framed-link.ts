@@ -11,6 +11,7 @@ import { dialFrames } from '#core/http/frames/dial.ts';
 import { newMessageId } from '#core/message-id.ts';
 import { FRAMES_ASKED_AGAIN_MS, FRAMES_WRITE_BYTES, MAX_FRAMES_WAITING } from '#schemas/limits.ts';
 import { isAccordError } from '#schemas/problems.ts';
+import type { StatusNews } from '#security-server/certificate-status/wire.ts';
 import { type BatchedMessage, batchedBytes, sealBatch } from '#security-server/envelope/batch.ts';
 import type { Channels } from '#security-server/envelope/channels.ts';
 import { type SignedMessage, toBatched } from '#security-server/envelope/outgoing.ts';
@@ -27,6 +28,7 @@ export interface FramedLinkParts {
   /** One object per peer and identity: a connection that was made with another is not used again. */
   tlsFor(peer: ServerEntry): ClientTls;
   news?: PeerNews | undefined;
+  status?: StatusNews | undefined;
   metrics: () => Pick<Metrics, 'unverified' | 'frame'>;
 }
 
@@ -212,7 +214,7 @@ class Lane {
   }
 
   #connect(peer: ServerEntry): void {
-    const { tlsFor, clock, logger, channels, news, metrics } = this.#parts;
+    const { tlsFor, clock, logger, channels, news, status, metrics } = this.#parts;
     const tls = tlsFor(peer);
     const open = async () => {
       // A peer that takes connections only to end them is not dialled without pause.
@@ -226,7 +228,7 @@ class Lane {
       }
       const line: FramedLine = new FramedLine(
         dialled,
-        { peer, tls, channels, news, metrics, logger },
+        { peer, tls, channels, news, status, metrics, logger },
         {
           mayWrite: () => this.#schedule(),
           isIdle: () => this.#waiting.length === 0,

@@ -11,6 +11,8 @@ import type { FrameName } from '#core/http/frames/wire.ts';
 import { newMessageId } from '#core/message-id.ts';
 import { FRAMES_CREDIT_BYTES, FRAMES_CREDIT_MESSAGES, FRAMES_WRITE_BYTES } from '#schemas/limits.ts';
 import { AccordError, isAccordError, type ProblemCode } from '#schemas/problems.ts';
+import type { HeldAnswer } from '#security-server/certificate-status/answers.ts';
+import { tellAnswers } from '#security-server/certificate-status/wire.ts';
 import {
   type BatchedMessage,
   batchedBytes,
@@ -76,6 +78,7 @@ class Visitor {
   #messages = 0;
   #bytes = 0;
   #hint: string | undefined;
+  #told: readonly HeldAnswer[] = [];
 
   constructor(server: ServerParts, socket: TLSSocket, closed: () => void) {
     this.#server = server;
@@ -129,6 +132,10 @@ class Visitor {
       return undefined;
     }
     if (name === 'messages') return this.#requests(peer, payload);
+    if (name === 'status') {
+      this.#server.certificateStatus.heard(peer, Buffer.from(payload));
+      return undefined;
+    }
     if (name !== 'hint') throw new AccordError('MESSAGE_MALFORMED', `a frame ${name} from a sender of requests`);
     this.#server.news.heard(peer, payload.toString('latin1'));
     return undefined;
@@ -258,6 +265,7 @@ class Visitor {
   }
 
   #tellNews(): void {
+    this.#told = tellAnswers(this.#connection, this.#server.certificateStatus, this.#told);
     const hint = this.#server.news.mine();
     if (hint === undefined || hint === this.#hint) return;
     this.#hint = hint;

@@ -8,6 +8,7 @@ import type { TlsIdentity } from '#core/http/mtls.ts';
 import { parseJson } from '#schemas/json.ts';
 import { MAX_PEER_MESSAGE_BYTES, MAX_STREAM_BYTES } from '#schemas/limits.ts';
 import { AccordError, isAccordError } from '#schemas/problems.ts';
+import { hearStatus, type StatusNews, statusHeaders } from '#security-server/certificate-status/wire.ts';
 import { PEER_MEDIA_TYPE, PEER_STREAM_TYPE } from '#security-server/envelope/frame.ts';
 import type { StreamedMessage } from '#security-server/envelope/stream.ts';
 import type { Delivery } from './link.ts';
@@ -16,6 +17,7 @@ import { openPeerTls } from './peer-tls.ts';
 
 /** Where a security server takes messages from its peers. */
 export const PEER_PATH = '/peer/v1/messages';
+const MAX_PEERS_REMEMBERED = 4_096;
 
 export interface Http1Link {
   /** @param goesOn how much longer it may take while the peer says that a large answer is under way */
@@ -33,14 +35,28 @@ export interface Http1Link {
  * @param identity this server's TLS identity now; connections of an earlier one are not used again
  * @param isRegistered whether this hash is a registered, trusted TLS certificate of that server, asked every time
  * @param news what goes along about the configuration, and what comes back
+ * @param status the same for OCSP answers
  */
 export function openHttp1Link(
   client: BoundedClient,
   identity: () => TlsIdentity,
   isRegistered: (peer: string, certificateHash: string) => boolean,
   news?: PeerNews,
+  status?: StatusNews,
 ): Http1Link {
   const tlsFor = openPeerTls(identity, isRegistered);
+  /** What each peer said that it holds of this server's OCSP answers. */
+  const theyHold = new Map<string, string | undefined>();
+
+  function hear(peer: ServerEntry, answer: BoundedResponse): void {
+    news?.heard(peer, headerOf(answer, CONFIGURATION_HINT_HEADER));
+    if (status === undefined) return;
+    if (theyHold.size >= MAX_PEERS_REMEMBERED) theyHold.clear();
+    theyHold.set(
+      peer.id,
+      hearStatus(status, peer, (name) => headerOf(answer, name)),
+    );
+  }
 
   const send: Http1Link['send'] = async (peer, message, timeoutMs, goesOn) => {
     try {
@@ -52,6 +68,7 @@ export function openHttp1Link(
         headers: [
           ['content-type', Buffer.isBuffer(message) ? PEER_MEDIA_TYPE : PEER_STREAM_TYPE],
           ...(hint === undefined ? [] : ([[CONFIGURATION_HINT_HEADER, hint]] as const)),
+          ...(status === undefined ? [] : statusHeaders(status, peer, theyHold.get(peer.id))),
         ],
         body: message,
         timeoutMs,
@@ -60,7 +77,7 @@ export function openHttp1Link(
         streamed: { wanted: (status, headers) => status === 200 && isStream(headers), maxBytes: MAX_STREAM_BYTES },
         tls: tlsFor(peer),
       });
-      news?.heard(peer, headerOf(answer, CONFIGURATION_HINT_HEADER));
+      hear(peer, answer);
       return readAnswer(answer);
     } catch (error) {
       if (isAccordError(error, 'PEER_UNREACHABLE')) {

@@ -14,6 +14,7 @@ import { passOver, watchMoving, whileTaken } from '#core/http/while-moving.ts';
 import { writeOut } from '#core/http/write-out.ts';
 import { MAX_PEER_MESSAGE_BYTES } from '#schemas/limits.ts';
 import { AccordError, isAccordError } from '#schemas/problems.ts';
+import { hearStatus, statusHeaders } from '#security-server/certificate-status/wire.ts';
 import { PEER_MEDIA_TYPE, PEER_STREAM_TYPE } from '#security-server/envelope/frame.ts';
 import type { StreamedMessage } from '#security-server/envelope/stream.ts';
 import { answerMessage } from '#security-server/provider/exchange.ts';
@@ -59,6 +60,11 @@ export async function openPeerPort(server: ServerParts): Promise<FastifyInstance
     const [theirs, mine] = [request.headers[CONFIGURATION_HINT_HEADER], server.news.mine()];
     server.news.heard(peer, typeof theirs === 'string' ? theirs : undefined);
     if (mine !== undefined) reply.header(CONFIGURATION_HINT_HEADER, mine);
+    const theyHold = hearStatus(server.certificateStatus, peer, (name) => {
+      const value = request.headers[name];
+      return typeof value === 'string' ? value : undefined;
+    });
+    reply.headers(Object.fromEntries(statusHeaders(server.certificateStatus, peer, theyHold)));
     arrivals.set(request, server.clock.monotonicMs());
     try {
       places.set(request, server.admission.enter('sender', peer.id));

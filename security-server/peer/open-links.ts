@@ -3,6 +3,7 @@ import type { FastifyBaseLogger } from 'fastify';
 import type { Clock } from '#core/clock.ts';
 import { openClient } from '#core/http/client.ts';
 import { MAX_IN_FLIGHT_PER_PEER, MAX_PEER_MESSAGE_BYTES } from '#schemas/limits.ts';
+import type { StatusNews } from '#security-server/certificate-status/wire.ts';
 import type { Channels } from '#security-server/envelope/channels.ts';
 import type { KeyRing } from '#security-server/key-ring.ts';
 import type { Metrics } from '#security-server/metrics.ts';
@@ -24,6 +25,7 @@ interface LinkParts {
   /** A streamed answer may stand still this long. */
   streamIdleMs: number;
   metrics: () => Pick<Metrics, 'unverified' | 'frame'>;
+  status: StatusNews;
 }
 
 export interface PeerLinks {
@@ -34,7 +36,7 @@ export interface PeerLinks {
 }
 
 export function openPeerLinks(parts: LinkParts): PeerLinks {
-  const { configuration, clock, logger, keys, channels, peerByCertificate, metrics } = parts;
+  const { configuration, clock, logger, keys, channels, peerByCertificate, metrics, status } = parts;
   const client = openClient({
     maxConnectionsPerOrigin: 64,
     maxWaitingPerOrigin: MAX_IN_FLIGHT_PER_PEER * 2,
@@ -44,9 +46,10 @@ export function openPeerLinks(parts: LinkParts): PeerLinks {
   const isRegistered = (peer: string, hash: string) =>
     peerByCertificate(hash, 'server', configuration.current(), clock.nowMs())?.id === peer;
   const news = openPeerNews(configuration, clock, logger, (peer) => http1.files(peer));
-  const http1 = openHttp1Link(client, keys.authentication, isRegistered, news);
+  const http1 = openHttp1Link(client, keys.authentication, isRegistered, news, status);
   const tlsFor = openPeerTls(keys.authentication, isRegistered);
-  const frames = parts.speaksFrames ? openFramedLink({ channels, clock, logger, tlsFor, news, metrics }) : null;
+  const line = { channels, clock, logger, tlsFor, news, status, metrics };
+  const frames = parts.speaksFrames ? openFramedLink(line) : null;
   const link: PeerLink = {
     ...openPeerLink(http1, frames, channels),
     async close() {

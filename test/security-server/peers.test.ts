@@ -230,7 +230,7 @@ for (const peerLink of ['frames', 'http1'] as const) {
 
     // A signing key that fails after the backend ran must not look like a request that was not sent.
     const { signer } = parts;
-    parts.signer = { sign: () => Promise.reject(new Error('the token is gone')) };
+    parts.signer = { ...signer, sign: () => Promise.reject(new Error('the token is gone')) };
     const unsigned = await post(pair, '/lookups', ASK);
     t.match({ ...unsigned.json, http: unsigned.status }, { outcome: 'unknown', detail: '500 ANSWER_NOT_LOGGED' });
     t.equal(pair.backend.seen.length, ran + 1);

@@ -17,6 +17,8 @@ const FRAMES = {
   ping: { type: 5, maxBytes: 8, control: true },
   pong: { type: 6, maxBytes: 8, control: true },
   goaway: { type: 7, maxBytes: 64, control: true },
+  /** An OCSP answer about a certificate of the sender. */
+  status: { type: 8, maxBytes: 16 * 1024, control: true },
 } as const;
 
 export type FrameName = keyof typeof FRAMES;
