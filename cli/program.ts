@@ -56,6 +56,11 @@ export const NOUNS: readonly Noun[] = [
     load: async () => (await import('./access.ts')).accessCommand(),
   },
   {
+    name: 'retention',
+    description: 'how long records are kept, their destruction by two persons, holds',
+    load: async () => (await import('./retention.ts')).retentionCommand(),
+  },
+  {
     name: 'group',
     description: 'local groups: subsystems that get the same access rights',
     load: async () => (await import('./group.ts')).groupCommand(),

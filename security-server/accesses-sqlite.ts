@@ -1,7 +1,7 @@
 // The store of accesses in SQLite: accesses.db in the data folder (contract: accesses.ts). What tells about a request
 // stands in `sealed` only; `secure_delete` overwrites what is forgotten.
 import Database from 'better-sqlite3';
-import type { AccessRow, AccessStore, UnsettledUse } from './accesses.ts';
+import type { AccessRow, AccessStore, ErasableAccess, UnsettledUse } from './accesses.ts';
 
 // `code` repeats what the message log says, once it was looked up there for the uses of a receipt; null until then.
 const SCHEMA = `
@@ -18,6 +18,7 @@ CREATE TABLE IF NOT EXISTS access (
   issuer TEXT,
   code TEXT,
   sealed BLOB NOT NULL,
+  retention TEXT NOT NULL DEFAULT 'standard',
   UNIQUE (peer, exchange)
 ) STRICT;
 CREATE INDEX IF NOT EXISTS access_about ON access (tag, provider, at_ms);
@@ -28,8 +29,11 @@ CREATE TABLE IF NOT EXISTS question (
   PRIMARY KEY (provider, nonce)) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS question_of ON question (tag, provider, at_ms);
 `;
+// Files from before there were retention classes.
+const RETENTION = "ALTER TABLE access ADD COLUMN retention TEXT NOT NULL DEFAULT 'standard'";
 const COLUMNS = `exchange, peer, tag, provider, at_ms AS atMs, visible_from_ms AS visibleFromMs, is_own AS isOwn,
-  receipt, issuer, sealed`;
+  receipt, issuer, retention, sealed`;
+const MAX_EXCHANGES_OF_PERSON = 100_000;
 
 /** Opens or makes the file. */
 export function openAccessStoreSqlite(file: string): AccessStore {
@@ -38,9 +42,12 @@ export function openAccessStoreSqlite(file: string): AccessStore {
   db.pragma('synchronous = FULL');
   db.pragma('secure_delete = ON');
   db.exec(SCHEMA);
+  const columns = db.pragma('table_info(access)') as { name: string }[];
+  if (!columns.some(({ name }) => name === 'retention')) db.exec(RETENTION);
   const insert = db.prepare(
-    `INSERT INTO access (peer, exchange, tag, provider, at_ms, visible_from_ms, is_own, receipt, issuer, sealed)
-     VALUES (@peer, @exchange, @tag, @provider, @atMs, @visibleFromMs, @isOwn, @receipt, @issuer, @sealed)
+    `INSERT INTO access (peer, exchange, tag, provider, at_ms, visible_from_ms, is_own, receipt, issuer, sealed,
+       retention)
+     VALUES (@peer, @exchange, @tag, @provider, @atMs, @visibleFromMs, @isOwn, @receipt, @issuer, @sealed, @retention)
      ON CONFLICT (peer, exchange) DO NOTHING`,
   );
   const insertAll = db.transaction((rows: readonly AccessRow[]) => {
@@ -55,21 +62,13 @@ export function openAccessStoreSqlite(file: string): AccessStore {
     `SELECT ${COLUMNS} FROM access
      WHERE tag = ? AND provider = ? AND exchange = ? AND visible_from_ms <= ? ORDER BY row`,
   );
-  const forget = db.prepare(
-    'DELETE FROM access WHERE row IN (SELECT row FROM access WHERE at_ms < ? ORDER BY at_ms LIMIT ?)',
-  );
   return {
     insert: (rows) => insertAll(rows),
     page: (window, nowMs, limit) => (page.all({ ...window, nowMs, limit }) as StoredRow[]).map(rowOf),
     about: (tag, provider, exchange, nowMs) => (about.all(tag, provider, exchange, nowMs) as StoredRow[]).map(rowOf),
     ...questions(db),
     ...receipts(db),
-    forget(beforeMs, limit) {
-      const { changes } = forget.run(beforeMs, limit);
-      // Also out of the write-ahead log, or a forgotten row would live on in it.
-      if (changes > 0) db.pragma('wal_checkpoint(TRUNCATE)');
-      return changes;
-    },
+    ...erasing(db),
     close: () => db.close(),
   };
 }
@@ -78,6 +77,34 @@ type StoredRow = Omit<AccessRow, 'isOwn'> & { isOwn: 0 | 1 };
 
 function rowOf(row: StoredRow): AccessRow {
   return { ...row, isOwn: row.isOwn === 1 };
+}
+
+function erasing(db: Database.Database): Pick<AccessStore, 'between' | 'ofExchange' | 'exchangesOf' | 'remove'> {
+  const facts = 'row, exchange, peer, tag, at_ms AS atMs, visible_from_ms AS visibleFromMs, retention';
+  const between = db.prepare(
+    `SELECT ${facts} FROM access
+     WHERE at_ms >= ? AND at_ms < ? AND (at_ms, row) > (?, ?) ORDER BY at_ms, row LIMIT ?`,
+  );
+  const ofExchange = db.prepare(`SELECT ${facts} FROM access WHERE peer = ? AND exchange = ?`);
+  const exchangesOf = db.prepare(
+    `SELECT DISTINCT exchange AS id, peer FROM access WHERE tag = ? LIMIT ${MAX_EXCHANGES_OF_PERSON}`,
+  );
+  const remove = db.prepare('DELETE FROM access WHERE row = ?');
+  const removeAll = db.transaction((rows: readonly number[]) => {
+    for (const row of rows) remove.run(row);
+  });
+  return {
+    between: (fromMs, beforeMs, after, limit) =>
+      between.all(fromMs, beforeMs, after.atMs, after.row, limit) as ErasableAccess[],
+    ofExchange: ({ id, peer }) => ofExchange.all(peer, id) as ErasableAccess[],
+    exchangesOf: (tag) => exchangesOf.all(tag) as { id: string; peer: string }[],
+    remove(rows) {
+      if (rows.length === 0) return;
+      removeAll(rows);
+      // Also out of the write-ahead log, or a forgotten row would live on in it.
+      db.pragma('wal_checkpoint(TRUNCATE)');
+    },
+  };
 }
 
 function questions(db: Database.Database): Pick<AccessStore, 'take' | 'taken' | 'forgetQuestions'> {

@@ -37,6 +37,8 @@ interface AccessFacts {
   /** Number of the receipt it was asked on, and who issued it. */
   receipt: string | null;
   issuer: string | null;
+  /** Retention class of the request's record: the row goes when its key does. */
+  retention: string;
 }
 
 export interface NotedAccess extends AccessFacts, AccessDetails {}
@@ -51,6 +53,12 @@ export interface UnsettledUse {
   exchange: string;
   peer: string;
   atMs: number;
+}
+
+/** What has to be known of a row to judge whether it may be deleted. */
+export interface ErasableAccess
+  extends Pick<AccessFacts, 'exchange' | 'peer' | 'tag' | 'atMs' | 'visibleFromMs' | 'retention'> {
+  row: number;
 }
 
 interface AccessWindow {
@@ -79,8 +87,13 @@ export interface AccessStore {
   settle(outcomes: readonly { row: number; code: string }[]): void;
   /** Uses with the outcome OK that are visible at `nowMs`. */
   uses(receipt: string, issuer: string, nowMs: number): { used: number; lastUsedAtMs: number } | null;
-  /** Deletes at most `limit` rows older than that time; how many. */
-  forget(beforeMs: number, limit: number): number;
+  /** Rows of the time [fromMs, beforeMs) behind a row, in order of time. */
+  between(fromMs: number, beforeMs: number, after: { atMs: number; row: number }, limit: number): ErasableAccess[];
+  ofExchange(exchange: { id: string; peer: string }): ErasableAccess[];
+  /** Exchanges about a person. */
+  exchangesOf(tag: string): { id: string; peer: string }[];
+  /** Deletes these rows, also from the write-ahead log. */
+  remove(rows: readonly number[]): void;
   forgetQuestions(beforeMs: number): void;
   close(): void;
 }
@@ -116,8 +129,9 @@ export function openAccesses(
   const key = cipherKey(storageSubkeyOf(storageKey, 'accesses'));
   let waiting: Waiting[] = [];
 
-  function seal({ exchange, peer, tag, provider, atMs, visibleFromMs, isOwn, receipt, issuer, ...rest }: NotedAccess) {
-    const facts = { exchange, peer, tag, provider, atMs, visibleFromMs, isOwn, receipt, issuer };
+  function seal(access: NotedAccess): AccessRow {
+    const { exchange, peer, tag, provider, atMs, visibleFromMs, isOwn, receipt, issuer, retention, ...rest } = access;
+    const facts = { exchange, peer, tag, provider, atMs, visibleFromMs, isOwn, receipt, issuer, retention };
     return { ...facts, sealed: encipher(key, label(facts), Buffer.from(JSON.stringify(rest), 'utf8')) };
   }
 
@@ -160,7 +174,10 @@ export function openAccesses(
     unsettled: store.unsettled,
     settle: store.settle,
     uses: store.uses,
-    forget: store.forget,
+    between: store.between,
+    ofExchange: store.ofExchange,
+    exchangesOf: store.exchangesOf,
+    remove: store.remove,
     // For as long as the limit looks back, which is longer than a question is good for.
     forgetQuestions: (nowMs) => store.forgetQuestions(nowMs - HOUR_MS),
     close() {

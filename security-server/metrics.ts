@@ -44,6 +44,10 @@ export interface Gauges {
   waitingNotices: () => number;
   dueReviews: () => number;
   maintenance: () => number;
+  overdueDestruction: () => number;
+  waitingDestructions: () => number;
+  destructionsUnderWay: () => number;
+  holds: () => number;
   framed: () => number;
 }
 
@@ -94,6 +98,18 @@ export function openMetrics(gauges: Gauges, logger: FastifyBaseLogger): Metrics 
     ],
     ['accord_emergency_reviews_due', 'Reviews of emergencies that the own departments owe', gauges.dueReviews],
     ['accord_maintenance', '1 while the server is in maintenance', gauges.maintenance],
+    [
+      'accord_retention_overdue_days',
+      'Days for which the oldest records should have been destroyed',
+      gauges.overdueDestruction,
+    ],
+    [
+      'accord_destructions_waiting',
+      'Requests for destruction that wait for a second person',
+      gauges.waitingDestructions,
+    ],
+    ['accord_destructions_under_way', 'Destructions that were begun and are not done', gauges.destructionsUnderWay],
+    ['accord_holds', 'Holds that keep records from destruction', gauges.holds],
     ['accord_framed_links', 'Framed connections to peers that this server made', gauges.framed],
   ] as const) {
     new Gauge({

@@ -24,6 +24,7 @@ import type { PeerLink } from './peer/link.ts';
 import type { PeerNews, SharedConfiguration } from './peer/news.ts';
 import type { PeerByCertificate } from './peer/registered-peer.ts';
 import type { Spool } from './spool.ts';
+import type { Retention } from './retention/contract.ts';
 import type { ServerState } from './state.ts';
 import type { SubjectTag } from './subject-tag.ts';
 
@@ -42,6 +43,8 @@ export interface ServerParts {
   doubts: Doubts;
   /** Who asked about whom. */
   accesses: Accesses;
+  /** How long records are kept, and their lawful destruction. */
+  retention: Retention;
   /** Reports to the registry, and reviews that it waits for. */
   emergencies: ServerEmergencies;
   keys: KeyRing;

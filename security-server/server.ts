@@ -40,6 +40,8 @@ import { openPeerPort } from './peer/messages.ts';
 import type { SharedConfiguration } from './peer/news.ts';
 import { openPeerLinks } from './peer/open-links.ts';
 import { noticeHere } from './provider/emergency-notice.ts';
+import { openRetention } from './retention/retention.ts';
+import { openRetentionStoreSqlite } from './retention/retention-sqlite.ts';
 import type { ServerParts } from './server-parts.ts';
 import { openSpool } from './spool.ts';
 import { openStateSqlite } from './state-sqlite.ts';
@@ -119,6 +121,7 @@ export function foldersOf(folder: string) {
     doubts: join(folder, 'doubts.db'),
     spool: join(folder, 'spool'),
     accesses: join(folder, 'accesses.db'),
+    retention: join(folder, 'retention.db'),
     configuration: join(folder, 'configuration'),
   };
 }
@@ -148,6 +151,7 @@ export async function openSecurityServer(options: SecurityServerOptions): Promis
     parts.status.close();
     const { link, backends, emergencies, certificateStatus } = parts;
     await Promise.all([link, backends, emergencies, certificateStatus].map((one) => one.close()));
+    await parts.retention.close();
     await log.close();
     parts.state.close();
     parts.doubts.close();
@@ -208,8 +212,20 @@ function assemble(from: SecurityServerOptions, messageLog: MessageLog, gate: Adm
     dueReviews: emergencies.reviews.count,
     framed,
     maintenance: () => (assembled.state.maintenance() === null ? 0 : 1),
+    overdueDestruction: () => assembled.retention.overdueDays(),
+    waitingDestructions: () => assembled.retention.waiting(),
+    destructionsUnderWay: () => assembled.retention.underWay(),
+    holds: () => assembled.retention.held(),
   };
   const metrics = openMetrics(gauges, logger);
+  const accesses = openAccessIndex(from);
+  const subjectTag = openSubjectTag(from.keys.storageKey, 'predicate subjects');
+  const retention = openRetention({
+    ...{ server: id, log: messageLog, accesses, subjectTag, clock, logger, signing: keys.signing },
+    store: openRetentionStoreSqlite(foldersOf(from.folder).retention),
+    logFolder: foldersOf(from.folder).log,
+    configurationVersion: () => configuration.current().version,
+  });
   const assembled: ServerParts = {
     self: id,
     clock,
@@ -218,10 +234,11 @@ function assemble(from: SecurityServerOptions, messageLog: MessageLog, gate: Adm
     state: openStateSqlite(foldersOf(from.folder).state),
     dictionary: openDictionaryInForce(logger),
     status: openStatuses(from),
-    subjectTag: openSubjectTag(from.keys.storageKey, 'predicate subjects'),
+    subjectTag,
     doubts,
     emergencies,
-    accesses: openAccessIndex(from),
+    accesses,
+    retention,
     keys,
     channels,
     signer: openSigner(keys.signing, clock, certificateStatus.of),

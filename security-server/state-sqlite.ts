@@ -4,6 +4,7 @@ import Database from 'better-sqlite3';
 import { unchanging } from '#policy/unchanging.ts';
 import { type AccessRight, type EndpointRule, PLAIN_TERMS } from '#schemas/access-right.ts';
 import type { Group, GroupFacts } from '#schemas/groups.ts';
+import { DEFAULT_RETENTION } from '#schemas/retention.ts';
 import { OPERATOR_SCHEMA, operatorState } from './operator-state-sqlite.ts';
 import type { InformationSystem, LocalService, ServerState, ServiceDescription } from './state.ts';
 
@@ -53,6 +54,7 @@ export function openStateSqlite(file: string): ServerState {
       .map(complete)
       .map((one) => [one.id, unchanging(one)]),
   );
+  let withRetention = servicesWithRetention(rights.values());
   const loadSystems = () =>
     db
       .prepare('SELECT subsystem, name, certificate_hash AS certificateHash FROM information_system ORDER BY 1, 3')
@@ -71,13 +73,17 @@ export function openStateSqlite(file: string): ServerState {
     rightsFor: (holders, service) =>
       [...rights.values()].filter((right) => right.service === service && holders.includes(right.client)),
     rights: () => [...rights.values()],
+    hasOwnRetention: (service) => withRetention.has(service),
     putRight(right) {
       putRight.run(right.id, JSON.stringify(right));
       rights.set(right.id, unchanging(structuredClone(right)));
+      withRetention = servicesWithRetention(rights.values());
     },
     removeRight(id) {
       db.prepare('DELETE FROM access_right WHERE id = ?').run(id);
-      return rights.delete(id);
+      const isThere = rights.delete(id);
+      withRetention = servicesWithRetention(rights.values());
+      return isThere;
     },
     ...localGroups(db),
     systems: () => [...systems],
@@ -114,6 +120,12 @@ export function openStateSqlite(file: string): ServerState {
 }
 
 type DocumentTable = 'service' | 'access_right';
+
+/** Asked for every request, so made when a right changes. */
+function servicesWithRetention(rights: Iterable<AccessRight>): Set<string> {
+  const own = [...rights].filter(({ retention }) => retention !== DEFAULT_RETENTION);
+  return new Set(own.map(({ service }) => service));
+}
 
 function documents<T>(db: Database.Database, table: DocumentTable): T[] {
   return (db.prepare(`SELECT json FROM ${table}`).all() as { json: string }[]).map((row) => JSON.parse(row.json) as T);

@@ -79,6 +79,8 @@ export interface ServerState extends GraceStore {
   /** The access rights of these holders (a client and its groups) at one service, also expired ones: `decide` judges. */
   rightsFor(holders: readonly string[], service: string): AccessRight[];
   rights(): AccessRight[];
+  /** Whether a right at the service has another retention class than the default. */
+  hasOwnRetention(service: string): boolean;
   putRight(right: AccessRight): void;
   removeRight(id: string): boolean;
   /** Ascending by code. */

@@ -1,11 +1,10 @@
 // What a security server does beside exchanges: the summary entry of each minute, live connections of peers whose
 // registration or certificate ended, certificates that come into use, private keys whose time is over,
-// reports and notices of emergencies.
-import { setImmediate } from 'node:timers/promises';
+// reports and notices of emergencies, records whose retention is over.
 import type { FastifyInstance } from 'fastify';
 import { everyUnref } from '#core/clock.ts';
 import type { TlsIdentity } from '#core/http/mtls.ts';
-import { ACCESS_KEPT_DAYS, PREDICATE_WINDOW_DAYS } from '#schemas/limits.ts';
+import { PREDICATE_WINDOW_DAYS } from '#schemas/limits.ts';
 import { AccordError, isAccordError } from '#schemas/problems.ts';
 import type { KeySource } from './key-source.ts';
 import type { ServerParts } from './server-parts.ts';
@@ -16,7 +15,6 @@ const MINUTE_MS = 60_000;
 const REVIEWS_EVERY_MS = 10 * MINUTE_MS;
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
-const ACCESSES_FORGOTTEN_AT_ONCE = 2_000;
 
 export interface Tasks {
   /** Looks at everything that hangs on registration. */
@@ -65,13 +63,8 @@ export function startTasks(parts: ServerParts, tls: readonly FastifyInstance[], 
   }
 
   async function forgetAccesses(): Promise<void> {
-    const nowMs = clock.nowMs();
-    parts.accesses.forgetQuestions(nowMs);
-    // In small steps, so that exchanges go on meanwhile.
-    const beforeMs = nowMs - ACCESS_KEPT_DAYS * DAY_MS;
-    while (parts.accesses.forget(beforeMs, ACCESSES_FORGOTTEN_AT_ONCE) === ACCESSES_FORGOTTEN_AT_ONCE) {
-      await setImmediate();
-    }
+    parts.accesses.forgetQuestions(clock.nowMs());
+    await parts.retention.forgetAccesses();
   }
 
   async function reloadKeys(): Promise<unknown> {
@@ -109,11 +102,16 @@ export function startTasks(parts: ServerParts, tls: readonly FastifyInstance[], 
       REVIEWS_EVERY_MS,
       guarded(() => parts.emergencies.reviews.look()),
     ),
+    every(
+      MINUTE_MS,
+      guarded(() => parts.retention.tick()),
+    ),
     every(HOUR_MS, guarded(destroyEnded)),
     every(HOUR_MS, guarded(forgetPredicates)),
     every(HOUR_MS, guarded(forgetSpent)),
     every(HOUR_MS, guarded(forgetAccesses)),
   ];
+  guarded(() => parts.retention.start())();
   return {
     configurationChanged: guarded(configurationChanged),
     reloadKeys,

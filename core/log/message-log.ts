@@ -170,7 +170,7 @@ class Log implements MessageLog {
     const beganMs = Math.max(ports.restoredAtMs ?? 0, openedAnewAtMs(ports.store));
     this.refuseBeforeMs = beganMs === 0 ? 0 : beganMs + RESTORE_GUARD_MS;
     this.#ports = ports;
-    this.erasure = logErasure(ports.store, ports.keys);
+    this.erasure = logErasure(ports.keys);
     this.#store = ports.store;
     this.#checkpointer = checkpointer;
     this.#answers = new StatusAnswers((id) => ports.store.linesOf(id, 1).length > 0);

@@ -225,7 +225,7 @@ function eraseWal(db: Connection): void {
 }
 
 /** Of a group that was settled, the keys that were handed out; one whose end was a crash counts whole. */
-const KEYS = `coalesce(issued, (length(wrapped) - ${NONCE_AND_TAG_BYTES}) / ${CIPHER_KEY_BYTES})`;
+const KEYS = `coalesce(issued, (length(key_groups.wrapped) - ${NONCE_AND_TAG_BYTES}) / ${CIPHER_KEY_BYTES})`;
 const KEYS_BY_DAY = `SELECT retention, day, sum(${KEYS}) AS keys FROM key_groups JOIN day_keys ON number = day_key
   GROUP BY number ORDER BY retention, day`;
 

@@ -163,7 +163,7 @@ function reader(db: Connection): LogReader {
   const countSealed = db
     .prepare(
       `SELECT count(*) FROM entries
-       WHERE seq >= ?1 AND seq < ?2 AND key_id IS NOT NULL AND substr(line, -length(?3)) = ?3`,
+       WHERE seq >= @fromSeq AND seq < @untilSeq AND key_id IS NOT NULL AND substr(line, -length(@end)) = @end`,
     )
     .pluck();
   const checkpoint = db.prepare(
@@ -190,7 +190,7 @@ function reader(db: Connection): LogReader {
     sealed: (seq) => (sealed.get(seq) as { keyId: Buffer; bytes: Buffer } | undefined) ?? null,
     notes: (fromSeq, untilSeq) => notes.all(fromSeq, untilSeq) as StoredNote[],
     countSealed: (fromSeq, untilSeq, retention) =>
-      countSealed.get(fromSeq, untilSeq, `"retention":"${retention}"}`) as number,
+      countSealed.get({ fromSeq, untilSeq, end: `"retention":"${retention}"}` }) as number,
     subtree: (height, index) => {
       const level = Math.floor(height / TILE_HEIGHT);
       const count = 2 ** (height - level * TILE_HEIGHT);

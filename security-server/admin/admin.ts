@@ -1,16 +1,18 @@
 // The admin API of one security server: its services and their backends, access rights, information systems, state of
 // the log and the configuration. Described at /openapi.json; API keys with the role `administrator` (all) or `auditor`
-// (reading). Every change is effective when it is answered. The administrator controls the input.
+// (reading, holds, and being the second person in what takes two). Every change is effective when it is answered. The administrator controls the input.
 import type { FastifyInstance } from 'fastify';
 import { type HashedKey, keyOfBearer } from '#core/http/bearer.ts';
 import { openServer } from '#core/http/server-frame.ts';
 import { AccordError } from '#schemas/problems.ts';
 import type { ServerParts } from '#security-server/server-parts.ts';
+import { addAnchoringRoutes } from './anchoring.ts';
 import { addDescriptionRoutes } from './descriptions.ts';
 import { addDoubtRoutes } from './doubts.ts';
 import { addExplainRoute } from './explain.ts';
 import { addGroupRoutes } from './groups.ts';
 import { openApiDocument } from './openapi.ts';
+import { addRetentionRoutes, auditorMay } from './retention.ts';
 import { type AdminActions, addRoutes } from './routes.ts';
 
 /** Answers a question whose words would not fit into an address; it changes nothing. */
@@ -28,7 +30,7 @@ export function openAdminPort(
     if (request.method === 'GET' && request.url === '/openapi.json') return;
     const key = keyOfBearer(request.headers.authorization, keys);
     const changes = request.method !== 'GET' && request.url !== QUESTION;
-    if (changes && key.role !== 'administrator') {
+    if (changes && key.role !== 'administrator' && !auditorMay(request.method, request.url)) {
       throw new AccordError('ROLE_NOT_ALLOWED', 'needs administrator');
     }
     if (changes) {
@@ -39,8 +41,10 @@ export function openAdminPort(
   app.get('/openapi.json', async () => openApiDocument());
   addRoutes(app, server, actions);
   addGroupRoutes(app, server);
+  addAnchoringRoutes(app, server);
   addDescriptionRoutes(app, server);
   addExplainRoute(app, server);
+  addRetentionRoutes(app, server, ({ headers }) => keyOfBearer(headers.authorization, keys));
   addDoubtRoutes(app, server, ({ headers }) => keyOfBearer(headers.authorization, keys));
   return app;
 }

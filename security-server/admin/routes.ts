@@ -91,6 +91,7 @@ export function addRoutes(app: FastifyInstance, server: ServerParts, actions: Ad
     const service = state.service(input.service);
     if (service === null) throw new AccordError('SERVICE_UNKNOWN', input.service);
     if (input.bases.includes('open') && service.personalData) throw new AccordError('ACCESS_RIGHT_REFUSED', service.id);
+    server.retention.classes.require(input.retention);
     requireGroup(server, input.client);
     requireDefaults(input);
     requireCeiling(server, input);

@@ -173,7 +173,8 @@ async function buildSignLog(
     call.body,
   );
   const signed = await sign(drafted, server.signer);
-  const facts = { kind: 'request-sent' as const, id, peer: to.id, code: 'OK', retention: 'standard' };
+  const retention = server.retention.ofClient(call.client, call.service);
+  const facts = { kind: 'request-sent' as const, id, peer: to.id, code: 'OK', retention };
   const { seq } = await server.log.append(recordOf(signed, facts));
   return { signed, seq };
 }
@@ -350,7 +351,7 @@ export async function accept(
     id: request.signed.statement.id,
     peer: peer.id,
     code,
-    retention: 'standard',
+    retention: server.retention.ofClient(statement.client, statement.service),
   };
   const { seq } = await server.log.append(
     recordOf({ ...head, statementBytes: head.statement, statement, body }, facts),

@@ -129,7 +129,8 @@ async function ask(server: ServerParts, request: Statement, requestHash: string)
   );
   const signed = await sign(drafted, server.signer);
   const { id } = drafted.statement;
-  const facts = { kind: 'settlement-sent' as const, id, peer: to, code: 'OK', retention: 'standard' };
+  const retention = server.retention.ofClient(client, service);
+  const facts = { kind: 'settlement-sent' as const, id, peer: to, code: 'OK', retention };
   const { seq } = await server.log.append(recordOf(signed, facts));
   return { signed, seq };
 }

@@ -32,6 +32,7 @@ import { noteAccess } from './note-access.ts';
 import { placed } from './place-subject.ts';
 import { minimisingHeaders, released } from './release.ts';
 import { type LoggedRequest, problemAnswer, type Reply } from './reply.ts';
+import { retentionOfRequest } from './request-retention.ts';
 import { answerReserved } from './reserved.ts';
 import { settle } from './settlement.ts';
 
@@ -127,7 +128,9 @@ async function answerVerified(
   if (server.channels.ready(peer) === undefined) await server.channels.to(peer);
   const transfer = isSpooled(message.body) ? transferMs(message.body.length) * 2 : 0;
   const endsMs = arrivedMs + context.deadlineMs + transfer;
-  const logged: LoggedRequest = { message, context, appended: claimAndLog(server, message), endsMs, goesOn };
+  const retention = retentionOfRequest(server, snapshot, statement, context);
+  const appended = claimAndLog(server, message, retention);
+  const logged: LoggedRequest = { message, context, appended, retention, endsMs, goesOn };
   const reply = statement.kind === 'settlement' ? await settle(server, logged) : await work(server, snapshot, logged);
   const signed = await say(server, snapshot, logged, reply);
   server.metrics.exchange({
@@ -147,7 +150,7 @@ async function answerVerified(
 }
 
 /** Claims the id and logs the request in one durable transaction; the promise resolves when it is durable. */
-function claimAndLog(server: ServerParts, message: VerifiedMessage): LoggedRequest['appended'] {
+function claimAndLog(server: ServerParts, message: VerifiedMessage, retention: string): LoggedRequest['appended'] {
   const { statement, head, peer, body } = message;
   const appended = server.log.append(
     recordOf(
@@ -157,7 +160,7 @@ function claimAndLog(server: ServerParts, message: VerifiedMessage): LoggedReque
         id: statement.id,
         peer: peer.id,
         code: 'OK',
-        retention: 'standard',
+        retention,
         claim: { from: peer.id, id: statement.id, untilMs: statement.at + REPLAY_WINDOW_MS },
       },
     ),

@@ -24,13 +24,15 @@ const MAX_OPERATION = 600;
  */
 export async function noteAccess(
   server: ServerParts,
-  { message, appended }: LoggedRequest,
+  { message, appended, retention }: LoggedRequest,
   judgement: Judgement,
   utcOffsetMinutes: number,
 ): Promise<Appended> {
   const logged = await appended;
   const about = logged.outcome === 'replay' ? null : accessOf(server, judgement, utcOffsetMinutes);
-  if (about !== null) await server.accesses.note({ ...about, exchange: message.statement.id, peer: message.peer.id });
+  if (about !== null) {
+    await server.accesses.note({ ...about, retention, exchange: message.statement.id, peer: message.peer.id });
+  }
   return logged;
 }
 
@@ -38,7 +40,7 @@ function accessOf(
   server: ServerParts,
   { inputs, decision, consent }: Judgement,
   utcOffsetMinutes: number,
-): Omit<NotedAccess, 'exchange' | 'peer'> | null {
+): Omit<NotedAccess, 'exchange' | 'peer' | 'retention'> | null {
   const { request, binding, nowMs } = inputs;
   const { client, service, purpose, basis, issue, subject } = request;
   if (binding === null || subject === null || subject.value === SUBJECT_PLACEHOLDER) return null;

@@ -12,6 +12,8 @@ export interface LoggedRequest {
   message: VerifiedMessage;
   context: RequestContext;
   appended: Promise<Appended>;
+  /** Class of the request's record. */
+  retention: string;
   /** Monotonic time at which the sender has certainly given up: its own deadline began before the message arrived. */
   endsMs: number;
   /** Tells the sender that the answer is under way; null where it takes none that is large. */

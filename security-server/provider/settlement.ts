@@ -5,6 +5,7 @@
 import type { RecordView } from '#core/log/message-log.ts';
 import { ByteWriter } from '#schemas/bytes.ts';
 import { REPLAY_WINDOW_MS } from '#schemas/limits.ts';
+import { DEFAULT_RETENTION } from '#schemas/retention.ts';
 import { encodeHead } from '#security-server/envelope/frame.ts';
 import type { ServerParts } from '#security-server/server-parts.ts';
 import { type BackendAnswer, type LoggedRequest, problemAnswer, type Reply } from './reply.ts';
@@ -16,11 +17,11 @@ export async function settle(server: ServerParts, logged: LoggedRequest): Promis
   const { message, context } = logged;
   const { statement, peer } = message;
   const asked = context.settles;
-  const none = (answer: BackendAnswer, kind: Reply['kind'] = 'response'): Reply => ({
+  const none = (answer: BackendAnswer, kind: Reply['kind'] = 'response', retention = DEFAULT_RETENTION): Reply => ({
     kind,
     answer,
     decision: null,
-    retention: 'standard',
+    retention,
   });
   if ((await logged.appended).outcome === 'replay') {
     return none(problemAnswer('MESSAGE_REPLAYED', '', statement.id), 'refusal');
@@ -47,7 +48,10 @@ export async function settle(server: ServerParts, logged: LoggedRequest): Promis
     return kind === 'response-sent' || (kind === 'refusal-sent' && code !== 'MESSAGE_REPLAYED');
   });
   const original = answer === undefined ? null : redelivery(server, answer);
-  return none(original === null ? settled('RECEIVED', Buffer.alloc(0)) : settled('ANSWERED', original));
+  // What is told again must not outlive what was told first.
+  return original === null
+    ? none(settled('RECEIVED', Buffer.alloc(0)))
+    : none(settled('ANSWERED', original), 'response', answer?.entry.retention);
 }
 
 function wasReceived(server: ServerParts, from: string, id: string): boolean {

@@ -6,6 +6,7 @@ import type { ConfigurationSnapshot, ServerEntry } from '#core/configuration/sna
 import { type Access, type Accesses, checkAskedAccesses } from '#schemas/accesses.ts';
 import { parseJson } from '#schemas/json.ts';
 import { MAX_ACCESSES, MAX_ACCESSES_BYTES, MAX_DOUBTS_BYTES, MAX_QUESTION_BYTES } from '#schemas/limits.ts';
+import { DEFAULT_RETENTION } from '#schemas/retention.ts';
 import type { Statement } from '#schemas/statement.ts';
 import type { NotedAccess } from '#security-server/accesses.ts';
 import type { ServerParts } from '#security-server/server-parts.ts';
@@ -53,7 +54,8 @@ export function noteOwn(
   { tag, provider, nowMs }: Citizen,
   asked: string[],
 ): Promise<void> {
-  const nothing = { operation: null, issue: null, unit: null, emergency: null, receipt: null, issuer: null };
+  const none = { operation: null, issue: null, unit: null, emergency: null, receipt: null, issuer: null };
+  const nothing = { ...none, retention: DEFAULT_RETENTION };
   const about = { exchange: id, peer: peer.id, tag, provider, atMs: nowMs, visibleFromMs: nowMs, isOwn: true };
   return server.accesses.note({ ...nothing, ...about, client, service, purpose, basis, asked });
 }

@@ -338,7 +338,8 @@ t.test('the store: pages, limits, another key, a row with the content of another
     operation: null,
     purpose: null,
   };
-  const nothing = { basis: 'open' as const, issue: null, unit: null, emergency: null, receipt: null, issuer: null };
+  const none = { issue: null, unit: null, emergency: null, receipt: null, issuer: null };
+  const nothing = { ...none, basis: 'open' as const, retention: 'standard' };
   const row = (at: number, over: object = {}) => {
     const times = { atMs: at, visibleFromMs: at, exchange: `x${at}` };
     return { ...about, ...nothing, asked: ['gx.name@1'], isOwn: false, ...times, ...over };
@@ -355,8 +356,12 @@ t.test('the store: pages, limits, another key, a row with the content of another
     [6, 5],
     'not yet visible',
   );
-  t.equal(accesses.forget(100, 60), 60);
-  t.equal(accesses.forget(100, 60), 40);
+  const old = accesses.between(0, 100, { atMs: -1, row: 0 }, 60);
+  const [last] = old.slice(-1);
+  t.equal(old.length, 60);
+  t.equal(accesses.between(0, 100, last!, 60).length, 40);
+  accesses.remove(old.map(({ row }) => row));
+  t.equal(accesses.between(0, 100, { atMs: -1, row: 0 }, 60).length, 40);
   t.throws(() => openAccesses(store, Buffer.alloc(32, 8)).page(window, 1_000, 1), { code: 'RECORD_UNREADABLE' });
   const [one, two] = store.page(window, 1_000, 2);
   if (one === undefined || two === undefined) throw new TypeError('two rows');
@@ -384,7 +389,7 @@ t.test('many of them are shown in pages that fit, the newest first', async (t) =
   const count = MAX_ACCESSES + 30;
   const note = (n: number, over: object) => {
     const atMs = nowMs - 10_000 - n;
-    return accesses.note({ ...about, asked: [], exchange: newMessageId(atMs), atMs, visibleFromMs: atMs, ...over });
+    return accesses.note({ ...about, retention: 'standard', asked: [], exchange: newMessageId(atMs), atMs, visibleFromMs: atMs, ...over });
   };
   await Promise.all(Array.from({ length: count }, (_, n) => note(n, n === 3 ? { visibleFromMs: nowMs + DAY_MS } : {})));
   const first = await whoLooked(pair, clock, FANG);
