@@ -1,23 +1,33 @@
 // Entries `anchored`, as the audit of a log judges them with the log alone: the anchored checkpoint is this log's own, is
-// signed with its key, says nothing but what the log holds, and stands in the aggregate checkpoint beside it. Whose
-// cosignatures and time-stamps count is said by the global configuration: the caller of `verifyAnchoring` who has it
-// judges those. Whoever held the disk controls the note.
+// signed with its key, says nothing but what the log holds, and stands in the aggregate checkpoint beside it; and its
+// time-stamps, where the auditor named whose count. Whose cosignatures count is said by the global configuration: the
+// caller of `verifyAnchoring` who has it judges those. Whoever held the disk controls the note.
 import { Finding } from '#core/log/audit-finding.ts';
 import type { KeyChain } from '#core/log/key-chain.ts';
 import type { LogEntry } from '#schemas/log-entry.ts';
-import { verifyAnchoringNote } from './verify-anchoring.ts';
+import { type AnchoringRules, verifyAnchoringNote } from './verify-anchoring.ts';
 
 export class AnchoredEntries {
   readonly #origin: string;
   readonly #chain: KeyChain;
   readonly #rootAt: (size: number) => Buffer | null;
+  readonly #verifyToken: AnchoringRules['verifyToken'];
   #newest = 0;
 
-  /** @param rootAt the log's root at a size up to the entry that is judged */
-  constructor(origin: string, chain: KeyChain, rootAt: (size: number) => Buffer | null) {
+  /**
+   * @param rootAt the log's root at a size up to the entry that is judged
+   * @param verifyToken where the auditor named whom he trusts for time-stamps; null: tokens are not judged
+   */
+  constructor(
+    origin: string,
+    chain: KeyChain,
+    rootAt: (size: number) => Buffer | null,
+    verifyToken: AnchoringRules['verifyToken'] = null,
+  ) {
     this.#origin = origin;
     this.#chain = chain;
     this.#rootAt = rootAt;
+    this.#verifyToken = verifyToken;
   }
 
   /** In the log's order. @throws Finding */
@@ -27,7 +37,7 @@ export class AnchoredEntries {
       logKeyAt: (size) => this.#chain.at(size),
       rootAt: (size) => (size <= seq ? this.#rootAt(size) : null),
       policy: null,
-      verifyToken: null,
+      verifyToken: this.#verifyToken,
     });
     const found = verdict.findings.find(({ code }) => code !== 'TOKEN_MISSING');
     if (found !== undefined) throw new Finding('LOG_EVIDENCE_CHANGED', seq, `its anchoring: ${found.code}`);
