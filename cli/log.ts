@@ -1,6 +1,11 @@
 // `accord log`: what an operator or an auditor does with a message log on disk, with or without its server running.
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
+import { pemCertificates } from '#certs/pem.ts';
+import { verifyTimeStampToken } from '#certs/time-stamp.ts';
+import { readCertificate } from '#certs/x509-read.ts';
+import { systemClock } from '#core/clock.ts';
 import { acceptStoredCheckpoint } from '#core/log/accept-checkpoint.ts';
 import { verifyLog } from '#core/log/audit.ts';
 import { closedLogFolder } from '#core/log/new-origin.ts';
@@ -10,6 +15,7 @@ import { MAX_SHOWN, showLog } from '#core/log/show.ts';
 import { base64url } from '#schemas/base64url.ts';
 import { PROBLEMS } from '#schemas/problems.ts';
 import { LOG_PLACES } from '#security-server/log-origin.ts';
+import { anchoringCommands } from './log-anchoring.ts';
 import { newOriginCommand, rotateKeyCommand } from './log-operations.ts';
 import { CommandEnd, EXIT, type OutputOptions, outputFormat, print, runAction, withOutput } from './output.ts';
 
@@ -28,6 +34,10 @@ export function logCommand(): Command {
       .requiredOption('--dir <folder>', "the server's data folder")
       .option('--origin <origin>', 'a closed log: its origin, or its number')
       .option('--key <verifier-key>', 'verifier key of the checkpoints (NAME+ID+KEY); without it the one in the log')
+      .option(
+        '--time-stamp-anchors <file>',
+        'roots of time-stamp authorities that are trusted, PEM; without them time-stamps are not judged',
+      )
       .option('--no-checkpoint', 'do not compare with the checkpoint kept apart (a copy of the log alone)'),
   ).action(runAction(verify));
   withOutput(
@@ -47,6 +57,7 @@ export function logCommand(): Command {
       .requiredOption('--dir <folder>', "the server's data folder")
       .option('--yes', 'really do it'),
   ).action(runAction(accept));
+  for (const command of anchoringCommands(placeOf)) log.addCommand(command);
   return log.addCommand(newOriginCommand()).addCommand(rotateKeyCommand());
 }
 
@@ -59,12 +70,15 @@ export function placeOf({ dir, origin }: { dir: string; origin?: string }): { fo
   return { folder, checkpointFile: join(folder, LOG_PLACES.checkpointFile) };
 }
 
-async function verify(options: LogOptions & { key?: string; checkpoint: boolean }): Promise<void> {
+async function verify(
+  options: LogOptions & { key?: string; timeStampAnchors?: string; checkpoint: boolean },
+): Promise<void> {
   const { folder, checkpointFile } = placeOf(options);
   const audit = await verifyLog({
     folder,
     ...(options.checkpoint ? { checkpointFile } : {}),
     ...(options.key === undefined ? {} : { verifierKey: options.key }),
+    ...(options.timeStampAnchors === undefined ? {} : { verifyToken: tokensUnder(options.timeStampAnchors) }),
   });
   const { ok, entries, firstBadSeq, code, ...more } = audit;
   print({ ok, entries, firstBadSeq, code, ...more }, options);
@@ -73,6 +87,13 @@ async function verify(options: LogOptions & { key?: string; checkpoint: boolean 
   const detail = audit.detail === '' ? '' : ` (${audit.detail})`;
   const { title, next } = PROBLEMS[code];
   throw new CommandEnd(EXIT.verificationFailed, `${code}: ${title}${place}${detail}\nNext: ${next}`);
+}
+
+/** Judges tokens by the certificates in a PEM file. @throws PEM_INVALID, CERTIFICATE_MALFORMED */
+function tokensUnder(file: string) {
+  const certificates = pemCertificates(readFileSync(file, 'utf8'));
+  for (const der of certificates) readCertificate(der);
+  return (token: Buffer, imprint: Buffer) => verifyTimeStampToken(token, imprint, certificates, systemClock.nowMs());
 }
 
 function show(options: LogOptions & { id?: string; from: number; limit: number }): void {

@@ -6,9 +6,13 @@ import { serverCommand } from './registry.ts';
 import { serverInitCommand, serverStartCommand } from './server-init.ts';
 import { reloadKeysCommand, rotateEncryptionKeyCommand, rotateSubjectKeyCommand } from './server-keys.ts';
 import { announceMaintenanceCommand, maintenanceCommand } from './server-maintenance.ts';
+import { initWitnessCommand } from './server-witness.ts';
 
 export function serverNoun(): Command {
-  const server = new Command('server').addCommand(serverInitCommand()).addCommand(serverStartCommand());
+  const server = new Command('server')
+    .addCommand(serverInitCommand())
+    .addCommand(serverStartCommand())
+    .addCommand(initWitnessCommand());
   server.addCommand(statusCommand()).addCommand(reloadKeysCommand());
   server.addCommand(maintenanceCommand()).addCommand(announceMaintenanceCommand());
   server.addCommand(rotateEncryptionKeyCommand()).addCommand(rotateSubjectKeyCommand());

@@ -221,6 +221,13 @@ export async function metricsTable(): Promise<string> {
       destructionsUnderWay: zero,
       holds: zero,
       framed: zero,
+      anchoredEntries: zero,
+      anchoredAtMs: zero,
+      anchoringTrouble: zero,
+      timeStampWaitedMs: zero,
+      timeStampGraceMs: zero,
+      timeStampOverdue: zero,
+      timeStampAuthoritiesFailing: zero,
     },
     pino({ level: 'silent' }),
   );

@@ -12,7 +12,7 @@ export interface Probe {
   ok: boolean;
   /** One line per thing that was looked at; `code` is OK or what is wrong. */
   checks: {
-    name: 'key' | 'configuration' | 'registration' | 'maintenance' | 'log' | 'clock';
+    name: 'key' | 'configuration' | 'registration' | 'maintenance' | 'log' | 'anchoring' | 'time-stamps' | 'clock';
     ok: boolean;
     code: string;
     detail: string;
@@ -56,6 +56,8 @@ export function probe(server: ServerParts): Probe {
     if (!state.ok) throw new AccordError(state.code, state.detail);
     return `${server.log.size()} entries`;
   });
+  check('anchoring', () => checkAnchoring(server));
+  check('time-stamps', () => checkTimeStamps(server));
   check('clock', () => {
     // The log's last entry is the newest time this server ever saw; a clock behind it was set back.
     const last = server.log.read(Math.max(0, server.log.size() - 1), 1)[0];
@@ -64,6 +66,15 @@ export function probe(server: ServerParts): Probe {
     return 'in step with the log';
   });
   return { ok: checks.every((one) => one.ok), checks };
+}
+
+/** What is late is for the alarms to say; a log that others know otherwise is not to be written on. */
+function checkAnchoring({ anchoring }: ServerParts): string {
+  const { registryWitness, newest, trouble } = anchoring.state();
+  if (trouble?.code === 'LOG_NOT_AS_WITNESSED') throw new AccordError(trouble.code, trouble.detail);
+  if (registryWitness === null) return 'no witness is named';
+  const known = newest === null ? 'nothing yet' : `${newest.size} entries`;
+  return trouble === null ? known : `${known}; ${trouble.code}`;
 }
 
 function checkKeys({ keys }: ServerParts, nowMs: number): string {
@@ -78,6 +89,18 @@ function checkKeys({ keys }: ServerParts, nowMs: number): string {
   if (encryption.length === 0) throw new AccordError('KEY_UNUSABLE', 'no encryption key');
   return `signing until ${new Date(sign.notAfterMs).toISOString()}`;
 }
+
+function checkTimeStamps({ anchoring }: ServerParts): string {
+  anchoring.grace.requireInTime();
+  const { graceMs, waiting } = anchoring.grace.state();
+  if (graceMs === null) return 'no authority is named';
+  const failing = anchoring.authorities().filter(({ failures }) => failures > 0);
+  const trouble = failing.map(({ name, lastProblem }) => `; ${name}: ${lastProblem}`).join('');
+  if (waiting === null) return `nothing waits${trouble}`;
+  return `entry ${waiting.seq} waits for ${minutes(waiting.waitedMs)} of ${minutes(graceMs)} minutes${trouble}`;
+}
+
+const minutes = (ms: number) => Math.floor(ms / 60_000);
 
 export function openHealthPort(server: ServerParts): FastifyInstance {
   const app = openServer({ name: 'health', logger: server.logger, bodyLimit: 1024 });

@@ -49,6 +49,13 @@ export interface Gauges {
   destructionsUnderWay: () => number;
   holds: () => number;
   framed: () => number;
+  anchoredEntries: () => number;
+  anchoredAtMs: () => number;
+  anchoringTrouble: () => number;
+  timeStampWaitedMs: () => number;
+  timeStampGraceMs: () => number;
+  timeStampOverdue: () => number;
+  timeStampAuthoritiesFailing: () => number;
 }
 
 export function openMetrics(gauges: Gauges, logger: FastifyBaseLogger): Metrics {
@@ -81,6 +88,37 @@ export function openMetrics(gauges: Gauges, logger: FastifyBaseLogger): Metrics 
     buckets: [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
     registers,
   });
+  registerGauges(gauges, registers);
+  let pending: Record<string, number> = {};
+  return {
+    registry,
+    exchange(line) {
+      exchanges.inc({ side: line.side, outcome: line.outcome });
+      // The peer writes the code of its answer: only codes of the table become labels.
+      const code = isProblemCode(line.code) ? line.code : 'OTHER';
+      if (line.code !== 'OK') refusals.inc({ side: line.side, code });
+      seconds.observe({ side: line.side }, line.durationMs / 1000);
+      logger.info({ ...line, durationMs: Math.round(line.durationMs * 100) / 100 }, 'exchange');
+    },
+    unverified(code) {
+      rejected.inc({ code });
+      pending[code] = (pending[code] ?? 0) + 1;
+    },
+    busy: countBusy(registers),
+    frame: countFrames(registers),
+    certificateAnswer: countAnswers(registers),
+    giveBackUnverified(code, count) {
+      pending[code] = (pending[code] ?? 0) + count;
+    },
+    takeUnverified() {
+      const taken = pending;
+      pending = {};
+      return taken;
+    },
+  };
+}
+
+function registerGauges(gauges: Gauges, registers: Registry[]): void {
   for (const [name, help, read] of [
     ['accord_exchanges_in_flight', 'Exchanges under way', gauges.inFlight],
     ['accord_log_entries', 'Entries in the message log', gauges.logSize],
@@ -110,6 +148,37 @@ export function openMetrics(gauges: Gauges, logger: FastifyBaseLogger): Metrics 
     ],
     ['accord_destructions_under_way', 'Destructions that were begun and are not done', gauges.destructionsUnderWay],
     ['accord_holds', 'Holds that keep records from destruction', gauges.holds],
+    [
+      'accord_log_anchored_entries',
+      'Entries before the newest checkpoint that others vouch for',
+      gauges.anchoredEntries,
+    ],
+    [
+      'accord_log_anchored_seconds',
+      'When that was logged, seconds since 1970; 0 before the first',
+      () => gauges.anchoredAtMs() / 1000,
+    ],
+    ['accord_anchoring_trouble', '1 while the log cannot be anchored', gauges.anchoringTrouble],
+    [
+      'accord_time_stamp_waiting_seconds',
+      'How long the oldest entry of the log has waited for a time-stamp; 0 when none waits',
+      () => gauges.timeStampWaitedMs() / 1000,
+    ],
+    [
+      'accord_time_stamp_grace_seconds',
+      'How long it may wait before new exchanges stop; 0 where no authority is named',
+      () => gauges.timeStampGraceMs() / 1000,
+    ],
+    [
+      'accord_time_stamp_overdue',
+      '1 while new exchanges are stopped for want of a time-stamp',
+      gauges.timeStampOverdue,
+    ],
+    [
+      'accord_time_stamp_authorities_failing',
+      'Time-stamp authorities that failed when this server last asked them itself',
+      gauges.timeStampAuthoritiesFailing,
+    ],
     ['accord_framed_links', 'Framed connections to peers that this server made', gauges.framed],
   ] as const) {
     new Gauge({
@@ -121,33 +190,6 @@ export function openMetrics(gauges: Gauges, logger: FastifyBaseLogger): Metrics 
       },
     });
   }
-  let pending: Record<string, number> = {};
-  return {
-    registry,
-    exchange(line) {
-      exchanges.inc({ side: line.side, outcome: line.outcome });
-      // The peer writes the code of its answer: only codes of the table become labels.
-      const code = isProblemCode(line.code) ? line.code : 'OTHER';
-      if (line.code !== 'OK') refusals.inc({ side: line.side, code });
-      seconds.observe({ side: line.side }, line.durationMs / 1000);
-      logger.info({ ...line, durationMs: Math.round(line.durationMs * 100) / 100 }, 'exchange');
-    },
-    unverified(code) {
-      rejected.inc({ code });
-      pending[code] = (pending[code] ?? 0) + 1;
-    },
-    busy: countBusy(registers),
-    frame: countFrames(registers),
-    certificateAnswer: countAnswers(registers),
-    giveBackUnverified(code, count) {
-      pending[code] = (pending[code] ?? 0) + count;
-    },
-    takeUnverified() {
-      const taken = pending;
-      pending = {};
-      return taken;
-    },
-  };
 }
 
 function countBusy(registers: Registry[]): Metrics['busy'] {

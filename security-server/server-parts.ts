@@ -10,6 +10,7 @@ import type { StatusClient } from '#core/status/status-client.ts';
 import type { ServerId } from '#schemas/identifiers.ts';
 import type { Accesses } from './accesses.ts';
 import type { Admission } from './admission.ts';
+import type { OpenedAnchoring } from './anchoring/server-anchoring.ts';
 import type { ServerCertificates } from './certificate-status/server-certificates.ts';
 import type { ServerChoice } from './consumer/choose-server.ts';
 import type { DictionaryInForce } from './dictionary-in-force.ts';
@@ -23,8 +24,8 @@ import type { Metrics } from './metrics.ts';
 import type { PeerLink } from './peer/link.ts';
 import type { PeerNews, SharedConfiguration } from './peer/news.ts';
 import type { PeerByCertificate } from './peer/registered-peer.ts';
-import type { Spool } from './spool.ts';
 import type { Retention } from './retention/contract.ts';
+import type { Spool } from './spool.ts';
 import type { ServerState } from './state.ts';
 import type { SubjectTag } from './subject-tag.ts';
 
@@ -33,6 +34,8 @@ export interface ServerParts {
   clock: Clock;
   configuration: SharedConfiguration;
   log: MessageLog;
+  /** What others vouch for of it. */
+  anchoring: OpenedAnchoring;
   state: ServerState;
   /** Status lists of consents. */
   status: StatusClient;

@@ -20,6 +20,12 @@ import { openAccesses } from './accesses.ts';
 import { openAccessStoreSqlite } from './accesses-sqlite.ts';
 import { openAdminPort } from './admin/admin.ts';
 import { type Admission, openAdmission } from './admission.ts';
+import {
+  type DepartmentWitness,
+  type DepartmentWitnessOptions,
+  openDepartmentWitness,
+} from './anchoring/department-witness.ts';
+import { openServerAnchoring, requireAsWitnessed } from './anchoring/server-anchoring.ts';
 import { openServerCertificates } from './certificate-status/server-certificates.ts';
 import { openServerChoice } from './consumer/choose-server.ts';
 import { exchange } from './consumer/exchange.ts';
@@ -31,7 +37,8 @@ import { openServerEmergencies } from './emergencies.ts';
 import { openChannels } from './envelope/channels.ts';
 import { openSigner } from './envelope/signer.ts';
 import { openVerifier } from './envelope/verify.ts';
-import { openHealthPort, probe } from './health.ts';
+import { gaugesOf } from './gauges.ts';
+import { openHealthPort } from './health.ts';
 import { openKeyRing, type ServerKeys } from './key-ring.ts';
 import type { KeySource } from './key-source.ts';
 import { currentLogOrigin, LOG_PLACES } from './log-origin.ts';
@@ -96,6 +103,10 @@ export interface SecurityServerOptions {
   registryUrls?: readonly string[];
   /** How peers are spoken to: in frames where they speak them, or always over HTTP/1.1. */
   peerLink?: 'frames' | 'http1';
+  /** A growing log's checkpoint goes to the witness so often; a minute unless said. */
+  anchoringEveryMs?: number;
+  /** This server is a witness of the aggregate log. */
+  witness?: DepartmentWitnessOptions;
   /** Smaller disk for tests of a full one: database pages (4 KiB). */
   maxLogPages?: number;
 }
@@ -104,7 +115,15 @@ export interface SecurityServer {
   id: string;
   parts: ServerParts;
   /** Where the ports listen, with the port the system chose where 0 was asked for. */
-  urls: { peer: string; systems: string | null; loopback: string | null; admin: string; health: string };
+  urls: {
+    peer: string;
+    systems: string | null;
+    loopback: string | null;
+    admin: string;
+    health: string;
+    /** Null unless it is a witness of the aggregate log. */
+    witness: string | null;
+  };
   /** Stops taking exchanges, lets running ones end (at most `drainMs`), closes everything. */
   close(drainMs?: number): Promise<void>;
 }
@@ -122,6 +141,7 @@ export function foldersOf(folder: string) {
     spool: join(folder, 'spool'),
     accesses: join(folder, 'accesses.db'),
     retention: join(folder, 'retention.db'),
+    witness: join(folder, 'witness.db'),
     configuration: join(folder, 'configuration'),
   };
 }
@@ -131,9 +151,14 @@ export async function openSecurityServer(options: SecurityServerOptions): Promis
   const { id, logger, configuration } = options;
   mkdirSync(options.folder, { recursive: true, mode: 0o700 });
   const log = await openLog(options);
+  await requireAsWitnessed(log, configuration, options.restoredAtMs).catch(async (error: unknown) => {
+    await log.close();
+    throw error;
+  });
   const admission = openAdmission();
   const parts = assemble(options, log, admission);
   const apps: FastifyInstance[] = [];
+  let witness: DepartmentWitness | null = null;
   const listen = async (app: FastifyInstance, at: { host: string; port: number }, scheme: 'http' | 'https') => {
     apps.push(app);
     await app.listen(at);
@@ -146,8 +171,9 @@ export async function openSecurityServer(options: SecurityServerOptions): Promis
     for (const app of tls) app.goAway?.();
     const timer = new Promise<void>((resolve) => setTimeout(resolve, drainMs).unref());
     await Promise.race([admission.drained(), timer]);
-    await Promise.all(apps.map((app) => app.close()));
+    await Promise.all([...apps.map((app) => app.close()), witness?.close()]);
     await tasks.stop();
+    await parts.anchoring.stop();
     parts.status.close();
     const { link, backends, emergencies, certificateStatus } = parts;
     await Promise.all([link, backends, emergencies, certificateStatus].map((one) => one.close()));
@@ -162,6 +188,7 @@ export async function openSecurityServer(options: SecurityServerOptions): Promis
     const peerPort = await openPeerPort(parts);
     const systemPort = ports.systems && (await openSystemPort(parts));
     tls.push(peerPort, ...(systemPort === null ? [] : [systemPort]));
+    witness = await openWitness(options);
     const urls = {
       peer: await listen(peerPort, ports.peer, 'https'),
       systems: ports.systems && systemPort && (await listen(systemPort, ports.systems, 'https')),
@@ -175,6 +202,7 @@ export async function openSecurityServer(options: SecurityServerOptions): Promis
         'http',
       ),
       health: await listen(openHealthPort(parts), ports.health, 'http'),
+      witness: witness?.url ?? null,
     };
     configuration.onChange(tasks.configurationChanged);
     return { id, parts, urls, close: (drainMs = DEFAULT_DRAIN_MS) => closeAll(drainMs) };
@@ -183,6 +211,13 @@ export async function openSecurityServer(options: SecurityServerOptions): Promis
     await closeAll(0);
     throw error;
   }
+}
+
+async function openWitness(options: SecurityServerOptions): Promise<DepartmentWitness | null> {
+  const { id, folder, clock, logger, configuration } = options;
+  if (options.witness === undefined) return null;
+  const file = foldersOf(folder).witness;
+  return await openDepartmentWitness(options.witness, { server: id, file, clock, logger, configuration });
 }
 
 function assemble(from: SecurityServerOptions, messageLog: MessageLog, gate: Admission): ServerParts {
@@ -199,25 +234,17 @@ function assemble(from: SecurityServerOptions, messageLog: MessageLog, gate: Adm
     metrics: () => metrics,
     status: certificateStatus,
   });
-  const ready = () => (probe(assembled).ok ? 1 : 0);
   const doubts = openDoubts(openDoubtStoreSqlite(foldersOf(from.folder).doubts), from.keys.storageKey, clock);
   const emergencies = openServerEmergencies(from, {
     exchange: (call) => exchange(assembled, call),
     here: (service, notice) => noticeHere(assembled, service, notice),
   });
-  const gauges = {
-    ...{ inFlight: () => gate.inFlight, logSize: () => messageLog.size(), ready, openDoubts: doubts.open },
-    waitingReports: () => emergencies.reports.waiting().count,
-    waitingNotices: () => emergencies.notices.waiting().count,
-    dueReviews: emergencies.reviews.count,
-    framed,
-    maintenance: () => (assembled.state.maintenance() === null ? 0 : 1),
-    overdueDestruction: () => assembled.retention.overdueDays(),
-    waitingDestructions: () => assembled.retention.waiting(),
-    destructionsUnderWay: () => assembled.retention.underWay(),
-    holds: () => assembled.retention.held(),
-  };
-  const metrics = openMetrics(gauges, logger);
+  const state = openStateSqlite(foldersOf(from.folder).state);
+  const anchoring = openServerAnchoring(from, messageLog, state);
+  const metrics = openMetrics(
+    gaugesOf(() => assembled, framed),
+    logger,
+  );
   const accesses = openAccessIndex(from);
   const subjectTag = openSubjectTag(from.keys.storageKey, 'predicate subjects');
   const retention = openRetention({
@@ -231,7 +258,8 @@ function assemble(from: SecurityServerOptions, messageLog: MessageLog, gate: Adm
     clock,
     configuration,
     log: messageLog,
-    state: openStateSqlite(foldersOf(from.folder).state),
+    anchoring,
+    state,
     dictionary: openDictionaryInForce(logger),
     status: openStatuses(from),
     subjectTag,

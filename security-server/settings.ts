@@ -7,6 +7,7 @@ import { parseJson } from '#schemas/json.ts';
 import { DEFAULT_MAX_STREAMED_BYTES, MAX_DEADLINE_MS, MAX_SPOOLED_BYTES, MAX_STREAMED_BYTES } from '#schemas/limits.ts';
 import { AccordError } from '#schemas/problems.ts';
 import { compile } from '#schemas/validate.ts';
+import { ANCHORING_EVERY_MS } from './anchoring/server-anchoring.ts';
 
 const closed = { additionalProperties: false };
 const Port = Type.Integer({ minimum: 0, maximum: 65_535 });
@@ -29,6 +30,10 @@ export const Settings = Type.Object(
     maxSpooledBytes: Type.Integer({ minimum: 1024 ** 2, maximum: 2 ** 50 }),
     xroadErrorCodes: Type.Union([Type.Literal('camel'), Type.Literal('snake')]),
     xroadDeadlineMs: Type.Integer({ minimum: 1_000, maximum: MAX_DEADLINE_MS }),
+    /** A growing log's checkpoint goes to the registry's witness so often. */
+    anchoringEveryMs: Type.Integer({ minimum: 1_000, maximum: 60_000 }),
+    /** Where this server is a witness of the aggregate log (`accord server init-witness`); null: it is none. */
+    witnessPort: Type.Union([Port, Type.Null()]),
     /** How peers are spoken to: in frames where they speak them, or over HTTP/1.1 alone. */
     peerLink: Type.Union([Type.Literal('frames'), Type.Literal('http1')]),
     systemsMinTls: Type.Union([Type.Literal('1.3'), Type.Literal('1.2')]),
@@ -51,6 +56,8 @@ export const DEFAULT_SETTINGS = {
   maxSpooledBytes: MAX_SPOOLED_BYTES,
   xroadErrorCodes: 'camel' as const,
   xroadDeadlineMs: MAX_DEADLINE_MS,
+  anchoringEveryMs: ANCHORING_EVERY_MS,
+  witnessPort: null,
   peerLink: 'frames' as const,
   systemsMinTls: '1.3' as const,
   logLevel: 'info',
@@ -76,6 +83,8 @@ export const OVERRIDES: Readonly<Record<string, string>> = {
   'max-spooled-bytes': 'maxSpooledBytes',
   'xroad-error-codes': 'xroadErrorCodes',
   'xroad-deadline-ms': 'xroadDeadlineMs',
+  'anchoring-every-ms': 'anchoringEveryMs',
+  'witness-port': 'witnessPort',
   'peer-link': 'peerLink',
   'systems-min-tls': 'systemsMinTls',
   'log-level': 'logLevel',

@@ -8,6 +8,7 @@ import { readAnchor } from '#core/configuration/anchor.ts';
 import { openConfigurationClient } from '#core/configuration/client.ts';
 import { fetchOverHttp } from '#core/configuration/fetch.ts';
 import { openClient } from '#core/http/client.ts';
+import { openWitnessKeyFiles } from './anchoring/witness-keys.ts';
 import { FILES, readAdminKeys } from './data-folder.ts';
 import { folderKeySource } from './folder-keys.ts';
 import { foldersOf, openSecurityServer, type SecurityServer } from './server.ts';
@@ -33,6 +34,11 @@ export async function startServer({
   const ended = await keySource.destroyEnded(clock.nowMs());
   if (ended.length > 0) logger.info({ ended }, 'private encryption keys were destroyed');
   const keys = await keySource.open();
+  const { witnessPort } = settings;
+  const witness =
+    witnessPort === null
+      ? null
+      : { host: settings.host, port: witnessPort, keys: await openWitnessKeyFiles(folder, passphrase) };
   const anchor = readAnchor(readFileSync(join(folder, FILES.anchor)));
   const http = openClient();
   const configuration = await openConfigurationClient({
@@ -73,6 +79,8 @@ export async function startServer({
       xroadSnakeCase: settings.xroadErrorCodes === 'snake',
       xroadDeadlineMs: settings.xroadDeadlineMs,
       oldestSystemTls: settings.systemsMinTls,
+      anchoringEveryMs: settings.anchoringEveryMs,
+      ...(witness && { witness }),
       peerLink: settings.peerLink,
       registryUrls: anchor.urls,
       adminKeys: readAdminKeys(folder),

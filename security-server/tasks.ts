@@ -1,6 +1,6 @@
 // What a security server does beside exchanges: the summary entry of each minute, live connections of peers whose
 // registration or certificate ended, certificates that come into use, private keys whose time is over,
-// reports and notices of emergencies, records whose retention is over.
+// reports and notices of emergencies, records whose retention is over, the anchoring of the log.
 import type { FastifyInstance } from 'fastify';
 import { everyUnref } from '#core/clock.ts';
 import type { TlsIdentity } from '#core/http/mtls.ts';
@@ -84,33 +84,20 @@ export function startTasks(parts: ServerParts, tls: readonly FastifyInstance[], 
   const guarded = (task: () => void | Promise<void>) => () => {
     void (async () => task())().catch((error: unknown) => logger.error({ err: error }, 'a periodic task failed'));
   };
-  const stops = [
-    every(
-      MINUTE_MS,
-      guarded(() => writeSummary(parts)),
-    ),
-    every(MINUTE_MS, guarded(configurationChanged)),
-    every(
-      REPORTS_EVERY_MS,
-      guarded(() => parts.emergencies.reports.send()),
-    ),
-    every(
-      REPORTS_EVERY_MS,
-      guarded(() => parts.emergencies.notices.send()),
-    ),
-    every(
-      REVIEWS_EVERY_MS,
-      guarded(() => parts.emergencies.reviews.look()),
-    ),
-    every(
-      MINUTE_MS,
-      guarded(() => parts.retention.tick()),
-    ),
-    every(HOUR_MS, guarded(destroyEnded)),
-    every(HOUR_MS, guarded(forgetPredicates)),
-    every(HOUR_MS, guarded(forgetSpent)),
-    every(HOUR_MS, guarded(forgetAccesses)),
+  const tasks: readonly (readonly [everyMs: number, task: () => void | Promise<void>])[] = [
+    [MINUTE_MS, () => writeSummary(parts)],
+    [MINUTE_MS, configurationChanged],
+    [REPORTS_EVERY_MS, () => parts.emergencies.reports.send()],
+    [REPORTS_EVERY_MS, () => parts.emergencies.notices.send()],
+    [REVIEWS_EVERY_MS, () => parts.emergencies.reviews.look()],
+    [MINUTE_MS, () => parts.retention.tick()],
+    [parts.anchoring.tickEveryMs, parts.anchoring.tick],
+    [HOUR_MS, destroyEnded],
+    [HOUR_MS, forgetPredicates],
+    [HOUR_MS, forgetSpent],
+    [HOUR_MS, forgetAccesses],
   ];
+  const stops = tasks.map(([ms, task]) => every(ms, guarded(task)));
   guarded(() => parts.retention.start())();
   return {
     configurationChanged: guarded(configurationChanged),

@@ -19,6 +19,7 @@ import type { DictionaryEntry } from '#schemas/dictionary-entry.ts';
 import { parseJson } from '#schemas/json.ts';
 import { AccordError } from '#schemas/problems.ts';
 import type { Purpose } from '#schemas/purpose.ts';
+import { initWitnessKeys } from '#security-server/anchoring/witness-keys.ts';
 import { FILES, initServerFolder } from '#security-server/data-folder.ts';
 import { readRegistration } from '#security-server/folder-keys.ts';
 import { resolveSettings } from '#security-server/settings.ts';
@@ -30,6 +31,8 @@ export const DEV_KEY_FILE_COST = { memoryKib: 8 * 1024, passes: 1, lanes: 1 };
 /** Seconds on a quiet machine; one that compiles and tests beside it is given time. */
 const START_TIMEOUT_MS = 60_000;
 const STOP_TIMEOUT_MS = 20_000;
+/** Whose security server is a witness of the aggregate log, by its place; a single member is none. */
+const WITNESS_MEMBER = 1;
 
 /**
  * Environment for a process of ours: glibc gives back what key derivation and start-up took for a moment, instead of
@@ -65,7 +68,14 @@ export interface DevServer {
   id: string;
   subsystem: string;
   folder: string;
-  urls: { peer: string; systems: string | null; loopback: string | null; admin: string; health: string };
+  urls: {
+    peer: string;
+    systems: string | null;
+    loopback: string | null;
+    admin: string;
+    health: string;
+    witness: string | null;
+  };
   /** Process id of its own process; null when it runs in this one. */
   pid: number | null;
   adminKey: string;
@@ -153,7 +163,9 @@ export async function openDevNetwork(options: DevNetworkOptions): Promise<DevNet
     for (const der of authority.trust.intermediates) await putTrust(registry, 'intermediate', der);
     await putTimeStamps(registry, timeStampAuthorities);
     const context = { ...options, authority, registry, http, passphrase, passphraseFile };
-    servers.push(...(await Promise.all(members.map((member) => addMember(context, member)))));
+    const added = await Promise.all(members.map((member, at) => addMember(context, member, at === WITNESS_MEMBER)));
+    servers.push(...added.map(({ server }) => server));
+    await putWitnesses(registry, added);
     await network.publish();
     return network;
   } catch (error) {
@@ -191,8 +203,27 @@ async function putTimeStamps(
   await registry.call('POST', '/time-stamps', { authorities: named });
 }
 
+interface Added {
+  server: DevServer;
+  /** Where it is a witness of the aggregate log. */
+  witness: { name: string; verifierKeys: string[] } | null;
+}
+
+/** The registry's witness, and those departments' that are one; all of them have to cosign. */
+async function putWitnesses(registry: ThrowawayRegistry, added: readonly Added[]): Promise<void> {
+  const own = registry.witness?.identity;
+  if (own === undefined) return;
+  const { aggregate, ...registryWitness } = own;
+  const witnesses = added.flatMap(({ server, witness }) =>
+    witness === null ? [] : [{ ...witness, url: server.urls.witness }],
+  );
+  const url = registry.configurationUrl.replace(/\/$/, '');
+  const named = { aggregate: { ...aggregate, url }, registryWitness, witnesses, quorum: witnesses.length };
+  await registry.call('POST', '/witnesses', named);
+}
+
 /** What six commands do in a real instance: init, certify twice, register, approve (later), start. */
-async function addMember(context: Context, member: DevMember): Promise<DevServer> {
+async function addMember(context: Context, member: DevMember, isWitness: boolean): Promise<Added> {
   const { registry, authority, clock, passphrase } = context;
   const id = `${member.id}/${member.server}`;
   const subsystem = `${member.id}/${member.subsystem}`;
@@ -200,7 +231,14 @@ async function addMember(context: Context, member: DevMember): Promise<DevServer
   const ports = { peer: 0, systems: 0, loopback: 0, admin: 0, health: 0 };
   const { requests } = await initServerFolder({
     folder,
-    settings: { id, address: 'https://127.0.0.1:5500', host: '127.0.0.1', ports, logLevel: 'warn' },
+    settings: {
+      id,
+      address: 'https://127.0.0.1:5500',
+      host: '127.0.0.1',
+      ports,
+      logLevel: 'warn',
+      ...(isWitness && { witnessPort: 0 }),
+    },
     anchorText: JSON.stringify(registry.anchor),
     passphrase,
     nowMs: clock.nowMs(),
@@ -212,6 +250,8 @@ async function addMember(context: Context, member: DevMember): Promise<DevServer
     const pem = await authority.certify(profile, id, requests[profile] ?? '');
     writeFileSync(join(folder, FILES.certificates, `${profile}.pem`), pem);
   }
+  const about = { folder, server: id, passphrase, nowMs: clock.nowMs(), keyFileCost: DEV_KEY_FILE_COST };
+  const witness = isWitness ? await initWitnessKeys(about) : null;
   const started = context.processes ? await startProcess(context, folder) : await startHere(context, folder);
   await registry.call('POST', '/members', { id: member.id, name: member.name });
   await registry.call('POST', '/subsystems', { id: subsystem, name: member.name });
@@ -220,7 +260,7 @@ async function addMember(context: Context, member: DevMember): Promise<DevServer
   const adminKey = readFileSync(join(folder, FILES.adminKey), 'utf8').trim();
   const call: DevServer['call'] = (method, path, body) =>
     adminCall(context.http, started.urls.admin, adminKey, method, path, body);
-  return { id, subsystem, folder, ...started, adminKey, call };
+  return { server: { id, subsystem, folder, ...started, adminKey, call }, witness };
 }
 
 type Started = Pick<DevServer, 'urls' | 'pid' | 'stop'>;

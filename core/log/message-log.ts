@@ -68,6 +68,8 @@ export interface MessageLog {
   root(): string;
   /** The last published one. */
   checkpoint(): SignedCheckpoint;
+  /** Publishes one now if the log grew since the last. @throws LOG_UNAVAILABLE when it cannot be written */
+  publishCheckpoint(): SignedCheckpoint;
   /** base64url hashes, RFC 9162. @throws RangeError */
   inclusionProof(seq: number, size: number): string[];
   consistencyProof(first: number, second: number): string[];
@@ -246,6 +248,12 @@ class Log implements MessageLog {
 
   checkpoint(): SignedCheckpoint {
     return this.#checkpointer.published;
+  }
+
+  publishCheckpoint(): SignedCheckpoint {
+    if (this.#state.ok && this.#checkpointer.hasGrown(this.#frontier)) this.#publish();
+    if (!this.#state.ok) throw this.#unavailable();
+    return this.checkpoint();
   }
 
   inclusionProof(seq: number, size: number): string[] {

@@ -62,7 +62,7 @@ export interface AnchoringPorts {
 export interface ServerAnchoring {
   /** What is due now. Never rejects: trouble is in the state. */
   tick(): Promise<void>;
-  /** Sends the newest checkpoint and asks for what waits, whatever is due. */
+  /** Publishes a checkpoint, sends it and asks for what waits, whatever is due. @throws LOG_UNAVAILABLE */
   anchorNow(): Promise<AnchoringState>;
   /** Stamps the newest checkpoint by an authority and logs that. @throws TIME_STAMP_UNAVAILABLE, LOG_* */
   anchorDirectly(): Promise<void>;
@@ -125,7 +125,10 @@ class LogAnchoring implements ServerAnchoring {
   }
 
   async anchorNow(): Promise<AnchoringState> {
-    await this.#inTurn(() => this.#work(true));
+    await this.#inTurn(async () => {
+      this.#ports.log.publishCheckpoint();
+      await this.#work(true);
+    });
     return this.state();
   }
 

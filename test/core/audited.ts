@@ -37,6 +37,7 @@ export function audited(t: Test, log: MessageLog, options: MessageLogOptions): M
     newestMs: () => log.newestMs(),
     root: () => log.root(),
     checkpoint: () => log.checkpoint(),
+    publishCheckpoint: () => log.publishCheckpoint(),
     inclusionProof: (seq, size) => log.inclusionProof(seq, size),
     consistencyProof: (first, second) => log.consistencyProof(first, second),
     erasure: log.erasure,

@@ -1,0 +1,60 @@
+// GET and POST /anchoring in the admin API: how far the message log is anchored, and doing it now.
+import { Type } from '@sinclair/typebox';
+import type { FastifyInstance } from 'fastify';
+import type { ServerParts } from '#security-server/server-parts.ts';
+
+const closed = { additionalProperties: false };
+const count = Type.Integer({ minimum: 0 });
+const Anchored = Type.Union([
+  Type.Object({ seq: count, size: count, atMs: count, hasToken: Type.Boolean(), isDirect: Type.Boolean() }, closed),
+  Type.Null(),
+]);
+const name = Type.Union([Type.String(), Type.Null()]);
+
+const TimeStamps = Type.Object(
+  {
+    /** Null where the configuration names no authority. */
+    graceMs: Type.Union([count, Type.Null()]),
+    /** The oldest entry without a time-stamp. */
+    waiting: Type.Union([Type.Object({ seq: count, sinceMs: count, waitedMs: count }, closed), Type.Null()]),
+    overdue: Type.Boolean(),
+    /** As this server met them itself; most tokens come through the registry. */
+    authorities: Type.Array(
+      Type.Object(
+        { name: Type.String(), failures: count, lastProblem: name, lastTokenAtMs: Type.Union([count, Type.Null()]) },
+        closed,
+      ),
+    ),
+  },
+  closed,
+);
+
+export const AnchoringView = Type.Object(
+  {
+    origin: Type.String(),
+    /** Entries in the log. */
+    entries: count,
+    registryWitness: name,
+    quorum: count,
+    newest: Anchored,
+    newestStamped: Anchored,
+    witnessedSize: count,
+    waiting: count,
+    trouble: Type.Union([
+      Type.Object({ code: Type.String(), detail: Type.String(), sinceMs: count }, closed),
+      Type.Null(),
+    ]),
+    timeStamps: TimeStamps,
+  },
+  closed,
+);
+
+export function addAnchoringRoutes(app: FastifyInstance, { log, anchoring }: ServerParts): void {
+  const timeStamps = () => ({ ...anchoring.grace.state(), authorities: anchoring.authorities() });
+  const view = (state = anchoring.state()) => ({
+    ...{ origin: log.origin, entries: log.size(), ...state },
+    timeStamps: timeStamps(),
+  });
+  app.get('/anchoring', async () => view());
+  app.post('/anchoring', async () => view(await anchoring.anchorNow()));
+}

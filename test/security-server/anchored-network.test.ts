@@ -1,0 +1,89 @@
+// A whole instance on loopback, as `accord dev up` opens it: both servers' logs are witnessed by the registry, put into the
+// aggregate log, cosigned by a department over its own port, time-stamped, and logged as anchorings that an audit takes.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pino } from 'pino';
+import t from 'tap';
+import { type DevNetwork, openDevNetwork } from '#cli/dev/network.ts';
+import { systemClock } from '#core/clock.ts';
+import { openClient } from '#core/http/client.ts';
+import { verifyLog } from '#core/log/audit.ts';
+import { showLog } from '#core/log/show.ts';
+import { parseNote } from '#core/log/signed-note.ts';
+import { formatAddCheckpoint } from '#core/witness/add-checkpoint.ts';
+import { parseAnchoring } from '#schemas/anchoring.ts';
+import type { AnchoringState } from '#security-server/anchoring/anchoring.ts';
+
+const MEMBERS = [
+  { id: 'DEV/GOV/1001', name: 'Consumer', subsystem: 'consumer', server: 'ss1' },
+  { id: 'DEV/GOV/2002', name: 'Provider', subsystem: 'provider', server: 'ss2' },
+];
+
+t.test('registry, department witness and time-stamps in one instance', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'accord-anchored-'));
+  const network = await openDevNetwork({
+    ...{ folder, instance: 'DEV', members: MEMBERS, clock: systemClock, processes: false },
+    logger: pino({ level: 'silent' }),
+  });
+  t.teardown(async () => {
+    await network.close();
+    rmSync(folder, { recursive: true, force: true });
+  });
+  const { registry, servers } = network;
+  const [consumer, provider] = servers;
+  t.equal(consumer?.urls.witness, null);
+  t.match(provider?.urls.witness, /^http:\/\/127\.0\.0\.1:\d+$/);
+  const anchor = async (at: number) => (await servers[at]?.call('POST', '/anchoring')) as AnchoringState;
+  await exchange(network);
+  for (const at of servers.keys()) {
+    t.match(await anchor(at), {
+      entries: 2,
+      witnessedSize: 2,
+      waiting: 1,
+      registryWitness: 'accord-witness/DEV',
+      quorum: 1,
+      trouble: null,
+    });
+  }
+  await registry.witness?.aggregate.tick();
+  t.match(registry.witness?.aggregate.state(), { cosignedBy: ['accord-witness/DEV/GOV/2002/ss2'], trouble: [] });
+  for (const [at, server] of servers.entries()) {
+    const state = await anchor(at);
+    t.match(state, { trouble: null, newest: { hasToken: true, isDirect: false }, newestStamped: { hasToken: true } });
+    const [shown] = showLog(join(server.folder, 'log'), { id: 'anchored' }, 1);
+    const { checkpoint, aggregate } = parseAnchoring(shown?.evidence?.statement ?? '');
+    const names = (note = '') => parseNote(note).signatures.map(({ name }) => name);
+    t.strictSame(names(checkpoint), [`accord/${server.id}`, 'accord-witness/DEV', 'accord-witness/DEV']);
+    const witness = 'accord-witness/DEV/GOV/2002/ss2';
+    t.strictSame(names(aggregate?.checkpoint), ['accord-aggregate/DEV', witness, witness]);
+    const place = { folder: join(server.folder, 'log'), checkpointFile: join(server.folder, 'checkpoint.txt') };
+    t.match(await verifyLog(place), { ok: true, code: null });
+  }
+  const http = openClient();
+  t.teardown(() => http.close());
+  const url = `${provider?.urls.witness}/add-checkpoint`;
+  const post = (body: Buffer) => http.request({ method: 'POST', url, body });
+  const { newest } = await anchor(0);
+  const [shown] = showLog(join(consumer?.folder ?? '', 'log'), { id: 'anchored' }, 1);
+  const { checkpoint, aggregate } = parseAnchoring(shown?.evidence?.statement ?? '');
+  t.equal((await post(Buffer.from('old 0\n'))).status, 400);
+  t.equal((await post(formatAddCheckpoint({ oldSize: 0, proof: [], note: checkpoint }))).status, 404, 'of a server');
+  const again = { proof: [], note: aggregate?.checkpoint ?? '' };
+  const behind = await post(formatAddCheckpoint({ ...again, oldSize: 0 }));
+  t.match([behind.status, /^[1-9]\d*\n$/.test(behind.body.toString())], [409, true]);
+  t.ok(newest);
+});
+
+/** One that the provider refuses, because it gave no access right: two entries on each side. */
+async function exchange(network: DevNetwork): Promise<void> {
+  const [consumer, provider] = network.servers;
+  if (consumer === undefined || provider === undefined) throw new TypeError('two servers');
+  const id = `${provider.subsystem}/echo`;
+  const service = { id, title: 'Echo', url: 'http://127.0.0.1:9', personalData: false, safe: true };
+  await network.addService(provider, service);
+  await network.publish();
+  const headers = { 'X-Road-Client': consumer.subsystem };
+  const { status } = await fetch(`${consumer.urls.loopback}/r1/${id}/a`, { headers });
+  if (status !== 500) throw new Error(`status ${status}`);
+}
