@@ -19,6 +19,7 @@ import {
   replayExchange,
   type Verdict,
 } from '#security-server/replay-exchange.ts';
+import { logAuditCommand } from './audit-log.ts';
 import { exportCommand, verifyCommand } from './audit-pack.ts';
 import { evidenceInWords } from './evidence-words.ts';
 import { placeOf } from './log.ts';
@@ -64,7 +65,8 @@ export function auditCommand(): Command {
     .option('--save-inputs <file>', 'write the archived inputs, byte for byte, to a new file: they name the person')
     .addOption(passphraseOption(PASSPHRASE_VARIABLE));
   withOutput(replay).action(runAction(replayCommand));
-  return audit.addCommand(exportCommand()).addCommand(verifyCommand());
+  audit.addCommand(exportCommand()).addCommand(verifyCommand());
+  return audit.addCommand(logAuditCommand());
 }
 
 async function replayCommand(exchange: string, options: ReplayOptions): Promise<void> {

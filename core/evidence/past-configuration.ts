@@ -70,6 +70,11 @@ export class PastConfiguration {
     return this.versionsNear(version, atMs)[0] ?? version;
   }
 
+  /** A part by its hash; undefined when it was not kept. Not verified. */
+  part(hash: string): Buffer | undefined {
+    return this.#file(join('parts', hash), MAX_PART_BYTES);
+  }
+
   /** The parts of a content that evidence between these servers needs, by their file names in a pack. */
   parts(version: number, servers: readonly string[]): Map<string, Buffer> {
     const shards = servers.map((server) => `members/${partShardOf(memberOf(server))}`);

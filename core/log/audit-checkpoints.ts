@@ -17,6 +17,8 @@ interface Kept {
   size: number;
 }
 
+type CheckpointRows = Pick<LogAuditReader, 'checkpointFrom'>;
+
 interface Progress {
   frontier: Frontier;
   checkpoints: number;
@@ -24,7 +26,7 @@ interface Progress {
 
 /** Goes along with the entries and compares the root wherever a checkpoint was signed. */
 export class StoredCheckpoints {
-  readonly #log: LogAuditReader;
+  readonly #log: CheckpointRows;
   readonly #chain: KeyChain;
   #number = 0;
   #next: StoredCheckpoint | null;
@@ -34,7 +36,10 @@ export class StoredCheckpoints {
   /** Of the newest that agreed, by size. */
   readonly #roots = new Map<number, Buffer>();
 
-  constructor(log: LogAuditReader, chain: KeyChain, kept: Kept | null) {
+  /** @param from the number of the first checkpoint that is looked at; the caller knows that the tree begins with it */
+  constructor(log: CheckpointRows, chain: KeyChain, kept: Kept | null, from = { number: 0, size: 0 }) {
+    this.#number = from.number;
+    this.#agreed = from.size;
     this.#log = log;
     this.#chain = chain;
     this.#kept = kept;
@@ -57,6 +62,13 @@ export class StoredCheckpoints {
       const { size, root } = this.#opened(this.#next);
       if (size !== progress.frontier.size) this.#outOfPlace();
       if (!root.equals(progress.frontier.root())) {
+        if (size === this.#agreed && this.#number > 0) {
+          throw new Finding(
+            'LOG_FORKED',
+            null,
+            `stored checkpoint ${this.#number} has another root of ${size} entries`,
+          );
+        }
         // Entries and leaves were changed together: the damage lies between two checkpoints.
         const only = size === this.#agreed + 1 ? this.#agreed : null;
         const where = `entries ${this.#agreed} to ${size - 1} are not the ones that were signed`;
@@ -91,7 +103,10 @@ export class StoredCheckpoints {
       throw new Finding('LOG_CHECKPOINT_MISSING', null, 'the log holds no checkpoint');
     }
     if (this.#kept === null || this.#sawKept) return;
-    const { size } = opened(this.#kept.note, this.#chain, this.#kept.size, 'the checkpoint file');
+    const { size, root } = opened(this.#kept.note, this.#chain, this.#kept.size, 'the checkpoint file');
+    if (this.rootAt(size)?.equals(root) === false) {
+      throw new Finding('LOG_FORKED', null, `the checkpoint file has another root of ${size} entries`);
+    }
     // The note is stored in the log before the file: a log that lacks it is an older copy, or was cut.
     const isCut = size > progress.frontier.size;
     const detail = `the log lacks the checkpoint of the file, ${size} entries`;

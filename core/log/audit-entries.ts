@@ -18,6 +18,7 @@ const PAGE = 128;
 
 const MAX_ANSWERS_NAMED = 4_096;
 const NO_LEAVES = new Uint8Array();
+const NO_TIMES = new Float64Array();
 
 /** The entries [from, to), good in themselves; a finding is about what comes next. Plain data, for threads. */
 export interface VerifiedRange {
@@ -25,6 +26,8 @@ export interface VerifiedRange {
   to: number;
   /** Leaf hashes, one after the other. */
   leaves: Uint8Array;
+  /** When each was written. */
+  times: Float64Array;
   /** Times of the first and last entry. */
   firstMs: number;
   lastMs: number;
@@ -42,7 +45,17 @@ export function rangeVerifier(log: AuditRows, signer: VerifySigner): (from: numb
   const judge = entryJudge(log, batches);
   return (from, to) => {
     const leaves = new Uint8Array((to - from) * HASH_BYTES);
-    const range: VerifiedRange = { from, to: from, leaves: NO_LEAVES, firstMs: 0, lastMs: 0, own: [], finding: null };
+    const times = new Float64Array(to - from);
+    const range: VerifiedRange = {
+      from,
+      to: from,
+      leaves: NO_LEAVES,
+      times: NO_TIMES,
+      firstMs: 0,
+      lastMs: 0,
+      own: [],
+      finding: null,
+    };
     try {
       while (range.to < to) {
         const page = log.page(range.to, Math.min(PAGE, to - range.to));
@@ -55,6 +68,7 @@ export function rangeVerifier(log: AuditRows, signer: VerifySigner): (from: numb
           for (let i = at, to = (range.to - from) * HASH_BYTES; i < at + HASH_BYTES; ) {
             leaves[to++] = page.bytes[i++] as number;
           }
+          times[range.to - from] = t;
           range.lastMs = t;
           range.to++;
         }
@@ -66,6 +80,7 @@ export function rangeVerifier(log: AuditRows, signer: VerifySigner): (from: numb
     }
     // Memory of its own, not of a pool: it is handed from thread to thread.
     range.leaves = leaves.slice(0, (range.to - from) * HASH_BYTES);
+    range.times = times.subarray(0, range.to - from);
     return range;
   };
 }

@@ -4,6 +4,7 @@
 import type { Frontier } from '#certs/merkle.ts';
 import { RetentionEntries } from '#core/retention/entries.ts';
 import { AnchoredEntries } from '#core/witness/audit-anchored.ts';
+import type { AnchoringRules } from '#core/witness/verify-anchoring.ts';
 import type { LogEntry } from '#schemas/log-entry.ts';
 import { isAccordError } from '#schemas/problems.ts';
 import { Finding } from './audit-finding.ts';
@@ -21,11 +22,16 @@ export class OwnEntries {
   readonly #statuses = new StatusEntries();
 
   /** @param rootAt the log's root at a size that was read already */
-  constructor(origin: string, chain: KeyChain, rootAt: (size: number) => Buffer) {
+  constructor(
+    origin: string,
+    chain: KeyChain,
+    rootAt: (size: number) => Buffer,
+    verifyToken: AnchoringRules['verifyToken'] = null,
+  ) {
     const { base, number } = originNumber(origin);
     this.#chain = chain;
     this.#retention = new RetentionEntries(origin);
-    this.#anchored = new AnchoredEntries(origin, chain, rootAt);
+    this.#anchored = new AnchoredEntries(origin, chain, rootAt, verifyToken);
     this.#previous = number === 1 ? null : numberedOrigin(base, number - 1);
   }
 
@@ -41,6 +47,12 @@ export class OwnEntries {
     if (entry.kind === 'key-rotated') this.#rotated(entry.seq, note ?? Buffer.alloc(0), before);
     const fault = RetentionEntries.isKind(entry.kind) ? this.#retention.follow(entry, note ?? Buffer.alloc(0)) : null;
     if (fault !== null) throw new Finding('LOG_EVIDENCE_CHANGED', entry.seq, `its note: ${fault}`);
+  }
+
+  /** Takes an entry about retention, or an OCSP answer, from before the range that is audited, for what comes later rests on it. */
+  recall(entry: LogEntry, note: Buffer): void {
+    if (RetentionEntries.isKind(entry.kind)) this.#retention.follow(entry, note);
+    if (entry.kind === 'certificate-status') this.#statuses.judge(entry, note);
   }
 
   #opened(seq: number, note: Buffer): void {

@@ -8,6 +8,7 @@ import { AccordError } from '#schemas/problems.ts';
 import type {
   LogAuditReader,
   LogReader,
+  SealedRow,
   SignatureKey,
   StoredCheckpoint,
   StoredMember,
@@ -88,10 +89,15 @@ export function auditReader(db: Connection, reader: LogReader, isOfFirstFormat: 
   );
   const stray = db.prepare('SELECT min(seq) FROM claims WHERE seq NOT IN (SELECT seq FROM entries)').pluck();
   const integrity = db.prepare('PRAGMA integrity_check(1)').pluck();
+  const sealed = db.prepare(
+    `SELECT seq, line, CAST(statement AS BLOB) AS statement, key_id AS keyId, sealed AS bytes FROM entries
+     WHERE seq >= ? AND seq < ? AND key_id IS NOT NULL ORDER BY seq`,
+  );
   const signature = db.prepare('SELECT jws, first, last FROM signatures WHERE number = ?');
   return {
     ...reader,
     page: isOfFirstFormat ? rowsReader(db) : pageReader(db),
+    sealedRows: (from, to) => sealed.all(from, to) as SealedRow[],
     signature: (key) => (signature.get(key) as StoredSignature | undefined) ?? null,
     members: membersReader(db),
     renew: () => void db.exec('COMMIT; BEGIN'),

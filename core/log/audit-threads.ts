@@ -13,22 +13,21 @@ interface Thread {
 }
 
 /**
- * The entries [0, size) in ranges of `width`, in order; ends after a range with a finding.
+ * The entries [from, to) in ranges of `width`, in order; ends after a range with a finding.
  * @throws what stops a thread
  */
 export async function* rangesInThreads(
   { folder, signers }: { folder: string; signers: SignerKeys | undefined },
-  size: number,
-  width: number,
+  { from, to: end, width }: { from: number; to: number; width: number },
   threads: number,
 ): AsyncGenerator<VerifiedRange> {
   const all = Array.from({ length: threads }, () => startThread({ folder, signers }));
   const ahead: Promise<VerifiedRange>[] = [];
-  let asked = 0;
+  let asked = from;
   try {
-    while (asked < size || ahead.length > 0) {
-      while (asked < size && ahead.length < threads * AHEAD) {
-        const to = Math.min(size, asked + width);
+    while (asked < end || ahead.length > 0) {
+      while (asked < end && ahead.length < threads * AHEAD) {
+        const to = Math.min(end, asked + width);
         const range = all[Math.floor(asked / width) % threads]?.verify(asked, to);
         if (range === undefined) throw new TypeError('no thread');
         range.catch(() => {}); // it is awaited in its turn

@@ -6,23 +6,18 @@
 // What it cannot see: records appended after the last checkpoint that were cut off cleanly (nobody had signed for them
 // yet), and what became of sealed parts, which are erasable by design and guarded by their own authenticated encryption.
 
-import { availableParallelism } from 'node:os';
-import { Frontier, HASH_BYTES, TILE_HEIGHT, TILE_WIDTH, tileHash } from '#certs/merkle.ts';
+import { Frontier } from '#certs/merkle.ts';
+import type { AnchoringRules } from '#core/witness/verify-anchoring.ts';
 import { isAccordError, type ProblemCode } from '#schemas/problems.ts';
-import { type SignerKeys, signerAmong } from './audit-batches.ts';
+import type { SignerKeys } from './audit-batches.ts';
 import { keptCheckpoint, StoredCheckpoints } from './audit-checkpoints.ts';
-import { rangeVerifier, type VerifiedRange } from './audit-entries.ts';
 import { Finding, findingOf } from './audit-finding.ts';
 import { OwnEntries } from './audit-own-entries.ts';
-import { rangesInThreads } from './audit-threads.ts';
+import { type Followed, follow, rootOf, verifiedRanges } from './audit-walk.ts';
 import { KeyChain } from './key-chain.ts';
 import { type NoteVerifier, parseVerifierKey } from './signed-note.ts';
 import type { LogAuditReader } from './store.ts';
 import { openLogAuditSqlite } from './store-sqlite.ts';
-
-/** Entries verified at a time, from one snapshot. */
-const RANGE = 8_192;
-const MAX_THREADS = 8;
 
 export interface LogAudit {
   ok: boolean;
@@ -48,20 +43,14 @@ export interface LogAuditOptions {
   threads?: number;
   /** Those who may have signed: then every signature is verified, and must be by one of them. */
   signers?: SignerKeys;
-}
-
-interface Progress {
-  frontier: Frontier;
-  checkpoints: number;
-  lastMs: number;
-  /** A tile that disagrees with the leaves; reported only when every checkpoint agrees with the leaves. */
-  wrongTile: string | null;
+  /** Throws a coded error for a time-stamp that is not good for this imprint; without it they are not judged. */
+  verifyToken?: AnchoringRules['verifyToken'];
 }
 
 /** @throws LOG_MISSING, LOG_UNREADABLE, and NOTE_MALFORMED for a malformed `verifierKey`; everything else is in the result */
 export async function verifyLog(options: LogAuditOptions): Promise<LogAudit> {
   const given = options.verifierKey === undefined ? null : parseVerifierKey(options.verifierKey);
-  const progress: Progress = {
+  const progress: Followed = {
     frontier: new Frontier(),
     checkpoints: 0,
     lastMs: 0,
@@ -86,7 +75,7 @@ export async function verifyLog(options: LogAuditOptions): Promise<LogAudit> {
 
 async function audit(
   log: LogAuditReader,
-  progress: Progress,
+  progress: Followed,
   options: LogAuditOptions,
   given: NoteVerifier | null,
 ): Promise<void> {
@@ -100,8 +89,9 @@ async function audit(
   const sizeAtFirst = log.size();
   const checkpoints = new StoredCheckpoints(log, chain, kept);
   checkpoints.compare(progress);
-  const own = new OwnEntries(identity.origin, chain, (size) => checkpoints.rootAt(size) ?? rootOf(log, size));
-  for await (const range of verifiedRanges(log, options, sizeAtFirst)) {
+  const rootAt = (size: number) => checkpoints.rootAt(size) ?? rootOf(log, size);
+  const own = new OwnEntries(identity.origin, chain, rootAt, options.verifyToken);
+  for await (const range of verifiedRanges(log, options, { from: 0, to: sizeAtFirst, isOpen: true })) {
     // Never behind the size of the beginning, or a busy server would keep an audit running for ever.
     if (range.from > 0 && range.from < sizeAtFirst) {
       log.renew();
@@ -117,76 +107,4 @@ async function audit(
   if (stray !== null) throw new Finding('LOG_TRUNCATED', stray, `rows beside entry ${stray}, which is not there`);
   const damaged = log.damage();
   if (damaged !== null) throw new Finding('LOG_DATABASE_DAMAGED', null, damaged);
-}
-
-/** By the stored tiles, which are compared with the leaves in turn. */
-function rootOf(log: LogAuditReader, size: number): Buffer {
-  return Frontier.at(size, log.subtree).root();
-}
-
-/** The entries in ranges, in order, each verified in itself: the long part side by side, what came meanwhile behind it. */
-async function* verifiedRanges(
-  log: LogAuditReader,
-  { folder, threads, signers }: LogAuditOptions,
-  size: number,
-): AsyncGenerator<VerifiedRange> {
-  let from = 0;
-  const many = threads ?? (size < 4 * RANGE ? 0 : Math.min(availableParallelism(), MAX_THREADS));
-  if (many > 0) {
-    for await (const range of rangesInThreads(
-      { folder, signers },
-      size,
-      Math.min(RANGE, TILE_WIDTH * Math.ceil(size / many / TILE_WIDTH)),
-      many,
-    )) {
-      yield range;
-      from = range.to;
-    }
-  }
-  const verify = rangeVerifier(log, signerAmong(signers));
-  for (let range = verify(from, from + RANGE); range.to > range.from || range.finding !== null; ) {
-    yield range;
-    range = verify(range.to, range.to + RANGE);
-  }
-}
-
-/** Puts a range's entries on the tree, one by one. @throws Finding */
-function follow(
-  range: VerifiedRange,
-  log: LogAuditReader,
-  progress: Progress,
-  own: OwnEntries,
-  checkpoints: StoredCheckpoints,
-): void {
-  const { frontier } = progress;
-  const compareTile = (height: number, index: number, hash: Buffer): void => {
-    const stored = log.tile(height / TILE_HEIGHT, index);
-    if (stored === null || !stored.equals(hash)) progress.wrongTile ??= `tile ${height / TILE_HEIGHT}/${index}`;
-  };
-  if (range.from !== frontier.size) throw new Finding('LOG_GAP', frontier.size, 'entries are missing');
-  if (range.to > range.from && range.firstMs < progress.lastMs) {
-    throw new Finding('LOG_ENTRY_CHANGED', range.from, 'time runs backwards');
-  }
-  const leaves = Buffer.from(range.leaves.buffer, range.leaves.byteOffset, range.leaves.length);
-  const special = new Map(range.own.map((one) => [one.entry.seq, one]));
-  for (let seq = range.from; seq < range.to; seq++) {
-    const end = seq + TILE_WIDTH;
-    const isWhole = seq % TILE_WIDTH === 0 && end <= range.to && checkpoints.nextSize() >= end;
-    if (isWhole && !range.own.some(({ entry }) => entry.seq >= seq && entry.seq < end)) {
-      const at = (seq - range.from) * HASH_BYTES;
-      frontier.pushTile(tileHash(leaves.subarray(at, at + TILE_WIDTH * HASH_BYTES)), compareTile);
-      seq = end - 1;
-      checkpoints.compare(progress);
-      continue;
-    }
-    const one = special.get(seq);
-    if (one !== undefined) own.judge(one.entry, one.note === null ? null : Buffer.from(one.note), frontier);
-    const at = (seq - range.from) * HASH_BYTES;
-    frontier.push(leaves.subarray(at, at + HASH_BYTES), compareTile);
-    checkpoints.compare(progress);
-  }
-  if (range.to > range.from) progress.lastMs = range.lastMs;
-  if (range.finding === null) return;
-  const { code, seq, detail } = range.finding;
-  throw new Finding(code, seq, detail);
 }

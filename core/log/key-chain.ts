@@ -64,12 +64,16 @@ export class KeyChain {
     this.#keys = [{ fromSize: 0, verifier: first }];
   }
 
-  /** The chain of a stored log from its first key on. @throws NOTE_*, LOG_DATABASE_DAMAGED */
-  static of(log: LogReader, firstKey: string): KeyChain {
+  /**
+   * The chain of a stored log from its first key on, as far as entries before `size` go.
+   * @throws NOTE_*, LOG_DATABASE_DAMAGED
+   */
+  static of(log: Pick<LogReader, 'linesOf' | 'evidence'>, firstKey: string, size = Number.POSITIVE_INFINITY): KeyChain {
     const chain = new KeyChain(parseVerifierKey(firstKey));
     const rows = log.linesOf(ROTATION_ID, MAX_ROTATIONS + 1);
     if (rows.length > MAX_ROTATIONS) throw new AccordError('LOG_DATABASE_DAMAGED', 'too many rotations of the key');
-    for (const { seq } of rows.reverse()) chain.follow(seq, log.evidence(seq)?.statement ?? Buffer.alloc(0));
+    for (const { seq } of rows.reverse())
+      if (seq < size) chain.follow(seq, log.evidence(seq)?.statement ?? Buffer.alloc(0));
     return chain;
   }
 

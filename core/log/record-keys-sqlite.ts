@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { CIPHER_KEY_BYTES, cipherKey, decipher, encipher, NONCE_AND_TAG_BYTES } from '#certs/record-cipher.ts';
 import { AccordError } from '#schemas/problems.ts';
-import type { KeyDay, RecordKey, RecordKeys } from './record-keys.ts';
+import type { KeyDay, RecordKey, RecordKeyReader, RecordKeys } from './record-keys.ts';
 import { StoreError } from './store.ts';
 import { configure, durably, reserveFile } from './store-sqlite.ts';
 
@@ -24,6 +24,7 @@ const FORMAT_VERSION = 3;
 const BEFORE_RANGES = 2;
 const GONE = Buffer.alloc(CIPHER_KEY_BYTES);
 const MAX_CACHED_DAY_KEYS = 64;
+const BUSY_MS = 2_000;
 const CHECK = Buffer.from('accord-storage-key/1');
 
 const TABLES = `
@@ -60,7 +61,7 @@ export function openRecordKeysSqlite(folder: string, storageKey: Buffer): Record
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   let db: Connection | undefined;
   try {
-    db = new Database(reserveFile(join(folder, 'record-keys.db')), { timeout: 2_000 });
+    db = new Database(reserveFile(join(folder, 'record-keys.db')), { timeout: BUSY_MS });
     configure(db);
     db.pragma('secure_delete = ON');
     prepareTables(db, wrapping);
@@ -77,10 +78,7 @@ export function openRecordKeysSqlite(folder: string, storageKey: Buffer): Record
  * @param storageKey 32 bytes
  * @throws RECORD_KEYS_LOST when there is none, LOG_UNREADABLE, RECORD_KEYS_WRONG
  */
-export function readRecordKeysSqlite(
-  folder: string,
-  storageKey: Buffer,
-): Pick<RecordKeys, 'open' | 'isDestroyed' | 'days' | 'close'> {
+export function readRecordKeysSqlite(folder: string, storageKey: Buffer): RecordKeyReader {
   const wrapping = cipherKey(storageKey);
   const file = join(folder, 'record-keys.db');
   if (!existsSync(file)) throw new AccordError('RECORD_KEYS_LOST', file);
@@ -147,7 +145,7 @@ interface Ready {
   next: number;
 }
 
-function recordKeys(db: Connection, storageKey: KeyObject): RecordKeys {
+function recordKeys(db: Connection, storageKey: KeyObject): RecordKeys & RecordKeyReader {
   const days = dayKeys(db, storageKey);
   const ready = readyKeys(db, days);
   const find = db.prepare('SELECT day_key AS dayKey, wrapped FROM key_groups WHERE id = ?');
@@ -171,6 +169,17 @@ function recordKeys(db: Connection, storageKey: KeyObject): RecordKeys {
     open: (id) => {
       const found = groupOf(id);
       return found !== null && isThere(found.key) ? cipherKey(found.key) : null;
+    },
+    openMany: (ids) => {
+      let group: ReturnType<typeof groupOf> = null;
+      return ids.map((id) => {
+        if (group?.group.equals(id.subarray(0, GROUP_ID_BYTES)) !== true || id.length !== KEY_ID_BYTES)
+          group = groupOf(id);
+        if (group === null) return null;
+        const from = id.readUInt32BE(GROUP_ID_BYTES) * CIPHER_KEY_BYTES;
+        const key = group.keys.subarray(from, from + CIPHER_KEY_BYTES);
+        return isThere(key) ? cipherKey(key) : null;
+      });
     },
     isDestroyed: (id, { retention, day }) => {
       const found = groupOf(id);
@@ -219,7 +228,10 @@ function recordKeys(db: Connection, storageKey: KeyObject): RecordKeys {
 
 /** What was overwritten is out of the write-ahead log only when nobody reads it any more. @throws StoreError */
 function eraseWal(db: Connection): void {
+  // Who waits here keeps exchanges waiting: it is tried again later.
+  db.pragma('busy_timeout = 0');
   const [result] = db.pragma('wal_checkpoint(TRUNCATE)') as { busy: number }[];
+  db.pragma(`busy_timeout = ${BUSY_MS}`);
   if (result?.busy !== 0)
     throw new StoreError('busy', new Error('a reader keeps destroyed keys in the write-ahead log'));
 }
@@ -262,7 +274,9 @@ function destroyDays(
       keys.fill(0);
     }
   }
-  db.prepare('INSERT INTO destroyed_days VALUES (?, ?, ?) ON CONFLICT DO NOTHING').run(...range);
+  const within = 'DELETE FROM destroyed_days WHERE retention = ? AND first_day >= ? AND last_day <= ?';
+  db.prepare(within).run(...range);
+  db.prepare('INSERT INTO destroyed_days VALUES (?, ?, ?)').run(...range);
   const left = count.get(...range) as number;
   return before - left;
 }

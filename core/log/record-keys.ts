@@ -48,3 +48,9 @@ export interface RecordKeys {
   probe(): void;
   close(): void;
 }
+
+/** What an auditor of the archive needs. */
+export type RecordKeyReader = Pick<RecordKeys, 'open' | 'isDestroyed' | 'days' | 'close'> & {
+  /** `open` for many, in their order; neighbours mostly share what has to be unwrapped. */
+  openMany(ids: readonly Buffer[]): (KeyObject | null)[];
+};

@@ -127,6 +127,15 @@ export interface StoredMember {
   statement: Buffer;
 }
 
+/** What is kept of a record, beside the entry and the statement it belongs to. */
+export interface SealedRow {
+  seq: number;
+  line: string;
+  statement: Buffer | null;
+  keyId: Buffer;
+  bytes: Buffer;
+}
+
 /** What only an audit asks; everything is of one consistent snapshot, until it is renewed. */
 export interface LogAuditReader extends LogReader {
   /**
@@ -136,6 +145,8 @@ export interface LogAuditReader extends LogReader {
   renew(): void;
   /** Entries in order, with their evidence (stored-page.ts). @throws LOG_DATABASE_DAMAGED */
   page(fromSeq: number, limit: number): StoredPage;
+  /** Of the entries [from, to), those of which something is kept. */
+  sealedRows(from: number, to: number): SealedRow[];
   signature(key: SignatureKey): StoredSignature | null;
   /** The statements under a signature between two entries, in order; at most one more than a batch may have. */
   members(key: SignatureKey, first: number | null, last: number | null): StoredMember[];

@@ -1,0 +1,135 @@
+// `accord audit log`: the audit of a log, or of a part of one, by whoever has its folder; also while the server runs. It can
+// be stopped and gone on with. The folder's owner controls what is read; who signed is judged by the configuration that the
+// auditor's own anchor vouches for.
+import { readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { Command } from 'commander';
+import { openKey } from '#certs/key-file.ts';
+import { storageKeyOf } from '#certs/storage-key.ts';
+import { readAnchor } from '#core/configuration/anchor.ts';
+import { type PastSigners, pastSigners } from '#core/evidence/past-signers.ts';
+import { readKeyFile } from '#core/key-store.ts';
+import { bodyAudit } from '#core/log/audit-bodies.ts';
+import { auditRange, type RangeReport } from '#core/log/audit-range.ts';
+import { readRecordKeysSqlite } from '#core/log/record-keys-sqlite.ts';
+import { openLogAuditSqlite } from '#core/log/store-sqlite.ts';
+import { PROBLEMS } from '#schemas/problems.ts';
+import { FILES } from '#security-server/data-folder.ts';
+import { LOG_PLACES } from '#security-server/log-origin.ts';
+import { readProgress, watchProgress } from './audit-progress.ts';
+import { placeOf } from './log.ts';
+import { count } from './option-values.ts';
+import { CommandEnd, EXIT, type OutputOptions, outputFormat, print, runAction, withOutput } from './output.ts';
+import { type PassphraseOptions, passphraseOption, readPassphrase } from './passphrase.ts';
+
+const PASSPHRASE_VARIABLE = 'ACCORD_KEY_PASSPHRASE';
+
+type LogOptions = OutputOptions &
+  PassphraseOptions & {
+    dir: string;
+    origin?: string;
+    from?: number;
+    to?: number;
+    key?: string;
+    anchor?: string;
+    bodies?: boolean;
+    seen?: string[];
+    checkpoint: boolean;
+    progress?: string;
+    threads?: number;
+  };
+
+export function logAuditCommand(): Command {
+  const command = new Command('log')
+    .description('verify a log, or a part of one; goes on where it was stopped; also while the server runs')
+    .requiredOption('--dir <folder>', "the server's data folder, or a copy of it")
+    .option('--origin <origin>', 'a closed log: its origin, or its number')
+    .option('--from <seq>', 'begin at the last checkpoint at or before this entry', count)
+    .option('--to <seq>', 'end at the first checkpoint at or behind this entry', count)
+    .option('--key <verifier-key>', 'verifier key of the checkpoints (NAME+ID+KEY); without it the one in the log')
+    .option('--anchor <folder>', "the auditor's own folder with anchor.json: then every signature is verified")
+    .option('--bodies', 'open what is kept of each record and compare it with what its statement commits to')
+    .option('--seen <file...>', 'signed checkpoints of this log that somebody else holds')
+    .option('--no-checkpoint', 'do not compare with the checkpoint kept apart (a copy of the log alone)')
+    .option('--progress <file>', 'save how far it is there, and go on from it')
+    .option('--threads <n>', 'threads beside the first; by default one for each processor', count)
+    .addOption(passphraseOption(PASSPHRASE_VARIABLE));
+  return withOutput(command).action(runAction(auditAction));
+}
+
+async function auditAction(options: LogOptions): Promise<void> {
+  const { folder, checkpointFile } = placeOf(options);
+  const { from, to, key, anchor, progress: file, threads } = options;
+  const signers = anchor === undefined ? null : signersOf(options.dir, anchor);
+  const keys = options.bodies ? await keysOf(options) : null;
+  const log = openLogAuditSqlite(folder);
+  const watched = watchProgress(file, process.stderr.isTTY === true && outputFormat(options) === 'table');
+  try {
+    const progress = file === undefined ? null : readProgress(file);
+    const report = await auditRange(log, {
+      folder,
+      progress,
+      onProgress: watched.follow,
+      seen: (options.seen ?? []).map((one) => readFileSync(one, 'utf8')),
+      ...(from === undefined ? {} : { from }),
+      ...(to === undefined ? {} : { to }),
+      ...(key === undefined ? {} : { verifierKey: key }),
+      ...(options.checkpoint ? { checkpointFile } : {}),
+      ...(signers === null ? {} : { signers: signers.keys }),
+      ...(keys === null ? {} : { bodies: bodyAudit(log, keys) }),
+      ...(threads === undefined ? {} : { threads }),
+    });
+    watched.end();
+    if (file !== undefined) rmSync(file, { force: true });
+    end(report, signers, options);
+  } finally {
+    watched.end();
+    keys?.close();
+    log.close();
+  }
+}
+
+function signersOf(dir: string, anchor: string): PastSigners {
+  return pastSigners(join(dir, 'configuration'), readAnchor(readFileSync(join(anchor, FILES.anchor))));
+}
+
+async function keysOf(options: LogOptions) {
+  const passphrase = await readPassphrase(options, PASSPHRASE_VARIABLE, { prompt: 'Passphrase of the keys: ' });
+  const { privateKey } = await openKey(await readKeyFile(join(options.dir, FILES.keys), 'storage'), passphrase);
+  return readRecordKeysSqlite(join(options.dir, LOG_PLACES.recordKeys), storageKeyOf(privateKey));
+}
+
+function end(report: RangeReport, signers: PastSigners | null, options: LogOptions): void {
+  const configuration = signers && { versions: signers.versions, unverified: signers.unverified };
+  print(outputFormat(options) === 'table' ? forPeople(report) : { ...report, configuration }, options);
+  if (report.code === null) return;
+  const { code, firstBadSeq, detail } = report;
+  const { title, next } = PROBLEMS[code];
+  const place = firstBadSeq === null ? '' : ` at entry ${firstBadSeq}`;
+  throw new CommandEnd(
+    EXIT.verificationFailed,
+    `${code}: ${title}${place}${detail === '' ? '' : ` (${detail})`}\nNext: ${next}`,
+  );
+}
+
+function forPeople({ bodies, heartbeats, heartbeatsMissing, ...report }: RangeReport) {
+  const { origin, startedAt, endedAt, size, checkpoints, root, signatures } = report;
+  const wereOpen = heartbeats.filter(({ wasOpen }) => wasOpen);
+  const silences = heartbeats.map(
+    ({ fromMs, toMs, wasOpen }) =>
+      `${new Date(fromMs).toISOString()} to ${new Date(toMs).toISOString()}${wasOpen ? ', with entries' : ''}`,
+  );
+  return {
+    verdict: report.ok ? 'in order' : report.code,
+    origin,
+    entries: `${startedAt} to ${endedAt} of ${size}`,
+    checkpoints,
+    root,
+    signatures: signatures ? 'all verified' : 'not verified; see --anchor',
+    ...(bodies === null
+      ? {}
+      : { 'kept records': `${bodies.opened} opened, ${bodies.erased} erased, ${bodies.none} without` }),
+    'times without a checkpoint': `${heartbeatsMissing}, ${wereOpen.length} of them while the log was open`,
+    ...(silences.length === 0 ? {} : { '': silences.slice(0, 10).join('\n') }),
+  };
+}
