@@ -60,8 +60,8 @@ export interface LoggedRequest {
 
 /**
  * Runs one exchange.
- * @throws before anything is logged: MAINTENANCE_MODE, CLIENT_NOT_HERE, SERVICE_UNKNOWN, PROVIDER_UNKNOWN, CONFIGURATION_TOO_OLD, and
- *   LOG_UNAVAILABLE, LOG_BUSY, KEY_UNUSABLE; afterwards every end is a LookupResult
+ * @throws before anything is logged: MAINTENANCE_MODE, CLIENT_NOT_HERE, SERVICE_UNKNOWN, PROVIDER_UNKNOWN, CONFIGURATION_TOO_OLD,
+ *   ANCHORING_OVERDUE, and LOG_UNAVAILABLE, LOG_BUSY, KEY_UNUSABLE; afterwards every end is a LookupResult
  */
 export async function exchange(server: ServerParts, call: Call): Promise<LookupResult> {
   const startedMs = server.clock.monotonicMs();
@@ -96,6 +96,7 @@ function usableConfiguration(server: ServerParts, client: string): Configuration
   requireNoMaintenance(server);
   const snapshot = server.configuration.current();
   if (server.configuration.freshness() === 'too-old') throw new AccordError('CONFIGURATION_TOO_OLD');
+  server.anchoring.grace.requireInTime();
   if (!(snapshot.server(server.self)?.subsystems.has(client) ?? false))
     throw new AccordError('CLIENT_NOT_HERE', client);
   return snapshot;

@@ -90,7 +90,7 @@ function judgingNow(server: ServerParts): Judging {
  * message is removed, and that of the answer is the caller's.
  * @param arrivedMs monotonic time at which the peer's request began to arrive
  * @param of `goesOn` where an answer of any size can be taken; tells the peer that it is under way
- * @throws the unsigned refusals: MESSAGE_MALFORMED … CLOCK_OUT_OF_WINDOW, PEER_KEY_MISSING, LOG_UNAVAILABLE, LOG_BUSY;
+ * @throws the unsigned refusals: MESSAGE_MALFORMED … CLOCK_OUT_OF_WINDOW, ANCHORING_OVERDUE, PEER_KEY_MISSING, LOG_*;
  *   with status 503 only while nothing has run, because the sender takes 503 for `not-sent`
  */
 export async function answerOpened(
@@ -118,6 +118,8 @@ async function answerVerified(
   if (!(snapshot.server(server.self)?.subsystems.has(subsystemOfService(statement.service)) ?? false)) {
     throw new AccordError('SERVICE_NOT_ON_SERVER', statement.service);
   }
+  // What is asked about an earlier message is still answered: it runs nothing new.
+  if (statement.kind !== 'settlement') server.anchoring.grace.requireInTime();
   if (statement.at < server.log.refuseBeforeMs) throw new AccordError('CLOCK_OUT_OF_WINDOW', 'restored from a backup');
   const context = parseRequestContext(message.head.context);
   if (context.body.length !== message.body.length) throw new AccordError('CONTEXT_MALFORMED', 'body length');

@@ -1,19 +1,24 @@
 // The period of grace: a real log, real authorities over real sockets and a clock in the test's hand. Alarms at each
 // quarter, the gate at the end, open again by itself; what a restart and a clock that is set back change about it: nothing.
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { pino } from 'pino';
 import t from 'tap';
+import { verifyTimeStampToken } from '#certs/time-stamp.ts';
 import type { ConfigurationSnapshot } from '#core/configuration/snapshot.ts';
 import type { TimeStampRules } from '#core/configuration/time-stamp-parts.ts';
 import { openDevelopmentTimeStampAuthority } from '#core/development-time-stamp-authority.ts';
 import { openClient } from '#core/http/client.ts';
+import { verifyLog } from '#core/log/audit.ts';
 import { type MessageLog, openMessageLog } from '#core/log/message-log.ts';
 import { openAnchoring } from '#security-server/anchoring/anchoring.ts';
 import { type GracePorts, type KeptGrace, openGrace } from '#security-server/anchoring/grace.ts';
 import { type Anchored, anchoredEntries } from '#security-server/anchoring/logged.ts';
 import { openStamps } from '#security-server/anchoring/stamps.ts';
 import { openStateSqlite } from '#security-server/state-sqlite.ts';
+import { pem } from '#test/certs/make-certificate.ts';
+import { accord } from '#test/cli/run.ts';
 import { logFixture, requestRecords } from '#test/core/log-fixture.ts';
 
 const MINUTE = 60_000;
@@ -104,6 +109,26 @@ t.test('quarters, the gate, and an anchoring that opens it again', async (t) => 
   t.equal(anchoredEntries(log)[0]?.hasToken, true);
   t.equal(third.given(), 1);
 
+  // An auditor who trusts the third authority, and one who trusts the first.
+  const judgedBy = ({ certificates: trusted }: { certificates: readonly Buffer[] }) => {
+    const verifyToken = (token: Buffer, imprint: Buffer) =>
+      verifyTimeStampToken(token, imprint, trusted, clock.nowMs());
+    return verifyLog({ folder: options.folder, checkpointFile: options.checkpointFile, verifyToken });
+  };
+  t.match(await judgedBy(third), { ok: true });
+  const [placed] = anchoredEntries(log);
+  t.match(await judgedBy(authorities[0]!), {
+    ...{ ok: false, code: 'LOG_EVIDENCE_CHANGED', firstBadSeq: placed?.seq },
+    detail: /TOKEN_WRONG/,
+  });
+  const log2 = ['log', 'verify', '--dir', dir, '--no-checkpoint', '--json', '--time-stamp-anchors'];
+  const trusting = async (certificate: Buffer) => {
+    writeFileSync(join(dir, 'trusted.pem'), pem(certificate));
+    return accord(...log2, join(dir, 'trusted.pem'));
+  };
+  t.match(await trusting(third.certificates[0]!), { code: 0 });
+  t.match(await trusting(authorities[0]!.certificates[0]!), { code: 7, stderr: /LOG_EVIDENCE_CHANGED/ });
+
   // A restart keeps what was counted, also with a clock that is set back meanwhile.
   const restart = () => {
     store.close();
@@ -138,6 +163,28 @@ t.test('quarters, the gate, and an anchoring that opens it again', async (t) => 
   t.equal(gate(), 'ANCHORING_OVERDUE');
   configuration.self.rules = { authorities: [third], certificates: [], graceMs: 2 * GRACE };
   t.equal(gate(), 'open', 'a longer period counts at once');
+});
+
+t.test('authorities that are named late', async (t) => {
+  const { clock, options, dir } = logFixture(t);
+  const log = await openMessageLog(options);
+  t.teardown(() => log.close());
+  const store = openStateSqlite(join(dir, 'state.db'));
+  const configuration = held(null);
+  const grace = openGrace({ log, configuration, clock, store, onAlarm: () => {} }, 0);
+  await log.append(requestRecords()[0]!);
+  clock.pass(10 * GRACE);
+  const overdue = () => {
+    grace.tick();
+    return grace.state().overdue;
+  };
+  t.equal(overdue(), false);
+  configuration.self.rules = { authorities: [], certificates: [], graceMs: GRACE };
+  t.equal(overdue(), false, 'what was written before has all its time before it');
+  clock.pass(GRACE - 1);
+  t.equal(overdue(), false);
+  clock.pass(1);
+  t.equal(overdue(), true);
 });
 
 t.test('a proved time counts where the clock was set back', async (t) => {
