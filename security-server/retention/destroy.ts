@@ -115,10 +115,18 @@ function isOf(row: { retention: string; firstDay: number; lastDay: number }, ret
 }
 
 /** Destroys what the intent names; may be done again. @throws StoreError, LOG_*, RECORD_* */
-export function destroyKeys({ note }: KnownIntent, { log, logs }: DestroyPorts): void {
+export async function destroyKeys({ note }: KnownIntent, { log, logs }: DestroyPorts): Promise<void> {
   const { erasure } = log;
   const stay = note.except.flatMap(({ origin, seqs }) => logs.keyIds(origin, seqs));
-  for (const { retention, firstDay, lastDay } of note.days) erasure.destroyDays(retention, firstDay, lastDay, stay);
+  for (const row of note.days) {
+    // Day by day, so that exchanges go on meanwhile; then as a whole, which is what is kept of it.
+    for (const { retention, day } of erasure.keyDays()) {
+      if (!isOf(row, retention, day * MS_PER_DAY)) continue;
+      erasure.destroyDays(retention, day, day, stay);
+      await setImmediate();
+    }
+    erasure.destroyDays(row.retention, row.firstDay, row.lastDay, stay);
+  }
   const single = note.records.flatMap(({ origin, seq }) => logs.keyIds(origin, [seq]));
   for (const keyId of single) erasure.destroyKey(keyId);
   // What the certificate is going to say is looked at, not remembered.

@@ -311,7 +311,7 @@ class ServerRetention implements Retention {
     for (const intent of this.#known.open) {
       const { destruction, days, except, records } = intent.note;
       try {
-        destroyKeys(intent, this.#destroy);
+        await destroyKeys(intent, this.#destroy);
         onStep?.('keys');
         if ((await deleteRows(intent.note, this.#known.holds, this.#destroy)) > 0) {
           store.put('rest', destruction, { intent: { days, except, records } });
