@@ -17,6 +17,7 @@ import { PROBLEMS } from '#schemas/problems.ts';
 import { LOG_PLACES } from '#security-server/log-origin.ts';
 import { anchoringCommands } from './log-anchoring.ts';
 import { newOriginCommand, rotateKeyCommand } from './log-operations.ts';
+import { tilesCommand } from './log-tiles.ts';
 import { CommandEnd, EXIT, type OutputOptions, outputFormat, print, runAction, withOutput } from './output.ts';
 
 interface LogOptions extends OutputOptions {
@@ -57,7 +58,7 @@ export function logCommand(): Command {
       .requiredOption('--dir <folder>', "the server's data folder")
       .option('--yes', 'really do it'),
   ).action(runAction(accept));
-  for (const command of anchoringCommands(placeOf)) log.addCommand(command);
+  for (const command of [...anchoringCommands(placeOf), tilesCommand(placeOf)]) log.addCommand(command);
   return log.addCommand(newOriginCommand()).addCommand(rotateKeyCommand());
 }
 
