@@ -145,8 +145,8 @@ t.test('metrics, ports, settings, health', async (t) => {
     t.match(operations, path);
     t.match(text('security-server/health.ts'), `'${path}'`);
   }
-  const names = [...text('security-server/health.ts').matchAll(/check\('([a-z]+)'/g)].map(([, name = '']) => name);
-  t.equal(names.length, 6);
+  const names = [...text('security-server/health.ts').matchAll(/check\('([a-z-]+)'/g)].map(([, name = '']) => name);
+  t.equal(names.length, 8);
   for (const name of names) t.match(operations, `| \`${name}\` |`);
 });
 
