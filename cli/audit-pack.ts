@@ -18,7 +18,7 @@ import { writeZip } from '#core/evidence/zip.ts';
 import { readKeyFile } from '#core/key-store.ts';
 import { FILES } from '#security-server/data-folder.ts';
 import { signingKeyOf } from '#security-server/folder-keys.ts';
-import { LOG_PLACES } from '#security-server/log-origin.ts';
+import { currentLogOrigin, LOG_PLACES } from '#security-server/log-origin.ts';
 import { placeOf } from './log.ts';
 import { CommandEnd, EXIT, type OutputOptions, outputFormat, print, runAction, withOutput } from './output.ts';
 import { type PassphraseOptions, passphraseOption, readPassphrase } from './passphrase.ts';
@@ -49,12 +49,13 @@ async function exportAction(exchange: string, options: ExportOptions & { without
   const place = {
     server: id,
     log: placeOf(options).folder,
+    inUse: { folder: join(options.dir, LOG_PLACES.log), origin: currentLogOrigin(id, options.dir) },
     recordKeys: join(options.dir, LOG_PLACES.recordKeys),
     configuration: join(options.dir, 'configuration'),
   };
   const storageKey = options.withoutBody === true ? null : storageKeyOf(await open('storage'));
   const { peer } = options;
-  const files = exportPack(place, { exchange, storageKey, ...(peer === undefined ? {} : { peer }) });
+  const files = await exportPack(place, { exchange, storageKey, ...(peer === undefined ? {} : { peer }) });
   const nowMs = systemClock.nowMs();
   const { keyName, der } = await signingKeyOf(options.dir, nowMs);
   const zip = writeZip(sealPack(files, { key: await open(keyName), certificate: der }, nowMs));

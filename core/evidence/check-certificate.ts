@@ -5,6 +5,7 @@
 import type { KeyObject } from 'node:crypto';
 import { X509Certificate } from 'node:crypto';
 import { sha256 } from '#certs/commitment.ts';
+import { readHolderNames } from '#certs/holder-names.ts';
 import { verifyOcsp } from '#certs/ocsp.ts';
 import { certificateHash, validatePath } from '#certs/path.ts';
 import { judgeRevocation } from '#certs/revocation.ts';
@@ -61,6 +62,12 @@ export function signingPath(leaf: Buffer, trust: TrustPart, atMs: number): Uint8
   return verdict.path;
 }
 
+/** The security server that a certificate names. @throws CERTIFICATE_MALFORMED, CSR_REFUSED */
+export function holderOf(certificate: Buffer): string {
+  const { kind, id } = readHolderNames(readCertificate(certificate).extensions.subjectAltNames ?? []);
+  return kind === 'server' ? id : '';
+}
+
 export function publicKeyOf(certificate: Buffer): KeyObject {
   return new X509Certificate(certificate).publicKey;
 }
@@ -105,7 +112,8 @@ export function checkStatus(
   }
   const crls = derOf(trust.crls);
   if (answer !== undefined) {
-    const said = verifyOcsp({ response: answer, path, atMs, graceMs: DEFAULT_GRACE_MS, crls });
+    const { freshnessMs = Number.POSITIVE_INFINITY, graceMs = DEFAULT_GRACE_MS } = trust.ocsp ?? {};
+    const said = verifyOcsp({ response: answer, path, atMs, freshnessMs, graceMs, crls });
     if (said.status === 'revoked') throw new PackFinding('CERTIFICATE_REVOKED', 'its authority said so');
     if (said.status === 'good') return 'good, by its authority';
     throw new PackFinding('CERTIFICATE_STATUS_WRONG', said.status === 'refused' ? said.code : 'unknown');

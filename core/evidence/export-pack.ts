@@ -14,14 +14,17 @@ import { openLogAuditSqlite } from '#core/log/store-sqlite.ts';
 import { AccordError } from '#schemas/problems.ts';
 import { parseStatement } from '#schemas/statement.ts';
 import { anchoringFiles, type FoundAnchor, findAnchor } from './find-anchoring.ts';
+import { findDestruction } from './find-destruction.ts';
 import { type FoundExchange, findExchanges } from './find-exchange.ts';
-import { encodeHashes, encodeHead, encodePlace, type MessageName, type PackHead } from './layout.ts';
+import { encodeHashes, encodeHead, encodePlace, MESSAGES, type MessageName, type PackHead } from './layout.ts';
 import { PastConfiguration } from './past-configuration.ts';
 
 export interface ExportPlace {
   /** INSTANCE/CLASS/MEMBER/SERVER whose folder it is. */
   server: string;
   log: string;
+  /** The log in use now, which may be a later one. */
+  inUse: { folder: string; origin: string };
   recordKeys: string;
   configuration: string;
 }
@@ -35,7 +38,7 @@ export interface ExportOptions {
 }
 
 /** @throws EXCHANGE_NOT_FOUND, EXCHANGE_AMBIGUOUS, CERTIFICATE_NOT_REGISTERED, RECORD_UNREADABLE, LOG_*, CONFIGURATION_* */
-export function exportPack(place: ExportPlace, options: ExportOptions): Map<string, Buffer> {
+export async function exportPack(place: ExportPlace, options: ExportOptions): Promise<Map<string, Buffer>> {
   const log = openLogAuditSqlite(place.log);
   try {
     const past = new PastConfiguration(place.configuration);
@@ -55,7 +58,11 @@ export function exportPack(place: ExportPlace, options: ExportOptions): Map<stri
     files.set('pack', encodeHead(head));
     addConfiguration(files, past, head, servers);
     addStatuses(files, log, found);
-    if (options.storageKey !== null) addSealed(files, place, found, options.storageKey);
+    if (options.storageKey !== null) {
+      const erased = addSealed(files, place, found, options.storageKey);
+      const origin = log.identity()?.origin ?? '';
+      for (const name of erased) await addDestruction(files, name, place, origin, found[name], past, servers);
+    }
     return files;
   } finally {
     log.close();
@@ -154,18 +161,46 @@ function addStatuses(files: Map<string, Buffer>, log: LogAuditReader, found: Fou
   }
 }
 
-function addSealed(files: Map<string, Buffer>, place: ExportPlace, found: FoundExchange, storageKey: Buffer): void {
+/** @returns the messages whose keys were destroyed */
+function addSealed(
+  files: Map<string, Buffer>,
+  place: ExportPlace,
+  found: FoundExchange,
+  storageKey: Buffer,
+): MessageName[] {
   const seqs = found.answer === null ? [found.request.seq] : [found.request.seq, found.answer.seq];
   const unsealed = readSealed({ folder: place.log, keyFolder: place.recordKeys, storageKey }, seqs);
-  for (const [i, kept] of unsealed.entries()) addParts(files, i === 0 ? 'request' : 'answer', kept);
+  return MESSAGES.filter((name, i) => addParts(files, name, unsealed[i] ?? { state: 'none' }) === 'erased');
 }
 
-function addParts(files: Map<string, Buffer>, name: MessageName, kept: Unsealed): void {
+function addParts(files: Map<string, Buffer>, name: MessageName, kept: Unsealed): Unsealed['state'] {
   if (kept.state === 'unreadable') throw new AccordError('RECORD_UNREADABLE', name);
-  if (kept.state !== 'open') return;
+  if (kept.state !== 'open') return kept.state;
   const { context, contextSalt, body, bodySalt } = kept.parts;
   if (context !== undefined && contextSalt !== undefined) {
     files.set(`${name}/context`, context).set(`${name}/context.salt`, contextSalt);
   }
   if (body !== undefined && bodySalt !== undefined) files.set(`${name}/body`, body).set(`${name}/body.salt`, bodySalt);
+  return kept.state;
+}
+
+async function addDestruction(
+  files: Map<string, Buffer>,
+  name: MessageName,
+  place: ExportPlace,
+  origin: string,
+  record: RecordView | null,
+  past: PastConfiguration,
+  servers: readonly string[],
+): Promise<void> {
+  const found = record && (await findDestruction(place.inUse, origin, record));
+  if (found === null) return;
+  for (const version of past.versionsNear(0, Number.MAX_SAFE_INTEGER)) {
+    const certificate = certificateIn(past, version, servers, place.server, found.certificateHash);
+    if (certificate === undefined) continue;
+    files.set(`destruction/${name}/certificate.jws`, Buffer.from(found.jws, 'latin1'));
+    files.set(`destruction/${name}/certificate.der`, certificate);
+    return;
+  }
+  throw new AccordError('CERTIFICATE_NOT_REGISTERED', 'of the certificate of destruction');
 }

@@ -24,7 +24,7 @@ const FILE_NAME = new RegExp(
     '|(?:request|answer)/(?:statement|signature|place|certificate\\.der|context|context\\.salt|body|body\\.salt' +
     '|entry|inclusion|certificate-status\\.der)' +
     '|log/(?:checkpoint|aggregate|aggregate\\.place|token\\.(?:aggregate|checkpoint)\\.[1-8]\\.der)' +
-    '|destruction/(?:request|answer)/(?:certificate\\.jws|certificate\\.der|(?:intended|done)\\.(?:entry|note|inclusion))' +
+    '|destruction/(?:request|answer)/(?:certificate\\.jws|certificate\\.der)' +
     '|configuration/root\\.[1-9][0-9]{0,8}\\.jws' +
     '|configuration/[1-9][0-9]{0,14}/(?:content\\.jws|parts/(?:members\\.[0-9a-f]{2}|trust|witnesses|time-stamps)))$',
 );

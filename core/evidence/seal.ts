@@ -2,13 +2,12 @@
 // about the exchange rests on it: every file also proves itself, and a seal more or less changes no other byte, so that
 // two exports of one exchange differ in the seal only. Whoever hands in a pack controls both.
 import type { KeyObject } from 'node:crypto';
-import { hash, X509Certificate } from 'node:crypto';
-import { readHolderNames } from '#certs/holder-names.ts';
+import { hash } from 'node:crypto';
 import { parseCompact, signCompact, verifyParsed } from '#certs/jws.ts';
 import { keyAlgorithm } from '#certs/keys.ts';
 import { certificateHash } from '#certs/path.ts';
-import { readCertificate } from '#certs/x509-read.ts';
 import { isAccordError } from '#schemas/problems.ts';
+import { holderOf, publicKeyOf } from './check-certificate.ts';
 import { PackFinding } from './finding.ts';
 import { isPackFile, MANIFEST, SEAL, SEAL_CERTIFICATE } from './layout.ts';
 
@@ -50,10 +49,10 @@ export function checkManifest(files: ReadonlyMap<string, Buffer>): void {
   for (const name of [...files.keys()].sort()) {
     if (!listed.has(name) && !OUTSIDE.includes(name)) throw new PackFinding('PACK_FILE_UNKNOWN', JSON.stringify(name));
   }
+  const absent = [...listed.keys()].find((name) => !files.has(name));
+  if (absent !== undefined) throw new PackFinding('PACK_FILE_MISSING', absent);
   for (const [name, digest] of listed) {
-    const bytes = files.get(name);
-    if (bytes === undefined) throw new PackFinding('PACK_FILE_MISSING', name);
-    if (hash('sha256', bytes, 'hex') !== digest) throw new PackFinding('PACK_FILE_CHANGED', name);
+    if (hash('sha256', files.get(name) ?? '', 'hex') !== digest) throw new PackFinding('PACK_FILE_CHANGED', name);
   }
 }
 
@@ -79,12 +78,11 @@ export function checkSeal(files: ReadonlyMap<string, Buffer>, server: string): R
       maxBytes: 64 * 1024,
     });
     const { iat, 'x5t#S256': named } = parsed.header;
-    const { extensions } = readCertificate(certificate);
-    const { kind, id } = readHolderNames(extensions.subjectAltNames ?? []);
+    const holder = holderOf(certificate);
     if (named !== certificateHash(certificate)) throw new PackFinding('SEAL_WRONG', 'another certificate');
-    if (kind !== 'server' || id !== server) throw new PackFinding('SEAL_WRONG', `the certificate is of ${id}`);
+    if (holder !== server) throw new PackFinding('SEAL_WRONG', `the certificate is of ${holder}`);
     if (!parsed.payload.equals(manifest)) throw new PackFinding('SEAL_WRONG', 'over another manifest');
-    if (!Number.isSafeInteger(iat) || !verifyParsed(parsed, new X509Certificate(certificate).publicKey)) {
+    if (!Number.isSafeInteger(iat) || !verifyParsed(parsed, publicKeyOf(certificate))) {
       throw new PackFinding('SEAL_WRONG', 'the signature does not verify');
     }
     return { certificate, atMs: (iat as number) * 1000 };

@@ -10,10 +10,12 @@ import { flip } from './flip.ts';
 import { kill } from './kill.ts';
 import { logDamage } from './log-damage.ts';
 import { overload } from './overload.ts';
+import { pack } from './pack.ts';
 import { paths } from './paths.ts';
 import { revocation } from './revocation.ts';
 import { soak } from './soak.ts';
 import { stream } from './stream.ts';
+import { witness } from './witness.ts';
 
 // A campaign without its broken part: only the suite puts one in.
 const CAMPAIGNS: readonly Pick<Campaign, 'name' | 'title' | 'defaultSize' | 'run'>[] = [
@@ -24,10 +26,12 @@ const CAMPAIGNS: readonly Pick<Campaign, 'name' | 'title' | 'defaultSize' | 'run
   kill,
   logDamage,
   overload,
+  pack,
   paths,
   revocation,
   soak,
   stream,
+  witness,
 ];
 
 function usage(detail: string): never {

@@ -5,6 +5,7 @@ import { generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { sha256 } from '#certs/commitment.ts';
 import { makeDevelopmentTimeStampSigner } from '#certs/development-time-stamp-signer.ts';
 import { rawEd25519PublicKey, signEd25519 } from '#certs/ed25519.ts';
 import { generateKeys } from '#certs/keys.ts';
@@ -42,8 +43,10 @@ export interface PackSetting {
   /** Others vouch for all of a server's log; without some of it when told so. */
   anchorLog(which: Which, without?: 'aggregate' | 'quorum' | 'token'): Promise<void>;
   /** The files of a pack, without and with manifest and seal. */
-  files(which: Which, exchange: string, withBody?: boolean): Map<string, Buffer>;
+  files(which: Which, exchange: string, withBody?: boolean): Promise<Map<string, Buffer>>;
   seal(which: Which, files: ReadonlyMap<string, Buffer>, atMs?: number): Map<string, Buffer>;
+  /** Two persons have the keys of an exchange's records destroyed. */
+  destroy(which: Which, exchange: string): Promise<void>;
   /** DER of a server's signing certificate. */
   certificateOf(which: Which): Buffer;
   close(): Promise<void>;
@@ -99,7 +102,18 @@ export async function openPackSetting(): Promise<PackSetting> {
     files(which, exchange, withBody = true) {
       const { log, recordKeys, configuration } = foldersOf(join(pair.folder, which));
       const storageKey = withBody ? pair.identities[which].keys.storageKey : null;
-      return exportPack({ server: pair[which].id, log, recordKeys, configuration }, { exchange, storageKey });
+      const inUse = { folder: log, origin: pair[which].parts.log.origin };
+      return exportPack({ server: pair[which].id, log, inUse, recordKeys, configuration }, { exchange, storageKey });
+    },
+    async destroy(which, exchange) {
+      const { retention } = pair[which].parts;
+      const person = (name: string) => {
+        return { name, role: 'administrator' as const, key: sha256(name), atMs: systemClock.nowMs() };
+      };
+      const exchanges = [{ id: exchange, peer: null }];
+      const wanted = { retention: null, throughDay: null, exchanges, legalBasis: 'a court', reason: 'its order' };
+      const { id } = await retention.request(wanted, person('Ann'));
+      await retention.approve(id, person('Bob'));
     },
     seal: (which, files, atMs = systemClock.nowMs()) =>
       sealPack(files, { key: pair.identities[which].keys.signing.key, certificate: certificateOf(which) }, atMs),

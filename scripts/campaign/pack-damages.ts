@@ -1,0 +1,236 @@
+// What can be done to the files of an evidence pack of the provider's, and the verdict on each: from a lying department, that
+// seals what it changed again, to whoever changes manifest and seal themselves.
+import { generateKeys } from '#certs/keys.ts';
+import { systemClock } from '#core/clock.ts';
+import { MANIFEST, SEAL } from '#core/evidence/layout.ts';
+import { manifestOf, sealPack } from '#core/evidence/seal.ts';
+import type { PackSetting } from './pack-setting.ts';
+
+export type Files = Map<string, Buffer>;
+/** Changes a copy of the files, which are then sealed again by the exporter: what a lying department can do. */
+type Damage = (files: Files) => void;
+
+const set = (name: string, change: (bytes: Buffer) => Buffer | string) => (files: Files) => {
+  const bytes = files.get(name);
+  if (bytes === undefined) throw new TypeError(`no file ${name}`);
+  files.set(name, Buffer.from(change(Buffer.from(bytes))));
+};
+const text = (name: string, from: string | RegExp, to: string) =>
+  set(name, (bytes) => {
+    const changed = bytes.toString('latin1').replace(from, to);
+    if (changed === bytes.toString('latin1')) throw new TypeError(`nothing to change in ${name}`);
+    return Buffer.from(changed, 'latin1');
+  });
+const drop =
+  (...names: string[]) =>
+  (files: Files) => {
+    for (const name of names) if (!files.delete(name)) throw new TypeError(`no file ${name}`);
+  };
+const copy = (from: string, to: string) => (files: Files) => {
+  files.set(to, files.get(from) ?? Buffer.alloc(0));
+};
+const swap = (a: string, b: string) => (files: Files) => {
+  const [one, other] = [files.get(a), files.get(b)];
+  files.set(a, other ?? Buffer.alloc(0)).set(b, one ?? Buffer.alloc(0));
+};
+const flip = (name: string, at: number) =>
+  set(name, (bytes) => {
+    bytes[at < 0 ? bytes.length + at : at] = (bytes.at(at) ?? 0) ^ 1;
+    return bytes;
+  });
+
+const RESEALED: readonly [name: string, verdict: string, damage: Damage][] = [
+  ['nothing', 'VALID', () => {}],
+  ['no body of the answer', 'INCOMPLETE(CONTENT_MISSING)', drop('answer/body')],
+  ['no salt of the request', 'INCOMPLETE(CONTENT_MISSING)', drop('request/body.salt')],
+  ['no answer', 'INCOMPLETE(ANSWER_MISSING)', drop('answer/statement')],
+  ['no checkpoint', 'INCOMPLETE(CHECKPOINT_MISSING)', drop('log/checkpoint')],
+  [
+    'no aggregate',
+    'INCOMPLETE(AGGREGATE_MISSING)',
+    drop('log/aggregate', 'log/aggregate.place', 'log/token.aggregate.1.der'),
+  ],
+  ['a token over no aggregate', 'INVALID(TIME_STAMP_WRONG)', drop('log/aggregate', 'log/aggregate.place')],
+  ['no token', 'INCOMPLETE(TIME_STAMP_MISSING)', drop('log/token.aggregate.1.der')],
+  ['no content', 'INCOMPLETE(CONFIGURATION_MISSING)', drop('configuration/7/content.jws')],
+  ['no part trust', 'INCOMPLETE(CONFIGURATION_MISSING)', drop('configuration/7/parts/trust')],
+  ['no part witnesses', 'INCOMPLETE(CONFIGURATION_MISSING)', drop('configuration/7/parts/witnesses')],
+  ['no root', 'INCOMPLETE(ROOT_MISSING)', drop('configuration/root.1.jws')],
+  ['another root', 'INVALID(ROOT_NOT_ANCHORED)', flip('configuration/root.1.jws', -6)],
+  ['one approver', 'INVALID(CONFIGURATION_WRONG)', text('configuration/7/content.jws', /,\{"protected".*\}\]/, ']')],
+  ['a signature of an approver', 'INVALID(CONFIGURATION_WRONG)', flip('configuration/7/content.jws', -30)],
+  ['a part', 'INVALID(CONFIGURATION_PART_CHANGED)', flip('configuration/7/parts/trust', 60)],
+  [
+    'a content of nobody',
+    'INVALID(PACK_FILE_UNKNOWN)',
+    copy('configuration/7/content.jws', 'configuration/8/content.jws'),
+  ],
+  ['a head', 'INVALID(PACK_MALFORMED)', text('pack', 'accord-evidence/1', 'accord-evidence/2')],
+  ['another exchange in the head', 'INVALID(STATEMENT_OTHER)', text('pack', /exchange ......../, 'exchange 00000000')],
+  ['another side', 'INVALID(STATEMENT_OTHER)', text('pack', /side (consumer|provider)/, 'side consumer')],
+  ['a statement in another spelling', 'INVALID(STATEMENT_MALFORMED)', text('request/statement', '"v":1', '"v": 1')],
+  ['a statement', 'INVALID(SIGNATURE_WRONG)', text('request/statement', '"basis":"open"', '"basis":"law"')],
+  [
+    'the answer of another request',
+    'INVALID(STATEMENT_OTHER)',
+    text('answer/statement', /"request":"./, '"request":"_'),
+  ],
+  ['a decision', 'INVALID(SIGNATURE_WRONG)', text('answer/statement', /"decisionHash":"./, '"decisionHash":"_')],
+  ['statements swapped', 'INVALID(STATEMENT_OTHER)', swap('request/statement', 'answer/statement')],
+  ['a signature', 'INVALID(SIGNATURE_WRONG)', flip('request/signature', -3)],
+  ['signatures swapped', 'INVALID(SIGNATURE_WRONG)', swap('request/signature', 'answer/signature')],
+  ['the twin of a signature', 'INVALID(SIGNATURE_WRONG)', set('request/signature', twin)],
+  ['a place', 'INVALID(SIGNATURE_WRONG)', text('answer/place', /^0 1\n/, '0 2\n')],
+  ['a place in words', 'INVALID(PACK_MALFORMED)', text('answer/place', /^0 1\n/, '0  1\n')],
+  ["the other's certificate", 'INVALID(SIGNATURE_WRONG)', copy('answer/certificate.der', 'request/certificate.der')],
+  ['a context', 'INVALID(COMMITMENT_WRONG)', flip('request/context', 20)],
+  ['a salt', 'INVALID(COMMITMENT_WRONG)', flip('answer/context.salt', 31)],
+  ['a body', 'INVALID(COMMITMENT_WRONG)', flip('answer/body', 0)],
+  [
+    'a longer body',
+    'INVALID(COMMITMENT_WRONG)',
+    set('request/body', (bytes) => Buffer.concat([bytes, Buffer.alloc(1)])),
+  ],
+  ['bodies swapped', 'INVALID(COMMITMENT_WRONG)', swap('request/body', 'answer/body')],
+  [
+    'a salt of 33 bytes',
+    'INVALID(COMMITMENT_WRONG)',
+    set('answer/body.salt', (bytes) => Buffer.concat([bytes, Buffer.alloc(1)])),
+  ],
+  ['an entry', 'INVALID(ENTRY_WRONG)', text('answer/entry', '"code":"OK"', '"code":"NO"}')],
+  ['an entry of another code', 'INVALID(INCLUSION_WRONG)', text('answer/entry', '"code":"OK"', '"code":"NO"')],
+  ['an earlier entry', 'INVALID(INCLUSION_WRONG)', text('request/entry', /"t":(\d+)\d/, '"t":$10')],
+  ['entries swapped', 'INVALID(ENTRY_WRONG)', swap('request/entry', 'answer/entry')],
+  ['an entry in another place', 'INVALID(INCLUSION_WRONG)', text('answer/entry', /"seq":\d+/, '"seq":0')],
+  ['a status of nobody', 'INVALID(CERTIFICATE_STATUS_WRONG)', copy('answer/body', 'answer/certificate-status.der')],
+  ['no way to the root', 'INVALID(PACK_FILE_MISSING)', drop('answer/inclusion')],
+  [
+    'a longer way',
+    'INVALID(INCLUSION_WRONG)',
+    set('answer/inclusion', (bytes) => `${bytes}${Buffer.alloc(32).toString('base64')}\n`),
+  ],
+  ['a way in another spelling', 'INVALID(PACK_MALFORMED)', set('answer/inclusion', (bytes) => `${bytes}\n`)],
+  ['a smaller tree', 'INVALID(INCLUSION_WRONG)', text('log/checkpoint', /\n\d+\n/, '\n1\n')],
+  ['another origin', 'INVALID(ENTRY_WRONG)', text('log/checkpoint', 'accord/DEV/GOV', 'accord/DEV/COM')],
+  ["the checkpoint's signature", 'INVALID(CHECKPOINT_WRONG)', set('log/checkpoint', (bytes) => flipLine(bytes, 0))],
+  ['a checkpoint that is none', 'INVALID(CHECKPOINT_WRONG)', set('log/checkpoint', (bytes) => bytes.subarray(0, -1))],
+  ["the registry's cosignature", 'INVALID(COSIGNATURE_WRONG)', set('log/checkpoint', (bytes) => flipLine(bytes, 1))],
+  [
+    'no cosignature of the registry',
+    'INCOMPLETE(QUORUM_MISSING)',
+    set('log/checkpoint', (bytes) => withoutLine(bytes, 1)),
+  ],
+  ["the aggregate's root", 'INVALID(AGGREGATE_WRONG)', set('log/aggregate', otherRoot)],
+  ["the aggregate's signature", 'INVALID(AGGREGATE_WRONG)', set('log/aggregate', (bytes) => flipLine(bytes, 0))],
+  ['another leaf of the aggregate', 'INVALID(AGGREGATE_WRONG)', text('log/aggregate.place', /^13\n/, '12\n')],
+  ['a cosignature', 'INVALID(COSIGNATURE_WRONG)', set('log/aggregate', (bytes) => flipLine(bytes, 3))],
+  ['one witness of two', 'INCOMPLETE(QUORUM_MISSING)', set('log/aggregate', (bytes) => withoutLine(bytes, 3))],
+  [
+    'one witness twice',
+    'INVALID(COSIGNATURE_WRONG)',
+    set('log/aggregate', (bytes) => withLine(withoutLine(bytes, 3), bytes, 1)),
+  ],
+  ['a witness of nobody', 'INVALID(COSIGNATURE_WRONG)', text('log/aggregate', / b\.dev /, ' c.dev ')],
+  ['a token', 'INVALID(TIME_STAMP_WRONG)', flip('log/token.aggregate.1.der', -5)],
+  [
+    'a token over something else',
+    'INVALID(TIME_STAMP_WRONG)',
+    (files) => {
+      copy('log/token.aggregate.1.der', 'log/token.checkpoint.1.der')(files);
+      files.delete('log/token.aggregate.1.der');
+    },
+  ],
+  ['a file of nobody', 'INVALID(PACK_MALFORMED)', (files) => void files.set('readme', Buffer.from('x'))],
+];
+
+/** (r, n - s): verifies just as well, and is not ours. */
+function twin(jws: Buffer): string {
+  const [head, payload, signature = ''] = jws.toString('latin1').split('.');
+  const raw = Buffer.from(signature, 'base64url');
+  const order = BigInt('0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551');
+  const s = order - BigInt(`0x${raw.subarray(32).toString('hex')}`);
+  const other = Buffer.concat([raw.subarray(0, 32), Buffer.from(s.toString(16).padStart(64, '0'), 'hex')]);
+  return `${head}.${payload}.${other.toString('base64url')}`;
+}
+
+function linesOf(note: Buffer): { body: string; lines: string[] } {
+  const [body = '', signed = ''] = note.toString('utf8').split('\n\n');
+  return { body, lines: signed.split('\n').slice(0, -1) };
+}
+const noteOf = (body: string, lines: readonly string[]) => `${body}\n\n${lines.map((line) => `${line}\n`).join('')}`;
+
+function flipLine(note: Buffer, which: number): string {
+  const { body, lines } = linesOf(note);
+  const [dash, name, encoded = ''] = (lines[which] ?? '').split(' ');
+  const bytes = Buffer.from(encoded, 'base64');
+  bytes[30] = (bytes[30] ?? 0) ^ 1;
+  return noteOf(body, lines.with(which, `${dash} ${name} ${bytes.toString('base64')}`));
+}
+
+function withoutLine(note: Buffer, which: number): string {
+  const { body, lines } = linesOf(note);
+  return noteOf(body, lines.toSpliced(which, 1));
+}
+
+function withLine(note: string, from: Buffer, which: number): string {
+  return `${note}${linesOf(from).lines[which]}\n`;
+}
+
+function otherRoot(note: Buffer): string {
+  const { body, lines } = linesOf(note);
+  const [origin, size] = body.split('\n');
+  return noteOf(`${origin}\n${size}\n${Buffer.alloc(32).toString('base64')}`, lines);
+}
+
+/** Damages of manifest and seal themselves. */
+function unsealed(made: PackSetting, whole: Files): DamagedPack[] {
+  const sealed = made.seal('provider', whole);
+  const changed = (name: string, verdict: string, damage: Damage) => {
+    const files = new Map(sealed);
+    damage(files);
+    return { name, verdict, files };
+  };
+  const other = generateKeys('P-256').privateKey;
+  return [
+    changed('a byte', 'INVALID(PACK_FILE_CHANGED)', flip('answer/body', 0)),
+    changed('a file gone', 'INVALID(PACK_FILE_MISSING)', drop('answer/body')),
+    changed('a file more', 'INVALID(PACK_FILE_UNKNOWN)', (files) => void files.set('x y', Buffer.from('x'))),
+    changed('no manifest', 'INVALID(PACK_MALFORMED)', drop(MANIFEST)),
+    changed(
+      'a manifest out of order',
+      'INVALID(PACK_MALFORMED)',
+      set(MANIFEST, (bytes) => {
+        return `${bytes.toString().trimEnd().split('\n').reverse().join('\n')}\n`;
+      }),
+    ),
+    changed('no seal', 'INVALID(SEAL_WRONG)', drop(SEAL)),
+    changed('a seal', 'INVALID(SEAL_WRONG)', flip(SEAL, -4)),
+    changed('the seal of an older manifest', 'INVALID(SEAL_WRONG)', (files) => {
+      files.delete('answer/body');
+      files.set(MANIFEST, manifestOf(files));
+    }),
+    changed("the other's seal", 'INVALID(SEAL_WRONG)', (files) => {
+      for (const [name, bytes] of made.seal('consumer', whole)) files.set(name, bytes);
+    }),
+    changed('a seal of another key', 'INVALID(SEAL_WRONG)', (files) => {
+      const by = { key: other, certificate: made.certificateOf('provider') };
+      for (const [name, bytes] of sealPack(whole, by, systemClock.nowMs())) files.set(name, bytes);
+    }),
+  ];
+}
+
+export interface DamagedPack {
+  name: string;
+  verdict: string;
+  files: Files;
+}
+
+/** Every damage of the table, done to the provider's pack. */
+export function damagedPacks(made: PackSetting, whole: Files): DamagedPack[] {
+  const resealed = RESEALED.map(([name, verdict, damage]) => {
+    const files = new Map(whole);
+    damage(files);
+    return { name, verdict, files: made.seal('provider', files) };
+  });
+  return [...resealed, ...unsealed(made, whole)];
+}

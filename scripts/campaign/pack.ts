@@ -1,0 +1,134 @@
+// The campaign `pack`: an evidence pack of two real servers, damaged. Every byte of the zip and of the unpacked files is
+// flipped, one at a time, and the library finds each. A sample is shown to `verify.sh` as well, half of it sealed again by
+// the exporter, so that manifest and seal have nothing to say; and every damage of the table (pack-damages.ts). Library and
+// script agree on all of them.
+import { availableParallelism } from 'node:os';
+import { PackFinding } from '#core/evidence/finding.ts';
+import { MANIFEST, SEAL, SEAL_CERTIFICATE } from '#core/evidence/layout.ts';
+import { readZip, writeZip } from '#core/evidence/zip.ts';
+import type { Campaign, CampaignRun } from './campaign.ts';
+import { damagedPacks, type Files } from './pack-damages.ts';
+import { openPackSetting, type PackSetting } from './pack-setting.ts';
+import { libraryVerdict, scriptVerdict } from './pack-verdicts.ts';
+
+/** A verdict on the files of a pack, in place of the library's. */
+export type BrokenPackVerdict = (files: Files) => string;
+
+/**
+ * Files in which a byte may change and the evidence still holds: what nobody signed of a token (RFC 5652 leaves attributes
+ * and certificates beside it), and a cosignature that this openssl cannot look at. Manifest and seal find those.
+ */
+const LOOSE = /^log\/(?:token\.|aggregate$)/;
+
+export const pack: Campaign<BrokenPackVerdict> = {
+  name: 'pack',
+  title: 'evidence packs: every byte flipped, and what a lying department could seal',
+  defaultSize: 300,
+  async run(options) {
+    const made = await openPackSetting();
+    try {
+      return await damage(made, options);
+    } finally {
+      await made.close();
+    }
+  },
+};
+
+async function damage(made: PackSetting, { size, seed, broken, say }: CampaignRun<BrokenPackVerdict>) {
+  const exchange = await made.ask();
+  await made.anchorLog('provider');
+  const whole = await made.files('provider', exchange);
+  const sealed = made.seal('provider', whole);
+  const judge = broken ?? ((files: Files) => libraryVerdict(made, files));
+  const found: string[] = [];
+  // The short form looks at every 97th byte.
+  const step = size < 100 ? 97 : 1;
+  const flips = flipZip(sealed, step, found) + flipFiles(sealed, step, judge, found);
+  say?.(`${flips} bytes flipped, one at a time`);
+  const cases = [
+    ...sample(made, whole, sealed, size, random(seed)),
+    ...damagedPacks(made, whole).filter((_, at) => size >= 100 || at === 60),
+  ];
+  let shown = 0;
+  const queue = cases.values();
+  const worker = async () => {
+    for (const { name, files, verdict } of queue) {
+      const [library, script] = [judge(files), await scriptVerdict(made, files)];
+      shown++;
+      if (library !== script.verdict) found.push(`${name}: library ${library}, script ${script.verdict}`);
+      if (verdict === null ? library === 'VALID' && !LOOSE.test(name.split(' ')[0] ?? '') : library !== verdict) {
+        found.push(`${name}: ${library}`);
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: availableParallelism() }, worker));
+  return { size: flips + shown, failures: found.length, found, flips, shownToScript: shown };
+}
+
+function flipZip(sealed: Files, step: number, found: string[]): number {
+  const zip = writeZip(sealed);
+  let flips = 0;
+  for (let at = 0; at < zip.length; at += step) {
+    flips++;
+    if (whenFlipped(zip, at, () => isRead(zip))) found.push(`byte ${at} of the zip`);
+  }
+  return flips;
+}
+
+function isRead(zip: Buffer): boolean {
+  try {
+    readZip(zip);
+    return true;
+  } catch (error) {
+    if (error instanceof PackFinding) return false;
+    throw error;
+  }
+}
+
+function flipFiles(sealed: Files, step: number, judge: BrokenPackVerdict, found: string[]): number {
+  const files = new Map([...sealed].map(([name, bytes]) => [name, Buffer.from(bytes)]));
+  let flips = 0;
+  for (const [name, bytes] of files) {
+    for (let at = 0; at < bytes.length; at += step) {
+      flips++;
+      const verdict = whenFlipped(bytes, at, () => judge(files));
+      if (!verdict.startsWith('INVALID')) found.push(`${name} byte ${at}: ${verdict}`);
+    }
+  }
+  return flips;
+}
+
+function whenFlipped<T>(bytes: Buffer, at: number, look: () => T): T {
+  const before = bytes[at] ?? 0;
+  bytes[at] = before ^ (1 << (at % 8));
+  try {
+    return look();
+  } finally {
+    bytes[at] = before;
+  }
+}
+
+/** Single flips in files chosen at random, half of them sealed again. */
+function sample(made: PackSetting, whole: Files, sealed: Files, size: number, next: (below: number) => number) {
+  return Array.from({ length: size }, (_, i) => {
+    const isSealedAgain = i % 2 === 0;
+    const files = new Map(isSealedAgain ? whole : sealed);
+    const names = [...files].filter(([, bytes]) => bytes.length > 0).map(([name]) => name);
+    const name = names[next(names.length)] ?? '';
+    const bytes = Buffer.from(files.get(name) ?? '');
+    const at = next(bytes.length);
+    bytes[at] = (bytes[at] ?? 0) ^ (1 << next(8));
+    files.set(name, bytes);
+    const isOutside = [MANIFEST, SEAL, SEAL_CERTIFICATE].includes(name);
+    const shown = isSealedAgain && !isOutside ? made.seal('provider', files) : files;
+    return { name: `${name} byte ${at}${isSealedAgain ? ', sealed again' : ''}`, files: shown, verdict: null };
+  });
+}
+
+function random(seed: number): (below: number) => number {
+  let state = BigInt(seed) + 0x9e3779b97f4a7c15n;
+  return (below) => {
+    state = BigInt.asUintN(64, state * 6364136223846793005n + 1442695040888963407n);
+    return Number((state >> 33n) % BigInt(below));
+  };
+}
