@@ -30,6 +30,7 @@ import { addConsentRoutes } from './routes-consent.ts';
 import { addDictionaryRoutes } from './routes-dictionary.ts';
 import { addEmergencyAdminRoutes, addEmergencyRoutes } from './routes-emergencies.ts';
 import { addGroupRoutes } from './routes-groups.ts';
+import { addOcspRoutes } from './routes-ocsp.ts';
 import { addOfficialRoutes } from './routes-officials.ts';
 import { addPurposeRoutes } from './routes-purposes.ts';
 import { addRegistrationRoutes } from './routes-registrations.ts';
@@ -188,6 +189,7 @@ function openAdmin(
   addTimeStampRoutes(frame, context);
   addEmergencyAdminRoutes(frame, emergencies);
   addTrustRoutes(frame, context);
+  addOcspRoutes(frame, context);
   addApiKeyRoutes(frame, context);
   addDraftRoutes(frame, context);
   addPublishingRoutes(frame, context);

@@ -17,6 +17,7 @@ import { CONSENT_SCHEMA, ConsentStore } from './consent-store-sqlite.ts';
 import { DICTIONARY_SCHEMA, DictionaryStore } from './dictionary-store-sqlite.ts';
 import { EMERGENCIES_SCHEMA, EmergencyStore } from './emergency-store-sqlite.ts';
 import { GROUPS_SCHEMA, GroupStore } from './groups-store-sqlite.ts';
+import { OCSP_RULES_SCHEMA, OcspRulesStore } from './ocsp-rules-store-sqlite.ts';
 import { OFFICIALS_SCHEMA, OfficialsStore } from './officials-store-sqlite.ts';
 import { openDatabase, type ServerRow } from './schema-sqlite.ts';
 import { TIME_STAMP_PART_SCHEMA, TimeStampPartStore } from './time-stamp-part-store-sqlite.ts';
@@ -24,6 +25,7 @@ import { WITNESS_PART_SCHEMA, WitnessPartStore } from './witness-part-store-sqli
 
 const STORES_SCHEMA =
   DICTIONARY_SCHEMA +
+  OCSP_RULES_SCHEMA +
   CONSENT_SCHEMA +
   OFFICIALS_SCHEMA +
   EMERGENCIES_SCHEMA +
@@ -56,6 +58,7 @@ export class RegistryStore {
   readonly groups: GroupStore;
   readonly witnesses: WitnessPartStore;
   readonly timeStamps: TimeStampPartStore;
+  readonly ocsp: OcspRulesStore;
   readonly #db: InstanceType<typeof Database>;
   readonly #statements = new Map<string, Database.Statement>();
 
@@ -69,6 +72,7 @@ export class RegistryStore {
     this.groups = new GroupStore(this.#db);
     this.witnesses = new WitnessPartStore(this.#db);
     this.timeStamps = new TimeStampPartStore(this.#db);
+    this.ocsp = new OcspRulesStore(this.#db);
   }
 
   close(): void {
@@ -234,10 +238,11 @@ export class RegistryStore {
   state(): RegistryState {
     const witnesses = this.witnesses.part();
     const timeStamps = this.timeStamps.part();
+    const ocsp = this.ocsp.rules();
     return {
       members: this.members('', -1),
       services: this.services('', -1),
-      trust: this.trust(),
+      trust: { ...this.trust(), ...(ocsp && { ocsp }) },
       limits: this.limits(),
       ...this.consent.state(),
       officials: this.officials.registered(),

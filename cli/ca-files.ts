@@ -9,6 +9,9 @@ import { pemCertificates } from '#certs/pem.ts';
 import { certificateHash, readCertificate } from '#certs/x509-read.ts';
 import { AccordError } from '#schemas/problems.ts';
 
+/** Where `accord ca` finds the passphrase of an authority. */
+export const CA_PASSPHRASE = 'ACCORD_CA_PASSPHRASE';
+
 const MAX_FILE_BYTES = 256 * 1024;
 
 /** @throws BODY_TOO_LARGE */

@@ -17,12 +17,13 @@ import { toPem } from '#certs/x509-library.ts';
 import { CertificationAuthority, initAuthority } from '#core/certification-authority.ts';
 import { systemClock } from '#core/clock.ts';
 import { SEGMENT_PATTERN } from '#schemas/identifiers.ts';
-import { describeCertificate, describeFile, entryRow, outputFile, readRequestFile } from './ca-files.ts';
+import { CA_PASSPHRASE, describeCertificate, describeFile, entryRow, outputFile, readRequestFile } from './ca-files.ts';
+import { caOcspCommand } from './ca-ocsp.ts';
 import { caVerifyCommand } from './ca-verify.ts';
 import { type OutputOptions, print, runAction, withOutput } from './output.ts';
 import { confirm, type PassphraseOptions, passphraseOption, readPassphrase } from './passphrase.ts';
 
-const PASSPHRASE = 'ACCORD_CA_PASSPHRASE';
+const PASSPHRASE = CA_PASSPHRASE;
 
 interface FolderOptions extends OutputOptions, PassphraseOptions {
   dir: string;
@@ -39,7 +40,11 @@ export function caCommand(): Command {
   for (const command of [initCommand(), issueCommand(), renewCommand(), revokeCommand(), crlCommand()]) {
     ca.addCommand(command);
   }
-  return ca.addCommand(listCommand()).addCommand(showCommand()).addCommand(caVerifyCommand());
+  return ca
+    .addCommand(listCommand())
+    .addCommand(showCommand())
+    .addCommand(caOcspCommand())
+    .addCommand(caVerifyCommand());
 }
 
 function initCommand(): Command {

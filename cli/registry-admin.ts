@@ -21,6 +21,7 @@ import { confirm, type PassphraseOptions, passphraseOption, readPassphrase } fro
 import { callRegistry, type RegistryCallOptions, withChange, withRegistry } from './registry-call.ts';
 import { consentCommands } from './registry-consent.ts';
 import { limitCommands } from './registry-limits.ts';
+import { ocspCommands } from './registry-ocsp.ts';
 import { timeStampCommands } from './registry-time-stamps.ts';
 import { witnessStateCommands } from './registry-witness.ts';
 import { witnessCommands } from './registry-witnesses.ts';
@@ -40,6 +41,7 @@ export function registryCommand(): Command {
     ...witnessCommands(),
     ...witnessStateCommands(),
     ...timeStampCommands(),
+    ...ocspCommands(),
     ...consentCommands(),
     ...keyCommands(),
   ];

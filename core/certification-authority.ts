@@ -18,6 +18,7 @@ import type { HolderNames } from '#certs/holder-names.ts';
 import { openKey, sealKey } from '#certs/key-file.ts';
 import { generateKeys } from '#certs/keys.ts';
 import { type IssuedCertificate, Ledger, type LedgerEntry } from '#certs/ledger.ts';
+import { type KnownStatus, ledgerStatus, type OcspResponder } from '#certs/ocsp-make.ts';
 import { DAY_MS, type HolderProfileName, type RevocationReason } from '#certs/profiles.ts';
 import { toPem } from '#certs/x509-library.ts';
 import { AccordError } from '#schemas/problems.ts';
@@ -124,6 +125,24 @@ export class CertificationAuthority {
     const number = this.#store.recordCrl(role, nowMs);
     const der = await createCrl(issuer, this.#store.ledger.entries(), { number, thisUpdateMs: nowMs, nextUpdateMs });
     return { number, nextUpdateMs, pem: toPem('X509 CRL', der) };
+  }
+
+  /**
+   * What answers OCSP requests about certificates of one authority, from the ledger as it is now.
+   * @throws for the key file
+   */
+  async ocspResponder(
+    role: AuthorityRole,
+    validityMs: number,
+    passphrase: string,
+  ): Promise<Omit<OcspResponder, 'statusOf'>> {
+    const { der, privateKey } = await this.#issuer(role, passphrase);
+    return { issuer: der, certificate: der, privateKey, validityMs };
+  }
+
+  /** What the ledger says of a serial number, as it is now. */
+  ocspStatus(role: AuthorityRole): (serial: string) => KnownStatus {
+    return ledgerStatus(this.#store.ledger, role);
   }
 
   /** @throws SERIAL_UNKNOWN */

@@ -24,6 +24,7 @@ import { FILES, initServerFolder } from '#security-server/data-folder.ts';
 import { readRegistration } from '#security-server/folder-keys.ts';
 import { resolveSettings } from '#security-server/settings.ts';
 import { startServer } from '#security-server/start.ts';
+import { openDevelopmentResponder } from './development-responder.ts';
 import { openThrowAwayAuthority, type ThrowAwayAuthority } from './throw-away-authority.ts';
 
 /** Development keys protect nothing, so their files need not be slow to open. */
@@ -129,6 +130,7 @@ export async function openDevNetwork(options: DevNetworkOptions): Promise<DevNet
   const authority = await openThrowAwayAuthority(clock);
   const registry = await openThrowawayRegistry({ folder: join(folder, 'registry'), instance, clock });
   const timeStampAuthorities = await openTimeStampAuthorities(clock);
+  const responder = await openDevelopmentResponder(authority, options.logger);
   const http = openClient();
   const passphrase = base64url(randomBytes(24));
   const passphraseFile = join(folder, 'passphrase');
@@ -138,7 +140,7 @@ export async function openDevNetwork(options: DevNetworkOptions): Promise<DevNet
     await Promise.all(servers.map((server) => server.stop()));
     await registry.close();
     await http.close();
-    await Promise.all(timeStampAuthorities.map((one) => one.close()));
+    await Promise.all([...timeStampAuthorities, responder].map((one) => one.close()));
   }
   const network: DevNetwork = {
     folder,
@@ -162,6 +164,7 @@ export async function openDevNetwork(options: DevNetworkOptions): Promise<DevNet
     for (const der of authority.trust.anchors) await putTrust(registry, 'anchor', der);
     for (const der of authority.trust.intermediates) await putTrust(registry, 'intermediate', der);
     await putTimeStamps(registry, timeStampAuthorities);
+    await registry.call('POST', '/ocsp', responder.rules);
     const context = { ...options, authority, registry, http, passphrase, passphraseFile };
     const added = await Promise.all(members.map((member, at) => addMember(context, member, at === WITNESS_MEMBER)));
     servers.push(...added.map(({ server }) => server));

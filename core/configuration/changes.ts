@@ -1,6 +1,7 @@
 // What a new content changes against the one before, in words that an approver can judge: the approver's own program
 // works it out from the parts, because the registry that asks for the signature is the one that is being checked.
 import { canonicalJson } from '#schemas/canonical-json.ts';
+import type { OcspRules } from '#schemas/configuration.ts';
 import { refOf } from '#schemas/dictionary-entry.ts';
 import type { JsonValue } from '#schemas/json.ts';
 import { purposeHashOf } from './consent-parts.ts';
@@ -75,9 +76,19 @@ function facts(parts: readonly PartIndex[]): Map<string, string> {
     for (const kind of ['anchors', 'intermediates', 'crls'] as const) {
       for (const der of trust?.[kind] ?? []) found.set(`trust-${kind} ${der.slice(0, 24)}…${der.slice(-24)}`, der);
     }
+    addOcspFacts(found, trust?.ocsp);
     for (const [name, value] of Object.entries(limits ?? {})) found.set(`limit ${name}`, String(value));
   }
   return found;
+}
+
+/** One line each: who is asked about certificates is what an approver must see. */
+function addOcspFacts(found: Map<string, string>, rules: OcspRules | undefined): void {
+  if (rules === undefined) return;
+  const { mode, responders, namedInCertificate, freshnessMs, graceMs } = rules;
+  const asked = namedInCertificate ? ', responders named in certificates as well' : '';
+  found.set(`ocsp-rules ${mode}, fresh ${freshnessMs / 60_000} min, grace ${graceMs / 60_000} min${asked}`, '');
+  for (const { issuer, url } of responders) found.set(`ocsp-responder ${issuer} ${url}`, '');
 }
 
 /**

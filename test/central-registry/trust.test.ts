@@ -80,6 +80,27 @@ t.test('revocation lists', async (t) => {
   t.equal(await ask('POST', '/servers', server), 'REGISTRATION_CERTIFICATE_REFUSED', 'still revoked');
 });
 
+t.test('rules for OCSP', async (t) => {
+  const issuer = hash(authority.trust.intermediates[0] as Buffer);
+  const url = 'http://ocsp.example/';
+  const rules = { mode: 'require', namedInCertificate: false, freshnessMs: HOUR, graceMs: HOUR };
+  const cases: [string, object, string][] = [
+    ['no mode', { ...rules, mode: 'always', responders: [] }, 'SCHEMA_MISMATCH'],
+    ['no freshness', { ...rules, freshnessMs: 0, responders: [] }, 'SCHEMA_MISMATCH'],
+    ['not an address', { ...rules, responders: [{ issuer, url: 'ldap://x' }] }, 'SCHEMA_MISMATCH'],
+    ['a strange authority', { ...rules, responders: [{ issuer: 'A'.repeat(43), url }] }, 'REGISTRATION_UNKNOWN'],
+    [
+      'one authority twice',
+      { ...rules, responders: [1, 2].map((n) => ({ issuer, url: `${url}${n}` })) },
+      'REGISTRATION_EXISTS',
+    ],
+    ['good', { ...rules, responders: [{ issuer, url }] }, 'ok'],
+  ];
+  for (const [name, body, want] of cases) t.equal(await ask('POST', '/ocsp', body), want, name);
+  t.match((await registry.call('GET', '/ocsp')).body, { ocsp: { ...rules, responders: [{ issuer, url }] } });
+  await registry.publish();
+});
+
 t.test('distrust over the admin API', async (t) => {
   const id = 'TEST/GOV/2/ss2';
   const { registration, keys } = await authority.server(id);
