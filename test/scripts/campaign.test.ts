@@ -22,6 +22,7 @@ t.test('campaign names its campaigns and refuses wrong calls', async (t) => {
     'kill',
     'log-damage',
     'overload',
+    'pack',
     'paths',
     'revocation',
     'soak',
