@@ -2,8 +2,10 @@
 // another and cites that one's last signed checkpoint, and `key-rotated`, which goes over to the next checkpoint key.
 // Whoever held the disk controls the notes they rest on.
 import type { Frontier } from '#certs/merkle.ts';
+import { ArchivedEntries } from '#core/archive/audit-archived.ts';
 import { RetentionEntries } from '#core/retention/entries.ts';
 import { AnchoredEntries } from '#core/witness/audit-anchored.ts';
+import type { AnchoredTime } from '#core/witness/time-bounds.ts';
 import type { AnchoringRules } from '#core/witness/verify-anchoring.ts';
 import type { LogEntry } from '#schemas/log-entry.ts';
 import { isAccordError } from '#schemas/problems.ts';
@@ -19,6 +21,7 @@ export class OwnEntries {
   /** The origin before this one; null in a server's first log. */
   readonly #previous: string | null;
   readonly #anchored: AnchoredEntries;
+  readonly #archived: ArchivedEntries;
   readonly #statuses = new StatusEntries();
 
   /** @param rootAt the log's root at a size that was read already */
@@ -32,7 +35,13 @@ export class OwnEntries {
     this.#chain = chain;
     this.#retention = new RetentionEntries(origin);
     this.#anchored = new AnchoredEntries(origin, chain, rootAt, verifyToken);
+    this.#archived = new ArchivedEntries(origin, chain, rootAt);
     this.#previous = number === 1 ? null : numberedOrigin(base, number - 1);
+  }
+
+  /** What the judged entries `anchored` say about time; none where tokens are not judged. */
+  anchoredTimes(): readonly AnchoredTime[] {
+    return this.#anchored.times;
   }
 
   /** @param before the tree without this entry. @throws Finding */
@@ -44,6 +53,7 @@ export class OwnEntries {
     if (entry.ocsp !== null) this.#statuses.named(entry.seq, entry.ocsp);
     if (entry.kind === 'certificate-status') this.#statuses.judge(entry, note ?? Buffer.alloc(0));
     if (entry.kind === 'anchored') this.#anchored.judge(entry, note ?? Buffer.alloc(0));
+    if (entry.kind === 'archived') this.#archived.judge(entry, note ?? Buffer.alloc(0));
     if (entry.kind === 'key-rotated') this.#rotated(entry.seq, note ?? Buffer.alloc(0), before);
     const fault = RetentionEntries.isKind(entry.kind) ? this.#retention.follow(entry, note ?? Buffer.alloc(0)) : null;
     if (fault !== null) throw new Finding('LOG_EVIDENCE_CHANGED', entry.seq, `its note: ${fault}`);
@@ -53,6 +63,11 @@ export class OwnEntries {
   recall(entry: LogEntry, note: Buffer): void {
     if (RetentionEntries.isKind(entry.kind)) this.#retention.follow(entry, note);
     if (entry.kind === 'certificate-status') this.#statuses.judge(entry, note);
+  }
+
+  /** The audit begins behind the log's first entry. */
+  beginLater(): void {
+    this.#archived.beginLater();
   }
 
   #opened(seq: number, note: Buffer): void {

@@ -5,6 +5,7 @@
 import { Finding } from '#core/log/audit-finding.ts';
 import type { KeyChain } from '#core/log/key-chain.ts';
 import type { LogEntry } from '#schemas/log-entry.ts';
+import { type AnchoredTime, anchoredTimeOf } from './time-bounds.ts';
 import { type AnchoringRules, verifyAnchoringNote } from './verify-anchoring.ts';
 
 export class AnchoredEntries {
@@ -13,6 +14,8 @@ export class AnchoredEntries {
   readonly #rootAt: (size: number) => Buffer | null;
   readonly #verifyToken: AnchoringRules['verifyToken'];
   #newest = 0;
+  /** What the judged entries say about time, in the log's order; only where tokens are judged. */
+  readonly times: AnchoredTime[] = [];
 
   /**
    * @param rootAt the log's root at a size up to the entry that is judged
@@ -45,5 +48,7 @@ export class AnchoredEntries {
     // A server logs what is newer, or better, than what it has: an old anchoring behind a newer one was put there.
     if (size < this.#newest) throw new Finding('LOG_EVIDENCE_CHANGED', seq, 'an anchoring older than one before it');
     this.#newest = size;
+    const time = anchoredTimeOf(seq, verdict);
+    if (time !== null) this.times.push(time);
   }
 }

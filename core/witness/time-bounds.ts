@@ -5,6 +5,7 @@
 //
 // Pure; the anchorings were verified before (verify-anchoring.ts). Used by evidence packs, the auditor's page, range audits.
 import { CLOCK_WINDOW_MS } from '#schemas/limits.ts';
+import { type AnchoringVerdict, anchoringState } from './verify-anchoring.ts';
 
 /** What one verified entry `anchored` says about time. */
 export interface AnchoredTime {
@@ -28,6 +29,16 @@ export interface TimeBounds {
   notBefore: TimeBound | null;
   /** Not written after; null when none covers it yet. */
   notAfter: TimeBound | null;
+}
+
+/** What a judged entry `anchored` says about time; null when it is wrong or has no good token. */
+export function anchoredTimeOf(seq: number, verdict: AnchoringVerdict): AnchoredTime | null {
+  const { checkpoint, tokens } = verdict;
+  const good = tokens.flatMap(({ genTimeMs, accuracyMs = null }) =>
+    genTimeMs === null ? [] : { genTimeMs, accuracyMs },
+  );
+  if (checkpoint === null || good.length === 0 || anchoringState(verdict) === 'wrong') return null;
+  return { seq, size: checkpoint.size, tokens: good };
 }
 
 /** Answers for every entry of one log. @param anchored in any order; those without tokens prove nothing */

@@ -56,7 +56,7 @@ export interface AnchoringRules {
   /** In force when the anchoring was made. Null: neither cosignatures nor the aggregate log's own key are judged. */
   policy: WitnessPolicy | null;
   /** Throws a coded error for a token that is not good for this imprint (SHA-256). Null: tokens are not judged. */
-  verifyToken: ((token: Buffer, imprint: Buffer) => { genTimeMs: number }) | null;
+  verifyToken: ((token: Buffer, imprint: Buffer) => { genTimeMs: number; accuracyMs?: number | null }) | null;
 }
 
 /** What one key of a cosigner said; `absent` when it said nothing. */
@@ -73,6 +73,8 @@ export interface JudgedToken {
   over: 'aggregate' | 'checkpoint';
   /** Null when the token is wrong or was not judged. */
   genTimeMs: number | null;
+  /** How far off the authority says that it may be; absent or null where it says nothing. */
+  accuracyMs?: number | null;
 }
 
 export interface AnchoringVerdict {
@@ -247,7 +249,9 @@ function judgeTokens(
       found(verdict, 'TOKEN_WRONG', 'over an aggregate that is not there');
     if (note === null || verifyToken === null) continue;
     try {
-      judged.genTimeMs = verifyToken(fromBase64url(token), sha256Of(note.text)).genTimeMs;
+      const { genTimeMs, accuracyMs } = verifyToken(fromBase64url(token), sha256Of(note.text));
+      judged.genTimeMs = genTimeMs;
+      if (accuracyMs !== undefined) judged.accuracyMs = accuracyMs;
     } catch (error) {
       if (!isAccordError(error)) throw error;
       found(verdict, 'TOKEN_WRONG', error.code);

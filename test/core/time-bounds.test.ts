@@ -4,11 +4,13 @@ import fc from 'fast-check';
 import t from 'tap';
 import {
   type AnchoredTime,
+  anchoredTimeOf,
   judgeEntryTime,
   openTimeBounds,
   type TimeBounds,
   timeBounds,
 } from '#core/witness/time-bounds.ts';
+import type { AnchoringVerdict } from '#core/witness/verify-anchoring.ts';
 
 const MINUTE = 60_000;
 const token = (genTimeMs: number, accuracyMs: number | null = null) => ({ genTimeMs, accuracyMs });
@@ -34,6 +36,30 @@ t.test('a table', async (t) => {
     t.same(timeBounds(log, seq), { notBefore: bound(lower), notAfter: bound(upper) }, `entry ${seq}`);
   }
   t.same(timeBounds([], 0), { notBefore: null, notAfter: null });
+});
+
+t.test('from a judged anchoring', async (t) => {
+  const verdict = (change: Partial<AnchoringVerdict> = {}): AnchoringVerdict => ({
+    checkpoint: { origin: 'accord/x', size: 7, root: Buffer.alloc(32) },
+    aggregate: null,
+    cosignatures: [],
+    quorum: { needed: 0, good: 0 },
+    tokens: [
+      { over: 'checkpoint', genTimeMs: 5, accuracyMs: 1 },
+      { over: 'checkpoint', genTimeMs: null },
+    ],
+    existedAtMs: 5,
+    findings: [],
+    ...change,
+  });
+  t.same(anchoredTimeOf(9, verdict()), { seq: 9, size: 7, tokens: [{ genTimeMs: 5, accuracyMs: 1 }] });
+  t.ok(
+    anchoredTimeOf(9, verdict({ findings: [{ code: 'AGGREGATE_MISSING', detail: '' }] })),
+    'what is missing proves all the same',
+  );
+  t.equal(anchoredTimeOf(9, verdict({ findings: [{ code: 'TOKEN_WRONG', detail: '' }] })), null);
+  t.equal(anchoredTimeOf(9, verdict({ tokens: [] })), null);
+  t.equal(anchoredTimeOf(9, verdict({ checkpoint: null })), null);
 });
 
 t.test('what the server says, held against them', async (t) => {
