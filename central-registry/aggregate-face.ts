@@ -13,7 +13,10 @@ const NEVER_CHANGES = 'public, max-age=31536000, immutable';
 /** Until the next minute's checkpoint may be there. */
 const NOT_YET_SECONDS = 20;
 
-export function addAggregateRoutes(face: FastifyInstance, { witness, aggregate, store }: RegistryWitness): void {
+export function addAggregateRoutes(
+  face: FastifyInstance,
+  { witness, aggregate, store }: Pick<RegistryWitness, 'witness' | 'aggregate' | 'store'>,
+): void {
   void face.register(async (scope) => {
     scope.removeAllContentTypeParsers();
     scope.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));

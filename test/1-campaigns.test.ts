@@ -2,4 +2,4 @@
 import t from 'tap';
 import { together } from './together.ts';
 
-together(t, 'scripts/campaign.test.ts', 'scripts/campaign-[cflp]*.test.ts', 'scripts/conformance.test.ts');
+together(t, 'scripts/campaign.test.ts', 'scripts/campaign-[cflpw]*.test.ts', 'scripts/conformance.test.ts');

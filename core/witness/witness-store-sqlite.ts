@@ -11,6 +11,8 @@ export type WitnessDatabase = InstanceType<typeof Database>;
 
 const APPLICATION_ID = 0x61637774; // 'acwt'
 const FORMAT_VERSION = 1;
+/** For tests: nothing of it outlives the process. */
+const IN_MEMORY = ':memory:';
 /** Evidence kept of one origin, by kind: the first says it all, more would fill the disk. */
 const MAX_FORKS_OF_ONE = 4;
 const MAX_FORKS = 10_000;
@@ -44,7 +46,7 @@ export interface WitnessHistory {
 
 /** Opens or makes the file. @param more schema of what lies in it beside @throws LOG_DATABASE_DAMAGED for another file */
 export function openWitnessDatabase(file: string, more = ''): WitnessDatabase {
-  const db = new Database(reserveFile(file), { timeout: 5_000 });
+  const db = new Database(file === IN_MEMORY ? file : reserveFile(file), { timeout: 5_000 });
   try {
     configure(db);
     const [id, version] = ['application_id', 'user_version'].map((name) => db.pragma(name, { simple: true }));
