@@ -2,6 +2,7 @@
 // client that a department would use, and says whether it did.
 import { join } from 'node:path';
 import { verifyLog } from '#core/log/audit.ts';
+import type { AnchoringState } from '#security-server/anchoring/anchoring.ts';
 import { ask } from './ask.ts';
 import { MEMBERS, serviceOf } from './departments.ts';
 import { chooseResident, masked } from './people.ts';
@@ -38,6 +39,7 @@ export async function tellStory(world: World, population: Population, tell: Tran
   await tellNoRight(world, tell, resident);
   tell.heading('The logs');
   await tellLogs(world, tell);
+  await tellAnchoring(world, tell);
   await tellTampering(world, tell, folder, answer?.id ?? '');
 }
 
@@ -204,6 +206,24 @@ async function tellLogs(world: World, tell: Transcript): Promise<void> {
       ...results.map(
         (one) => `${one.department.padEnd(18)} ${String(one.entries).padStart(3)} entries  root ${one.root}`,
       ),
+    ],
+  );
+}
+
+/** What happens by itself every minute, now. */
+async function tellAnchoring({ servers, network }: World, tell: Transcript): Promise<void> {
+  const civil = servers['civil-affairs'];
+  await civil.call('POST', '/anchoring');
+  await network.registry.witness?.aggregate.tick();
+  const { newest, quorum } = (await civil.call('POST', '/anchoring')) as AnchoringState;
+  const cosignedBy = network.registry.witness?.aggregate.state().cosignedBy ?? [];
+  tell.step(
+    'anchored',
+    newest?.hasToken === true && !newest.isDirect && cosignedBy.length >= quorum && quorum > 0,
+    { newest, quorum, cosignedBy },
+    [
+      'Others vouch for Civil Affairs’ log: the registry’s witness saw that it only grew, the Tax Office’s server cosigned',
+      `the log of all servers’ logs, an authority set the time. Since then nobody can rewrite its ${newest?.size} entries.`,
     ],
   );
 }
