@@ -66,7 +66,9 @@ t.test('ready, answers on every method, drains at SIGTERM and leaves whole logs'
   for (const { dataDir, name } of ready.servers) {
     const checkpointFile = join(dataDir, 'checkpoint.txt');
     const audit = await verifyLog({ folder: join(dataDir, 'log'), checkpointFile });
-    t.match(audit, { ok: true, entries: 10 }, `the log of ${name} stays and is whole`);
+    t.match(audit, { ok: true }, `the log of ${name} stays and is whole`);
+    // OCSP answers of both servers as well, once they were there.
+    t.ok(audit.entries >= 10 && audit.entries <= 12, `${audit.entries} entries`);
   }
 });
 
