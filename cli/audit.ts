@@ -19,6 +19,7 @@ import {
   replayExchange,
   type Verdict,
 } from '#security-server/replay-exchange.ts';
+import { erasedBy, erasedInWords } from './audit-erased.ts';
 import { logAuditCommand } from './audit-log.ts';
 import { exportCommand, verifyCommand } from './audit-pack.ts';
 import { evidenceInWords } from './evidence-words.ts';
@@ -52,6 +53,10 @@ const ENDS: Record<Verdict, { exit: number; next: string }> = {
   },
 };
 
+const UNCERTIFIED =
+  'ERASED: the key is gone, and no certificate of destruction covers the record\n' +
+  'Next: Ask the operator of the server who destroyed it, and on what law; the log still proves what was committed.';
+
 export function auditCommand(): Command {
   const audit = new Command('audit').description('check what a security server decided, and what proves an exchange');
   const replay = audit
@@ -79,10 +84,12 @@ async function replayCommand(exchange: string, options: ReplayOptions): Promise<
   const kept = isOpened ? await unseal(folder, answered, options) : { answer: SEALED_NOTHING, request: SEALED_NOTHING };
   const replayed = replayExchange(answered, kept, disclosed);
   if (options.saveInputs !== undefined) saveInputs(kept.answer, options.saveInputs);
-  print(
-    outputFormat(options) === 'table' ? forPeople(exchange, answered, replayed) : whole(exchange, answered, replayed),
-    options,
-  );
+  const erased = replayed.verdict === 'ERASED' ? await erasedBy(options.dir, folder, answer) : null;
+  if (outputFormat(options) === 'table') {
+    const words = erased === null ? {} : { destroyed: erasedInWords(erased) };
+    print({ ...forPeople(exchange, answered, replayed), ...words }, options);
+  } else print({ ...whole(exchange, answered, replayed), destroyed: erased }, options);
+  if (replayed.verdict === 'ERASED' && erased === null) throw new CommandEnd(EXIT.verificationFailed, UNCERTIFIED);
   const { exit, next } = ENDS[replayed.verdict];
   if (exit !== EXIT.ok) throw new CommandEnd(exit, `${replayed.verdict}: ${replayed.reason}\nNext: ${next}`);
 }
