@@ -52,6 +52,8 @@ t.test('the script and the library know the same checks and codes', async (t) =>
   const said = new Set([...script.matchAll(/\b(?:fail|miss) ([A-Z_]+)\b/g)].map(([, code]) => code));
   const known = Object.keys(PACK_CODES).filter((code) => code !== 'PACK_NOT_CANONICAL');
   t.same([...said].sort(), known.sort());
+  const page = readFileSync(join(import.meta.dirname, '../../docs/evidence.md'), 'utf8');
+  for (const code of Object.keys(PACK_CODES)) t.ok(page.includes(`\`${code}\``), `docs/evidence.md: ${code}`);
 });
 
 t.test('two exports are the same bytes apart from the seal', async (t) => {
@@ -73,7 +75,7 @@ t.test('every damage has one verdict; some are shown to the script, too', { time
   const damaged = damagedPacks(made, await made.files('provider', exchange));
   for (const { name, verdict, files } of damaged) t.equal(libraryVerdict(made, files), verdict, name);
   const shown = damaged.filter((_, at) => at % 14 === 3);
-  t.ok(shown.length > 5);
+  t.ok(shown.length > 3);
   const queue = shown.values();
   const worker = async () => {
     for (const { name, verdict, files } of queue) {
