@@ -60,4 +60,15 @@ export const EVIDENCE_PROBLEMS = {
   LOG_EXPORT_MALFORMED: row(400, 'An export of a log for reconciliation is malformed', 'public', 'Ask for it again, made with `accord audit entries`.'),
   EXCHANGE_NOT_FOUND: row(404, 'There is no signed request of this exchange in this log', 'caller', 'See `accord log show --id`; a closed log is read with --origin.'),
   EXCHANGE_AMBIGUOUS: row(409, 'Several servers used this id for an exchange', 'caller', 'Say which with --peer; the detail names them.'),
+  // --- archives (core/archive/)
+  ARCHIVE_OFF: row(404, 'This server has no archive', 'caller', 'Set `archive.destination` in server.json, make the archive key and start the server again; see docs/operations.md, section Archive.'),
+  ARCHIVE_MALFORMED: row(409, 'Something in an archive is not what it has to be', 'operator', 'Keep the file the detail names as evidence, and take the segment from another copy of the archive.'),
+  ARCHIVE_DAMAGED: row(409, 'What lies in the archive is not what was put there', 'operator', 'Nothing was deleted that rests on it; look at the destination, put the named file back from another copy, then run `accord archive verify`.'),
+  ARCHIVE_INCOMPLETE: row(409, 'Segments of an archive are missing', 'operator', 'The detail names the first entry that is missing; look at `accord archive list` and at the destination.'),
+  ARCHIVE_KEY_WRONG: row(409, 'The archive was enciphered under another key', 'operator', 'Give the key file whose id the manifest names.'),
+  ARCHIVE_UNREACHABLE: row(503, 'The destination of the archive does not take or give what it should', 'operator', 'The detail says what it answered; nothing is deleted here and the next run goes on where this one stopped.'),
+  ARCHIVE_LOCK_REFUSED: row(409, 'The destination of the archive does not lock what it keeps', 'operator', 'Switch on object lock for the bucket, or set `archive.lockDays` to 0 if the destination is protected otherwise.'),
+  ARCHIVE_OVERDUE: row(503, 'Records that should be in the archive are not there yet', 'operator', 'See `accord archive status` for why the last run failed, then start one with `accord archive run`.'),
+  ARCHIVE_BUSY: row(409, 'The archive is being worked on', 'caller', 'Wait until `accord archive status` says that no run is under way.'),
+  RECORD_ARCHIVED: row(409, 'What lies beside this entry was moved to the archive', 'caller', 'Restore it with `accord archive restore`, then ask the restored folder.'),
 } as const;

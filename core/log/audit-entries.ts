@@ -37,7 +37,7 @@ export interface VerifiedRange {
 }
 
 /** What it reads: of a log, or of an archive of one. */
-export type AuditRows = Pick<LogAuditReader, 'page' | 'signature' | 'members' | 'linesOf' | 'size'>;
+export type AuditRows = Pick<LogAuditReader, 'page' | 'signature' | 'members' | 'linesOf' | 'size' | 'archivedUntil'>;
 
 /** @returns what verifies the entries [from, to), or as many as there are; for rising ranges of one log */
 export function rangeVerifier(log: AuditRows, signer: VerifySigner): (from: number, to: number) => VerifiedRange {
@@ -104,6 +104,7 @@ function entryJudge(log: AuditRows, batches: Batches): EntryJudge {
     return recent.has(ids, 0, ids.length, hashes, 0);
   };
   const isNewAnswer = newAnswers();
+  const isArchived = archivedBefore(log);
   const answersTo = (id: string, hash: string) => isRecent(id, hash) || statementsOf(id).includes(hash);
   return (page, row, expected, notBeforeMs, own) => {
     const known = plain.judge(page, row, expected, notBeforeMs);
@@ -114,17 +115,27 @@ function entryJudge(log: AuditRows, batches: Batches): EntryJudge {
     const entry = parsed(line, seq, read);
     if (entry.seq !== seq || entry.id !== exchangeId) throw new Finding('LOG_ENTRY_CHANGED', seq, 'another seq or id');
     if (entry.t < notBeforeMs) throw new Finding('LOG_ENTRY_CHANGED', seq, 'time runs backwards');
-    const fault = evidenceFault(entry, evidence, answersTo, batches, readStatement);
-    if (fault !== null) throw new Finding('LOG_EVIDENCE_CHANGED', seq, fault);
     const isOwn = NOTE_KINDS.includes(entry.kind);
+    const isElsewhere = evidence === null && !isOwn && isArchived(seq);
+    const fault = isElsewhere ? null : evidenceFault(entry, evidence, answersTo, batches, readStatement);
+    if (fault !== null) throw new Finding('LOG_EVIDENCE_CHANGED', seq, fault);
     if (seq === 0 || isOwn || isNewAnswer(entry.ocsp)) {
       own.push({ entry, note: evidence === null ? null : Buffer.from(evidence.statement) });
     }
     if (entry.statement !== null && !isOwn) {
       recent.add(Buffer.from(entry.id, 'latin1'), 0, entry.id.length, entry.statement);
-      plain.learn(page, row);
+      if (!isElsewhere) plain.learn(page, row);
     }
     return entry.t;
+  };
+}
+
+/** Whether what lies beside an entry was moved to the archive; whether an entry of the log says so is for the whole audit. */
+function archivedBefore(log: Pick<AuditRows, 'archivedUntil'>): (seq: number) => boolean {
+  let known = 0;
+  return (seq) => {
+    if (seq >= known) known = log.archivedUntil();
+    return seq < known;
   };
 }
 

@@ -8,6 +8,7 @@
 // log, signed, with the root that the tree has there. That the entries before it were verified then is the word of the
 // file: whoever can write it can make an audit skip them. Whoever held the disk controls everything else.
 import { Frontier } from '#certs/merkle.ts';
+import { requireArchiveSaid } from '#core/archive/audit-archived.ts';
 import type { AnchoringRules } from '#core/witness/verify-anchoring.ts';
 import { type LogEntry, parseLogEntry } from '#schemas/log-entry.ts';
 import { AccordError, isAccordError, type ProblemCode } from '#schemas/problems.ts';
@@ -116,7 +117,7 @@ class RangeState {
     this.#options = options;
     this.size = log.size();
     this.heartbeats = new Heartbeats(log, progress?.silence, progress?.heartbeats, progress?.heartbeatsMissing);
-    this.bodies = options.bodies === undefined ? null : (progress?.bodies ?? noBodies());
+    this.bodies = options.bodies === undefined ? null : { ...noBodies(), ...progress?.bodies };
   }
 
   counts(): RangeCounts {
@@ -177,6 +178,7 @@ async function walk(log: RangeSource, options: RangeOptions, state: RangeState):
   state.heartbeats.begin(start);
   const rootAt = (size: number) => checkpoints.rootAt(size) ?? rootOf(log, size);
   const own = new OwnEntries(identity.origin, chain, rootAt, options.verifyToken);
+  if (start !== null) own.beginLater();
   const recall = recaller(log, own, start?.size ?? 0);
   for await (const range of verifiedRanges(log, options, {
     from: followed.frontier.size,
@@ -195,6 +197,7 @@ async function walk(log: RangeSource, options: RangeOptions, state: RangeState):
   }
   state.endedAt = followed.frontier.size;
   if (end.isWhole) checkpoints.finish(followed);
+  requireArchiveSaid(log);
   if (given !== null && !KeyChain.of(log, identity.verifierKey).names(given)) {
     throw new Finding('LOG_CHECKPOINT_WRONG', null, 'signed by another key');
   }

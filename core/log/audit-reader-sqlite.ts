@@ -91,7 +91,7 @@ export function auditReader(db: Connection, reader: LogReader, isOfFirstFormat: 
   const integrity = db.prepare('PRAGMA integrity_check(1)').pluck();
   const sealed = db.prepare(
     `SELECT seq, line, CAST(statement AS BLOB) AS statement, key_id AS keyId, sealed AS bytes FROM entries
-     WHERE seq >= ? AND seq < ? AND key_id IS NOT NULL ORDER BY seq`,
+     WHERE seq >= ? AND seq < ? AND key_id IS NOT NULL AND sealed IS NOT NULL ORDER BY seq`,
   );
   const signature = db.prepare('SELECT jws, first, last FROM signatures WHERE number = ?');
   return {

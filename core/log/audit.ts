@@ -7,6 +7,7 @@
 // yet), and what became of sealed parts, which are erasable by design and guarded by their own authenticated encryption.
 
 import { Frontier } from '#certs/merkle.ts';
+import { requireArchiveSaid } from '#core/archive/audit-archived.ts';
 import type { AnchoringRules } from '#core/witness/verify-anchoring.ts';
 import { isAccordError, type ProblemCode } from '#schemas/problems.ts';
 import type { SignerKeys } from './audit-batches.ts';
@@ -31,6 +32,10 @@ export interface LogAudit {
   root: string | null;
   /** Stored checkpoints that were verified. */
   checkpoints: number;
+  /** So many entries from the beginning have a good time-stamp above them; only where time-stamps were judged. */
+  stampedEntries?: number;
+  /** Of the entries before this one the evidence lies in the archive, and was not looked at. */
+  archivedUntil: number;
 }
 
 export interface LogAuditOptions {
@@ -59,26 +64,28 @@ export async function verifyLog(options: LogAuditOptions): Promise<LogAudit> {
   let log: LogAuditReader | undefined;
   try {
     log = openLogAuditSqlite(options.folder);
-    await audit(log, progress, options, given);
+    const stampedEntries = await audit(log, progress, options, given);
+    const stamped = options.verifyToken ? { stampedEntries } : {};
     const root = progress.frontier.root().toString('base64url');
     const { frontier, checkpoints } = progress;
-    return { ok: true, entries: frontier.size, firstBadSeq: null, code: null, detail: '', root, checkpoints };
+    return { ok: true, entries: frontier.size, firstBadSeq: null, code: null, detail: '', root, checkpoints, archivedUntil: log.archivedUntil(), ...stamped };
   } catch (error) {
     if (isAccordError(error, 'LOG_MISSING') || isAccordError(error, 'LOG_UNREADABLE')) throw error;
     const { code, seq, message } = findingOf(error);
     const { frontier, checkpoints } = progress;
-    return { ok: false, entries: frontier.size, firstBadSeq: seq, code, detail: message, root: null, checkpoints };
+    return { ok: false, entries: frontier.size, firstBadSeq: seq, code, detail: message, root: null, checkpoints, archivedUntil: 0 };
   } finally {
     log?.close();
   }
 }
 
+/** @returns so many entries from the beginning have an upper bound in time. @throws Finding */
 async function audit(
   log: LogAuditReader,
   progress: Followed,
   options: LogAuditOptions,
   given: NoteVerifier | null,
-): Promise<void> {
+): Promise<number> {
   const identity = log.identity();
   if (identity === null) throw new Finding('LOG_DATABASE_DAMAGED', null, 'the log has no origin');
   const first = parseVerifierKey(identity.verifierKey);
@@ -103,8 +110,10 @@ async function audit(
   // Every key of the chain vouches for the next and was held by whoever went over to it: knowing one of them is enough.
   if (given !== null && !chain.names(given)) throw new Finding('LOG_CHECKPOINT_WRONG', null, 'signed by another key');
   if (progress.wrongTile !== null) throw new Finding('LOG_TILE_WRONG', null, progress.wrongTile);
+  requireArchiveSaid(log);
   const stray = log.straySeq();
   if (stray !== null) throw new Finding('LOG_TRUNCATED', stray, `rows beside entry ${stray}, which is not there`);
   const damaged = log.damage();
   if (damaged !== null) throw new Finding('LOG_DATABASE_DAMAGED', null, damaged);
+  return own.anchoredTimes().at(-1)?.size ?? 0;
 }

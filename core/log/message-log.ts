@@ -57,7 +57,7 @@ export interface MessageLog {
   claimVoid(from: string, id: string, untilMs: number, configurationVersion: number): Promise<Appended>;
   /** Records of an exchange id, newest first, at most the 50 newest and the 50 oldest; of one peer unless `from` is null. */
   find(from: string | null, id: string): RecordView[];
-  /** The sealed parts, or null when there are none or their key was destroyed. @throws RECORD_UNREADABLE */
+  /** The sealed parts, or null when there are none here or their key was destroyed. @throws RECORD_UNREADABLE */
   readSealed(seq: number): SealedParts | null;
   /** At most 1,000 records from `fromSeq` on. */
   read(fromSeq: number, limit: number): RecordView[];
@@ -75,6 +75,10 @@ export interface MessageLog {
   consistencyProof(first: number, second: number): string[];
   /** Destroys keys of sealed records, and finds what to destroy. */
   readonly erasure: LogErasure;
+  /** Of the entries before this one, what lies beside them was moved to the archive (store.ts). */
+  archivedUntil(): number;
+  /** Lets go of some more of what the entry `archived` at `entrySeq` names; how far it came. @throws LOG_UNAVAILABLE, StoreError */
+  releaseArchived(entrySeq: number, until: number): number;
   state(): LogState;
   /** Writes what waits, publishes a checkpoint, lets go of the lock. */
   close(): Promise<void>;
@@ -229,7 +233,7 @@ class Log implements MessageLog {
   readSealed(seq: number): SealedParts | null {
     const sealed = this.#store.sealed(seq);
     const leaf = this.#store.lines(seq, 1)[0]?.leaf;
-    if (sealed === null || leaf === undefined) return null;
+    if (sealed === null || leaf === undefined || seq < this.archivedUntil()) return null;
     const key = this.#ports.keys.open(sealed.keyId);
     return key === null ? null : openRecord(sealed.bytes, key, this.origin, leaf);
   }
@@ -254,6 +258,15 @@ class Log implements MessageLog {
     if (this.#state.ok && this.#checkpointer.hasGrown(this.#frontier)) this.#publish();
     if (!this.#state.ok) throw this.#unavailable();
     return this.checkpoint();
+  }
+
+  archivedUntil(): number {
+    return this.#store.archivedUntil();
+  }
+
+  releaseArchived(entrySeq: number, until: number): number {
+    if (!this.#state.ok) throw this.#unavailable();
+    return this.#store.release(entrySeq, until);
   }
 
   inclusionProof(seq: number, size: number): string[] {

@@ -15,8 +15,8 @@ export interface SealedPlace {
   storageKey: Buffer;
 }
 
-/** `none`: nothing was sealed; `erased`: the key was destroyed; `unreadable`: record or key were changed. */
-export type Unsealed = { state: 'open'; parts: SealedParts } | { state: 'none' | 'erased' | 'unreadable' };
+/** `none`: nothing was sealed; `erased`: the key was destroyed; `unreadable`: record or key were changed; `archived`: not here. */
+export type Unsealed = { state: 'open'; parts: SealedParts } | { state: 'none' | 'erased' | 'unreadable' | 'archived' };
 
 /** @throws LOG_MISSING, LOG_UNREADABLE, LOG_DATABASE_DAMAGED, LOG_ENTRY_MALFORMED, RECORD_KEYS_WRONG, RECORD_KEYS_LOST */
 export function readSealed({ folder, keyFolder, storageKey }: SealedPlace, seqs: readonly number[]): Unsealed[] {
@@ -25,12 +25,14 @@ export function readSealed({ folder, keyFolder, storageKey }: SealedPlace, seqs:
     const keys = readRecordKeysSqlite(keyFolder, storageKey);
     try {
       const origin = log.identity()?.origin ?? '';
+      const archivedUntil = log.archivedUntil();
       return seqs.map((seq) => {
         const sealed = log.sealed(seq);
         const row = log.lines(seq, 1)[0];
         if (sealed === null || row?.seq !== seq) return { state: 'none' };
         return opened(() => {
           const key = keys.open(sealed.keyId);
+          if (key !== null && seq < archivedUntil) return { state: 'archived' };
           if (key !== null) return { state: 'open', parts: openRecord(sealed.bytes, key, origin, row.leaf) };
           const { retention, t } = parseLogEntry(row.line);
           const isErased = keys.isDestroyed(sealed.keyId, { retention, day: Math.floor(t / MS_PER_DAY) });

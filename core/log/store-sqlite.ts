@@ -9,6 +9,7 @@ import { batchPath } from '#certs/batch.ts';
 import { foldHashes, HASH_BYTES, sha256Of, TILE_HEIGHT } from '#certs/merkle.ts';
 import { AccordError, type ProblemCode } from '#schemas/problems.ts';
 import { rowAppender } from './append-sqlite.ts';
+import { addArchiveTable, archivedReader, releaser } from './archive-sqlite.ts';
 import { auditReader, membersReader } from './audit-reader-sqlite.ts';
 import { APPLICATION_ID, createTables, FORMAT_VERSION, migrateFirstFormat, readFirstFormat } from './schema-sqlite.ts';
 import {
@@ -36,6 +37,8 @@ const LIMIT_PAGE_BYTES = 4 * 1024;
 const CACHE_KIB = 8 * 1024;
 /** About what a row has beside its line, statement and sealed parts, and in the index. */
 const ROW_BYTES = 256;
+/** About what `release` writes. */
+const RELEASED_BYTES = 1024 ** 2;
 /** Entries without sealed parts behind which the newest with some is not looked for. */
 const MAX_UNSEALED = 16_384;
 
@@ -78,6 +81,7 @@ export function openLogStoreSqlite(folder: string): LogStore {
     if (db.pragma('user_version', { simple: true }) === 0) createTables(db);
     migrateFirstFormat(db);
     checkFormat(db);
+    addArchiveTable(db);
     db.pragma('wal_autocheckpoint = 0');
     return store(db, lock, walCheckpoints(db, join(folder, FILE)));
   } catch (cause) {
@@ -153,7 +157,7 @@ function reader(db: Connection): LogReader {
   );
   const members = membersReader(db);
   const sealed = db.prepare(
-    'SELECT key_id AS keyId, sealed AS bytes FROM entries WHERE seq = ? AND key_id IS NOT NULL',
+    "SELECT key_id AS keyId, ifnull(sealed, x'') AS bytes FROM entries WHERE seq = ? AND key_id IS NOT NULL",
   );
   const notes = db.prepare(
     `SELECT seq, line, leaf, CAST(statement AS BLOB) AS note FROM entries
@@ -199,6 +203,7 @@ function reader(db: Connection): LogReader {
       return foldHashes(hashes as Buffer[]);
     },
     lastCheckpoint: () => (checkpoint.get() as StoredCheckpoint | undefined) ?? null,
+    archivedUntil: archivedReader(db),
     close: () => db.close(),
   };
 }
@@ -245,6 +250,7 @@ function store(db: Connection, lock: Connection, wal: WalCheckpoints): LogStore 
   const purge = db.prepare(
     'DELETE FROM claims WHERE (sender, id) IN (SELECT sender, id FROM claims WHERE until_ms < ? LIMIT ?)',
   );
+  const release = releaser(db);
   return {
     ...read,
     setIdentity: ({ origin, verifierKey }) =>
@@ -253,6 +259,11 @@ function store(db: Connection, lock: Connection, wal: WalCheckpoints): LogStore 
     claimedBy: (from, id) => (claimedBy.get(from, id) as number | undefined) ?? null,
     purgeClaims: (nowMs, limit) => durably(db, () => purge.run(nowMs, limit).changes),
     addCheckpoint: ({ size, atMs, note }) => durably(db, () => void addCheckpoint.run(size, atMs, note)),
+    release: (entrySeq, until) => {
+      const end = durably(db, () => release(entrySeq, until));
+      wal.wrote(RELEASED_BYTES);
+      return end;
+    },
     lastSealed: () => (lastSealed.get() as { seq: number; keyId: Buffer } | undefined) ?? null,
     probe: () =>
       durably(db, () => {

@@ -4,8 +4,8 @@
 // What a store promises:
 // - One writer. Opening a log that another process writes fails with LOG_IN_USE. Readers are never stopped.
 // - `append` is all or nothing, and durable when it returns: a power cut afterwards loses nothing of it.
-// - `append` accepts only seq = size, size + 1, ...; rows are never updated, replaced or deleted. Whatever the caller
-//   does wrong, the store refuses by rules of its own (triggers).
+// - `append` accepts only seq = size, size + 1, ...; rows are never updated, replaced or deleted, save what `release` lets
+//   go of. Whatever the caller does wrong, the store refuses by rules of its own (triggers).
 // - A StoreError of kind `full` or `busy` means: nothing of the call was kept, and a later call may succeed.
 //   Kind `failed` means: nobody knows what was kept. The writer must stop; only a restart, which reads back what the
 //   disk really holds, tells. A record so kept but never acknowledged is allowed, the reverse is not.
@@ -78,6 +78,7 @@ export interface LogReader {
   /** Newest first; of more than `limit`, the newest and the oldest halves. */
   linesOf(exchangeId: string, limit: number): { seq: number; line: string; leaf: Buffer }[];
   evidence(seq: number): StoredEvidence | null;
+  /** Without bytes where they lie in the archive. */
   sealed(seq: number): { keyId: Buffer; bytes: Buffer } | null;
   /** Those among the entries [fromSeq, untilSeq). */
   notes(fromSeq: number, untilSeq: number): StoredNote[];
@@ -86,6 +87,11 @@ export interface LogReader {
   /** Hashes of complete subtrees; heights at multiples of 8 come from tiles, the rest is folded from those below. */
   subtree: SubtreeReader;
   lastCheckpoint(): StoredCheckpoint | null;
+  /**
+   * Of the entries before this one only line, leaf, key id and notes are kept here, the rest lies in the archive
+   * (archive-sqlite.ts); 0 while there is nothing in it.
+   */
+  archivedUntil(): number;
   close(): void;
 }
 
@@ -170,6 +176,11 @@ export interface LogStore extends LogReader {
   /** The newest record with sealed parts, and the id of their key; null when none of the newest has any. */
   lastSealed(): { seq: number; keyId: Buffer } | null;
   addCheckpoint(checkpoint: Omit<StoredCheckpoint, 'number'>): void;
+  /**
+   * Durably lets go of what lies beside the next entries that the entry `archived` at `entrySeq` says are in the archive,
+   * some hundred at most and none from `until` on, where a turn ends. @returns `archivedUntil` as it is then
+   */
+  release(entrySeq: number, until: number): number;
   /** Writes durably and takes back about 64 KiB, so that a disk with room for one small row only is not called good. */
   probe(): void;
   /** Most database pages (4 KiB) the log may take; beyond it `append` is `full`. */

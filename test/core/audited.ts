@@ -38,6 +38,8 @@ export function audited(t: Test, log: MessageLog, options: MessageLogOptions): M
     root: () => log.root(),
     checkpoint: () => log.checkpoint(),
     publishCheckpoint: () => log.publishCheckpoint(),
+    archivedUntil: () => log.archivedUntil(),
+    releaseArchived: (entrySeq, until) => log.releaseArchived(entrySeq, until),
     inclusionProof: (seq, size) => log.inclusionProof(seq, size),
     consistencyProof: (first, second) => log.consistencyProof(first, second),
     erasure: log.erasure,

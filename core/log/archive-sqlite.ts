@@ -1,0 +1,115 @@
+// What archiving leaves of old entries in a message log in SQLite. The entry's own row stays for ever: its line holds no
+// personal data, and finding by id, settlement, holds and the tree need it. What lies beside it goes once the archive has it:
+// statement, place in the batch, signature and sealed parts become NULL; the id of the record's key stays, so that lawful
+// erasure still finds it. A note stays too.
+//
+// The database says itself how far: a row of `archived` is only taken behind an entry `archived` that reaches as far, in
+// order, and rows are only emptied before it, all at once. It ends where a turn ended, so that no batch that is stored whole
+// is cut in two. Whoever owns the file can drop the triggers; against that stand the tree and the audit.
+import type Database from 'better-sqlite3';
+import { parseLogEntry } from '#schemas/log-entry.ts';
+import type { LogReader } from './store.ts';
+
+type Connection = InstanceType<typeof Database>;
+
+/** Entries emptied in one transaction, and those behind them of the same turn. */
+const STEP = 512;
+const LOOKED_AT = 64;
+/** A signature that was stored once is given to later turns while fewer than these came after it (append-sqlite.ts). */
+const RECENT_SIGNATURES = 64;
+
+const LAST = (column: string, none: number) =>
+  `coalesce((SELECT ${column} FROM archived ORDER BY number DESC LIMIT 1), ${none})`;
+const PLACE = LAST('until', 0);
+
+const TABLE = `
+CREATE TABLE archived (
+  number INTEGER PRIMARY KEY,
+  until INTEGER NOT NULL,
+  entry INTEGER NOT NULL,
+  signatures INTEGER NOT NULL
+) STRICT;
+CREATE TRIGGER archived_update BEFORE UPDATE ON archived BEGIN SELECT RAISE(ABORT, 'archived: append-only'); END;
+CREATE TRIGGER archived_delete BEFORE DELETE ON archived BEGIN SELECT RAISE(ABORT, 'archived: append-only'); END;
+CREATE TRIGGER archived_insert BEFORE INSERT ON archived
+WHEN NEW.number IS NOT (SELECT coalesce(max(number), -1) + 1 FROM archived)
+  OR NEW.until <= ${PLACE}
+  OR NEW.signatures < ${LAST('signatures', -1)}
+  OR NOT EXISTS (SELECT 1 FROM entries WHERE seq = NEW.entry AND seq >= NEW.until AND exchange_id = 'archived'
+    AND json_extract(line, '$.kind') = 'archived' AND json_extract(CAST(statement AS TEXT), '$.to') >= NEW.until)
+BEGIN SELECT RAISE(ABORT, 'archived: no entry says so'); END;
+`;
+
+const TRIGGERS = `
+DROP TRIGGER entries_update;
+CREATE TRIGGER entries_update BEFORE UPDATE ON entries
+WHEN NOT coalesce(OLD.seq < ${PLACE} AND NEW.seq IS OLD.seq AND NEW.line IS OLD.line AND NEW.leaf IS OLD.leaf
+  AND NEW.exchange_id IS OLD.exchange_id AND NEW.key_id IS OLD.key_id AND NEW.sealed IS NULL AND NEW.signature IS NULL
+  AND ((OLD.signature IS NOT NULL AND NEW.statement IS NULL AND NEW.path IS NULL AND NEW.batch_index IS NULL
+      AND NEW.batch_size IS NULL)
+    OR (OLD.signature IS NULL AND NEW.statement IS OLD.statement AND NEW.path IS OLD.path
+      AND NEW.batch_index IS OLD.batch_index AND NEW.batch_size IS OLD.batch_size)), 0)
+BEGIN SELECT RAISE(ABORT, 'entries: append-only'); END;
+DROP TRIGGER signatures_delete;
+CREATE TRIGGER signatures_delete BEFORE DELETE ON signatures
+WHEN OLD.number > ${LAST('signatures', -1)}
+BEGIN SELECT RAISE(ABORT, 'signatures: append-only'); END;
+`;
+
+/** A log made before there were archives gets their table when it is opened for writing; nothing else of it changes. */
+export function addArchiveTable(db: Connection): void {
+  if (hasTable(db)) return;
+  db.transaction(() => {
+    db.exec(TABLE);
+    db.exec(TRIGGERS);
+  }).immediate();
+}
+
+function hasTable(db: Connection): boolean {
+  return db.prepare("SELECT 1 FROM main.sqlite_schema WHERE type = 'table' AND name = 'archived'").get() !== undefined;
+}
+
+export function archivedReader(db: Connection): LogReader['archivedUntil'] {
+  if (!hasTable(db)) return () => 0;
+  const until = db.prepare(`SELECT ${PLACE}`).pluck();
+  return () => until.get() as number;
+}
+
+/** @returns `LogStore.release` without its transaction */
+export function releaser(db: Connection): (entrySeq: number, until: number) => number {
+  const place = db.prepare(`SELECT ${PLACE}`).pluck();
+  const lines = db.prepare('SELECT seq, line FROM entries WHERE seq >= ? ORDER BY seq LIMIT ?');
+  const newest = db.prepare('SELECT max(signature) FROM entries WHERE seq >= ? AND seq < ?').pluck();
+  const add = db.prepare(`INSERT INTO archived VALUES (${LAST('number', -1)} + 1, @until, @entry,
+    max(${LAST('signatures', -1)}, @signatures))`);
+  const empty = db.prepare(`UPDATE entries SET sealed = NULL, signature = NULL,
+      statement = CASE WHEN signature IS NULL THEN statement END, path = CASE WHEN signature IS NULL THEN path END,
+      batch_index = CASE WHEN signature IS NULL THEN batch_index END,
+      batch_size = CASE WHEN signature IS NULL THEN batch_size END
+    WHERE seq >= ? AND seq < ? AND (signature IS NOT NULL OR sealed IS NOT NULL)`);
+  const forget = db.prepare(`DELETE FROM signatures WHERE number <= @bound AND number NOT IN
+    (SELECT number FROM signatures WHERE number <= @bound AND first IS NULL ORDER BY number DESC
+     LIMIT ${RECENT_SIGNATURES})`);
+  /** Entries of one turn have one time: where it changes, one ended. */
+  const endOfTurn = (from: number, until: number): number => {
+    let timeMs: number | null = null;
+    for (let at = from; at < until; at += LOOKED_AT) {
+      for (const { seq, line } of lines.all(at, LOOKED_AT) as { seq: number; line: string }[]) {
+        const { t } = parseLogEntry(line);
+        if (timeMs !== null && t !== timeMs) return Math.min(seq, until);
+        timeMs = t;
+      }
+    }
+    return until;
+  };
+  return (entrySeq, until) => {
+    const from = place.get() as number;
+    if (from >= until) return from;
+    const end = from + STEP >= until ? until : endOfTurn(from + STEP - 1, until);
+    const bound = (newest.get(from, end) as number | null) ?? -1;
+    add.run({ until: end, entry: entrySeq, signatures: bound });
+    empty.run(from, end);
+    forget.run({ bound });
+    return end;
+  };
+}
