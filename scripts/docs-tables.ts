@@ -117,6 +117,9 @@ const SETTING_NOTES: Readonly<Record<string, string>> = {
     'spelling of error codes in X-Road’s protocol: `Server.ServerProxy.AccessDenied`, or `server.server_proxy.access_denied` as of its version 7.8',
   xroadDeadlineMs:
     'how long a call in X-Road’s protocol may take to the first byte of its answer; the time of the provider’s service may end it sooner',
+  anchoringEveryMs: 'how often the checkpoint of a log that grew goes to the registry’s witness; see "Witnesses"',
+  witnessPort:
+    'plain HTTP for the registry alone, on `host`: this server is a witness of the aggregate log; null: it is none; see "Witnesses"',
   peerLink:
     'how peers are spoken to: `frames` where their port speaks them too, or `http1` alone, which is slower and the same in all else',
   systemsMinTls:
@@ -221,6 +224,7 @@ export async function metricsTable(): Promise<string> {
       destructionsUnderWay: zero,
       holds: zero,
       framed: zero,
+      answerEndsMs: zero,
       anchoredEntries: zero,
       anchoredAtMs: zero,
       anchoringTrouble: zero,
