@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import t from 'tap';
+import { verifyTimeStampToken } from '#certs/time-stamp.ts';
 import { type DevNetwork, openDevNetwork } from '#cli/dev/network.ts';
 import { systemClock } from '#core/clock.ts';
 import { openClient } from '#core/http/client.ts';
@@ -13,6 +14,7 @@ import { showLog } from '#core/log/show.ts';
 import { parseNote } from '#core/log/signed-note.ts';
 import { formatAddCheckpoint } from '#core/witness/add-checkpoint.ts';
 import { parseAnchoring } from '#schemas/anchoring.ts';
+import { DEFAULT_GRACE_MS } from '#schemas/limits.ts';
 import type { AnchoringState } from '#security-server/anchoring/anchoring.ts';
 
 const MEMBERS = [
@@ -38,8 +40,8 @@ t.test('registry, department witness and time-stamps in one instance', async (t)
   await exchange(network);
   for (const at of servers.keys()) {
     t.match(await anchor(at), {
-      entries: 2,
-      witnessedSize: 2,
+      entries: 4,
+      witnessedSize: 4,
       waiting: 1,
       registryWitness: 'accord-witness/DEV',
       quorum: 1,
@@ -59,6 +61,11 @@ t.test('registry, department witness and time-stamps in one instance', async (t)
     t.strictSame(names(aggregate?.checkpoint), ['accord-aggregate/DEV', witness, witness]);
     const place = { folder: join(server.folder, 'log'), checkpointFile: join(server.folder, 'checkpoint.txt') };
     t.match(await verifyLog(place), { ok: true, code: null });
+    const trusted = network.timeStampAuthorities.flatMap(({ certificates }) => [...certificates]);
+    const verifyToken = (token: Buffer, imprint: Buffer) =>
+      verifyTimeStampToken(token, imprint, trusted, systemClock.nowMs());
+    t.match(await verifyLog({ ...place, verifyToken }), { ok: true, stampedEntries: 4 });
+    t.match(state, { timeStamps: { graceMs: DEFAULT_GRACE_MS, waiting: null, overdue: false } }, 'nothing waits');
   }
   const http = openClient();
   t.teardown(() => http.close());
@@ -75,7 +82,7 @@ t.test('registry, department witness and time-stamps in one instance', async (t)
   t.ok(newest);
 });
 
-/** One that the provider refuses, because it gave no access right: two entries on each side. */
+/** One that the provider refuses, because it gave no access right: two entries on each side, and two OCSP answers. */
 async function exchange(network: DevNetwork): Promise<void> {
   const [consumer, provider] = network.servers;
   if (consumer === undefined || provider === undefined) throw new TypeError('two servers');
