@@ -55,7 +55,9 @@ export async function askWitness(http: BoundedClient, request: WitnessRequest): 
     if (held === undefined || !Number.isSafeInteger(Number(held))) {
       throw new AccordError('WITNESS_ANSWER_WRONG', 'a conflict without a size');
     }
-    if (Number(held) > size || Number(held) === oldSize) return { kind: 'ahead', size: Number(held) };
+    // The size that was asked for: it has another root there.
+    if (Number(held) > size || (Number(held) === size && oldSize === size))
+      return { kind: 'ahead', size: Number(held) };
     if (tries === MAX_TRIES) return { kind: 'refused', status: 409 };
     oldSize = Number(held);
   }

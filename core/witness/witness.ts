@@ -65,6 +65,8 @@ interface Asked {
   proof: Buffer[];
   tree: WitnessedTree;
   steps: readonly Advance[];
+  /** What was judged before its turn: only that was vetted and counted. */
+  judgement: Judgement | null;
 }
 
 /** `size`: what is stored of the origin. */
@@ -132,7 +134,7 @@ export class Witness {
     if (own === undefined) throw new TypeError('a verified note has the line of its signer');
     const line = `\u2014 ${own.name} ${Buffer.concat([own.keyId, own.signature]).toString('base64')}\n`;
     if (oldSize > size) throw new AccordError('NOTE_MALFORMED', 'the old size is larger than the checkpoint');
-    return { origin, oldSize, proof, tree: { size, root, note: `${text}\n${line}` }, steps: [] };
+    return { origin, oldSize, proof, tree: { size, root, note: `${text}\n${line}` }, steps: [], judgement: null };
   }
 
   async #add(asked: Asked): Promise<WitnessAnswer> {
@@ -146,7 +148,7 @@ export class Witness {
     }
     const vetted = judgement === 'advance' ? await vet?.({ origin, before, tree, proof }) : undefined;
     const { subtrees = null, steps = [] } = vetted ?? {};
-    const outcome = await this.#stored({ ...asked, tree: { ...tree, subtrees }, steps });
+    const outcome = await this.#stored({ ...asked, tree: { ...tree, subtrees }, steps, judgement });
     if (outcome.judgement === 'advance' || outcome.judgement === 'repeat')
       return await this.#cosigned(asked, outcome.atMs);
     if (outcome.judgement === 'unproven') throw new AccordError('WITNESS_UNPROVEN', origin);
@@ -192,14 +194,13 @@ export class Witness {
     for (const one of evidence) onFork?.(one);
   }
 
-  #step(
-    turn: WitnessTurn,
-    { origin, oldSize, proof, tree, steps }: Asked,
-    atMs: number,
-    found: ForkEvidence[],
-  ): Outcome {
+  #step(turn: WitnessTurn, asked: Asked, atMs: number, found: ForkEvidence[]): Outcome {
+    const { origin, oldSize, proof, tree, steps } = asked;
     const before = turn.latest(origin);
     const judgement = judgeCheckpoint(before, tree, oldSize, proof);
+    const isGood = judgement === 'advance' || judgement === 'repeat';
+    // Another one came in between, from which this follows: it is judged as a whole when it is asked for again.
+    if (isGood && judgement !== asked.judgement) return { judgement: 'stale', size: before?.size ?? 0 };
     if (judgement === 'repeat') return { judgement, size: tree.size };
     if (judgement === 'advance') {
       for (const step of steps) turn.advance(step, atMs);

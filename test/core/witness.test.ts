@@ -15,7 +15,7 @@ import type { ForkEvidence, WitnessStore } from '#core/witness/store.ts';
 import { Witness, type WitnessOptions } from '#core/witness/witness.ts';
 import { openWitnessStoreSqlite } from '#core/witness/witness-store-sqlite.ts';
 import { MAX_ADD_CHECKPOINT_BYTES, WITNESS_ADVANCE_BURST, WITNESS_REPEAT_BURST } from '#schemas/limits.ts';
-import { isAccordError, PROBLEMS } from '#schemas/problems.ts';
+import { AccordError, isAccordError, PROBLEMS } from '#schemas/problems.ts';
 import { WitnessedLog } from './witnessed-log.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'accord-witness-'));
@@ -279,5 +279,28 @@ t.test('what comes in one turn is stored in one', async (t) => {
   const log = (logs[0] as WitnessedLog).grow(10);
   const same = await Promise.all([4, 6, 8].map((size) => said(witness, log.body(3, size))));
   t.same(same, ['200', '409 text/x.tlog.size 4', '409 text/x.tlog.size 4'], 'one of one size wins');
+  store.close();
+});
+
+t.test('nothing is stored that was not vetted', async (t) => {
+  const log = new WitnessedLog('accord/XA/GOV/1/SS1').grow(30);
+  const vetted: number[] = [];
+  const { witness, store } = open([log], {
+    cosigners: COSIGNERS.slice(0, 1),
+    async vet({ tree }) {
+      if (tree.size === 20) throw new AccordError('WITNESS_FEED_WRONG');
+      vetted.push(tree.size);
+      return { subtrees: Buffer.alloc(32), steps: [] };
+    },
+  });
+  // The second follows from the first, and is judged when the first is vetted and waits for its turn.
+  const first = said(witness, log.body(0, 5));
+  for (let step = 0; step < 20; step++) await null;
+  const second = said(witness, log.body(5, 9));
+  t.same(await Promise.all([first, second]), ['200', '409 text/x.tlog.size 5']);
+  t.equal(await said(witness, log.body(5, 20)), '422 WITNESS_FEED_WRONG');
+  t.equal(await said(witness, log.body(5, 9)), '200');
+  t.same(vetted, [5, 9]);
+  t.equal(store.latest(log.origin)?.size, 9);
   store.close();
 });

@@ -27,6 +27,7 @@ t.test('campaign names its campaigns and refuses wrong calls', async (t) => {
     'revocation',
     'soak',
     'stream',
+    'witness',
   ]);
   t.equal(campaign('flip', '--size', '1e3').status, 2);
 });
