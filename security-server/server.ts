@@ -252,6 +252,7 @@ function assemble(from: SecurityServerOptions, messageLog: MessageLog, gate: Adm
     store: openRetentionStoreSqlite(foldersOf(from.folder).retention),
     logFolder: foldersOf(from.folder).log,
     configurationVersion: () => configuration.current().version,
+    wasRestored: from.restoredAtMs !== undefined,
   });
   const assembled: ServerParts = {
     self: id,

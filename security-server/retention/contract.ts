@@ -27,6 +27,8 @@ export interface RetentionPorts {
   configurationVersion(): number;
   clock: Clock;
   logger: FastifyBaseLogger;
+  /** The data folder was put back from a backup: rows of who looked may be there again. */
+  wasRestored?: boolean;
   onStep?: (step: DestructionStep) => void;
 }
 

@@ -127,15 +127,26 @@ export async function destroyKeys({ note }: KnownIntent, { log, logs }: DestroyP
     }
     erasure.destroyDays(row.retention, row.firstDay, row.lastDay, stay);
   }
-  const single = note.records.flatMap(({ origin, seq }) => logs.keyIds(origin, [seq]));
-  for (const keyId of single) erasure.destroyKey(keyId);
+  for (const keyId of singleKeys(note, logs)) erasure.destroyKey(keyId);
   // What the certificate is going to say is looked at, not remembered.
+  if (areKeysThere(note, { log, logs })) throw new AccordError('RECORD_KEY_NOT_DESTROYED', note.destruction);
+}
+
+function singleKeys({ records }: IntendedScope, logs: DestroyPorts['logs']): Buffer[] {
+  return records.flatMap(({ origin, seq }) => logs.keyIds(origin, [seq]));
+}
+
+/** Whether something still opens that was to be destroyed: a key store that was put back from a copy. @throws LOG_*, RECORD_* */
+export function areKeysThere(
+  note: IntendedScope,
+  { log: { erasure }, logs }: Pick<DestroyPorts, 'log' | 'logs'>,
+): boolean {
   const left = erasure
     .keyDays()
     .filter(({ retention, day }) => note.days.some((row) => isOf(row, retention, day * MS_PER_DAY)));
   const open = left.reduce((sum, { keys }) => sum + keys, 0);
-  const isGone = open <= stay.length && !single.some((keyId) => erasure.holdsKey(keyId));
-  if (!isGone) throw new AccordError('RECORD_KEY_NOT_DESTROYED', note.destruction);
+  const kept = note.except.reduce((sum, { seqs }) => sum + seqs.length, 0);
+  return open > kept || singleKeys(note, logs).some((keyId) => erasure.holdsKey(keyId));
 }
 
 /**

@@ -30,7 +30,15 @@ import type {
   WantedDestruction,
   WantedHold,
 } from './contract.ts';
-import { type DestroyPorts, deleteRows, destroyKeys, doneNote, intendedScope, keyDaysWithout } from './destroy.ts';
+import {
+  areKeysThere,
+  type DestroyPorts,
+  deleteRows,
+  destroyKeys,
+  doneNote,
+  intendedScope,
+  keyDaysWithout,
+} from './destroy.ts';
 import { heldEntries, lostHolds, rowJudge, subjectCommitment } from './held.ts';
 import { KnownEntries } from './known-entries.ts';
 import { planDestruction } from './plan.ts';
@@ -79,6 +87,7 @@ class ServerRetention implements Retention {
     await this.#alone(async () => {
       await this.#known.catchUp();
       await this.#completeOpen();
+      await this.#destroyAgain();
     });
   }
 
@@ -323,6 +332,24 @@ class ServerRetention implements Retention {
         if (!isAccordError(error) && !(error instanceof StoreError)) throw error;
         const detail = isAccordError(error) ? `${error.code} ${error.detail}` : error.message;
         logger.error({ alarm: 'DESTRUCTION_UNDER_WAY', destruction, detail }, 'alarm of retention');
+      }
+    }
+  }
+
+  /** What was put back from a copy, though a certificate says that it is gone. */
+  async #destroyAgain(): Promise<void> {
+    const { logger, wasRestored = false } = this.#ports;
+    for (const { intent, done } of this.#known.all) {
+      try {
+        const areBack = done !== null && areKeysThere(intent.note, this.#destroy);
+        if (done === null || !(areBack || wasRestored)) continue;
+        const { destruction } = intent.note;
+        if (areBack) logger.error({ alarm: 'RECORD_KEY_NOT_DESTROYED', destruction }, 'destroyed keys were put back');
+        if (areBack) await destroyKeys(intent, this.#destroy);
+        await deleteRows(intent.note, this.#known.holds, this.#destroy);
+      } catch (error) {
+        if (!isAccordError(error) && !(error instanceof StoreError)) throw error;
+        logger.error({ alarm: 'RECORD_KEY_NOT_DESTROYED', err: error }, 'alarm of retention');
       }
     }
   }

@@ -126,6 +126,16 @@ t.test('a key store that was put back: the key that still opens is found', async
   const other = { ...parts, signing: { ...parts.signing, certificateHash: 'A'.repeat(43) } };
   t.match(await erasure(folder, other), { ok: false, code: 'CERTIFICATE_NOT_REGISTERED' });
   t.match(await audited(folder), { ok: true }, 'the log itself is as it was');
+  const again = await openDestroyer(folder);
+  t.not(again.log.readSealed(0), null);
+  await again.retention.start();
+  t.same(
+    [0, 3].map((seq) => again.log.readSealed(seq)),
+    [null, null],
+    'the next start destroys them again',
+  );
+  await again.close();
+  t.match(await erasure(folder, parts), { ok: true });
 });
 
 t.test('a log that was closed between intent and done: the next one completes it', async (t) => {
