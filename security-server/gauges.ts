@@ -3,6 +3,12 @@ import { probe } from './health.ts';
 import type { Gauges } from './metrics.ts';
 import type { ServerParts } from './server-parts.ts';
 
+/** When OCSP answers about own certificates are over; 0 without one. */
+function ownEnds({ certificateStatus }: ServerParts): number[] {
+  const ends = certificateStatus.own().flatMap(({ endsMs }) => endsMs ?? []);
+  return ends.length === 0 ? [0] : ends;
+}
+
 /** @param parts called when a metric is read, not before */
 export function gaugesOf(parts: () => ServerParts, framed: () => number): Gauges {
   return {
@@ -15,6 +21,7 @@ export function gaugesOf(parts: () => ServerParts, framed: () => number): Gauges
     dueReviews: () => parts().emergencies.reviews.count(),
     maintenance: () => (parts().state.maintenance() === null ? 0 : 1),
     framed,
+    answerEndsMs: () => Math.min(...ownEnds(parts())),
     anchoredEntries: () => parts().anchoring.state().newest?.size ?? 0,
     anchoredAtMs: () => parts().anchoring.state().newest?.atMs ?? 0,
     timeStampWaitedMs: () => parts().anchoring.grace.state().waiting?.waitedMs ?? 0,

@@ -8,11 +8,15 @@ import { CLOCK_WINDOW_MS } from '#schemas/limits.ts';
 import { AccordError, isAccordError } from '#schemas/problems.ts';
 import type { ServerParts } from './server-parts.ts';
 
+type Check =
+  | ('key' | 'certificate-status' | 'configuration' | 'registration')
+  | ('maintenance' | 'log' | 'anchoring' | 'time-stamps' | 'clock');
+
 export interface Probe {
   ok: boolean;
   /** One line per thing that was looked at; `code` is OK or what is wrong. */
   checks: {
-    name: 'key' | 'configuration' | 'registration' | 'maintenance' | 'log' | 'anchoring' | 'time-stamps' | 'clock';
+    name: Check;
     ok: boolean;
     code: string;
     detail: string;
@@ -34,6 +38,7 @@ export function probe(server: ServerParts): Probe {
   };
   const nowMs = server.clock.nowMs();
   check('key', () => checkKeys(server, nowMs));
+  check('certificate-status', () => checkStatus(server));
   check('configuration', () => {
     const freshness = server.configuration.freshness();
     const { version } = server.configuration.current();
@@ -88,6 +93,15 @@ function checkKeys({ keys }: ServerParts, nowMs: number): string {
   if (nowMs >= tls.notAfterMs) throw new AccordError('CERTIFICATE_INVALID', 'the TLS certificate has expired');
   if (encryption.length === 0) throw new AccordError('KEY_UNUSABLE', 'no encryption key');
   return `signing until ${new Date(sign.notAfterMs).toISOString()}`;
+}
+
+/** What runs out is for the alarms to say; a certificate that is revoked serves nobody. */
+function checkStatus({ certificateStatus }: ServerParts): string {
+  const own = certificateStatus.own();
+  const revoked = own.find(({ status }) => status === 'revoked');
+  if (revoked !== undefined) throw new AccordError('CERTIFICATE_INVALID', `revoked: ${revoked.certificate}`);
+  const ends = own.flatMap(({ endsMs }) => endsMs ?? []);
+  return ends.length === 0 ? 'no OCSP answer' : `OCSP answers until ${new Date(Math.min(...ends)).toISOString()}`;
 }
 
 function checkTimeStamps({ anchoring }: ServerParts): string {

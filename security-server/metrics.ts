@@ -49,6 +49,7 @@ export interface Gauges {
   destructionsUnderWay: () => number;
   holds: () => number;
   framed: () => number;
+  answerEndsMs: () => number;
   anchoredEntries: () => number;
   anchoredAtMs: () => number;
   anchoringTrouble: () => number;
@@ -118,24 +119,11 @@ export function openMetrics(gauges: Gauges, logger: FastifyBaseLogger): Metrics 
   };
 }
 
-function registerGauges(gauges: Gauges, registers: Registry[]): void {
-  for (const [name, help, read] of [
-    ['accord_exchanges_in_flight', 'Exchanges under way', gauges.inFlight],
-    ['accord_log_entries', 'Entries in the message log', gauges.logSize],
-    ['accord_ready', '1 when the server takes exchanges', gauges.ready],
-    ['accord_doubts_open', 'Reports of doubt that wait for an answer', gauges.openDoubts],
-    [
-      'accord_emergency_reports_waiting',
-      'Emergencies answered on that the registry does not know yet',
-      gauges.waitingReports,
-    ],
-    [
-      'accord_emergency_notices_waiting',
-      'Notices of emergencies that a consent service has not taken yet',
-      gauges.waitingNotices,
-    ],
-    ['accord_emergency_reviews_due', 'Reviews of emergencies that the own departments owe', gauges.dueReviews],
-    ['accord_maintenance', '1 while the server is in maintenance', gauges.maintenance],
+type GaugeRow = [name: string, help: string, read: () => number];
+
+/** Of retention, certificate status, anchoring and time-stamps. */
+function evidenceGauges(gauges: Gauges): GaugeRow[] {
+  return [
     [
       'accord_retention_overdue_days',
       'Days for which the oldest records should have been destroyed',
@@ -148,6 +136,11 @@ function registerGauges(gauges: Gauges, registers: Registry[]): void {
     ],
     ['accord_destructions_under_way', 'Destructions that were begun and are not done', gauges.destructionsUnderWay],
     ['accord_holds', 'Holds that keep records from destruction', gauges.holds],
+    [
+      'accord_certificate_answer_ends_seconds',
+      'When the first OCSP answer about an own certificate is over, seconds since 1970; 0 without one',
+      () => gauges.answerEndsMs() / 1000,
+    ],
     [
       'accord_log_anchored_entries',
       'Entries before the newest checkpoint that others vouch for',
@@ -179,8 +172,30 @@ function registerGauges(gauges: Gauges, registers: Registry[]): void {
       'Time-stamp authorities that failed when this server last asked them itself',
       gauges.timeStampAuthoritiesFailing,
     ],
+  ];
+}
+
+function registerGauges(gauges: Gauges, registers: Registry[]): void {
+  for (const [name, help, read] of [
+    ['accord_exchanges_in_flight', 'Exchanges under way', gauges.inFlight],
+    ['accord_log_entries', 'Entries in the message log', gauges.logSize],
+    ['accord_ready', '1 when the server takes exchanges', gauges.ready],
+    ['accord_doubts_open', 'Reports of doubt that wait for an answer', gauges.openDoubts],
+    [
+      'accord_emergency_reports_waiting',
+      'Emergencies answered on that the registry does not know yet',
+      gauges.waitingReports,
+    ],
+    [
+      'accord_emergency_notices_waiting',
+      'Notices of emergencies that a consent service has not taken yet',
+      gauges.waitingNotices,
+    ],
+    ['accord_emergency_reviews_due', 'Reviews of emergencies that the own departments owe', gauges.dueReviews],
+    ['accord_maintenance', '1 while the server is in maintenance', gauges.maintenance],
+    ...evidenceGauges(gauges),
     ['accord_framed_links', 'Framed connections to peers that this server made', gauges.framed],
-  ] as const) {
+  ] as GaugeRow[]) {
     new Gauge({
       name,
       help,
