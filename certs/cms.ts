@@ -10,7 +10,7 @@ const ID_SIGNED_DATA = '1.2.840.113549.1.7.2';
 const MAX_ATTRIBUTES = 16;
 
 /** How a SignerInfo names the certificate of its key. */
-export type SignerIdentifier = { issuerKey: string; serialHex: string } | { keyId: Buffer };
+type SignerIdentifier = { issuerKey: string; serialHex: string } | { keyId: Buffer };
 
 export interface SignedData {
   contentType: string;

@@ -35,7 +35,7 @@ export interface TimeStampClientOptions {
   onAlarm?: (authority: string, code: ProblemCode, detail: string) => void;
 }
 
-export interface TimeStamp {
+interface TimeStamp {
   /** TimeStampToken in DER. */
   token: Buffer;
   /** The authority's name in the configuration. */

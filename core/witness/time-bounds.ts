@@ -17,7 +17,7 @@ export interface AnchoredTime {
   tokens: readonly { genTimeMs: number; accuracyMs?: number | null }[];
 }
 
-export interface TimeBound {
+interface TimeBound {
   /** Milliseconds since the Unix epoch; the accuracy the authority states is counted in. */
   atMs: number;
   /** The entry `anchored` that proves it. */

@@ -51,6 +51,8 @@ export interface AnchoringPorts {
   http: BoundedClient;
   /** Null while no authority is named. */
   stamps: () => Stamps | null;
+  /** How long the oldest entry has surely waited, also where the clock was set back (grace.ts). */
+  waitedMs?: () => number;
   /** After each entry `anchored`, when it is durable. */
   onAnchored?: (anchored: Anchored) => void;
   /** Once for each kind of trouble, until it is over. */
@@ -291,10 +293,11 @@ class LogAnchoring implements ServerAnchoring {
   }
 
   #isDueToStamp(): boolean {
-    const { log, clock, stamps } = this.#ports;
+    const { log, clock, stamps, waitedMs } = this.#ports;
     if (stamps() === null) return false;
     const first = firstUncovered(log, this.#newestStamped?.size ?? 0);
-    return first !== null && first.seq < log.checkpoint().size && clock.nowMs() - first.atMs >= DIRECT_AFTER_MS;
+    if (first === null || first.seq >= log.checkpoint().size) return false;
+    return Math.max(clock.nowMs() - first.atMs, waitedMs?.() ?? 0) >= DIRECT_AFTER_MS;
   }
 
   /** A new server has no configuration until its registration was published. */

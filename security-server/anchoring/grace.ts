@@ -30,7 +30,7 @@ export interface GraceStore {
   keepGrace(kept: KeptGrace | null): void;
 }
 
-export interface GraceState {
+interface GraceState {
   /** Null where nothing is asked of it. */
   graceMs: number | null;
   /** The oldest entry without a time-stamp that covers it; null when there is none. */

@@ -38,6 +38,7 @@ export function openServerAnchoring(from: ServerAnchoringOptions, log: MessageLo
   const anchoring = openAnchoring({
     ...{ log, configuration, clock, http, everyMs },
     stamps: () => stamps.current(),
+    waitedMs: () => grace.state().waiting?.waitedMs ?? 0,
     onAnchored: (anchored) => grace.anchored(anchored),
     onAlarm: (code, detail) => logger.error({ alarm: code, detail }, 'alarm of the anchoring'),
   });

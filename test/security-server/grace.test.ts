@@ -59,6 +59,7 @@ t.test('quarters, the gate, and an anchoring that opens it again', async (t) => 
   const stamps = openStamps({ configuration, clock, http, logger: pino({ level: 'silent' }) });
   const anchoring = openAnchoring({
     ...{ log, configuration, clock, http, everyMs: MINUTE, stamps: () => stamps.current(), onAlarm: () => {} },
+    waitedMs: () => grace.state().waiting?.waitedMs ?? 0,
     onAnchored: (one: Anchored) => grace.anchored(one),
   });
   t.teardown(async () => {
@@ -115,7 +116,7 @@ t.test('quarters, the gate, and an anchoring that opens it again', async (t) => 
       verifyTimeStampToken(token, imprint, trusted, clock.nowMs());
     return verifyLog({ folder: options.folder, checkpointFile: options.checkpointFile, verifyToken });
   };
-  t.match(await judgedBy(third), { ok: true });
+  t.match(await judgedBy(third), { ok: true, stampedEntries: 2 });
   const [placed] = anchoredEntries(log);
   t.match(await judgedBy(authorities[0]!), {
     ...{ ok: false, code: 'LOG_EVIDENCE_CHANGED', firstBadSeq: placed?.seq },
@@ -153,7 +154,19 @@ t.test('quarters, the gate, and an anchoring that opens it again', async (t) => 
   t.equal(gate(), 'ANCHORING_OVERDUE', 'not a minute later');
   restart();
   t.equal(gate(), 'ANCHORING_OVERDUE', 'and still after a restart');
-  configuration.leastNowMs = () => 0;
+  // The authority is asked although the clock says that the entry is not written yet.
+  const fourth = await openDevelopmentTimeStampAuthority({ name: 'fourth', clock });
+  t.teardown(() => fourth.close());
+  configuration.self.rules = { authorities: [fourth], certificates: fourth.certificates, graceMs: GRACE };
+  clock.pass(1_000);
+  tick();
+  await anchoring.tick();
+  t.equal(fourth.given(), 1);
+  t.equal(gate(), 'open');
+  await log.append(requestRecords()[0]!);
+  grace.tick();
+  clock.pass(GRACE);
+  t.equal(gate(), 'ANCHORING_OVERDUE');
   configuration.self.rules = null;
   t.equal(gate(), 'open', 'without authorities nothing is asked');
   t.equal(store.grace(), null);
