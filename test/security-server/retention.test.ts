@@ -9,7 +9,7 @@ import { coversEntry, readCertificate, verifyCertificate } from '#core/retention
 import { encodeLogEntry } from '#schemas/log-entry.ts';
 import { ADMIN_KEY, AUDITOR_KEY, accessRight, CLIENT, type Pair, SERVICE } from '#scripts/campaign/pair.ts';
 import { foldersOf } from '#security-server/server.ts';
-import { DAY_MS, FANG, HOUR_MS, LEI, lookup, openWorld } from './access-world.ts';
+import { DAY_MS, FANG, HOUR_MS, LEI, law, lookup, openWorld } from './access-world.ts';
 import { auditBoth, entries } from './asking.ts';
 import { CARRIER, whoLooked } from './citizen.ts';
 
@@ -47,8 +47,8 @@ async function makeClass(t: Test, pair: Pair, one: object, at = pair.provider) {
   t.match(await call(pair, 'POST', `/classes/${name}/approve`, undefined, AUDITOR_KEY, at), { status: 200 });
 }
 
-async function openRetentionWorld(t: Test) {
-  const world = await openWorld(t);
+async function openRetentionWorld(t: Test, secrecyDays: number | null = null) {
+  const world = await openWorld(t, secrecyDays);
   const { pair } = world;
   await pair.provider.close(0);
   await pair.reopen('provider', { adminKeys: ADMIN_KEYS });
@@ -76,6 +76,14 @@ function wrappedKeys(folder: string, retention: string): Buffer[] {
   const of = (sql: string) => db.prepare(sql).pluck().all(retention) as Buffer[];
   const groups = of('SELECT key_groups.wrapped FROM key_groups JOIN day_keys ON number = day_key WHERE retention = ?');
   const found = [...groups, ...of('SELECT wrapped FROM day_keys WHERE retention = ?')];
+  db.close();
+  return found;
+}
+
+/** What is sealed of the rows of who looked. */
+function sealedRows(folder: string): Buffer[] {
+  const db = new Database(foldersOf(folder).accesses, { readonly: true });
+  const found = db.prepare('SELECT sealed FROM access').pluck().all() as Buffer[];
   db.close();
   return found;
 }
@@ -320,8 +328,14 @@ t.test('holds: what they keep, and two persons to lift them', async (t) => {
   forget(`INSERT INTO document VALUES ('subject', '${kept!.id}', '${kept!.json}')`);
   await pair.reopen('provider', options);
 
+  const folder = join(pair.folder, 'provider');
+  const keys = wrappedKeys(folder, 'short');
+  const sealed = sealedRows(folder);
   const done = await call(pair, 'POST', path, undefined, AUDITOR_KEY);
   t.match(done, { json: { state: 'done', days: [{ keys: 2, records: 2 }], except: [{ origin: log.origin }] } });
+  const raw = rawFiles(folder);
+  t.equal(keys.filter((key) => raw.includes(key)).length, 0, 'what is held goes over to a fresh key of its day');
+  t.equal(sealed.filter((row) => raw.includes(row)).length, 2, 'two of three rows of who looked');
   const now = pair.provider.parts.log;
   const opened = (id: string | undefined) => now.find(null, id ?? '').map(({ seq }) => now.readSealed(seq) !== null);
   t.same([fang, lei, other].map(opened), [
@@ -351,13 +365,19 @@ t.test('holds: what they keep, and two persons to lift them', async (t) => {
 });
 
 t.test('automatic classes, rows that the law hides, and the alarm', async (t) => {
-  const { pair, clock } = await openRetentionWorld(t);
+  const { pair, clock } = await openRetentionWorld(t, 10);
   await makeClass(t, pair, { ...SHORT, automatic: true });
-  giveClass(pair, 'short');
+  const { retention, state, accesses } = pair.provider.parts;
+  for (const right of state.rights()) state.putRight({ ...right, retention: 'short' });
   const { json } = await lookup(pair, FANG);
-  const { retention } = pair.provider.parts;
+  const hiddenUntil = new Date(clock.nowMs() + 6 * DAY_MS).toISOString().slice(0, 10);
+  const hidden = await lookup(pair, FANG, { ...law, hiddenUntil });
+  t.equal(hidden.json.code, 'OK');
+  const rows = () => accesses.between(0, clock.nowMs(), { atMs: -1, row: 0 }, 10).map(({ exchange }) => exchange);
   clock.aheadMs += 3 * DAY_MS;
+  t.same(rows(), [json.id, hidden.json.id]);
   await retention.tick();
+  t.same(rows(), [hidden.json.id], 'what the citizen has not been shown yet stays until it was');
   t.match(retention.destructions(), [
     {
       state: 'done',
@@ -380,5 +400,8 @@ t.test('automatic classes, rows that the law hides, and the alarm', async (t) =>
   t.equal(retention.overdueDays(), 9);
   const metrics = await (await fetch(`${pair.provider.urls.health}/metrics`)).text();
   t.match(metrics, /accord_retention_overdue_days 9/);
+  clock.aheadMs += 30 * DAY_MS;
+  await retention.tick();
+  t.notOk(rows().includes(hidden.json.id), 'shown for a month, it goes');
   await auditBoth(t, pair);
 });
