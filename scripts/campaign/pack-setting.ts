@@ -2,7 +2,10 @@
 // authority whose keys the setting holds: what the tests and the campaign of evidence packs export and damage. The
 // registry that does all this has tests of its own.
 import { generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { sha256 } from '#certs/commitment.ts';
@@ -10,11 +13,12 @@ import { makeDevelopmentTimeStampSigner } from '#certs/development-time-stamp-si
 import { rawEd25519PublicKey, signEd25519 } from '#certs/ed25519.ts';
 import { generateKeys } from '#certs/keys.ts';
 import { Frontier, foldHashes, inclusionProof, leafHash, sha256Of } from '#certs/merkle.ts';
+import { certificateHash } from '#certs/path.ts';
 import { makeTimeStampToken } from '#certs/time-stamp-make.ts';
 import { systemClock } from '#core/clock.ts';
 import { hashesOf, partsOf, type RegistryState } from '#core/configuration/parts.ts';
 import { anchorOf, payloadOf, planRoot, signFile } from '#core/configuration/sign.ts';
-import { fileHash, type VerifiedRoot, verifyAnchoredRoot } from '#core/configuration/verify.ts';
+import { fileHash, verifyAnchoredRoot, verifyNextRoot } from '#core/configuration/verify.ts';
 import { exportPack } from '#core/evidence/export-pack.ts';
 import { sealPack } from '#core/evidence/seal.ts';
 import { checkpointText, formatVerifierKey, noteVerifier, signNote } from '#core/log/signed-note.ts';
@@ -60,7 +64,16 @@ interface Vouchers {
   postQuantum: KeyObject;
 }
 
-export async function openPackSetting(): Promise<PackSetting> {
+export interface PackSettingOptions {
+  /** A responder answers about both servers, and its answers are demanded. */
+  ocsp?: boolean;
+  /** The list that the approvers signed names the consumer's certificate; the servers do not know it. */
+  revoked?: boolean;
+  /** The root was rotated since the auditor got the anchor, with other approvers. */
+  rotated?: boolean;
+}
+
+export async function openPackSetting(options: PackSettingOptions = {}): Promise<PackSetting> {
   const pair = await openPair();
   const ed25519 = () => generateKeys('Ed25519').privateKey;
   const vouchers: Vouchers = {
@@ -69,9 +82,16 @@ export async function openPackSetting(): Promise<PackSetting> {
   };
   const nowMs = systemClock.nowMs();
   const stamper = await makeDevelopmentTimeStampSigner('Development time-stamp authority', nowMs);
+  const signingOf = (which: Which) =>
+    Buffer.from(pair.identities[which].registration.signingCertificates[0] ?? '', 'base64url');
+  if (options.revoked === true) pair.authority.revoke(signingOf('consumer'));
   const list = { number: 1, thisUpdateMs: nowMs - HOUR_MS, nextUpdateMs: nowMs + 24 * HOUR_MS };
   const crl = await pair.authority.revocationList(list);
-  const published = publish(pair, vouchers, stamper.root, crl, nowMs);
+  const responder = options.ocsp === true ? await openResponder(pair) : null;
+  const published = publish(pair, stateOf(pair, vouchers, stamper.root, crl), nowMs, options.rotated === true);
+  for (const which of ['consumer', 'provider'] as const) {
+    if (responder !== null) await pair[which].parts.certificateStatus.look();
+  }
   const anchorFolder = mkdtempSync(join(tmpdir(), 'accord-anchor-'));
   writeFileSync(join(anchorFolder, 'anchor.json'), JSON.stringify(published.anchor));
   const stamp = (text: string) =>
@@ -80,13 +100,11 @@ export async function openPackSetting(): Promise<PackSetting> {
       { imprint: { hash: 'sha256', digest: sha256Of(text) }, nonceHex: null, wantsCertificates: true },
       { genTimeMs: systemClock.nowMs(), accuracyMs: 1_000, serial: randomBytes(12) },
     );
-  const certificateOf = (which: Which) =>
-    Buffer.from(pair.identities[which].registration.signingCertificates[0] ?? '', 'base64url');
   return {
     pair,
     anchor: published.anchor,
     anchorFolder,
-    certificateOf,
+    certificateOf: signingOf,
     ask: async (body = '{"a":1}') => {
       const lookup = { client: CLIENT, service: SERVICE, method: 'POST', path: '/residents/7', body };
       const answer = await fetch(`${pair.consumer.urls.loopback}/lookups`, {
@@ -116,49 +134,72 @@ export async function openPackSetting(): Promise<PackSetting> {
       await retention.approve(id, person('Bob'));
     },
     seal: (which, files, atMs = systemClock.nowMs()) =>
-      sealPack(files, { key: pair.identities[which].keys.signing.key, certificate: certificateOf(which) }, atMs),
+      sealPack(files, { key: pair.identities[which].keys.signing.key, certificate: signingOf(which) }, atMs),
     async close() {
+      responder?.close();
       await pair.close();
       rmSync(anchorFolder, { recursive: true, force: true });
     },
   };
 }
 
+/** A responder of the pair's authority, and rules that demand its answers. */
+async function openResponder(pair: Pair): Promise<Server> {
+  const server = createServer((request, response) => {
+    const chunks: Buffer[] = [];
+    request.on('data', (chunk: Buffer) => chunks.push(chunk));
+    request.on('end', () => {
+      response.setHeader('content-type', 'application/ocsp-response');
+      response.end(pair.authority.ocsp(Buffer.concat(chunks), HOUR_MS));
+    });
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const issuer = certificateHash(pair.authority.trust.intermediates[0] ?? Buffer.alloc(0));
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+  const rules = { mode: 'require' as const, responders: [{ issuer, url }], namedInCertificate: false };
+  const ocsp = { ...rules, freshnessMs: 12 * HOUR_MS, graceMs: HOUR_MS };
+  pair.configuration.trust = { ...pair.authority.trust, ocsp };
+  pair.configuration.changed();
+  return server;
+}
+
 /** Signs what the pair's held configuration says and lays it where both servers would keep their copy. */
-function publish(pair: Pair, vouchers: Vouchers, stampRoot: Buffer, crl: Buffer, nowMs: number) {
-  const [rootKey, ann, bob, online] = [0, 1, 2, 3].map(() => generateKeys('P-256').privateKey) as [
-    KeyObject,
-    KeyObject,
-    KeyObject,
-    KeyObject,
-  ];
-  const payload = planRoot({
+function publish(pair: Pair, state: RegistryState, nowMs: number, isRotated: boolean) {
+  const key = () => generateKeys('P-256').privateKey;
+  const [rootKey, rootFiles] = [key(), [] as Buffer[]];
+  const plan = {
     instance: 'DEV',
     rootKeys: [{ key: rootKey, person: 'Root' }],
     rootThreshold: 1,
     approvers: [
-      { key: ann, person: 'Ann' },
-      { key: bob, person: 'Bob' },
+      { key: key(), person: 'Ann' },
+      { key: key(), person: 'Bob' },
     ],
-    freshness: [{ key: online, person: 'registry' }],
+    freshness: [{ key: key(), person: 'registry' }],
     expiresAtMs: nowMs + 1_000 * HOUR_MS,
-  });
-  const rootFile = signFile('root', payload, [rootKey]);
-  const unverified: VerifiedRoot = {
-    document: JSON.parse(payload.toString()),
-    file: rootFile,
-    hash: fileHash(rootFile),
   };
-  const anchor = anchorOf(unverified, ['http://127.0.0.1:1/']);
-  const root = verifyAnchoredRoot(rootFile, anchor);
-  const parts = partsOf(stateOf(pair, vouchers, stampRoot, crl));
+  const payload = planRoot(plan);
+  rootFiles.push(signFile('root', payload, [rootKey]));
+  const [file = Buffer.alloc(0)] = rootFiles;
+  const anchor = anchorOf({ document: JSON.parse(payload.toString()), file, hash: fileHash(file) }, [
+    'http://127.0.0.1:1/',
+  ]);
+  let root = verifyAnchoredRoot(file, anchor);
+  if (isRotated) {
+    const nextKey = key();
+    plan.approvers = plan.approvers.map(({ person }) => ({ key: key(), person: `${person} the second` }));
+    const next = planRoot({ ...plan, rootKeys: [{ key: nextKey, person: 'Root' }], previous: root });
+    rootFiles.push(signFile('root', next, [rootKey, nextKey]));
+    root = verifyNextRoot(rootFiles[1] ?? Buffer.alloc(0), root);
+  }
+  const parts = partsOf(state);
   const content = signFile(
     'content',
     payloadOf({
       v: 1,
       instance: 'DEV',
       version: VERSION,
-      root: { version: 1, hash: root.hash },
+      root: { version: root.document.version, hash: root.hash },
       previous: null,
       parts: hashesOf(parts),
       distrust: null,
@@ -166,12 +207,12 @@ function publish(pair: Pair, vouchers: Vouchers, stampRoot: Buffer, crl: Buffer,
       issuedAtMs: nowMs - HOUR_MS,
       expiresAtMs: nowMs + 100 * HOUR_MS,
     }),
-    [ann, bob],
+    plan.approvers.map((one) => one.key),
   );
   for (const which of ['consumer', 'provider'] as const) {
     const { configuration } = foldersOf(join(pair.folder, which));
     mkdirSync(join(configuration, 'parts'), { recursive: true });
-    writeFileSync(join(configuration, 'root.1.jws'), rootFile);
+    for (const [i, bytes] of rootFiles.entries()) writeFileSync(join(configuration, `root.${i + 1}.jws`), bytes);
     writeFileSync(join(configuration, `content.${VERSION}.jws`), content);
     for (const bytes of parts.values()) writeFileSync(join(configuration, 'parts', fileHash(bytes)), bytes);
   }
@@ -207,12 +248,18 @@ function stateOf(
     };
   });
   const { anchors, intermediates } = authority.trust;
+  const { ocsp } = configuration.trust;
   const [first, second] = vouchers.witnesses as [KeyObject, KeyObject];
   const key = (name: string, privateKey: KeyObject) => formatCosignerKey(cosigner(name, privateKey).key);
   return {
     members,
     services: [],
-    trust: { anchors: anchors.map(base64url), intermediates: intermediates.map(base64url), crls: [base64url(crl)] },
+    trust: {
+      anchors: anchors.map(base64url),
+      intermediates: intermediates.map(base64url),
+      crls: [base64url(crl)],
+      ...(ocsp && { ocsp }),
+    },
     limits: {},
     timeStamps: {
       authorities: [{ name: 'one', url: 'http://127.0.0.1:1/', certificates: [base64url(stampRoot)] }],

@@ -158,6 +158,59 @@ t.test('a certificate of destruction stands for what is no longer there', { time
   );
 });
 
+t.test('OCSP answers that both logs name', { timeout: 60_000 }, async (t) => {
+  const made = await openPackSetting({ ocsp: true });
+  t.teardown(() => made.close());
+  const id = await made.ask();
+  await made.anchorLog('consumer');
+  const files = await made.files('consumer', id);
+  const [own, theirs] = ['request/certificate-status.der', 'answer/certificate-status.der'] as const;
+  const verdicts = async (change: (files: Files) => void, verdict: string, isShown = false) => {
+    const changed = new Map(files);
+    change(changed);
+    const sealed = made.seal('consumer', changed);
+    t.equal(libraryVerdict(made, sealed), verdict, `library: ${verdict}`);
+    if (isShown) t.match(await scriptVerdict(made, sealed), { verdict, stderr: '' }, `script: ${verdict}`);
+  };
+  t.not(files.get(own)?.equals(files.get(theirs) ?? Buffer.alloc(0)), true);
+  await verdicts(() => {}, 'VALID', true);
+  await verdicts((one) => one.delete(own), 'INCOMPLETE(CERTIFICATE_STATUS_MISSING)');
+  await verdicts((one) => one.set(own, files.get(theirs) ?? Buffer.alloc(0)), 'INVALID(CERTIFICATE_STATUS_WRONG)');
+});
+
+t.test('a rotated root, and statements that share a signature', { timeout: 60_000 }, async (t) => {
+  const made = await openPackSetting({ rotated: true });
+  t.teardown(() => made.close());
+  const together = async () => Promise.all(Array.from({ length: 16 }, async () => made.ask()));
+  // Over connections that are open already they arrive in one turn.
+  const ids = [...(await together()), ...(await together())];
+  await made.anchorLog('provider');
+  const packs = await Promise.all(ids.map(async (id) => made.files('provider', id)));
+  const batchOf = (files: Files) => Number(files.get('request/place')?.toString().split(/[ \n]/)[1]);
+  const files = packs.toSorted((a, b) => batchOf(b) - batchOf(a))[0] ?? new Map();
+  t.ok(batchOf(files) > 1, `a batch of ${batchOf(files)}`);
+  t.match(await scriptVerdict(made, made.seal('provider', files)), { verdict: 'VALID', stderr: '' });
+  for (const one of packs) t.equal(libraryVerdict(made, made.seal('provider', one)), 'VALID');
+  const without = new Map(files);
+  without.delete('configuration/root.2.jws');
+  t.equal(libraryVerdict(made, made.seal('provider', without)), 'INVALID(CONFIGURATION_WRONG)');
+  const other = { ...made.anchor, root: { ...made.anchor.root, version: 3 } };
+  t.match(verifyPack(made.seal('provider', files), { anchor: other, nowMs: Date.now() }), {
+    verdict: 'INCOMPLETE',
+    code: 'ROOT_MISSING',
+  });
+});
+
+t.test('a certificate on the list of its authority', { timeout: 60_000 }, async (t) => {
+  const made = await openPackSetting({ revoked: true });
+  t.teardown(() => made.close());
+  const id = await made.ask();
+  await made.anchorLog('provider');
+  const sealed = made.seal('provider', await made.files('provider', id));
+  t.equal(libraryVerdict(made, sealed), 'INVALID(CERTIFICATE_REVOKED)');
+  t.match(await scriptVerdict(made, sealed), { verdict: 'INVALID(CERTIFICATE_REVOKED)', exit: 7, stderr: '' });
+});
+
 t.test('the zip has one encoding; the campaign `pack` flips every byte of it', async (t) => {
   const made = await setting();
   const sealed = made.seal('provider', await made.files('provider', exchange));
