@@ -105,7 +105,7 @@ export const PROBLEMS = {
   CERTIFICATE_NOT_REGISTERED: row(403, 'The signing certificate is not registered to the sender', 'peer', 'Register the certificate, then wait for the new configuration.', 'InvalidCertPath.IncorrectValidationInfo'),
   PEER_KEY_MISSING: row(503, 'The peer has no usable encryption key', 'caller', 'The peer publishes a new encryption key; tell its operator.'),
   CERTIFICATE_INVALID: row(403, 'A certificate is expired, revoked or does not chain to a trusted authority', 'peer', 'Renew the certificate with `accord ca renew` and register it.', 'InvalidCertPath.IncorrectValidationInfo'),
-  CERTIFICATE_STATUS_MISSING: row(503, 'Nothing shows that the signing certificate is not revoked', 'peer', 'Look at `accord server status` of the signing server: its OCSP answers; or give the registry a revocation list.'),
+  CERTIFICATE_STATUS_MISSING: row(503, 'Nothing shows that the signing certificate is not revoked', 'peer', 'Look at the check `certificate-status` on the health page of the signing server and at its OCSP responder, or give the registry a revocation list.'),
   COMMITMENT_WRONG: row(400, 'A part does not open its commitment', 'peer', 'Send again.', 'InvalidSignatureValue'),
   ADDRESSEE_WRONG: row(403, 'The message is for another server', 'peer', 'Fetch the newest configuration.'),
   SENDER_WRONG: row(403, 'The message was not sent by the server that made it', 'peer', 'Compare the TLS certificate with the registered one.'),
