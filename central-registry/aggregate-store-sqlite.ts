@@ -4,12 +4,13 @@
 // Leaf data: a server's signed checkpoint with its own signature line only; or, of a published content version,
 // "accord-content/<instance>\n<version>\n<base64 of SHA-256 of its file>\n". Tree: RFC 9162. Append-only, also against
 // REPLACE. The proofs that came with the checkpoints are for cosigners and are dropped when they are old.
-import { Frontier, foldHashes, HASH_BYTES, leafHash, TILE_HEIGHT, TILE_WIDTH } from '#certs/merkle.ts';
+import { Frontier, HASH_BYTES, leafHash, type SubtreeReader, TILE_HEIGHT, TILE_WIDTH } from '#certs/merkle.ts';
 import { durably } from '#core/log/store-sqlite.ts';
 import type { Advance, WitnessStore } from '#core/witness/store.ts';
 import { openWitnessDatabase, type WitnessDatabase, witnessStore } from '#core/witness/witness-store-sqlite.ts';
 import { MAX_FEED_LEAVES } from '#schemas/limits.ts';
 import { AccordError } from '#schemas/problems.ts';
+import { TileNodes } from './tile-nodes.ts';
 
 /** `origins.number` of leaves that are contents; `size` is then the version. */
 const CONTENTS = 0;
@@ -70,6 +71,7 @@ export class AggregateStore {
   /** Of what is committed; a turn works on a copy. */
   #frontier: Frontier;
   #draft: Frontier | null = null;
+  readonly #nodes = new TileNodes((level, tile) => this.#hashes(level, tile * TILE_WIDTH, TILE_WIDTH));
   readonly #append: (origin: number, size: number, data: string) => number;
 
   /** @throws LOG_DATABASE_DAMAGED */
@@ -102,11 +104,9 @@ export class AggregateStore {
   }
 
   /** Hash of a complete subtree (certs/merkle.ts). @throws LOG_DATABASE_DAMAGED */
-  readonly subtree = (height: number, index: number): Buffer => {
-    const level = Math.floor(height / TILE_HEIGHT);
-    const count = 2 ** (height - level * TILE_HEIGHT);
-    return foldHashes(this.#hashes(level, index * count, count));
-  };
+  get subtree(): SubtreeReader {
+    return this.#nodes.subtree;
+  }
 
   /** The newest content version that is a leaf; 0 for none. */
   newestContent(): number {
@@ -137,7 +137,10 @@ export class AggregateStore {
   /** Of C2SP tlog-tiles; null when the log does not reach so far. */
   tile(level: number, number: number, width: number, size: number): Buffer | null {
     const reaches = Math.floor(size / TILE_WIDTH ** level) >= number * TILE_WIDTH + width;
-    return reaches ? Buffer.concat(this.#hashes(level, number * TILE_WIDTH, width)) : null;
+    if (!reaches) return null;
+    const hashes = this.#hashes(level, number * TILE_WIDTH, width);
+    if (hashes.length !== width) throw new AccordError('LOG_DATABASE_DAMAGED', `no tile ${level}/${number}`);
+    return Buffer.concat(hashes);
   }
   bundle(number: number, width: number, size: number): Buffer | null {
     if (number * TILE_WIDTH + width > size) return null;
@@ -190,8 +193,9 @@ export class AggregateStore {
 
   /** @returns how many were dropped; at most `limit` */
   dropProofs(beforeMs: number, limit: number): number {
-    const sql = 'DELETE FROM proofs WHERE seq IN (SELECT seq FROM proofs WHERE at_ms < ? ORDER BY seq LIMIT ?)';
-    return durably(this.#db, () => this.#db.prepare(sql).run(beforeMs, limit).changes);
+    const oldest = '(SELECT seq, at_ms FROM proofs ORDER BY seq LIMIT @limit)';
+    const sql = `DELETE FROM proofs WHERE seq IN (SELECT seq FROM ${oldest} WHERE at_ms < @beforeMs)`;
+    return durably(this.#db, () => this.#db.prepare(sql).run({ beforeMs, limit }).changes);
   }
 
   #finished(sql: string, ...values: number[]): FinishedCheckpoint | null {
@@ -205,9 +209,7 @@ export class AggregateStore {
       level === 0
         ? 'SELECT hash FROM leaves WHERE seq >= @from ORDER BY seq LIMIT @count'
         : 'SELECT hash FROM tiles WHERE level = @level AND number >= @from ORDER BY number LIMIT @count';
-    const hashes = this.#db.prepare(sql).pluck().all({ level, from, count }) as Buffer[];
-    if (hashes.length !== count) throw new AccordError('LOG_DATABASE_DAMAGED', `no hashes ${level}/${from}`);
-    return hashes;
+    return this.#db.prepare(sql).pluck().all({ level, from, count }) as Buffer[];
   }
 
   /** The tree grows with the transaction, or not at all. */

@@ -30,8 +30,8 @@ import type { AggregateCheckpoint, AggregateStore, FinishedCheckpoint } from './
 
 /** When the quorum is there, the others have this long to add theirs. */
 const LATE_COSIGNERS_MS = 2_000;
-/** New cosigners begin with what is kept; the checkpoints themselves stay. */
-const PROOFS_KEPT_MS = 30 * 86_400_000;
+/** A cosigner that was away for longer has to begin anew; the checkpoints themselves stay. */
+const PROOFS_KEPT_MS = 7 * 86_400_000;
 const PROOFS_DROPPED_AT_ONCE = 50_000;
 
 /** One token over SHA-256 of a checkpoint's text, from the first authority that answers, verified. */

@@ -33,11 +33,16 @@ export async function startWitnessProcess(file: string): Promise<WitnessProcess>
 }
 
 async function nextMessage<T>(child: ChildProcess, timeoutMs: number): Promise<T> {
-  const signal = AbortSignal.timeout(timeoutMs);
+  const heard = new AbortController();
+  const signal = AbortSignal.any([heard.signal, AbortSignal.timeout(timeoutMs)]);
   const ended = once(child, 'exit', { signal }).then(() =>
     Promise.reject(new Error('a process of the campaign ended')),
   );
   ended.catch(() => undefined);
-  const [message] = await Promise.race([once(child, 'message', { signal }), ended]);
-  return message as T;
+  try {
+    const [message] = await Promise.race([once(child, 'message', { signal }), ended]);
+    return message as T;
+  } finally {
+    heard.abort();
+  }
 }

@@ -50,7 +50,7 @@ interface Site {
   registry: WitnessProcess;
   department: WitnessProcess;
   found: string[];
-  bytes: { sent: number; received: number };
+  bytes: { sent: number; received: number; anchorings: number };
 }
 
 interface Round {
@@ -120,13 +120,13 @@ async function round(site: Site, size: number): Promise<Round> {
     const status = await submit(site, log, size, at % every === 0);
     if (status !== 200) found.push(`${log.origin} at ${size}: ${status}`);
   });
-  const answer = await registry.ask({ do: 'tick' });
+  const ticked = await registry.ask({ do: 'tick' });
+  await inParallel(setting.logs, (log, at) => checkAnchoring(site, log, size, at % every === 0));
+  const answer = await registry.ask({ do: 'usage' });
   const seconds = (performance.now() - startedMs) / 1000;
   const departmentAfter = await department.ask({ do: 'usage' });
-  for (const alarm of [...answer.alarms, ...departmentAfter.alarms]) found.push(alarm);
+  for (const alarm of [...ticked.alarms, ...answer.alarms, ...departmentAfter.alarms]) found.push(alarm);
   if (departmentAfter.finished !== answer.finished) found.push('the department stands for another size');
-  const sampled = setting.logs.filter((_, at) => at % every === 0);
-  await inParallel(sampled, (log) => checkAnchoring(site, log, size));
   return {
     cpuMs: answer.cpuMs - before.cpuMs,
     departmentCpuMs: departmentAfter.cpuMs - departmentBefore.cpuMs,
@@ -136,7 +136,8 @@ async function round(site: Site, size: number): Promise<Round> {
   };
 }
 
-async function checkAnchoring({ setting, tree, http, registry, found }: Site, log: CampaignLog, size: number) {
+async function checkAnchoring(site: Site, log: CampaignLog, size: number, verifyIt: boolean): Promise<void> {
+  const { setting, tree, http, registry, found } = site;
   const answer = await ask(http, `${registry.url}/aggregate/anchoring?origin=${log.origin}&size=${size}`);
   if (answer?.status !== 200) {
     found.push(`${log.origin} at ${size}: no anchoring (${answer?.status})`);
@@ -145,6 +146,8 @@ async function checkAnchoring({ setting, tree, http, registry, found }: Site, lo
   const { aggregate } = JSON.parse(answer.body.toString('utf8')) as {
     aggregate: { checkpoint: string; index: number; path: string[] };
   };
+  site.bytes.anchorings += answer.body.length;
+  if (!verifyIt) return;
   const head = openCheckpoint(aggregate.checkpoint, setting.aggregate);
   const path = aggregate.path.map(fromBase64url);
   const leaf = leafHash(noteOf(log, size, tree.root(size)));
@@ -214,7 +217,15 @@ async function openSite(place: string, size: number, broken: BrokenWitness | und
   await registry.ask({ do: 'policy', part: partOf(setting, registry.url, department.url) });
   const http = openClient({ maxConnectionsPerOrigin: CONNECTIONS });
   const tree = new SharedTree(GROWTH * (MINUTES + 2));
-  const site: Site = { setting, tree, http, registry, department, found: [], bytes: { sent: 0, received: 0 } };
+  const site: Site = {
+    setting,
+    tree,
+    http,
+    registry,
+    department,
+    found: [],
+    bytes: { sent: 0, received: 0, anchorings: 0 },
+  };
   return { site, file };
 }
 
@@ -253,7 +264,7 @@ function told({ cpuMs, departmentCpuMs, seconds, answer }: Round, size: number):
   return `${size} logs in ${seconds.toFixed(1)} s; ${cpu}, ${department}; ${answer.rssMib} MiB; ${answer.turns} commits so far`;
 }
 
-function numbersOf(rounds: readonly Round[], { sent, received }: Site['bytes'], size: number) {
+function numbersOf(rounds: readonly Round[], { sent, received, anchorings }: Site['bytes'], size: number) {
   // The first minute warms up, and has no proofs.
   const warm = rounds.slice(1);
   const mean = (of: (one: Round) => number) => warm.reduce((sum, one) => sum + of(one), 0) / Math.max(1, warm.length);
@@ -266,6 +277,7 @@ function numbersOf(rounds: readonly Round[], { sent, received }: Site['bytes'], 
     secondsPerMinute: hundredth(mean(({ seconds }) => seconds)),
     bytesSentPerCheckpoint: Math.round(sent / (size * rounds.length)),
     bytesReceivedPerCheckpoint: Math.round(received / (size * rounds.length)),
+    bytesPerAnchoring: Math.round(anchorings / (size * rounds.length)),
     storedBytesPerCheckpoint: Math.round((last?.databaseBytes ?? 0) / (size * rounds.length)),
     commitsPerMinute: Math.round((last?.answer.turns ?? 0) / rounds.length),
     rssMib: last?.answer.rssMib ?? 0,

@@ -5,8 +5,17 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
+import { AggregateStore } from '#central-registry/aggregate-store-sqlite.ts';
 import { openThrowawayRegistry, type ThrowawayOptions } from '#central-registry/throwaway.ts';
-import { Frontier, leafHash, sha256Of, verifyInclusion } from '#certs/merkle.ts';
+import {
+  consistencyProof,
+  Frontier,
+  inclusionProof,
+  leafHash,
+  sha256Of,
+  verifyConsistency,
+  verifyInclusion,
+} from '#certs/merkle.ts';
 import { systemClock } from '#core/clock.ts';
 import { openClient } from '#core/http/client.ts';
 import { addressOf, openServer } from '#core/http/server-frame.ts';
@@ -305,4 +314,65 @@ t.test('what was stored is taken up again', async (t) => {
   t.equal(after.witness.aggregate.anchoring(one.origin, one.size).checkpoint, note);
   const unknown = await ask(`${after.registry.configurationUrl}aggregate/anchoring?origin=${one.origin}&size=1`);
   t.match(unknown.text, 'AGGREGATE_UNKNOWN');
+});
+
+t.test('a tree of several tiles', async (t) => {
+  const store = new AggregateStore(join(root, 'tiles.db'));
+  t.teardown(() => store.close());
+  const frontier = new Frontier();
+  const leaves: Buffer[] = [];
+  const many = new WitnessedLog('accord/XA/GOV/1001/SS7').grow(700);
+  for (let size = 1; size <= 700; size++) {
+    const tree = { size, root: Buffer.alloc(32, size), note: `leaf ${size}\n` };
+    store.witness.turn((turn) => turn.advance({ origin: many.origin, before: null, tree, proof: [] }, size));
+    leaves.push(leafHash(tree.note));
+    frontier.push(leafHash(tree.note));
+    if (size % 97 === 0 || [1, 2, 255, 256, 257, 512, 513].includes(size)) {
+      t.same(store.root(), frontier.root());
+      for (const index of [0, 1, Math.floor(size / 2), size - 1].filter((each) => each < size)) {
+        const path = inclusionProof(index, size, store.subtree);
+        t.ok(verifyInclusion(leaves[index] as Buffer, index, size, path, frontier.root()), `${index} of ${size}`);
+      }
+      const half = Math.ceil(size / 2);
+      const proof = consistencyProof(half, size, store.subtree);
+      const before = Frontier.at(half, store.subtree).root();
+      t.ok(verifyConsistency(half, size, before, frontier.root(), proof));
+    }
+  }
+  t.throws(() => store.subtree(8, 2), { code: 'LOG_DATABASE_DAMAGED' });
+  t.equal(store.tile(0, 0, 256, 700)?.length, 256 * 32);
+  t.equal(store.tile(0, 2, 188, 700)?.length, 188 * 32);
+  t.equal(store.tile(0, 2, 189, 700), null);
+  t.same(store.tile(1, 0, 2, 700)?.subarray(0, 32), store.subtree(8, 0));
+  t.equal(store.tile(1, 0, 3, 700), null);
+  t.equal(store.tile(0, 1, 256, 511), null, 'not before it is signed');
+  t.equal(store.feed(690, 700).length, 10);
+  store.close();
+  const again = new AggregateStore(join(root, 'tiles.db'));
+  t.same(again.root(), frontier.root());
+  t.throws(() =>
+    again.witness.turn((turn) => {
+      const tree = { size: 701, root: Buffer.alloc(32), note: 'lost\n' };
+      turn.advance({ origin: many.origin, before: null, tree, proof: [Buffer.alloc(32)] }, 0);
+      throw new Error('died');
+    }),
+  );
+  t.equal(again.size, 700, 'what was not committed is not in the tree');
+  t.same(again.root(), frontier.root());
+  again.close();
+});
+
+t.test('another key is not taken for the same log', async (t) => {
+  servers = [one];
+  const before = await site('keys');
+  await register(before);
+  await before.registry.publish();
+  await before.witness.aggregate.tick();
+  await before.registry.close();
+  await t.rejects(site('keys', { witness: { ...REGISTRY_KEYS, aggregate: ed25519() } }), {
+    code: 'AGGREGATE_KEY_WRONG',
+  });
+  const after = await site('keys');
+  t.equal(after.witness.aggregate.newestFinished()?.size, 1);
+  await after.registry.close();
 });
