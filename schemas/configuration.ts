@@ -60,7 +60,7 @@ export const RootConfiguration = Type.Object(
 /**
  * `members/XX`, `services/XX` and `bindings/XX` by the first byte of SHA-256 of the member's id; `dictionary` and
  * `dictionary/X` by the first four bits of SHA-256 of the entry's id; `trust`, `limits`, `purposes`, `consent`, `identity`,
- * `officials`.
+ * `officials`, `witnesses`, `time-stamps`.
  */
 const PART_NAME_PATTERN = '^(?:(?:members|services|bindings)/[0-9a-f]{2}|dictionary/[0-9a-f]|[a-z][a-z-]{0,31})$';
 /** 3 × 256 + 16 shards and the single parts of this and later releases. */
