@@ -1,7 +1,7 @@
 // What stops a destruction in the middle, and what an audit finds that somebody changed afterwards.
 import { spawnSync } from 'node:child_process';
 import { createPrivateKey, createPublicKey } from 'node:crypto';
-import { copyFileSync, cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { copyFileSync, cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -15,6 +15,7 @@ import { auditErasure } from '#core/retention/undestroyed.ts';
 import { encodeNote, type IntentNote, readDone, readIntent } from '#schemas/retention.ts';
 import { dataDir } from '#test/core/log-fixture.ts';
 import { BEGAN_MS, DUE, ORIGIN, openDestroyer, person, writeRecords } from './destroyer.ts';
+import { rawFiles, wrappedKeys } from './raw-files.ts';
 
 t.setTimeout(60_000);
 const DESTROYER = fileURLToPath(import.meta.resolve('./destroyer.ts'));
@@ -25,19 +26,6 @@ function folderOf(t: Test): string {
   const folder = mkdtempSync(join(tmpdir(), 'accord-destroy-'));
   t.teardown(() => rmSync(folder, { recursive: true, force: true }));
   return folder;
-}
-
-function keyBytes(folder: string): Buffer[] {
-  const db = new Database(join(dataDir(folder).keyFolder, 'record-keys.db'), { readonly: true });
-  const of = (table: string) => db.prepare(`SELECT wrapped FROM ${table}`).pluck().all() as Buffer[];
-  const found = [...of('key_groups'), ...of('day_keys')];
-  db.close();
-  return found;
-}
-
-function rawFiles(folder: string): Buffer {
-  const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((one) => one.isFile());
-  return Buffer.concat(files.map((one) => readFileSync(join(one.parentPath, one.name))));
 }
 
 const audited = (folder: string) => {
@@ -76,7 +64,7 @@ t.test('a reader that keeps keys in the write-ahead log: not done, no hold, done
   const folder = folderOf(t);
   const parts = await openDestroyer(folder);
   await writeRecords(parts);
-  const keys = keyBytes(folder);
+  const keys = wrappedKeys(folder);
   const { retention } = parts;
   await retention.start();
   const { id } = await retention.request(DUE, person('Zhao'));

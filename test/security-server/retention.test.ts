@@ -1,6 +1,5 @@
 // Retention classes, holds, and destruction by two persons, at two real servers over their admin APIs.
 import { createHash, X509Certificate } from 'node:crypto';
-import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import t, { type Test } from 'tap';
@@ -12,6 +11,7 @@ import { foldersOf } from '#security-server/server.ts';
 import { DAY_MS, FANG, HOUR_MS, LEI, law, lookup, openWorld } from './access-world.ts';
 import { auditBoth, entries } from './asking.ts';
 import { CARRIER, whoLooked } from './citizen.ts';
+import { rawFiles, sealedRows, wrappedKeys } from './raw-files.ts';
 
 t.setTimeout(120_000);
 /** A second key of the same person, and one of another administrator. */
@@ -62,30 +62,6 @@ async function openRetentionWorld(t: Test, secrecyDays: number | null = null) {
 function giveClass(pair: Pair, retention: string): void {
   const right = pair.provider.parts.state.rights().find(({ bases }) => bases.includes('open'));
   pair.provider.parts.state.putRight(accessRight({ ...right, retention }));
-}
-
-/** Every byte of every file of a server's folder. */
-function rawFiles(folder: string): Buffer {
-  const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((one) => one.isFile());
-  return Buffer.concat(files.map((one) => readFileSync(join(one.parentPath, one.name))));
-}
-
-/** Wrapped keys as they lie on the disk; of a class. */
-function wrappedKeys(folder: string, retention: string): Buffer[] {
-  const db = new Database(join(foldersOf(folder).recordKeys, 'record-keys.db'), { readonly: true });
-  const of = (sql: string) => db.prepare(sql).pluck().all(retention) as Buffer[];
-  const groups = of('SELECT key_groups.wrapped FROM key_groups JOIN day_keys ON number = day_key WHERE retention = ?');
-  const found = [...groups, ...of('SELECT wrapped FROM day_keys WHERE retention = ?')];
-  db.close();
-  return found;
-}
-
-/** What is sealed of the rows of who looked. */
-function sealedRows(folder: string): Buffer[] {
-  const db = new Database(foldersOf(folder).accesses, { readonly: true });
-  const found = db.prepare('SELECT sealed FROM access').pluck().all() as Buffer[];
-  db.close();
-  return found;
 }
 
 t.test('classes: two persons, both sides, unknown ones', async (t) => {
