@@ -39,6 +39,7 @@ const MINUTES = 3;
 const FEW = 1_000;
 /** Entries that every log has more each minute: proofs are as long as those of busy servers. */
 const GROWTH = 20_011;
+const GROWTH_OF_FEW = 211;
 const CONNECTIONS = 64;
 /** Answers and anchorings of which everything is verified, each round. */
 const SAMPLE = 50;
@@ -216,7 +217,8 @@ async function openSite(place: string, size: number, broken: BrokenWitness | und
   ]);
   await registry.ask({ do: 'policy', part: partOf(setting, registry.url, department.url) });
   const http = openClient({ maxConnectionsPerOrigin: CONNECTIONS });
-  const tree = new SharedTree(GROWTH * (MINUTES + 2));
+  const growth = size < FEW ? GROWTH_OF_FEW : GROWTH;
+  const tree = new SharedTree(growth * (MINUTES + 2));
   const site: Site = {
     setting,
     tree,
@@ -226,29 +228,29 @@ async function openSite(place: string, size: number, broken: BrokenWitness | und
     found: [],
     bytes: { sent: 0, received: 0, anchorings: 0 },
   };
-  return { site, file };
+  return { site, file, growth };
 }
 
 async function run({ size: wanted, seed, broken, say }: CampaignRun<BrokenWitness>): Promise<CampaignResult> {
   const size = Math.max(10, wanted);
   const chance = randomFrom(seed);
   const place = mkdtempSync(join(tmpdir(), 'accord-witness-'));
-  const { site, file } = await openSite(place, size, broken);
+  const { site, file, growth } = await openSite(place, size, broken);
   const { setting, found } = site;
   const minutes = broken ? 1 : size < FEW ? 2 : MINUTES;
   try {
     const rounds: Round[] = [];
     for (let minute = 1; minute <= minutes; minute++) {
-      const one = await round(site, minute * GROWTH);
+      const one = await round(site, minute * growth);
       rounds.push(one);
       say?.(`minute ${minute}: ${told(one, size)}`);
     }
     const bytes = { ...site.bytes };
-    await killed(site, chance, (minutes + 1) * GROWTH, file);
+    await killed(site, chance, (minutes + 1) * growth, file);
     const forksTried = await fork(site, chance);
     if (broken) return { size, failures: found.length, found, forksTried };
     await site.registry.ask({ do: 'policy', part: partOf(setting, site.registry.url, site.department.url) });
-    const last = await round(site, (minutes + 2) * GROWTH);
+    const last = await round(site, (minutes + 2) * growth);
     say?.(`after the kill: ${told(last, size)}; ${forksTried} tried another history`);
     return { size, failures: found.length, found, forksTried, ...numbersOf(rounds, bytes, size) };
   } finally {

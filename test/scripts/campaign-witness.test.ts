@@ -2,6 +2,8 @@
 import t from 'tap';
 import { witness } from '#scripts/campaign/witness.ts';
 
+t.setTimeout(120_000);
+
 t.test('witness: every log is cosigned, and no second history after a kill', async (t) => {
   const { failures, found, forksTried, cpuSecondsPerMinute } = await witness.run({ size: 60, seed: 20 });
   t.equal(failures, 0, found.join('\n'));
