@@ -32,7 +32,7 @@ export interface ScriptEnd {
 
 /** Unpacks the files and runs `verify.sh` on them. @param shell default `sh` */
 export async function scriptVerdict(
-  { anchorFolder }: PackSetting,
+  { anchorFolder }: Pick<PackSetting, 'anchorFolder'>,
   files: ReadonlyMap<string, Buffer>,
   shell: readonly string[] = ['sh'],
 ): Promise<ScriptEnd> {
