@@ -22,6 +22,7 @@ import {
 import { erasedBy, erasedInWords } from './audit-erased.ts';
 import { logAuditCommand } from './audit-log.ts';
 import { exportCommand, verifyCommand } from './audit-pack.ts';
+import { entriesCommand, reconcileCommand } from './audit-reconcile.ts';
 import { evidenceInWords } from './evidence-words.ts';
 import { placeOf } from './log.ts';
 import { CommandEnd, EXIT, type OutputOptions, outputFormat, print, runAction, withOutput } from './output.ts';
@@ -71,7 +72,7 @@ export function auditCommand(): Command {
     .addOption(passphraseOption(PASSPHRASE_VARIABLE));
   withOutput(replay).action(runAction(replayCommand));
   audit.addCommand(exportCommand()).addCommand(verifyCommand());
-  return audit.addCommand(logAuditCommand());
+  return audit.addCommand(logAuditCommand()).addCommand(reconcileCommand()).addCommand(entriesCommand());
 }
 
 async function replayCommand(exchange: string, options: ReplayOptions): Promise<void> {
