@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
-import t from 'tap';
+import t, { type Test } from 'tap';
 import { verifyTimeStampToken } from '#certs/time-stamp.ts';
 import { type DevNetwork, openDevNetwork } from '#cli/dev/network.ts';
 import { systemClock } from '#core/clock.ts';
@@ -16,6 +16,7 @@ import { formatAddCheckpoint } from '#core/witness/add-checkpoint.ts';
 import { parseAnchoring } from '#schemas/anchoring.ts';
 import { DEFAULT_GRACE_MS } from '#schemas/limits.ts';
 import type { AnchoringState } from '#security-server/anchoring/anchoring.ts';
+import { accord } from '#test/cli/run.ts';
 
 const MEMBERS = [
   { id: 'DEV/GOV/1001', name: 'Consumer', subsystem: 'consumer', server: 'ss1' },
@@ -80,7 +81,34 @@ t.test('registry, department witness and time-stamps in one instance', async (t)
   const behind = await post(formatAddCheckpoint({ ...again, oldSize: 0 }));
   t.match([behind.status, /^[1-9]\d*\n$/.test(behind.body.toString())], [409, true]);
   t.ok(newest);
+  await commands(t, network);
 });
+
+/** The same as an operator sees it. */
+async function commands(t: Test, { folder, servers, passphraseFile }: DevNetwork): Promise<void> {
+  const dir = servers[0]?.folder ?? '';
+  const at = ['--admin', servers[0]?.urls.admin ?? ''];
+  const json = async (...argv: string[]) => {
+    const { code, stdout, stderr } = await accord(...argv, '--dir', dir, '--json');
+    t.equal(code, 0, `${argv.join(' ')} ${stderr}`);
+    return JSON.parse(stdout) as unknown;
+  };
+  t.match(await json('log', 'anchor', ...at), {
+    origin: 'accord/DEV/GOV/1001/ss1',
+    trouble: null,
+    newest: { isDirect: false },
+  });
+  t.match(await json('log', 'anchor', '--now', ...at), { trouble: null });
+  t.match(await json('log', 'anchorings', '--limit', '1'), [{ anchoring: { v: 1, aggregate: { path: Array } } }]);
+  const table = await accord('log', 'anchorings', '--dir', dir);
+  t.match(table.stdout, /accord-witness\/DEV, accord-witness\/DEV\/GOV\/2002\/ss2/);
+  const out = join(folder, 'tiles');
+  t.match(await json('log', 'tiles', '--out', out), { origin: 'accord/DEV/GOV/1001/ss1', sizeBefore: 0 });
+  t.match(await json('log', 'tiles', '--out', out), { written: 0 });
+  const init = ['server', 'init-witness', '--url', 'http://ss1.example:4410', '--passphrase-file', passphraseFile];
+  t.match(await json(...init), { name: 'accord-witness/DEV/GOV/1001/ss1', verifierKeys: [/^.{31}\+/, /^.{31}\+/] });
+  t.match(await accord(...init, '--dir', dir), { stderr: /FOLDER_IN_USE/ }, 'only once');
+}
 
 /** One that the provider refuses, because it gave no access right: two entries on each side, and two OCSP answers. */
 async function exchange(network: DevNetwork): Promise<void> {
