@@ -16,12 +16,12 @@ export const ARCHIVED_ID = 'archived';
 export class ArchivedEntries {
   readonly #origin: string;
   readonly #chain: KeyChain;
-  readonly #rootAt: (size: number) => Buffer;
+  readonly #rootAt: (size: number) => Buffer | null;
   /** Null where the audit began later. */
   #before: { to: number; hash: string | null } | null = { to: 0, hash: null };
 
   /** @param rootAt the log's root at a size up to the entry that is judged */
-  constructor(origin: string, chain: KeyChain, rootAt: (size: number) => Buffer) {
+  constructor(origin: string, chain: KeyChain, rootAt: (size: number) => Buffer | null) {
     this.#origin = origin;
     this.#chain = chain;
     this.#rootAt = rootAt;
@@ -50,7 +50,7 @@ export class ArchivedEntries {
       if (to > seq) return 'it names entries that were not there yet';
       const signed = openCheckpoint(checkpoint, this.#chain.at(to));
       if (signed.size !== to || signed.root.toString('base64url') !== root) return 'its checkpoint is of another size';
-      if (!this.#rootAt(to).equals(signed.root)) return 'another root than the log has';
+      if (this.#rootAt(to)?.equals(signed.root) !== true) return 'another root than the log has';
       this.#before = { to, hash: sha256(note) };
       return null;
     } catch (error) {
@@ -76,7 +76,12 @@ export function requireArchiveSaid(log: Pick<LogReader, 'archivedUntil' | 'lines
   if (until === 0) return;
   try {
     const said = newestArchived(log)?.manifest.to ?? 0;
-    if (said < until) throw new Finding('LOG_EVIDENCE_CHANGED', said, 'its evidence is gone, and no entry says that it is in an archive');
+    if (said < until)
+      throw new Finding(
+        'LOG_EVIDENCE_CHANGED',
+        said,
+        'its evidence is gone, and no entry says that it is in an archive',
+      );
   } catch (error) {
     if (!isAccordError(error)) throw error;
     throw new Finding('LOG_EVIDENCE_CHANGED', null, `the newest manifest: ${error.code}`);

@@ -110,7 +110,8 @@ function decodeLines<T>(bytes: Buffer, check: (value: unknown) => T): T[] {
   if (lines.pop() !== '') throw new AccordError('ARCHIVE_MALFORMED', 'a line without its end');
   return lines.map((line) => {
     const value = parseJson(line);
-    if (canonicalJson(value) !== line) throw new AccordError('ARCHIVE_MALFORMED', 'a line that is not its one spelling');
+    if (canonicalJson(value) !== line)
+      throw new AccordError('ARCHIVE_MALFORMED', 'a line that is not its one spelling');
     return check(value);
   });
 }

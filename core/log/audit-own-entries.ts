@@ -24,11 +24,11 @@ export class OwnEntries {
   readonly #archived: ArchivedEntries;
   readonly #statuses = new StatusEntries();
 
-  /** @param rootAt the log's root at a size that was read already */
+  /** @param rootAt the log's root at a size that was read already; null where it is not known */
   constructor(
     origin: string,
     chain: KeyChain,
-    rootAt: (size: number) => Buffer,
+    rootAt: (size: number) => Buffer | null,
     verifyToken: AnchoringRules['verifyToken'] = null,
   ) {
     const { base, number } = originNumber(origin);

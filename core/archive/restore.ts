@@ -1,0 +1,129 @@
+// Puts a log back from its archive, on a machine that has nothing of it: `log/messages.db` and `checkpoint.txt` as in a data
+// folder, with all entries up to where the archive ends, their evidence, notes, sealed parts and checkpoints. It is made
+// beside its place and moved there when the audit of the whole log found nothing. Keys are in no archive: what is sealed opens
+// only beside the server's own record keys, as long as they were not destroyed.
+import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
+import type { ArchiveKey } from '#certs/archive-cipher.ts';
+import { batchPath } from '#certs/batch.ts';
+import { Frontier, HASH_BYTES, sha256Of, TILE_HEIGHT } from '#certs/merkle.ts';
+import { type LogAudit, verifyLog } from '#core/log/audit.ts';
+import { syncFolder, writeCheckpointFile } from '#core/log/checkpoint-file.ts';
+import type { LogStore, StoredEvidence, StoredRecord, StoredTile } from '#core/log/store.ts';
+import { openLogStoreSqlite } from '#core/log/store-sqlite.ts';
+import { AccordError } from '#schemas/problems.ts';
+import type { ArchiveChain } from './chain.ts';
+import type { ArchiveDestination } from './destination.ts';
+import { readSegment, type Segment } from './read-segment.ts';
+import { storedRow } from './segment-rows.ts';
+
+/** Entries appended in one transaction. */
+const AT_ONCE = 1_024;
+const NO_PATH = Buffer.alloc(0);
+
+export interface RestoreOptions {
+  destination: ArchiveDestination;
+  key: ArchiveKey;
+  chain: ArchiveChain;
+  /** A folder to be made, or one without a log. */
+  folder: string;
+  /** C2SP verifier key of the log, where it is known from elsewhere. */
+  verifierKey?: string;
+  /** How many entries are there so far. */
+  onProgress?: (entries: number) => void;
+}
+
+/** @returns what the audit of the restored log says: it is in place only when that is ok. @throws FOLDER_IN_USE, ARCHIVE_* */
+export async function restoreArchive(options: RestoreOptions): Promise<LogAudit> {
+  const { chain, folder, verifierKey } = options;
+  const [place, checkpointFile] = [join(folder, 'log'), join(folder, 'checkpoint.txt')];
+  if (existsSync(place) || existsSync(checkpointFile)) throw new AccordError('FOLDER_IN_USE', folder);
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const next = join(folder, 'log.restored');
+  rmSync(next, { recursive: true, force: true });
+  const last = await fill(next, options);
+  const note = last.checkpoints.at(-1)?.note ?? '';
+  const nextCheckpoint = join(next, 'checkpoint.txt');
+  writeCheckpointFile(nextCheckpoint, note);
+  const given = verifierKey === undefined ? {} : { verifierKey };
+  const audit = await verifyLog({ folder: next, checkpointFile: nextCheckpoint, ...given });
+  if (!audit.ok) return audit;
+  if (audit.entries !== chain.segments.at(-1)?.manifest.to)
+    throw new AccordError('ARCHIVE_INCOMPLETE', `entry ${audit.entries}`);
+  if (last.anchoring !== null) writeFileSync(join(folder, 'anchoring.json'), last.anchoring, { mode: 0o600 });
+  renameSync(nextCheckpoint, checkpointFile);
+  renameSync(next, place);
+  syncFolder(folder);
+  return audit;
+}
+
+async function fill(place: string, { destination, key, chain, onProgress }: RestoreOptions): Promise<Segment> {
+  const store = openLogStoreSqlite(place);
+  let last: Segment | null = null;
+  try {
+    const frontier = new Frontier();
+    for (const { manifest } of chain.segments) {
+      const segment = await readSegment(destination, key, manifest);
+      if (last === null) store.setIdentity({ origin: manifest.origin, verifierKey: manifest.verifierKey });
+      if (frontier.size !== manifest.from) throw new AccordError('ARCHIVE_INCOMPLETE', `entry ${frontier.size}`);
+      await append(store, segment, frontier, onProgress ?? (() => {}));
+      for (const checkpoint of segment.checkpoints) store.addCheckpoint(checkpoint);
+      last = segment;
+    }
+  } finally {
+    store.retire();
+  }
+  if (last === null) throw new AccordError('ARCHIVE_INCOMPLETE', 'nothing is there');
+  return last;
+}
+
+async function append(
+  store: LogStore,
+  segment: Segment,
+  frontier: Frontier,
+  onProgress: (entries: number) => void,
+): Promise<void> {
+  const { from, to } = segment.manifest;
+  const paths = batchPaths(segment);
+  for (let at = from; at < to; at += AT_ONCE) {
+    const tiles: StoredTile[] = [];
+    const records = segment.rows.slice(at - from, at - from + AT_ONCE).map((row, i): StoredRecord => {
+      const { seq, line, leaf, exchangeId } = storedRow(row, at + i);
+      frontier.push(leaf, (height, index, hash) => tiles.push({ level: height / TILE_HEIGHT, index, hash }));
+      const sealed = row.keyId === null ? null : { keyId: row.keyId, bytes: row.sealed ?? NO_PATH };
+      return { seq, line, leaf, exchangeId, evidence: evidenceOf(segment, seq, paths), sealed, claim: null };
+    });
+    store.append(records, tiles);
+    onProgress(frontier.size);
+    await setImmediate();
+  }
+}
+
+function evidenceOf(segment: Segment, seq: number, paths: (seq: number) => Buffer): StoredEvidence | null {
+  const row = segment.rows[seq - segment.manifest.from];
+  if (row === undefined || row.statement === null) return null;
+  const { statement, signature, index, size } = row;
+  if (signature < 0) return { statement, jws: '', jwsHash: Buffer.alloc(HASH_BYTES), index: 0, size: 0, path: NO_PATH };
+  const jws = segment.signatures[signature]?.jws;
+  if (jws === undefined) throw new AccordError('ARCHIVE_MALFORMED', `entry ${seq} names no signature`);
+  return { statement, jws, jwsHash: sha256Of(jws), index, size, path: row.path ?? paths(seq) };
+}
+
+/** Paths of statements that stand in a batch of which every statement is in the segment. */
+function batchPaths({ manifest, rows }: Segment): (seq: number) => Buffer {
+  const members = new Map<number, Buffer[]>();
+  for (const { signature, statement, path, index } of rows) {
+    if (signature < 0 || statement === null || path !== null) continue;
+    const batch = members.get(signature) ?? [];
+    batch[index] = statement;
+    members.set(signature, batch);
+  }
+  return (seq) => {
+    const { signature = -1, index = 0, size = 0 } = rows[seq - manifest.from] ?? {};
+    const batch = members.get(signature) ?? [];
+    const isWhole = batch.length === size && index < size && !batch.includes(undefined as never);
+    if (!isWhole) throw new AccordError('ARCHIVE_MALFORMED', `the batch of entry ${seq} is not whole`);
+    return Buffer.concat(batchPath(batch, index));
+  };
+}

@@ -1,0 +1,142 @@
+// Moves one segment of a message log to its archive: plan, copy, read back and verify, say so in the log, let go. Nothing is
+// let go that was not read back; a crash at any step is completed or begun again by the next run:
+// - While it copies, the plan lies in a small file, so that the copy is made again over itself, byte for byte.
+// - Once the entry `archived` is in the log, the copy was verified: what is left to let go is let go, whatever became of the
+//   plan. An entry without all of it let go, and a segment without an entry, are no faults.
+import { readFileSync, rmSync } from 'node:fs';
+import { setImmediate } from 'node:timers/promises';
+import { type Static, Type } from '@sinclair/typebox';
+import type { ArchiveKey } from '#certs/archive-cipher.ts';
+import { Frontier } from '#certs/merkle.ts';
+import { Finding } from '#core/log/audit-finding.ts';
+import { KeyChain } from '#core/log/key-chain.ts';
+import type { MessageLog } from '#core/log/message-log.ts';
+import type { LogAuditReader } from '#core/log/store.ts';
+import { openLogAuditSqlite } from '#core/log/store-sqlite.ts';
+import { replaceFile } from '#core/replace-file.ts';
+import { type ArchiveManifest, parseManifest } from '#schemas/archive.ts';
+import { parseJson } from '#schemas/json.ts';
+import { AccordError, isAccordError } from '#schemas/problems.ts';
+import { Sha256 } from '#schemas/registrations.ts';
+import { compile } from '#schemas/validate.ts';
+import { ARCHIVED_ID, newestArchived } from './audit-archived.ts';
+import { type ArchiveDestination, MANIFEST, segmentName } from './destination.ts';
+import { planSegment, type SegmentPlan, type WhatIsOld } from './plan.ts';
+import { readManifest, readSegment } from './read-segment.ts';
+import { ArchiveWalk } from './verify-segments.ts';
+import { writeSegment } from './write-segment.ts';
+
+const MAX_OF_EXCHANGE = 1_000;
+
+export interface ArchiveRun {
+  log: Pick<MessageLog, 'append' | 'archivedUntil' | 'releaseArchived'>;
+  /** Of the log. */
+  folder: string;
+  /** The plan, while a segment is copied. */
+  planFile: string;
+  destination: ArchiveDestination;
+  key: ArchiveKey;
+  configurationVersion: number;
+}
+
+/**
+ * Archives one segment, or completes the last one.
+ * @param old null only completes what was begun
+ * @returns the segment; null when nothing is old enough
+ * @throws ARCHIVE_*, LOG_*, StoreError
+ */
+export async function archiveSegment(run: ArchiveRun, old: WhatIsOld | null): Promise<ArchiveManifest | null> {
+  const reader = openLogAuditSqlite(run.folder);
+  try {
+    const begun = newestArchived(reader);
+    if (begun !== null) await release(run, begun.seq, begun.manifest.to);
+    const plan =
+      plannedBefore(run.planFile, begun?.manifest.to ?? 0) ?? (old === null ? null : planSegment(reader, old));
+    if (plan === null) return null;
+    replaceFile(run.planFile, Buffer.from(JSON.stringify({ v: 1, ...plan })), 0o600);
+    const note = await writeSegment(reader, plan, run.destination, run.key);
+    const manifest = parseManifest(note);
+    await verifyCopy(reader, run, manifest, note);
+    const { seq } = await run.log.append({
+      ...{ kind: 'archived', id: ARCHIVED_ID, peer: null, client: null, service: null, purpose: null, basis: null },
+      ...{ code: null, decisionHash: null, evidence: null, sealed: null, retention: 'standard' },
+      configurationVersion: run.configurationVersion,
+      note,
+    });
+    await release(run, seq, plan.to);
+    rmSync(run.planFile, { force: true });
+    return manifest;
+  } finally {
+    reader.close();
+  }
+}
+
+/** Step by step, so that exchanges go on meanwhile. */
+async function release({ log }: ArchiveRun, entrySeq: number, until: number): Promise<void> {
+  while (log.archivedUntil() < until) {
+    log.releaseArchived(entrySeq, until);
+    await setImmediate();
+  }
+}
+
+/** What was put there is asked for, and is judged as an audit judges the log itself. @throws ARCHIVE_DAMAGED */
+async function verifyCopy(
+  reader: LogAuditReader,
+  { destination, key }: ArchiveRun,
+  manifest: ArchiveManifest,
+  note: Buffer,
+): Promise<void> {
+  const { origin, verifierKey, from, to, checkpoints } = manifest;
+  const name = segmentName(origin, from, to);
+  const back = await readManifest(destination, `${name}/${MANIFEST}`);
+  if (!back.bytes.equals(note)) throw new AccordError('ARCHIVE_DAMAGED', `${name}/${MANIFEST} has other bytes`);
+  const segment = await readSegment(destination, key, back.manifest);
+  const walk = new ArchiveWalk(
+    {
+      ...{ origin, verifierKey },
+      elsewhere: (id) => reader.linesOf(id, MAX_OF_EXCHANGE),
+      rootAt: (size) => Frontier.at(size, reader.subtree).root(),
+    },
+    {
+      frontier: Frontier.at(from, reader.subtree),
+      chain: KeyChain.of(reader, verifierKey, from),
+      ...{ lastMs: 0, checkpoints: checkpoints.from },
+    },
+  );
+  try {
+    await walk.take(segment);
+  } catch (error) {
+    if (!(error instanceof Finding)) throw error;
+    throw new AccordError('ARCHIVE_DAMAGED', `${name}: ${error.code} ${error.message}`, { cause: error });
+  }
+  if (!walk.frontier.root().equals(Frontier.at(to, reader.subtree).root())) {
+    throw new AccordError('ARCHIVE_DAMAGED', `${name} has another root than the log`);
+  }
+  reader.renew();
+}
+
+const count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
+const Plan = Type.Object(
+  {
+    v: Type.Literal(1),
+    from: count,
+    to: count,
+    checkpoints: Type.Object({ from: count, to: count }, { additionalProperties: false }),
+    previous: Type.Union([Sha256, Type.Null()]),
+    anchoredSeq: Type.Union([count, Type.Null()]),
+  },
+  { additionalProperties: false },
+);
+const checkPlan: (value: unknown) => Static<typeof Plan> = compile(Plan, 'ARCHIVE_MALFORMED');
+
+/** The plan of a copy that was broken off; null when there is none, or one that was done already. */
+function plannedBefore(file: string, from: number): SegmentPlan | null {
+  try {
+    const { v: _v, ...plan } = checkPlan(parseJson(readFileSync(file)));
+    return plan.from === from ? plan : null;
+  } catch (error) {
+    // Without it a copy begins anew; nothing rests on the one before.
+    if (isAccordError(error) || (error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw error;
+  }
+}

@@ -1,0 +1,152 @@
+// Segments of a message log in an archive: what is copied, read back, let go and put back, what a crash at each step leaves, and
+// that nothing is let go that was not read back.
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
+import t from 'tap';
+import { readChain } from '#core/archive/chain.ts';
+import { restoreArchive } from '#core/archive/restore.ts';
+import { archiveSegment } from '#core/archive/run-archive.ts';
+import { verifyLog } from '#core/log/audit.ts';
+import { readSealed } from '#core/log/read-sealed.ts';
+import type { LogReader } from '#core/log/store.ts';
+import { openLogAuditSqlite } from '#core/log/store-sqlite.ts';
+import { archivable, EVERYTHING, filesOf } from './archive-fixture.ts';
+import { auditLog } from './audited.ts';
+import { dataDir, PEER } from './log-fixture.ts';
+
+function stored(log: LogReader, seq: number) {
+  return { evidence: log.evidence(seq), sealed: log.sealed(seq) };
+}
+
+t.test('what is old goes to the archive, the log still verifies, and comes back whole', async (t) => {
+  const { log, run, grow, options, dir, at } = await archivable(t);
+  await grow(1, 300, 3);
+  await grow(2);
+  const before = openLogAuditSqlite(options.folder);
+  const rows = before.lines(0, 10_000).map(({ seq }) => ({ seq, ...stored(before, seq) }));
+  before.close();
+  const root = log.root();
+  const sealed = rows.flatMap(({ seq }) => log.readSealed(seq) ?? []);
+
+  const first = await archiveSegment(run, EVERYTHING);
+  t.match(first, { v: 1, from: 0, origin: log.origin, previous: null });
+  t.equal(log.archivedUntil(), first?.to);
+  await auditLog(t, log, options);
+  const { archivedUntil } = await verifyLog({
+    folder: options.folder,
+    checkpointFile: options.checkpointFile,
+    threads: 2,
+  });
+  t.equal(archivedUntil, first?.to);
+  t.equal(log.find(null, 'archived')[0]?.entry.kind, 'archived');
+  const id = log.read(0, 1)[0]?.entry.id ?? '';
+  t.match(
+    log.find(PEER, id).map(({ entry, evidence }) => [entry.kind, evidence]),
+    [
+      ['response-received', null],
+      ['request-sent', null],
+    ],
+  );
+  t.equal(log.readSealed(0), null);
+  const place = { folder: options.folder, keyFolder: options.keyFolder, storageKey: options.storageKey };
+  t.same(readSealed(place, [0]), [{ state: 'archived' }]);
+
+  await grow(5, 256);
+  const second = await archiveSegment(run, EVERYTHING);
+  t.equal(second?.from, first?.to);
+  t.type(second?.previous, 'string');
+  t.equal(await archiveSegment(run, { beforeMs: 0, keepEntries: 1e9 }), null, 'nothing is old enough');
+  await auditLog(t, log, options);
+
+  const restored = dataDir(join(dir, 'restored'));
+  const chain = await readChain(run.destination);
+  t.equal(chain.segments.length, 2);
+  const audit = await restoreArchive({ ...run, chain, folder: join(dir, 'restored'), verifierKey: log.verifierKey });
+  t.match(audit, { ok: true, entries: second?.to, archivedUntil: 0 });
+  t.match(await verifyLog({ ...restored, threads: 2 }), { ok: true, entries: second?.to, root: audit.root });
+  const back = openLogAuditSqlite(restored.folder);
+  t.teardown(() => back.close());
+  const others = rows.filter((row) => !isDeepStrictEqual(row, { ...row, ...stored(back, row.seq) }));
+  t.same(others, [], 'evidence and sealed parts are the same');
+  const opened = readSealed(
+    { ...place, folder: restored.folder },
+    rows.map(({ seq }) => seq),
+  );
+  t.same(
+    opened.flatMap((one) => (one.state === 'open' ? [one.parts] : [])),
+    sealed,
+    'with the keys of the server',
+  );
+  log.erasure.destroyDays('standard', 0, 100_000);
+  const erased = readSealed(
+    { ...place, folder: restored.folder },
+    rows.map(({ seq }) => seq),
+  );
+  t.notOk(
+    erased.some(({ state }) => state === 'open'),
+    'destroying keys reaches the archive',
+  );
+  const everything = Buffer.concat([...filesOf(at).values()]).toString('latin1');
+  for (const secret of ['residents', 'DEV/GOV/2002/provider', id]) t.notMatch(everything, secret);
+  t.not(root, log.root());
+});
+
+/** What makes an archive's run stop: before the n-th call that leaves a trace, or behind it. */
+class Stopped extends Error {}
+
+t.test('a run that is stopped at any step: nothing is lost, and the next run completes it', async (t) => {
+  const { log, run, grow, options, at, dir } = await archivable(t);
+  await grow(2, 300, 1);
+  let [calls, stopAt] = [0, Number.POSITIVE_INFINITY];
+  const step = async <T>(work: () => T | Promise<T>): Promise<T> => {
+    if (calls++ === stopAt) throw new Stopped('before');
+    const done = await work();
+    if (calls++ === stopAt) throw new Stopped('behind');
+    return done;
+  };
+  const { destination } = run;
+  const stopping = {
+    ...run,
+    destination: {
+      ...destination,
+      put: (name: string, bytes: Buffer) => step(() => destination.put(name, bytes)),
+      get: (name: string, max: number) => step(() => destination.get(name, max)),
+    },
+    log: {
+      append: (record: Parameters<typeof log.append>[0]) => step(() => log.append(record)),
+      archivedUntil: () => log.archivedUntil(),
+      releaseArchived: (seq: number, until: number) => {
+        if (calls++ === stopAt) throw new Stopped('before');
+        const end = log.releaseArchived(seq, until);
+        if (calls++ === stopAt) throw new Stopped('behind');
+        return end;
+      },
+    },
+  };
+  let copied: Map<string, Buffer> | undefined;
+  for (stopAt = 0; ; stopAt++) {
+    calls = 0;
+    const end = await archiveSegment(stopping, EVERYTHING).catch((error: unknown) => error);
+    if (!(end instanceof Stopped)) {
+      t.match(end, { v: 1 });
+      break;
+    }
+    if (log.find(null, 'archived').length === 0) t.equal(log.archivedUntil(), 0, 'nothing went before the log says so');
+    await auditLog(t, log, options);
+    await grow(1);
+    const now = filesOf(at);
+    for (const [name, bytes] of copied ?? []) if (!now.get(name)?.equals(bytes)) t.fail(`${name} was made another`);
+    copied = now;
+  }
+  t.ok(stopAt > 20, `${stopAt} steps`);
+  const said = log.find(null, 'archived').length;
+  t.ok(said >= 1, `${said} segments`);
+  await archiveSegment(run, null);
+  t.equal(existsSync(run.planFile), false);
+  await auditLog(t, log, options);
+  const chain = await readChain(run.destination);
+  t.equal(chain.loose, 0, 'a copy that was broken off was made again over itself');
+  const restored = join(dir, 'restored');
+  t.match(await restoreArchive({ ...run, chain, folder: restored }), { ok: true, entries: log.archivedUntil() });
+});
