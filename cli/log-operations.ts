@@ -3,12 +3,18 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
+import { rawEd25519PublicKey } from '#certs/ed25519.ts';
 import { openKey, sealKey } from '#certs/key-file.ts';
 import { generateKeys } from '#certs/keys.ts';
 import { systemClock } from '#core/clock.ts';
+import { readAnchor } from '#core/configuration/anchor.ts';
+import { openClient } from '#core/http/client.ts';
 import { destroyKeyFile, listKeyFiles, readKeyFile, writeKeyFile } from '#core/key-store.ts';
-import { openNewOrigin } from '#core/log/new-origin.ts';
+import { newestHeld, openNewOrigin } from '#core/log/new-origin.ts';
 import { rotateCheckpointKey } from '#core/log/rotate-key.ts';
+import { noteVerifier } from '#core/log/signed-note.ts';
+import { newestWitnessed } from '#core/witness/witnessed-checkpoint.ts';
+import { isAccordError } from '#schemas/problems.ts';
 import { FILES } from '#security-server/data-folder.ts';
 import { currentLogOrigin, LOG_PLACES } from '#security-server/log-origin.ts';
 import { resolveSettings } from '#security-server/settings.ts';
@@ -61,9 +67,34 @@ async function newOrigin(options: Options): Promise<void> {
   const why =
     'The log is closed for ever, and for ten minutes the server refuses requests, whose ids it has forgotten.';
   const { id, open, log } = await opened(options, why);
-  const { origin, closed, cited } = openNewOrigin({ ...log, checkpointKey: await open(KEY) });
+  const checkpointKey = await open(KEY);
+  const { witnessed, detail } = await askedWitness(options.dir, { ...log, checkpointKey });
+  const { origin, closed, cited } = openNewOrigin({ ...log, checkpointKey, ...(witnessed && { witnessed }) });
   const cites = { size: cited.size, root: cited.root.toString('base64url') };
-  print({ origin, closed, cites, register: registering(id, options.dir) }, options);
+  print({ origin, closed, cites, witness: detail, register: registering(id, options.dir) }, options);
+}
+
+/** What the registry's witness saw last: a log from a backup knows less than others do. Without an answer it is cited alone. */
+async function askedWitness(
+  dir: string,
+  log: Parameters<typeof newestHeld>[0],
+): Promise<{ witnessed?: string; detail: string }> {
+  const held = newestHeld(log);
+  if (held === null) return { detail: 'not asked' };
+  const { urls } = readAnchor(readFileSync(join(dir, FILES.anchor)));
+  const verifier = noteVerifier(log.origin, rawEd25519PublicKey(log.checkpointKey));
+  const http = openClient();
+  try {
+    const url = (urls[0] ?? '').replace(/\/$/, '');
+    const found = await newestWitnessed(http, url, held, verifier);
+    if (found === null) return { detail: 'it knows no more' };
+    return { witnessed: found.note, detail: `it knows ${found.size} entries` };
+  } catch (error) {
+    if (!isAccordError(error)) throw error;
+    return { detail: `it could not be asked: ${error.code}` };
+  } finally {
+    await http.close();
+  }
 }
 
 /** Each step can be run again: the next key lies beside the old one until the log has gone over to it. */

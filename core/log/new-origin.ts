@@ -18,7 +18,7 @@ import { appendOwnEntry } from './own-entry.ts';
 import { type Checkpoint, noteVerifier, openCheckpoint, parseCheckpointText, parseNote } from './signed-note.ts';
 import { recoverLog } from './start.ts';
 import type { LogStore } from './store.ts';
-import { isLogFolder, openLogStoreSqlite } from './store-sqlite.ts';
+import { isLogFolder, openLogAuditSqlite, openLogStoreSqlite } from './store-sqlite.ts';
 
 const KEPT = 'checkpoint.txt';
 
@@ -31,6 +31,8 @@ export interface NewOriginOptions {
   /** Ed25519, private: the key of the last checkpoint, and of the new log. */
   checkpointKey: KeyObject;
   clock: Clock;
+  /** A checkpoint of the log that others hold; cited when its key signed it and nothing held here is newer. */
+  witnessed?: string;
 }
 
 export interface NewOrigin {
@@ -43,6 +45,27 @@ export interface NewOrigin {
 /** Where a closed log lies. */
 export function closedLogFolder(folder: string, number: number): string {
   return `${folder}-${number}`;
+}
+
+/** The newest signed checkpoint that is held here, for whoever asks others for a newer one; null when there is none. */
+export function newestHeld(
+  options: Pick<NewOriginOptions, 'folder' | 'checkpointFile' | 'origin' | 'checkpointKey'>,
+): ({ note: string } & Checkpoint) | null {
+  const verifier = noteVerifier(options.origin, rawEd25519PublicKey(options.checkpointKey));
+  const notes = [readCheckpointFile(options.checkpointFile)?.toString('utf8')];
+  try {
+    const log = openLogAuditSqlite(options.folder);
+    notes.push(log.lastCheckpoint()?.note);
+    log.close();
+  } catch (error) {
+    // A damaged database is closed as it is.
+    if (!isAccordError(error)) throw error;
+  }
+  const good = notes.flatMap((note) =>
+    note !== undefined && isOf(note, () => openCheckpoint(note, verifier)) ? [note] : [],
+  );
+  const newest = good.sort((a, b) => sizeOf(b) - sizeOf(a))[0];
+  return newest === undefined ? null : { note: newest, ...openCheckpoint(newest, verifier) };
 }
 
 /** @throws LOG_IN_USE, LOG_CHECKPOINT_MISSING (nothing to cite), LOG_CHECKPOINT_WRONG, StoreError */
@@ -96,7 +119,7 @@ function closeLog(options: NewOriginOptions): string {
   } finally {
     store?.retire();
   }
-  notes.push(readCheckpointFile(checkpointFile)?.toString('utf8'));
+  notes.push(readCheckpointFile(checkpointFile)?.toString('utf8'), options.witnessed);
   const good = notes
     .filter((note) => note !== undefined)
     .filter((note) => isOf(note, () => openCheckpoint(note, verifier)));

@@ -83,7 +83,8 @@ export class AnchoringRegistry {
     if (path === '/witness/add-checkpoint') return await this.#add(body);
     const shown = this.#anchoring(query.get('origin') ?? '', Number(query.get('size')));
     if (shown === null) return { status: 404, type: 'text/plain', body: '' };
-    return { status: 200, type: 'application/json', body: JSON.stringify(this.lie(shown)) };
+    const checkpoint = this.leaves[shown.aggregate.index]?.toString();
+    return { status: 200, type: 'application/json', body: JSON.stringify({ checkpoint, ...this.lie(shown) }) };
   }
 
   async #add(body: Buffer) {

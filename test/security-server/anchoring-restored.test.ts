@@ -1,6 +1,13 @@
 // A log that was put back from a backup, before its server goes on with it: what its witness has to know of it.
+import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import t from 'tap';
+import { rawEd25519PublicKey } from '#certs/ed25519.ts';
+import { verifyLog } from '#core/log/audit.ts';
 import { openMessageLog } from '#core/log/message-log.ts';
+import { newestHeld, openNewOrigin } from '#core/log/new-origin.ts';
+import { noteVerifier } from '#core/log/signed-note.ts';
+import { newestWitnessed } from '#core/witness/witnessed-checkpoint.ts';
 import { requireAsWitnessed } from '#security-server/anchoring/server-anchoring.ts';
 import { logFixture, requestRecords } from '../core/log-fixture.ts';
 import { Site } from './anchoring-site.ts';
@@ -39,4 +46,36 @@ t.test('a restored log goes on only when its witness knows exactly it', async (t
   log.publishCheckpoint();
   await t.rejects(requireAsWitnessed(log, configuration, other.clock.nowMs()), refused(/it knows 6 entries/));
   await log.close();
+});
+
+t.test('a new origin cites what the witness saw, not only what the backup holds', async (t) => {
+  const site = await Site.open(t);
+  await site.grow();
+  await site.stop();
+  const { folder, checkpointFile } = site.made.options;
+  const backup = join(site.made.dir, 'backup');
+  cpSync(folder, backup, { recursive: true });
+  const file = readFileSync(checkpointFile);
+  await site.start();
+  await site.grow(5);
+  t.match(await site.anchoring.anchorNow(), { witnessedSize: 8, trouble: null });
+  await site.stop();
+  rmSync(folder, { recursive: true });
+  cpSync(backup, folder, { recursive: true });
+  writeFileSync(checkpointFile, file);
+  const { origin, checkpointKey } = site.made.options;
+  const held = newestHeld({ folder, checkpointFile, origin, checkpointKey });
+  t.equal(held?.size, 3);
+  const verifier = noteVerifier(origin, rawEd25519PublicKey(checkpointKey));
+  const url = site.registry.world.part.aggregate?.url ?? '';
+  const witnessed = await newestWitnessed(site.http, url, held!, verifier);
+  t.equal(witnessed?.size, 8);
+  const other = noteVerifier(origin, rawEd25519PublicKey(site.registry.world.aggregateKey));
+  await t.rejects(newestWitnessed(site.http, url, held!, other), { code: 'NOTE_SIGNATURE_WRONG' }, 'by another key');
+  t.equal(await newestWitnessed(site.http, url, witnessed!, verifier), null);
+  const opened = openNewOrigin({ ...site.made.options, witnessed: witnessed!.note });
+  t.match(opened, { origin: `${origin}/2`, cited: { size: 8 } });
+  site.made.options.origin = opened.origin;
+  await site.start();
+  t.match(await verifyLog({ folder, checkpointFile }), { ok: true, code: null });
 });
