@@ -86,7 +86,7 @@ export function checkContents(
   return contents;
 }
 
-export function versionsOf({ request, answer, anchoring }: PackHead): number[] {
+function versionsOf({ request, answer, anchoring }: PackHead): number[] {
   return [...new Set([request, answer, anchoring])].filter((version) => version > 0).sort((a, b) => a - b);
 }
 
