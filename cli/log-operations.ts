@@ -81,10 +81,10 @@ async function askedWitness(
 ): Promise<{ witnessed?: string; detail: string }> {
   const held = newestHeld(log);
   if (held === null) return { detail: 'not asked' };
-  const { urls } = readAnchor(readFileSync(join(dir, FILES.anchor)));
   const verifier = noteVerifier(log.origin, rawEd25519PublicKey(log.checkpointKey));
   const http = openClient();
   try {
+    const { urls } = readAnchor(readFileSync(join(dir, FILES.anchor)));
     const url = (urls[0] ?? '').replace(/\/$/, '');
     const found = await newestWitnessed(http, url, held, verifier);
     if (found === null) return { detail: 'it knows no more' };
