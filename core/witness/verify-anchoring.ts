@@ -18,7 +18,7 @@ import { type CosignerKey, goodCosignatures } from './cosignature.ts';
 import type { Witness, WitnessPolicy } from './policy.ts';
 
 /** Everything that can be found. `wrong`: somebody changed it or lied; `missing`: less than the policy asks for. */
-export const ANCHORING_FINDINGS = {
+const ANCHORING_FINDINGS = {
   ANCHORING_MALFORMED: 'wrong',
   /** The checkpoint is another log's. */
   CHECKPOINT_ORIGIN_WRONG: 'wrong',
@@ -42,7 +42,7 @@ export const ANCHORING_FINDINGS = {
 
 export type AnchoringCode = keyof typeof ANCHORING_FINDINGS;
 
-export interface AnchoringFinding {
+interface AnchoringFinding {
   code: AnchoringCode;
   detail: string;
 }
@@ -60,7 +60,7 @@ export interface AnchoringRules {
 }
 
 /** What one key of a cosigner said; `absent` when it said nothing. */
-export interface JudgedCosignature {
+interface JudgedCosignature {
   witness: string;
   over: 'aggregate' | 'checkpoint';
   algorithm: CosignerKey['algorithm'];
@@ -69,7 +69,7 @@ export interface JudgedCosignature {
   atMs: number | null;
 }
 
-export interface JudgedToken {
+interface JudgedToken {
   over: 'aggregate' | 'checkpoint';
   /** Null when the token is wrong or was not judged. */
   genTimeMs: number | null;

@@ -15,7 +15,7 @@ const readAggregate = compile(AggregateAnchoring, 'ANCHORING_MALFORMED');
 const readToken = compile(AnchoringToken, 'ANCHORING_MALFORMED');
 const MAX_TOKENS = 8;
 
-export interface FoundAnchoring {
+interface FoundAnchoring {
   aggregate: AggregateAnchoring;
   tokens: AnchoringToken[];
 }
