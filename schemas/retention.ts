@@ -25,7 +25,7 @@ export const Reason = Type.String({ minLength: 1, maxLength: 500 });
 export const LegalBasis = Type.String({ minLength: 1, maxLength: 300 });
 
 /** As access rights name it (access-right.ts). */
-export const RETENTION_PATTERN = '^[a-z][a-z0-9-]{0,31}$';
+const RETENTION_PATTERN = '^[a-z][a-z0-9-]{0,31}$';
 export const RetentionName = Type.String({ pattern: RETENTION_PATTERN });
 /** The class of everything that no right and no rule gives another. */
 export const DEFAULT_RETENTION = 'standard';
@@ -84,8 +84,7 @@ const Seqs = Type.Object(
   closed,
 );
 /** One entry, by its place and its leaf hash. */
-export const DestroyedRecord = Type.Object({ origin: Origin, seq: Seq, leaf: Sha256 }, closed);
-export type DestroyedRecord = Static<typeof DestroyedRecord>;
+const DestroyedRecord = Type.Object({ origin: Origin, seq: Seq, leaf: Sha256 }, closed);
 
 const scope = {
   destruction: Uuid,

@@ -24,7 +24,7 @@ import {
 } from '#schemas/retention.ts';
 import { readCertificate, scopeOf } from './certificate.ts';
 
-export const RETENTION_KINDS = ['destruction-intended', 'destruction-done', 'hold-placed', 'hold-lifted'] as const;
+const RETENTION_KINDS = ['destruction-intended', 'destruction-done', 'hold-placed', 'hold-lifted'] as const;
 type RetentionKind = (typeof RETENTION_KINDS)[number];
 
 /** An intent as it stands in the log. */

@@ -13,7 +13,7 @@ import { coversEntry, type ReadCertificate, readCertificate } from './certificat
 
 const PAGE = 500;
 
-export interface LoggedCertificate extends ReadCertificate {
+interface LoggedCertificate extends ReadCertificate {
   /** The entry `destruction-done`. */
   seq: number;
   /** Of the log that holds it. */
@@ -33,7 +33,7 @@ export interface ErasureAudit {
 }
 
 /** All certificates in the logs of one server, oldest first; what is no certificate is left out. @throws LOG_* */
-export async function loggedCertificates(logs: AllLogs): Promise<LoggedCertificate[]> {
+async function loggedCertificates(logs: AllLogs): Promise<LoggedCertificate[]> {
   const found: LoggedCertificate[] = [];
   for (const origin of logs.origins) {
     const { notes } = await logs.notes(origin, 0);

@@ -12,7 +12,7 @@ import type { RetentionPlan } from './plan.ts';
 import type { DestructionRequest, KnownIntent, RetentionStore } from './retention-store.ts';
 
 /** The steps of a destruction, in order; a test may stop the process behind each. */
-export type DestructionStep = 'intended' | 'keys' | 'rows' | 'done';
+type DestructionStep = 'intended' | 'keys' | 'rows' | 'done';
 
 export interface RetentionPorts {
   /** INSTANCE/CLASS/MEMBER/SERVER */
@@ -44,7 +44,7 @@ export interface WantedDestruction {
   reason: string;
 }
 
-export interface HeldRecords {
+interface HeldRecords {
   hold: string;
   records: number;
 }

@@ -12,14 +12,14 @@ export interface PlannedDays {
   keys: number;
 }
 
-export interface DueDays extends PlannedDays {
+interface DueDays extends PlannedDays {
   legalBasis: string;
   automatic: boolean;
   /** Days since the first of them should have been gone. */
   overdueDays: number;
 }
 
-export interface HeldDays extends PlannedDays {
+interface HeldDays extends PlannedDays {
   holds: string[];
 }
 
@@ -33,7 +33,7 @@ export interface RetentionPlan {
 }
 
 /** The last day whose records have been kept for the whole longest time, at the beginning of `today`. */
-export function lastDueDay({ days }: Pick<RetentionClass, 'days'>, today: number): number {
+function lastDueDay({ days }: Pick<RetentionClass, 'days'>, today: number): number {
   return today - days - 1;
 }
 

@@ -44,7 +44,7 @@ export interface ConsumerRule {
 }
 
 /** Rows of who looked that the citizen has not been shown yet, though their records are gone. */
-export interface HiddenRows {
+interface HiddenRows {
   intent: Pick<IntentNote, 'days' | 'except' | 'records'>;
 }
 
