@@ -26,7 +26,15 @@ import { type PassphraseOptions, passphraseOption, readPassphrase } from './pass
 const PASSPHRASE_VARIABLE = 'ACCORD_KEY_PASSPHRASE';
 
 type ExportOptions = OutputOptions &
-  PassphraseOptions & { dir: string; origin?: string; peer?: string; out?: string; body: boolean };
+  PassphraseOptions & {
+    dir: string;
+    origin?: string;
+    peer?: string;
+    out?: string;
+    requestBody?: string;
+    answerBody?: string;
+    withoutBody?: boolean;
+  };
 
 export function exportCommand(): Command {
   const command = new Command('export')
@@ -36,12 +44,14 @@ export function exportCommand(): Command {
     .option('--out <file>', 'the zip to write; EXCHANGE.zip here when not given')
     .option('--origin <origin>', 'a closed log: its origin, or its number')
     .option('--peer <id>', 'the other security server, where two of them used the same id')
+    .option('--request-body <file>', "the request's body, when it was too large to be kept")
+    .option('--answer-body <file>', "the answer's body, likewise")
     .option('--without-body', 'leave out contexts and bodies: nobody is named, and the verdict will be INCOMPLETE')
     .addOption(passphraseOption(PASSPHRASE_VARIABLE));
   return withOutput(command).action(runAction(exportAction));
 }
 
-async function exportAction(exchange: string, options: ExportOptions & { withoutBody?: boolean }): Promise<void> {
+async function exportAction(exchange: string, options: ExportOptions): Promise<void> {
   const passphrase = await readPassphrase(options, PASSPHRASE_VARIABLE, { prompt: 'Passphrase of the keys: ' });
   const open = async (name: string) =>
     (await openKey(await readKeyFile(join(options.dir, FILES.keys), name), passphrase)).privateKey;
@@ -54,8 +64,12 @@ async function exportAction(exchange: string, options: ExportOptions & { without
     configuration: join(options.dir, 'configuration'),
   };
   const storageKey = options.withoutBody === true ? null : storageKeyOf(await open('storage'));
-  const { peer } = options;
-  const files = await exportPack(place, { exchange, storageKey, ...(peer === undefined ? {} : { peer }) });
+  const { peer, requestBody, answerBody } = options;
+  const bodies = {
+    ...(requestBody === undefined ? {} : { request: readFileSync(requestBody) }),
+    ...(answerBody === undefined ? {} : { answer: readFileSync(answerBody) }),
+  };
+  const files = await exportPack(place, { exchange, storageKey, bodies, ...(peer === undefined ? {} : { peer }) });
   const nowMs = systemClock.nowMs();
   const { keyName, der } = await signingKeyOf(options.dir, nowMs);
   const zip = writeZip(sealPack(files, { key: await open(keyName), certificate: der }, nowMs));

@@ -3,6 +3,7 @@
 // exporter runs it too. The folder's owner controls what is read. The result depends on the exchange and on what had been
 // logged of it alone, so that two exports give the same files.
 import { readBatch } from '#certs/batch.ts';
+import { opens } from '#certs/commitment.ts';
 import { inclusionProof } from '#certs/merkle.ts';
 import { readPart } from '#core/configuration/parts.ts';
 import { readSealed, type Unsealed } from '#core/log/read-sealed.ts';
@@ -35,9 +36,11 @@ export interface ExportOptions {
   peer?: string;
   /** 32 bytes; null leaves out contexts and bodies: then nobody is named in the pack, and its verdict is INCOMPLETE. */
   storageKey: Buffer | null;
+  /** Bodies that a server does not keep because they are large, as the department has them. */
+  bodies?: Partial<Record<MessageName, Buffer>>;
 }
 
-/** @throws EXCHANGE_NOT_FOUND, EXCHANGE_AMBIGUOUS, CERTIFICATE_NOT_REGISTERED, RECORD_UNREADABLE, LOG_*, CONFIGURATION_* */
+/** @throws EXCHANGE_NOT_FOUND, EXCHANGE_AMBIGUOUS, CERTIFICATE_NOT_REGISTERED, COMMITMENT_WRONG, RECORD_UNREADABLE, LOG_*, CONFIGURATION_* */
 export async function exportPack(place: ExportPlace, options: ExportOptions): Promise<Map<string, Buffer>> {
   const log = openLogAuditSqlite(place.log);
   try {
@@ -60,6 +63,7 @@ export async function exportPack(place: ExportPlace, options: ExportOptions): Pr
     addStatuses(files, log, found);
     if (options.storageKey !== null) {
       const erased = addSealed(files, place, found, options.storageKey);
+      for (const name of MESSAGES) addBody(files, name, options.bodies?.[name]);
       const origin = log.identity()?.origin ?? '';
       for (const name of erased) await addDestruction(files, name, place, origin, found[name], past, servers);
     }
@@ -180,8 +184,18 @@ function addParts(files: Map<string, Buffer>, name: MessageName, kept: Unsealed)
   if (context !== undefined && contextSalt !== undefined) {
     files.set(`${name}/context`, context).set(`${name}/context.salt`, contextSalt);
   }
-  if (body !== undefined && bodySalt !== undefined) files.set(`${name}/body`, body).set(`${name}/body.salt`, bodySalt);
+  if (bodySalt !== undefined) files.set(`${name}/body.salt`, bodySalt);
+  if (body !== undefined) files.set(`${name}/body`, body);
   return kept.state;
+}
+
+function addBody(files: Map<string, Buffer>, name: MessageName, body: Buffer | undefined): void {
+  if (body === undefined) return;
+  const [statement, salt] = [files.get(`${name}/statement`), files.get(`${name}/body.salt`)];
+  if (statement === undefined || salt === undefined || !opens(parseStatement(statement).body.commitment, salt, body)) {
+    throw new AccordError('COMMITMENT_WRONG', `body of the ${name}`);
+  }
+  files.set(`${name}/body`, body);
 }
 
 async function addDestruction(

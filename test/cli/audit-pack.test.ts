@@ -10,6 +10,7 @@ import { readPackFiles } from '#core/evidence/read-pack.ts';
 import { writeKeyFile } from '#core/key-store.ts';
 import { openPackSetting, type PackSetting } from '#scripts/campaign/pack-setting.ts';
 import { writePack } from '#scripts/campaign/pack-verdicts.ts';
+import { CLIENT, SERVICE } from '#scripts/campaign/pair.ts';
 import { accord } from './run.ts';
 
 const PASSPHRASE = 'correct horse battery staple';
@@ -41,6 +42,18 @@ async function openFolder(made: PackSetting): Promise<string> {
   return folder;
 }
 
+/** An exchange with bodies that no server keeps. */
+async function stream({ pair }: PackSetting): Promise<{ id: string; sent: Buffer; got: Buffer }> {
+  const sent = Buffer.alloc(300 * 1024, 'x');
+  const answer = await fetch(`${pair.consumer.urls.loopback}/r1/${SERVICE}/file`, {
+    method: 'POST',
+    headers: { 'x-road-client': CLIENT, 'content-type': 'application/octet-stream' },
+    body: sent,
+  });
+  const got = Buffer.from(await answer.arrayBuffer());
+  return { id: answer.headers.get('x-road-request-id') ?? '', sent, got };
+}
+
 t.test('a pack is exported while the server runs, and verified as a zip and as a folder', async (t) => {
   const made = await openPackSetting();
   const place = mkdtempSync(join(tmpdir(), 'accord-export-'));
@@ -50,6 +63,7 @@ t.test('a pack is exported while the server runs, and verified as a zip and as a
   });
   const dir = await openFolder(made);
   const id = await made.ask();
+  const streamed = await stream(made);
   await made.anchorLog('provider');
   const passphrase = join(place, 'passphrase');
   writeFileSync(passphrase, PASSPHRASE, { mode: 0o600 });
@@ -90,6 +104,32 @@ t.test('a pack is exported while the server runs, and verified as a zip and as a
   const told = await verifying(bare, '--json');
   t.equal(told.code, 5, 'INCOMPLETE');
   t.match(JSON.parse(told.stdout), { verdict: 'INCOMPLETE', code: 'CONTENT_MISSING' });
+
+  const [sent, got] = [join(place, 'sent'), join(place, 'got')];
+  writeFileSync(sent, streamed.sent);
+  writeFileSync(got, streamed.got);
+  const large = (name: string, ...argv: string[]) =>
+    accord(
+      'audit',
+      'export',
+      streamed.id,
+      '--dir',
+      dir,
+      '--passphrase-file',
+      passphrase,
+      '--out',
+      join(place, name),
+      ...argv,
+    );
+  t.equal((await large('without.zip')).code, 0);
+  t.match(
+    (await verifying(join(place, 'without.zip'))).stdout,
+    /INCOMPLETE\(CONTENT_MISSING\)\n$/,
+    'too large to be kept',
+  );
+  t.equal((await large('with.zip', '--request-body', sent, '--answer-body', got)).code, 0);
+  t.equal((await verifying(join(place, 'with.zip'))).code, 0);
+  t.match((await large('other.zip', '--request-body', got)).stderr, /COMMITMENT_WRONG/, 'another body');
 
   const unknown = await accord('audit', 'export', id.replace(/^./, 'f'), '--dir', dir, '--passphrase-file', passphrase);
   t.equal(unknown.code, 3, unknown.stderr);
