@@ -1,9 +1,9 @@
 // Which accesses are shown: by the department that answered and by basis, a hundred on a page. The choice stands in the
 // address, which the visitor controls: what is no choice is none.
 import type { KnownWords } from '#consent-service/known-words.ts';
+import { apart, type Html, html } from '#core/http/html.ts';
 import type { Access } from '#schemas/accesses.ts';
 import { subsystemOfService } from '#schemas/identifiers.ts';
-import { apart, type Html, html } from './html.ts';
 import type { Voice } from './words.ts';
 
 export interface AccessFilter {

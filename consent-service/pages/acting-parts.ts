@@ -1,6 +1,6 @@
 // What pages say when one person decides for another: the banner above everything, who decided, who paused.
 import type { ConsentView } from '#consent-service/consents.ts';
-import { apart, type Html, html } from './html.ts';
+import { apart, type Html, html } from '#core/http/html.ts';
 import { MANDATE_WORDS } from './mandate-words.ts';
 import { named } from './parts.ts';
 import type { Voice } from './words.ts';

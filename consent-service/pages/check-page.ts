@@ -1,9 +1,9 @@
 // Whether a receipt is genuine and counts now, in plain words: for anybody who holds its text, and for the citizen it is of.
 import type { CheckedReceipt } from '#consent-service/check-receipt.ts';
 import type { KnownWords } from '#consent-service/known-words.ts';
+import { apart, type Html, html } from '#core/http/html.ts';
 import { MAX_RECEIPT_BYTES } from '#schemas/limits.ts';
 import type { Receipt } from '#schemas/receipt.ts';
-import { apart, type Html, html } from './html.ts';
 import type { Body } from './layout.ts';
 import { named, timeOf } from './parts.ts';
 import type { Voice } from './words.ts';

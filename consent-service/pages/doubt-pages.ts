@@ -2,9 +2,9 @@
 // later. What a department says about it is text from outside.
 import type { NoAnswer } from '#consent-service/departments.ts';
 import type { KnownWords } from '#consent-service/known-words.ts';
+import { apart, type Html, html } from '#core/http/html.ts';
 import type { Access } from '#schemas/accesses.ts';
 import type { DoubtStatus } from '#schemas/doubt.ts';
-import { apart, type Html, html } from './html.ts';
 import { type Body, csrfField } from './layout.ts';
 import { timeOf } from './parts.ts';
 import type { Voice } from './words.ts';

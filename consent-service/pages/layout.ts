@@ -1,7 +1,7 @@
 // The frame of every citizen page: one heading, a link past the menu, the menu, the choice of language, signing out.
 import type { FastifyRequest } from 'fastify';
 import type { Page } from '#consent-service/sign-in/pages.ts';
-import { escapedElsewhere, type Html, html } from './html.ts';
+import { escapedElsewhere, type Html, html } from '#core/http/html.ts';
 import type { Language } from './language.ts';
 import { NOTICE_WORDS } from './notice-words.ts';
 import { ICON_PATH, STYLE_PATH } from './style.ts';

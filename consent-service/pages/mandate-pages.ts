@@ -2,9 +2,9 @@
 // or was decided for one represented person. Names come from citizens and registers and pass through as text.
 import type { ConsentView } from '#consent-service/consents.ts';
 import type { Mandates, MandateView } from '#consent-service/mandates.ts';
+import { apart, type Html, html } from '#core/http/html.ts';
 import { MAX_CITIZEN_MANDATE_LEVEL } from '#schemas/limits.ts';
 import { bannerOf } from './acting-parts.ts';
-import { apart, type Html, html } from './html.ts';
 import { type Body, csrfField } from './layout.ts';
 import type { OfferFault, TypedOffer } from './mandate-form.ts';
 import { MANDATE_WORDS } from './mandate-words.ts';

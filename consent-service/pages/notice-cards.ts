@@ -2,7 +2,7 @@
 // says what stands here; the reason is as two officials signed it.
 import type { UnreadNotice } from '#consent-service/emergency-notices.ts';
 import type { KnownWords } from '#consent-service/known-words.ts';
-import { apart, type Html, html } from './html.ts';
+import { apart, type Html, html } from '#core/http/html.ts';
 import { csrfField } from './layout.ts';
 import { NOTICE_WORDS } from './notice-words.ts';
 import { named, timeOf } from './parts.ts';

@@ -1,5 +1,5 @@
 // Small pieces that several citizen pages are made of.
-import { type Html, html } from './html.ts';
+import { type Html, html } from '#core/http/html.ts';
 import type { Voice } from './words.ts';
 
 /** A name for the middle of a sentence, without the characters that turn its direction (UAX 9) or that nobody sees. */

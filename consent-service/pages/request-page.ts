@@ -2,8 +2,8 @@
 // that are ticked one by one (none beforehand), and two equal buttons (WCAG 2.2, 3.3.1 and 3.3.3 for its errors).
 import type { AskedItem, ConsentView } from '#consent-service/consents.ts';
 import type { MandateView } from '#consent-service/mandates.ts';
+import { apart, type Html, html } from '#core/http/html.ts';
 import { bannerOf, forWhom, placeOf } from './acting-parts.ts';
-import { apart, type Html, html } from './html.ts';
 import { type Body, csrfField } from './layout.ts';
 import { MANDATE_WORDS } from './mandate-words.ts';
 import { named, timeOf } from './parts.ts';

@@ -3,6 +3,7 @@
 // controls addresses and forms; a question that nobody signed in for is asked nowhere.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { knownWords } from '#consent-service/known-words.ts';
+import { html } from '#core/http/html.ts';
 import type { Access } from '#schemas/accesses.ts';
 import { AccordError } from '#schemas/problems.ts';
 import { accessPage } from './access-card.ts';
@@ -10,7 +11,6 @@ import { readFilter } from './access-filter.ts';
 import { accessesPage, SPANS } from './accesses-page.ts';
 import { doubtPage, MAX_NOTE_CHARS, MAX_PROPOSED_CHARS, reportedPage } from './doubt-pages.ts';
 import { readFields } from './form.ts';
-import { html } from './html.ts';
 import { LEVEL, type PagesOptions, param, show, voiceFor } from './page-parts.ts';
 
 export function addAccessRoutes(scope: FastifyInstance, options: PagesOptions): void {

@@ -1,9 +1,9 @@
 // The start page, the style sheet, and the answer to every other address.
 import type { FastifyInstance } from 'fastify';
 import { knownWords } from '#consent-service/known-words.ts';
+import { type Html, html } from '#core/http/html.ts';
 import { AccordError } from '#schemas/problems.ts';
 import { readFields } from './form.ts';
-import { type Html, html } from './html.ts';
 import { noticeCards } from './notice-cards.ts';
 import { LEVEL, type PagesOptions, show, voiceFor } from './page-parts.ts';
 import { ICON, ICON_PATH, STYLE, STYLE_PATH } from './style.ts';
