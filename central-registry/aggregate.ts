@@ -44,6 +44,7 @@ export interface AggregatePorts {
   instance: string;
   store: AggregateStore;
   clock: Clock;
+  origin: string;
   /** Ed25519, private. */
   key: KeyObject;
   http: BoundedClient;
@@ -80,7 +81,7 @@ export class Aggregate {
   /** @throws AGGREGATE_KEY_WRONG when the log is another key's, LOG_DATABASE_DAMAGED when it lost leaves */
   constructor(ports: AggregatePorts) {
     this.#ports = ports;
-    this.verifier = noteVerifier(aggregateOrigin(ports.instance), rawEd25519PublicKey(ports.key));
+    this.verifier = noteVerifier(ports.origin, rawEd25519PublicKey(ports.key));
     requireOwnLog(ports.store, this.verifier);
   }
 
@@ -264,10 +265,6 @@ function requireOwnLog(store: AggregateStore, verifier: NoteVerifier): void {
   if (head.size > store.size || !Frontier.at(head.size, store.subtree).root().equals(head.root)) {
     throw new AccordError('LOG_DATABASE_DAMAGED', 'the aggregate log is not the one that was signed');
   }
-}
-
-function aggregateOrigin(instance: string): string {
-  return `accord-aggregate/${instance}`;
 }
 
 /** @param hash SHA-256 of content.M.jws in base64url */

@@ -20,7 +20,7 @@ import { AggregateStore } from './aggregate-store-sqlite.ts';
 import { PublishedLogs } from './published-logs.ts';
 import type { Publisher } from './publisher.ts';
 import type { RegistryStore } from './store-sqlite.ts';
-import type { WitnessKeys } from './witness-keys.ts';
+import { aggregateOrigin, type WitnessKeys } from './witness-keys.ts';
 
 export interface RegistryWitnessPorts {
   instance: string;
@@ -69,6 +69,7 @@ export class RegistryWitness {
       instance,
       store: this.#store,
       clock,
+      origin: keys.aggregateOrigin ?? aggregateOrigin(instance),
       key: keys.aggregate,
       http: this.#http,
       policy: () => publishedPolicy(publisher),

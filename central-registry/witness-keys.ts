@@ -16,6 +16,8 @@ export interface WitnessKeys {
   cosigners: readonly KeyObject[];
   /** Ed25519, private: signs the aggregate log's checkpoints. */
   aggregate: KeyObject;
+  /** The aggregate log's origin; its first one unless said. */
+  aggregateOrigin?: string;
 }
 
 /** The key files by name (`NAME.key.json`), in the order of the lines that they make. */
@@ -24,6 +26,11 @@ export const WITNESS_KEY_FILES = {
   'witness-ml-dsa': { kind: 'ML-DSA-44', use: 'witness' },
   aggregate: { kind: 'Ed25519', use: 'checkpoint' },
 } as const satisfies Record<string, { kind: KeyKind; use: KeyUse }>;
+
+/** The first aggregate log of an instance, or the next where the one before was lost; the key file's label says which. */
+export function aggregateOrigin(instance: string, number = 1): string {
+  return `accord-aggregate/${instance}${number === 1 ? '' : `/${number}`}`;
+}
 
 export function witnessName(instance: string): string {
   return `accord-witness/${instance}`;
@@ -44,13 +51,22 @@ export async function openWitnessKeys(
   if (missing.length > 0) throw new AccordError('KEY_FILE_NOT_FOUND', missing.join(', '));
   const [witness, second, aggregate] = await Promise.all(
     names.map(async (name) => {
-      const { use, privateKey } = await openKey(readFileSync(fileOf(folder, name)), passphrase);
+      const { use, label = '', privateKey } = await openKey(readFileSync(fileOf(folder, name)), passphrase);
       if (use !== WITNESS_KEY_FILES[name].use) throw new AccordError('KEY_UNSUITABLE', `${name} is for ${use}`);
-      return privateKey;
+      return { privateKey, label };
     }),
   );
   if (!witness || !second || !aggregate) throw new TypeError('three files');
-  return { name: witnessName(instance), cosigners: [witness, second], aggregate };
+  const first = aggregateOrigin(instance);
+  if (aggregate.label !== first && !aggregate.label.startsWith(`${first}/`)) {
+    throw new AccordError('KEY_UNSUITABLE', `the aggregate log's key is for ${aggregate.label}`);
+  }
+  return {
+    name: witnessName(instance),
+    cosigners: [witness.privateKey, second.privateKey],
+    aggregate: aggregate.privateKey,
+    aggregateOrigin: aggregate.label,
+  };
 }
 
 function fileOf(folder: string, name: string): string {

@@ -3,7 +3,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
-import { WITNESS_KEY_FILES, witnessName } from '#central-registry/witness-keys.ts';
+import { aggregateOrigin, WITNESS_KEY_FILES, witnessName } from '#central-registry/witness-keys.ts';
 import { rawEd25519PublicKey } from '#certs/ed25519.ts';
 import { sealKey } from '#certs/key-file.ts';
 import { generateKeys } from '#certs/keys.ts';
@@ -14,7 +14,7 @@ import { formatVerifierKey, noteVerifier } from '#core/log/signed-note.ts';
 import { cosignerKey, formatCosignerKey } from '#core/witness/cosignature.ts';
 import { isJsonObject } from '#schemas/json.ts';
 import { AccordError } from '#schemas/problems.ts';
-import { type OutputOptions, print, runAction, withOutput } from './output.ts';
+import { CommandEnd, EXIT, type OutputOptions, print, runAction, withOutput } from './output.ts';
 import { type PassphraseOptions, passphraseOption, readPassphrase } from './passphrase.ts';
 import { callRegistry, type RegistryCallOptions, withRegistry } from './registry-call.ts';
 
@@ -23,6 +23,7 @@ const PASSPHRASE_VARIABLE = 'ACCORD_KEY_PASSPHRASE';
 interface InitOptions extends PassphraseOptions, OutputOptions {
   dir: string;
   url: string;
+  number: string;
 }
 
 export function witnessStateCommands(): Command[] {
@@ -30,6 +31,7 @@ export function witnessStateCommands(): Command[] {
     .description("make the keys of the registry's witness and of the aggregate log")
     .requiredOption('--dir <folder>', "the registry's folder")
     .requiredOption('--url <url>', 'where the configuration is served, as others reach it')
+    .option('--number <n>', 'of the aggregate log: the next one where witness.db is lost', '1')
     .addOption(passphraseOption(PASSPHRASE_VARIABLE));
   const state = new Command('witness').description("how the registry's witness and the aggregate log are");
   const forks = new Command('witness-forks').description('checkpoints of one log that do not fit together');
@@ -58,7 +60,8 @@ async function makeKeys(options: InitOptions): Promise<void> {
   if (there !== undefined) throw new AccordError('KEY_FILE_EXISTS', there[0]);
   const passphrase = await readPassphrase(options, PASSPHRASE_VARIABLE, { prompt: 'Passphrase of the online keys: ' });
   const name = witnessName(instance);
-  const origin = `accord-aggregate/${instance}`;
+  if (!/^[1-9][0-9]{0,3}$/.test(options.number)) throw new CommandEnd(EXIT.usage, '--number is a whole number.');
+  const origin = aggregateOrigin(instance, Number(options.number));
   const verifierKeys: string[] = [];
   let verifierKey = '';
   for (const [file, { kind, use }] of files) {

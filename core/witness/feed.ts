@@ -108,8 +108,11 @@ export class FeedCheck {
   #checkpoint(note: string, proof: readonly Buffer[]): void {
     const { origin, ...head } = parseCheckpointText(parseNote(note).text);
     const before = this.#steps.get(origin)?.tree ?? this.#rules.latest(origin);
+    const judgement = judgeCheckpoint(before, head, before?.size ?? 0, proof);
+    // A new aggregate log begins with trees that this witness may know from the one before.
+    if (this.#rules.begins && judgement === 'repeat') return;
     const mayLack = this.#rules.begins && proof.length === 0 && before !== null && before.size < head.size;
-    if (!mayLack && judgeCheckpoint(before, head, before?.size ?? 0, proof) !== 'advance') {
+    if (!mayLack && judgement !== 'advance') {
       throw wrong(`${origin} did not grow from ${before?.size ?? 0} to ${head.size} leaves`);
     }
     const first = this.#steps.get(origin)?.before ?? this.#rules.latest(origin);

@@ -74,6 +74,7 @@ function registry(file: WitnessProcessFile, cosigners: Cosigner[], http: Bounded
     instance: file.instance,
     store,
     clock: systemClock,
+    origin: `accord-aggregate/${file.instance}`,
     key: createPrivateKey(file.aggregateKey),
     http,
     policy: () => policy,

@@ -139,6 +139,13 @@ t.test('the feed of the aggregate log', async (t) => {
     ['without its proof', [step(one, 0, 5), line(one.note(12))], 'WITNESS_FEED_WRONG'],
     ['without its proof, to one who begins', [step(one, 0, 5), line(one.note(12))], 'ok 0', { begins: true }],
     ['a fork, to one who begins', [step(one, 0, 5), step(fork, 5, 12)], 'WITNESS_FEED_WRONG', { begins: true }],
+    [
+      'a tree known from a log before, to one who begins',
+      [line(one.note(5))],
+      'ok 0',
+      { begins: true, latest: () => stored },
+    ],
+    ['another tree of that size', [line(fork.note(5))], 'WITNESS_FEED_WRONG', { begins: true, latest: () => stored }],
     ['another content than is held', [content(3, 'other')], 'WITNESS_FEED_WRONG'],
     ['of another instance', [content(2, 'two', 'XB')], 'WITNESS_FEED_WRONG'],
     ['signed by another key', [line(new WitnessedLog(one.origin).grow(3).note())], 'ok 1'],
