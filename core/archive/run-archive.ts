@@ -22,7 +22,7 @@ import { compile } from '#schemas/validate.ts';
 import { ARCHIVED_ID, newestArchived } from './audit-archived.ts';
 import { type ArchiveDestination, MANIFEST, segmentName } from './destination.ts';
 import { planSegment, type SegmentPlan, type WhatIsOld } from './plan.ts';
-import { readManifest, readSegment } from './read-segment.ts';
+import { readSegment } from './read-segment.ts';
 import { ArchiveWalk } from './verify-segments.ts';
 import { writeSegment } from './write-segment.ts';
 
@@ -88,9 +88,9 @@ async function verifyCopy(
 ): Promise<void> {
   const { origin, verifierKey, from, to, checkpoints } = manifest;
   const name = segmentName(origin, from, to);
-  const back = await readManifest(destination, `${name}/${MANIFEST}`);
-  if (!back.bytes.equals(note)) throw new AccordError('ARCHIVE_DAMAGED', `${name}/${MANIFEST} has other bytes`);
-  const segment = await readSegment(destination, key, back.manifest);
+  const back = await destination.get(`${name}/${MANIFEST}`, note.length);
+  if (back?.equals(note) !== true) throw new AccordError('ARCHIVE_DAMAGED', `${name}/${MANIFEST} has other bytes`);
+  const segment = await readSegment(destination, key, manifest);
   const walk = new ArchiveWalk(
     {
       ...{ origin, verifierKey },
