@@ -101,10 +101,10 @@ class LogAnchoring implements ServerAnchoring {
   readonly #troubles = new Map<Area, NonNullable<AnchoringState['trouble']>>();
   /** Failures in a row, and when it is tried again (monotonic). */
   readonly #pauses = new Map<Area, { failures: number; untilMs: number }>();
-  #newest: Anchored | null;
-  #newestStamped: Anchored | null;
+  #newest: Anchored | null = null;
+  #newestStamped: Anchored | null = null;
   /** Size of the newest that the aggregate log holds. */
-  #aggregatedSize: number;
+  #aggregatedSize = 0;
   #waiting: WaitingCheckpoint[] = [];
   #witnessedSize = 0;
   #sentAtMs = Number.NEGATIVE_INFINITY;
@@ -116,10 +116,12 @@ class LogAnchoring implements ServerAnchoring {
   constructor(ports: AnchoringPorts) {
     this.#ports = ports;
     this.#registry = openRegistryPort(ports.http, this.#stopped.signal);
-    const entries = anchoredEntries(ports.log);
-    this.#newest = entries[0] ?? null;
-    this.#newestStamped = entries.find(({ hasToken }) => hasToken) ?? null;
-    this.#aggregatedSize = entries.find(({ isDirect }) => !isDirect)?.size ?? 0;
+    for (const one of anchoredEntries(ports.log)) {
+      this.#newest ??= one;
+      if (one.hasToken) this.#newestStamped ??= one;
+      if (!one.isDirect) this.#aggregatedSize = Math.max(this.#aggregatedSize, one.size);
+      if (this.#newestStamped !== null && this.#aggregatedSize > 0) break;
+    }
   }
 
   async tick(): Promise<void> {
@@ -169,12 +171,13 @@ class LogAnchoring implements ServerAnchoring {
   }
 
   async #work(isForced: boolean): Promise<void> {
-    const { policy } = this.#inForce();
+    // One version for all of it: the entry says under which one it was judged.
+    const { version, policy } = this.#inForce();
     const nowMs = this.#ports.clock.monotonicMs();
     if (policy !== null && policy.aggregate !== null && policy.registryWitness !== null) {
       const { everyMs } = this.#ports;
       const asks = this.#waiting.length > 0 && nowMs - this.#askedAtMs >= everyMs / 2;
-      if (asks || isForced) await this.#try('aggregate', isForced, () => this.#ask(policy));
+      if (asks || isForced) await this.#try('aggregate', isForced, () => this.#ask(policy, version));
       if (isForced || this.#isDueToSend(nowMs)) await this.#try('witness', isForced, () => this.#send(policy));
     } else {
       this.#waiting = [];
@@ -233,8 +236,8 @@ class LogAnchoring implements ServerAnchoring {
   }
 
   /** The newest of those that wait, or else the oldest. @throws ANCHORING_*, PEER_*, LOG_* */
-  async #ask(policy: WitnessPolicy): Promise<void> {
-    const { log, clock, configuration } = this.#ports;
+  async #ask(policy: WitnessPolicy, version: number): Promise<void> {
+    const { log, clock } = this.#ports;
     this.#askedAtMs = clock.monotonicMs();
     for (const one of new Set([this.#waiting.at(-1), this.#waiting[0]])) {
       const found = one && (await this.#registry.anchoring(policy, log.origin, one.size));
@@ -249,7 +252,7 @@ class LogAnchoring implements ServerAnchoring {
         this.#witnessedSize = 0;
         throw error;
       }
-      this.#logged(await appendAnchoring(log, anchoring, configuration.current().version));
+      this.#logged(await appendAnchoring(log, anchoring, version));
       return;
     }
   }
@@ -261,9 +264,9 @@ class LogAnchoring implements ServerAnchoring {
     if (stamps === null) throw new AccordError('TIME_STAMP_UNAVAILABLE', 'the configuration names no authority');
     const { size, root, note } = log.checkpoint();
     const { token } = await stamps.stamp(sha256Of(parseNote(note).text));
+    const { version, policy } = this.#inForce();
     const known = this.#waiting.find((one) => one.size === size && one.root === root)?.note ?? note;
     const tokens = [{ over: 'checkpoint' as const, token: base64url(token) }];
-    const { version, policy } = this.#inForce();
     const anchoring: Anchoring = { v: 1, checkpoint: known, aggregate: null, tokens };
     requireGood(this.#judged(anchoring, { size, root }, policy), ['AGGREGATE_MISSING', 'COSIGNATURE_MISSING']);
     this.#logged(await appendAnchoring(log, anchoring, version));

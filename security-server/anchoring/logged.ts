@@ -7,6 +7,7 @@ import { type Anchoring, anchoringText, parseAnchoring } from '#schemas/anchorin
 const ID = 'anchored';
 /** Entries looked at for one that is not of this kind: a log with more of them behind one another is at rest. */
 const MAX_LOOKED_AT = 1_000;
+const FEW = 8;
 
 /** An entry `anchored` of this log. */
 export interface Anchored {
@@ -20,12 +21,13 @@ export interface Anchored {
   isDirect: boolean;
 }
 
-/** The newest, newest first. @throws ANCHORING_MALFORMED, NOTE_MALFORMED for a log that was changed */
-export function anchoredEntries(log: MessageLog): Anchored[] {
-  return log.find(null, ID).flatMap(({ seq, entry, evidence }): Anchored[] => {
-    if (entry.kind !== 'anchored' || evidence === null) return [];
-    return [{ ...factsOf(parseAnchoring(evidence.statement)), seq, atMs: entry.t }];
-  });
+/** The newest, newest first; each is read when it is asked for. @throws ANCHORING_MALFORMED, NOTE_MALFORMED for a log that was changed */
+export function* anchoredEntries(log: MessageLog): Generator<Anchored> {
+  for (const record of log.find(null, ID)) {
+    if (record.entry.kind !== 'anchored' || record.evidence === null) continue;
+    const { seq, entry, evidence } = record;
+    yield { ...factsOf(parseAnchoring(evidence.statement)), seq, atMs: entry.t };
+  }
 }
 
 /** Durable when it resolves. @throws LOG_BUSY, LOG_UNAVAILABLE, ANCHORING_MALFORMED when it is too large */
@@ -46,8 +48,14 @@ export async function appendAnchoring(
 
 /** The first entry from `size` on that is no `anchored` itself; null when the log is at rest. */
 export function firstUncovered(log: Pick<MessageLog, 'read'>, size: number): { seq: number; atMs: number } | null {
-  const found = log.read(size, MAX_LOOKED_AT).find(({ entry }) => entry.kind !== 'anchored');
-  return found === undefined ? null : { seq: found.seq, atMs: found.entry.t };
+  // Mostly one of the first is it.
+  for (const limit of [FEW, MAX_LOOKED_AT]) {
+    const records = log.read(size, limit);
+    const found = records.find(({ entry }) => entry.kind !== 'anchored');
+    if (found !== undefined) return { seq: found.seq, atMs: found.entry.t };
+    if (records.length < limit) return null;
+  }
+  return null;
 }
 
 function factsOf({ checkpoint, aggregate, tokens }: Anchoring): Pick<Anchored, 'size' | 'hasToken' | 'isDirect'> {

@@ -3,6 +3,7 @@
 // what comes out of here is still to be verified (core/witness/verify-anchoring.ts).
 import type { BoundedClient } from '#core/http/client.ts';
 import { parseNote } from '#core/log/signed-note.ts';
+import type { CosignerKey } from '#core/witness/cosignature.ts';
 import type { Witness, WitnessPolicy } from '#core/witness/policy.ts';
 import { askWitness, cosignatureLines, type WitnessReply } from '#core/witness/witness-client.ts';
 import { AggregateAnchoring, AnchoringToken, MAX_ANCHORING_BYTES } from '#schemas/anchoring.ts';
@@ -14,6 +15,8 @@ const TIMEOUT_MS = 10_000;
 const readAggregate = compile(AggregateAnchoring, 'ANCHORING_MALFORMED');
 const readToken = compile(AnchoringToken, 'ANCHORING_MALFORMED');
 const MAX_TOKENS = 8;
+/** Leaves room for tokens, path and the own checkpoint in an anchoring. */
+const MAX_CHECKPOINT_CHARS = 36 * 1024;
 
 interface FoundAnchoring {
   aggregate: AggregateAnchoring;
@@ -66,7 +69,14 @@ function readFound(body: Buffer, policy: WitnessPolicy): FoundAnchoring {
   const own = signatures.find(({ name, keyId }) => name === verifier?.name && keyId.equals(verifier.keyId));
   if (own === undefined) throw new AccordError('ANCHORING_REFUSED', 'AGGREGATE_SIGNATURE_WRONG');
   const line = `\u2014 ${own.name} ${Buffer.concat([own.keyId, own.signature]).toString('base64')}\n`;
-  const cosigners = policy.witnesses.flatMap(({ keys }) => keys);
-  const checkpoint = `${text}\n${line}${cosignatureLines(given.checkpoint, cosigners).join('')}`;
+  // Ed25519 is what counts; ML-DSA-44 beside it, a page each, as far as there is room.
+  const lines = (algorithm: CosignerKey['algorithm']) => {
+    const keys = policy.witnesses.flatMap((witness) => witness.keys.filter((key) => key.algorithm === algorithm));
+    return cosignatureLines(given.checkpoint, keys);
+  };
+  let checkpoint = `${text}\n${line}${lines('ed25519').join('')}`;
+  for (const more of lines('ml-dsa-44')) {
+    if (checkpoint.length + more.length <= MAX_CHECKPOINT_CHARS) checkpoint += more;
+  }
   return { aggregate: { ...given, checkpoint }, tokens: tokens.map((token) => readToken(token)) };
 }
