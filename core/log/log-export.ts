@@ -2,12 +2,14 @@
 // without contexts and bodies; of all other entries the leaf hash only, so that whoever reads it can compute the tree and
 // hold it against the checkpoint that the log signed, and learns nothing of exchanges with others. One JSON value a line:
 //
-//   {"v":1,"kind":"accord-log-export","origin":…,"verifierKey":…,"peer":…,"checkpoint":"<signed note>"}
+//   {"v":1,"kind":"accord-log-export","origin":…,"verifierKey":…,"peer":…,
+//    "reach":{"fromMs":n,"toMs":n}|null,"checkpoint":"<signed note>"}
 //   "<leaf hash, base64url>"                         an entry that is not shown
 //   {"jws":"…"}                                      a signature; they are numbered from 0
 //   {"line":"…","statement":"…"|null,"jws":n|null,"index":n,"size":n,"path":["<base64url>",…]}
 //
-// The entries are those before the checkpoint, in their order. Whoever made the file controls all of it but the tree.
+// The entries are those before the checkpoint, in their order. Whoever made the file controls all of it but the tree: he can hide
+// an entry behind its hash, and then lacks it.
 import { closeSync, openSync, readSync, writeSync } from 'node:fs';
 import { readBatch, standsIn } from '#certs/batch.ts';
 import { sha256 } from '#certs/commitment.ts';
@@ -35,6 +37,7 @@ export function sideOfLog(log: LogAuditReader): LogSide {
   const origin = log.identity()?.origin ?? '';
   return {
     origin,
+    reach: reachOf(log, log.size()),
     *rows(peer) {
       for (const { entry, statement, seq } of rowsOf(log, log.size())) {
         if (entry.peer !== peer) continue;
@@ -42,6 +45,12 @@ export function sideOfLog(log: LogAuditReader): LogSide {
       }
     },
   };
+}
+
+function reachOf(log: LogAuditReader, size: number): LogSide['reach'] {
+  const [first, last] = [log.lines(0, 1)[0], log.lines(Math.max(0, size - 1), 1)[0]];
+  if (first === undefined || last === undefined) return null;
+  return { fromMs: parseLogEntry(first.line).t, toMs: parseLogEntry(last.line).t };
 }
 
 function* rowsOf(log: LogAuditReader, size: number) {
@@ -72,7 +81,8 @@ export function writeLogExport(log: LogAuditReader, peer: string, file: string):
   let next = 0;
   try {
     const { origin, verifierKey } = identity;
-    write({ v: 1, kind: KIND, origin, verifierKey, peer, checkpoint: checkpoint.note });
+    const reach = checkpoint.size === 0 ? null : reachOf(log, checkpoint.size);
+    write({ v: 1, kind: KIND, origin, verifierKey, peer, reach, checkpoint: checkpoint.note });
     for (const { seq, line, leaf, entry, statement } of rowsOf(log, checkpoint.size)) {
       if (entry.peer !== peer) {
         write(base64url(leaf));
@@ -109,6 +119,7 @@ export function sideOfExport(file: string, verifierKey?: string): LogSide {
   if (checkpoint.origin !== head.origin) throw new AccordError('LOG_EXPORT_MALFORMED', 'a checkpoint of another log');
   return {
     origin: head.origin,
+    reach: head.reach,
     *rows(peer) {
       if (head.peer !== peer) throw new AccordError('LOG_EXPORT_MALFORMED', `it was made for ${head.peer}`);
       const tree = new Frontier();
@@ -142,6 +153,7 @@ interface Head {
   origin: string;
   verifierKey: string;
   peer: string;
+  reach: LogSide['reach'];
   checkpoint: string;
 }
 
@@ -153,6 +165,7 @@ function headOf(file: string): Head {
       origin: text('origin'),
       verifierKey: text('verifierKey'),
       peer: text('peer'),
+      reach: reachIn(value['reach']),
       checkpoint: text('checkpoint'),
     };
   }
@@ -184,6 +197,13 @@ function rowOfExport(value: unknown, seq: number, signatures: ReadonlyMap<number
   }
   const evidence: RecordEvidence = { statement, signature: { jws, index, size, path: hashes } };
   return { line, entry, statement, evidence: () => evidence };
+}
+
+function reachIn(value: unknown): LogSide['reach'] {
+  if (value === null) return null;
+  const { fromMs, toMs } = isObject(value) ? value : {};
+  if (!Number.isSafeInteger(fromMs) || !Number.isSafeInteger(toMs)) throw malformed('how far it reaches');
+  return { fromMs: fromMs as number, toMs: toMs as number };
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

@@ -30,6 +30,8 @@ export interface SideRow {
 /** One department's log, or its export. */
 export interface LogSide {
   origin: string;
+  /** When its first and last entry were written, of whatever kind; null for an empty log. An export's own word. */
+  reach: { fromMs: number; toMs: number } | null;
   /** In order; only those whose peer is this server. @throws what is wrong with an export */
   rows(peer: string): AsyncIterable<SideRow> | Iterable<SideRow>;
 }
@@ -110,15 +112,16 @@ class Side {
   /** Where requests stand in this log. */
   readonly requests = new Map<string, number>();
 
-  constructor(name: Name, origin: string) {
+  constructor(name: Name, { origin, reach }: LogSide) {
     this.name = name;
-    this.report = { origin, server: serverOfOrigin(origin), entries: 0, fromMs: null, toMs: null };
+    const { fromMs, toMs } = reach ?? { fromMs: null, toMs: null };
+    this.report = { origin, server: serverOfOrigin(origin), entries: 0, fromMs, toMs };
   }
 }
 
 /** @param signers those who may have signed; without them signatures are not verified */
 export async function reconcile(a: LogSide, b: LogSide, signers?: SignerKeys): Promise<ReconcileReport> {
-  const sides = { A: new Side('A', a.origin), B: new Side('B', b.origin) };
+  const sides = { A: new Side('A', a), B: new Side('B', b) };
   const work = new Reconciliation(sides.A, sides.B, signers);
   const from = { A: iterate(a.rows(sides.B.report.server)), B: iterate(b.rows(sides.A.report.server)) };
   const next = { A: await from.A.next(), B: await from.B.next() };
@@ -157,8 +160,6 @@ class Reconciliation {
   take(side: Side, other: Side, row: SideRow): void {
     const { entry, statement } = row;
     side.report.entries++;
-    side.report.fromMs ??= entry.t;
-    side.report.toMs = entry.t;
     if (entry.kind === 'void') side.voids.set(entry.id, entry.seq);
     if (statement === null) return;
     const hash = sha256(statement);
@@ -231,7 +232,7 @@ class Reconciliation {
     const { t } = one.row.entry;
     // What somebody signed stood in his own log before it left.
     const apartMs = code === 'OPEN' ? APART_MS : CLOCK_WINDOW_MS;
-    const isReached = fromMs === null || toMs === null || (t >= fromMs - APART_MS && t <= toMs - apartMs);
+    const isReached = fromMs !== null && toMs !== null && t >= fromMs - APART_MS && t <= toMs - apartMs;
     if (isReached) this.#add(side, other, one, code);
     else this.#outside++;
   }

@@ -1,0 +1,69 @@
+// `accord audit log`, `entries` and `reconcile` on the folders of two servers that run: who signed is judged by the
+// configuration under the auditor's anchor; exit codes; what is printed for people and for machines.
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import Database from 'better-sqlite3';
+import t from 'tap';
+import { openPackSetting } from '#scripts/campaign/pack-setting.ts';
+import { accord } from './run.ts';
+
+t.setTimeout(60_000);
+
+t.test('two logs are audited, and held against each other', async (t) => {
+  const made = await openPackSetting();
+  const place = mkdtempSync(join(tmpdir(), 'accord-audit-log-'));
+  t.teardown(async () => {
+    await made.close();
+    rmSync(place, { recursive: true, force: true });
+  });
+  for (let i = 0; i < 3; i++) await made.ask();
+  await made.anchorLog('provider');
+  const folders = { consumer: join(made.pair.folder, 'consumer'), provider: join(made.pair.folder, 'provider') };
+  const progress = join(place, 'progress');
+  const audit = async (dir: string, ...argv: string[]) => {
+    const ended = await accord('audit', 'log', '--dir', dir, '--no-checkpoint', '--json', ...argv);
+    return { ...ended, report: ended.stdout === '' ? null : JSON.parse(ended.stdout) };
+  };
+
+  const good = await audit(folders.provider, '--anchor', made.anchorFolder, '--progress', progress);
+  t.equal(good.code, 0, good.stderr);
+  t.match(good.report, { v: 1, ok: true, signatures: true, configuration: { unverified: [] } });
+  t.ok(good.report.configuration.versions.length > 0);
+  t.throws(() => readFileSync(progress), { code: 'ENOENT' }, 'at the end there is no progress');
+  const people = await accord('audit', 'log', '--dir', folders.provider, '--no-checkpoint', '--from', '1', '--to', '2');
+  t.equal(people.code, 0);
+  t.match(people.stdout, /in order/);
+  writeFileSync(progress, '{"v":2}');
+  t.equal((await audit(folders.provider, '--progress', progress)).code, 5, 'progress of nobody knows what');
+
+  // Somebody else's keys: a copy whose configuration knows no server of these.
+  const copy = join(place, 'copy');
+  mkdirSync(copy);
+  cpSync(join(folders.provider, 'log'), join(copy, 'log'), { recursive: true });
+  t.equal((await audit(copy, '--anchor', made.anchorFolder)).code, 8, 'no configuration there');
+  const db = new Database(join(copy, 'log', 'messages.db'));
+  for (const name of db.prepare("SELECT name FROM sqlite_schema WHERE type = 'trigger'").pluck().all()) {
+    db.exec(`DROP TRIGGER ${name}`);
+  }
+  db.exec("UPDATE entries SET line = replace(line, 'request', 'REQUEST') WHERE seq = 0");
+  db.close();
+  const bad = await audit(copy);
+  t.equal(bad.code, 7);
+  t.match(bad.report, { ok: false, code: 'LOG_ENTRY_CHANGED', firstBadSeq: 0, root: null });
+  t.match(bad.stderr, /at entry 0/);
+
+  const reconcile = (...argv: string[]) => accord('audit', 'reconcile', ...argv, '--json');
+  const both = await reconcile(folders.provider, folders.consumer, '--anchor', made.anchorFolder);
+  t.equal(both.code, 0, both.stderr);
+  t.match(JSON.parse(both.stdout), { settled: 0, open: 0, agreed: 6, items: [] });
+  const out = join(place, 'theirs.jsonl');
+  const peer = JSON.parse(both.stdout).a.server;
+  const entries = ['audit', 'entries', '--dir', folders.consumer, '--peer', peer, '--out', out];
+  const exported = await accord(...entries);
+  t.equal(exported.code, 0, exported.stderr);
+  t.equal((await accord(...entries)).code === 0, false, 'a file that is there is not overwritten');
+  const against = await reconcile(folders.provider, out);
+  t.match(JSON.parse(against.stdout), { settled: 0, items: [] }, against.stderr);
+  t.equal((await reconcile(out, out, '--anchor', made.anchorFolder)).code, 2, 'two exports bring no configuration');
+});
