@@ -252,7 +252,7 @@ export class Aggregate {
   }
 }
 
-export /** Recovery: what was signed last is held against the tree before anything is added to it. */
+/** Recovery: what was signed last is held against the tree before anything is added to it. */
 function requireOwnLog(store: AggregateStore, verifier: NoteVerifier): void {
   const newest = store.newestCheckpoint();
   if (newest === null) return;

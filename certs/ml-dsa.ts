@@ -3,7 +3,7 @@
 import { createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
 
 export const ML_DSA_44_KEY_BYTES = 1_312;
-export const ML_DSA_44_SIGNATURE_BYTES = 2_420;
+const ML_DSA_44_SIGNATURE_BYTES = 2_420;
 
 // SubjectPublicKeyInfo of an ML-DSA-44 key up to the key itself (RFC 9881 section 4).
 const SPKI_PREFIX = Buffer.from('30820532300b06096086480165030403110382052100', 'hex');

@@ -261,6 +261,25 @@ t.test('the way of a checkpoint', async (t) => {
     const other = three.fork(three.size - 1).grow(1, 'another');
     t.equal((await submit(other, other.size)).kind, 'ahead', 'one size, two roots');
     t.ok(alarms.some((what) => what.includes(`${three.origin} has two histories`)));
+    const state = (await registry.call('GET', '/witness')).body as { forks: number; running: boolean; log: object };
+    t.match(state, {
+      forks: 1,
+      running: true,
+      servers: 3,
+      log: { quorum: 2, cosignedBy: ['d1.example', 'd2.example'] },
+    });
+    const kept = (await registry.call('GET', '/witness/forks')).body as { items: { origin: string }[] };
+    t.same(
+      kept.items.map(({ origin }) => origin),
+      [three.origin],
+    );
+    const metrics = await http.request({
+      ...{ method: 'GET', url: `${registry.adminUrl}/metrics` },
+      headers: [['authorization', `Bearer ${registry.apiKey}`]],
+    });
+    t.match(metrics.headers.find(([name]) => name === 'content-type')?.[1], 'text/plain');
+    t.match(metrics.body.toString(), /^accord_witness_forks 1$/m);
+    t.equal((await ask(`${registry.adminUrl}/metrics`)).status, 401);
     const [evidence] = witness.forks();
     t.equal(evidence?.kind, 'fork');
     t.equal(evidence?.held, three.note());
