@@ -50,7 +50,7 @@ export const OCSP_CODES = {
   OCSP_STALE: 'The answer is too old.',
 } as const;
 
-export type OcspCode = keyof typeof OCSP_CODES;
+type OcspCode = keyof typeof OCSP_CODES;
 
 interface Times {
   thisUpdateMs: number;

@@ -24,7 +24,7 @@ import { candidatesFor, pathAmong, type Trust, trustId } from './certificate-pat
 import { countsUntilMs, type HeldAnswer, type HeldAnswers, holdAnswers } from './certificate-status/answers.ts';
 
 /** A certificate that may be used now. */
-export interface Judged {
+interface Judged {
   key: KeyObject;
   /** The OCSP answer it was judged with; null when none counted. */
   answer: HeldAnswer | null;

@@ -225,7 +225,7 @@ function assemble(from: SecurityServerOptions, messageLog: MessageLog, gate: Adm
   const keys = openKeyRing(from.keys, () => registeredSelf(from), clock);
   const { trust, certificateStatus, peerByCertificate } = openServerCertificates({
     ...from,
-    ...{ keys, registered: () => registeredSelf(from), metrics: () => metrics },
+    ...{ keys, registered: () => registeredSelf(from), metrics: () => metrics, log: messageLog },
   });
   const speaksFrames = (from.peerLink ?? 'frames') === 'frames';
   const channels = openChannels(id, keys.encryptionKey, clock);

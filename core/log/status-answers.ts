@@ -42,7 +42,8 @@ export class StatusAnswers {
   }
 }
 
-function statusRecord(answer: AnswerToLog, peer: string | null, configurationVersion: number): NewRecord {
+/** The entry of an answer that no other entry names yet: one that says `revoked`, so that nothing is signed with it any more. */
+export function statusRecord(answer: AnswerToLog, peer: string | null, configurationVersion: number): NewRecord {
   return {
     ...{ client: null, service: null, purpose: null, basis: null, decisionHash: null },
     ...{ kind: 'certificate-status', id: statusEntryId(answer.hash), peer, code: answer.status.toUpperCase() },

@@ -63,9 +63,14 @@ export function holdAnswers(
 }
 
 function succeeds(next: HeldAnswer, before: HeldAnswer): boolean {
-  const isNewer = next.thisUpdateMs > before.thisUpdateMs;
-  if (before.status === 'revoked') return before.reason === 'certificateHold' && isNewer;
-  return isNewer || (next.status === 'revoked' && next.reason !== 'certificateHold');
+  if (isForGood(before)) return false;
+  if (isForGood(next) || next.thisUpdateMs > before.thisUpdateMs) return true;
+  // Of one moment: in doubt not good.
+  return next.thisUpdateMs === before.thisUpdateMs && next.status === 'revoked' && before.status === 'good';
+}
+
+function isForGood({ status, reason }: HeldAnswer): boolean {
+  return status === 'revoked' && reason !== 'certificateHold';
 }
 
 /** What was verified, as it is held; null when the verdict says nothing of the certificate. */

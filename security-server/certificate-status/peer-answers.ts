@@ -32,7 +32,7 @@ const VERIFIED_PER_MINUTE = 16;
 const MINUTE_MS = 60_000;
 const MAX_PEERS_REMEMBERED = 4_096;
 /** Freshness is judged when a certificate is used; here only the answer's own times count. */
-export const ANY_AGE_MS: number = 2 ** 50;
+const ANY_AGE_MS: number = 2 ** 50;
 
 export function openPeerAnswers({ answers, configuration, clock, logger, counted }: PeerAnswerParts): PeerAnswers {
   const tried = new Map<string, { sinceMs: number; count: number }>();

@@ -34,6 +34,8 @@ interface StatusParts {
   http: Pick<BoundedClient, 'request'>;
   logger: FastifyBaseLogger;
   counted: (of: 'own' | 'peer', outcome: string) => void;
+  /** An answer that says `revoked` came for the first time; it goes into the message log. */
+  onRevoked: (answer: HeldAnswer) => void;
 }
 
 /** @throws CERTIFICATE_STATUS_UNREADABLE */
@@ -59,6 +61,7 @@ export function openCertificateStatus(parts: StatusParts): CertificateStatus {
       'an OCSP answer says revoked',
     );
     write();
+    parts.onRevoked(answer);
   });
   const own = new OwnAnswers({
     ...parts,

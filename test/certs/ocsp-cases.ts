@@ -46,7 +46,7 @@ export function appointed(change: Partial<Spec> = {}): Buffer {
 }
 
 /** The bits of the key, which follow a header of 26 octets in a SubjectPublicKeyInfo of P-256. */
-export const bitsOf = (key: KeyPair) => key.spki.subarray(26);
+const bitsOf = (key: KeyPair) => key.spki.subarray(26);
 
 export interface AnswerSpec {
   hash?: 'sha256' | 'sha1' | 'md5';

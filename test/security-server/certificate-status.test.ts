@@ -142,6 +142,8 @@ t.test('revoked: refused at once, remembered over restarts, never outvoted by an
   await look(pair.consumer);
   const refused = 'unknown PROVIDER_REFUSED_MESSAGE 403 CERTIFICATE_INVALID';
   t.equal(await outcome(pair), refused);
+  const revokedEntries = (server: SecurityServer) => statuses(server).filter(({ code }) => code === 'REVOKED').length;
+  t.same([pair.consumer, pair.provider].map(revokedEntries), [1, 1], 'in both logs, once');
   const consumer = pair.configuration.entries.get(CONSUMER);
   if (consumer === undefined) throw new TypeError('not registered');
   pair.provider.parts.certificateStatus.heard(consumer, good);
