@@ -188,6 +188,25 @@ export async function deleteRows(
   return hidden;
 }
 
+/** Deletes rows of who looked that are older than they are ever shown, unless they are held. */
+export async function forgetRows(
+  beforeMs: number,
+  holds: readonly HoldNote[],
+  { accesses, store }: Pick<DestroyPorts, 'accesses' | 'store'>,
+): Promise<void> {
+  const isHeld = rowJudge(holds, store);
+  let after = { atMs: -1, row: 0 };
+  for (;;) {
+    // In small steps, so that exchanges go on meanwhile.
+    const rows = accesses.between(0, beforeMs, after, ROWS_AT_ONCE);
+    accesses.remove(rows.filter((row) => !isHeld(row)).map(({ row }) => row));
+    const last = rows.at(-1);
+    if (last === undefined) return;
+    after = last;
+    await setImmediate();
+  }
+}
+
 /** The note of `destruction-done`. @throws KEY_UNUSABLE */
 export function doneNote({ origin, seq, leaf, note }: KnownIntent, ports: DestroyPorts): string {
   const certificate: DestructionCertificate = {

@@ -36,16 +36,16 @@ import {
   deleteRows,
   destroyKeys,
   doneNote,
+  forgetRows,
   intendedScope,
   keyDaysWithout,
 } from './destroy.ts';
-import { heldEntries, lostHolds, rowJudge, subjectCommitment } from './held.ts';
+import { heldEntries, lostHolds, subjectCommitment } from './held.ts';
 import { KnownEntries } from './known-entries.ts';
 import { planDestruction } from './plan.ts';
 import type { DestructionRequest } from './retention-store.ts';
 
 const SALT_BYTES = 32;
-const FORGOTTEN_AT_ONCE = 2_000;
 const MAX_REQUESTS = 1_000;
 
 export function openRetention(ports: RetentionPorts): Retention {
@@ -60,6 +60,7 @@ class ServerRetention implements Retention {
   readonly #requests: Map<string, DestructionRequest>;
   readonly #destroy: DestroyPorts;
   #last: Promise<unknown> = Promise.resolve();
+  #looking: Promise<unknown> = this.#last;
   #overdueDays = 0;
   #hourlyAtMs = Number.NEGATIVE_INFINITY;
 
@@ -91,7 +92,13 @@ class ServerRetention implements Retention {
     });
   }
 
-  async tick(): Promise<void> {
+  tick(): Promise<void> {
+    const running = this.#look();
+    this.#looking = running.catch(() => {});
+    return running;
+  }
+
+  async #look(): Promise<void> {
     const nowMs = this.#ports.clock.nowMs();
     if (this.#known.open.length > 0) await this.#alone(() => this.#completeOpen());
     if (nowMs - this.#hourlyAtMs < 3_600_000) return;
@@ -215,20 +222,9 @@ class ServerRetention implements Retention {
     });
   }
 
-  async forgetAccesses(): Promise<void> {
-    const { accesses, clock, store } = this.#ports;
-    const beforeMs = clock.nowMs() - ACCESS_KEPT_DAYS * MS_PER_DAY;
-    const isHeld = rowJudge(this.#known.holds, store);
-    let after = { atMs: -1, row: 0 };
-    for (;;) {
-      // In small steps, so that exchanges go on meanwhile.
-      const rows = accesses.between(0, beforeMs, after, FORGOTTEN_AT_ONCE);
-      accesses.remove(rows.filter((row) => !isHeld(row)).map(({ row }) => row));
-      const last = rows.at(-1);
-      if (last === undefined) return;
-      after = last;
-      await new Promise((resolve) => setImmediate(resolve));
-    }
+  forgetAccesses(): Promise<void> {
+    const beforeMs = this.#ports.clock.nowMs() - ACCESS_KEPT_DAYS * MS_PER_DAY;
+    return forgetRows(beforeMs, this.#known.holds, this.#destroy);
   }
 
   overdueDays(): number {
@@ -249,6 +245,7 @@ class ServerRetention implements Retention {
 
   async close(): Promise<void> {
     this.#logs.stop();
+    await this.#looking;
     await this.#last;
     this.#ports.store.close();
   }
@@ -390,7 +387,6 @@ class ServerRetention implements Retention {
     const { due } = await this.plan();
     this.#overdueDays = Math.max(0, ...due.map(({ overdueDays }) => overdueDays));
     if (this.#overdueDays < DESTRUCTION_OVERDUE_DAYS) return;
-    const classes = [...new Set(due.map(({ retention }) => retention))];
-    this.#ports.logger.error({ alarm: 'DESTRUCTION_OVERDUE', days: this.#overdueDays, classes }, 'alarm of retention');
+    this.#ports.logger.error({ alarm: 'DESTRUCTION_OVERDUE', days: this.#overdueDays }, 'alarm of retention');
   }
 }
