@@ -197,6 +197,7 @@ export async function openSecurityServer(options: SecurityServerOptions): Promis
         openAdminPort(parts, options.adminKeys, {
           refreshConfiguration: () => refresh(configuration),
           reloadKeys: tasks.reloadKeys,
+          witness: () => witnessView(witness),
         }),
         ports.admin,
         'http',
@@ -211,6 +212,12 @@ export async function openSecurityServer(options: SecurityServerOptions): Promis
     await closeAll(0);
     throw error;
   }
+}
+
+function witnessView(witness: DepartmentWitness | null) {
+  if (witness === null) return null;
+  const { name, verifierKeys, url } = witness;
+  return { name, verifierKeys, url, ...witness.state() };
 }
 
 async function openWitness(options: SecurityServerOptions): Promise<DepartmentWitness | null> {

@@ -41,7 +41,7 @@ export function openAdminPort(
   app.get('/openapi.json', async () => openApiDocument());
   addRoutes(app, server, actions);
   addGroupRoutes(app, server);
-  addAnchoringRoutes(app, server);
+  addAnchoringRoutes(app, server, actions.witness);
   addDescriptionRoutes(app, server);
   addExplainRoute(app, server);
   addRetentionRoutes(app, server, ({ headers }) => keyOfBearer(headers.authorization, keys));

@@ -1,5 +1,5 @@
 // GET and POST /anchoring in the admin API: how far the message log is anchored, and doing it now.
-import { Type } from '@sinclair/typebox';
+import { type Static, Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
 import type { ServerParts } from '#security-server/server-parts.ts';
 
@@ -29,6 +29,23 @@ const TimeStamps = Type.Object(
   closed,
 );
 
+/** This server as a witness of the aggregate log. */
+const WitnessView = Type.Object(
+  {
+    name: Type.String(),
+    verifierKeys: Type.Array(Type.String()),
+    url: Type.String(),
+    /** False when its memory cannot be written: it cosigns nothing. */
+    running: Type.Boolean(),
+    /** Logs that it knows, the aggregate log among them; cosignatures and refusals since the start. */
+    origins: count,
+    cosigned: count,
+    refused: count,
+  },
+  closed,
+);
+export type WitnessView = Static<typeof WitnessView>;
+
 export const AnchoringView = Type.Object(
   {
     origin: Type.String(),
@@ -45,15 +62,21 @@ export const AnchoringView = Type.Object(
       Type.Null(),
     ]),
     timeStamps: TimeStamps,
+    witness: Type.Union([WitnessView, Type.Null()]),
   },
   closed,
 );
 
-export function addAnchoringRoutes(app: FastifyInstance, { log, anchoring }: ServerParts): void {
+export function addAnchoringRoutes(
+  app: FastifyInstance,
+  { log, anchoring }: ServerParts,
+  witness: () => WitnessView | null = () => null,
+): void {
   const timeStamps = () => ({ ...anchoring.grace.state(), authorities: anchoring.authorities() });
   const view = (state = anchoring.state()) => ({
     ...{ origin: log.origin, entries: log.size(), ...state },
     timeStamps: timeStamps(),
+    witness: witness(),
   });
   app.get('/anchoring', async () => view());
   app.post('/anchoring', async () => view(await anchoring.anchorNow()));

@@ -17,6 +17,7 @@ import { AccordError } from '#schemas/problems.ts';
 import { Sha256 } from '#schemas/registrations.ts';
 import { compile } from '#schemas/validate.ts';
 import type { ServerParts } from '#security-server/server-parts.ts';
+import type { WitnessView } from './anchoring.ts';
 import { BackendTlsInput, requireBackendTls } from './backend-tls.ts';
 import { addOperatorRoutes } from './operator.ts';
 
@@ -59,6 +60,8 @@ export interface AdminActions {
   refreshConfiguration(): Promise<unknown>;
   /** Reads keys and certificates of the data folder again. @throws KEY_FILE_*, CERTIFICATE_*, KEYS_NOT_RELOADABLE */
   reloadKeys(): Promise<unknown>;
+  /** This server as a witness of the aggregate log; null when it is none. */
+  witness?(): WitnessView | null;
 }
 
 export function addRoutes(app: FastifyInstance, server: ServerParts, actions: AdminActions): void {

@@ -81,6 +81,18 @@ t.test('registry, department witness and time-stamps in one instance', async (t)
   const behind = await post(formatAddCheckpoint({ ...again, oldSize: 0 }));
   t.match([behind.status, /^[1-9]\d*\n$/.test(behind.body.toString())], [409, true]);
   t.ok(newest);
+  t.match(await anchor(0), { witness: null });
+  const { witness } = (await anchor(1)) as AnchoringState & { witness: { url: string } };
+  t.match(witness, { name: 'accord-witness/DEV/GOV/2002/ss2', running: true, origins: 3, url: provider?.urls.witness });
+  t.strictSame(Object.keys(witness).sort(), [
+    'cosigned',
+    'name',
+    'origins',
+    'refused',
+    'running',
+    'url',
+    'verifierKeys',
+  ]);
   await commands(t, network);
 });
 
