@@ -1,6 +1,8 @@
 // What can be done to the files of an evidence pack of the provider's, and the verdict on each: from a lying department, that
 // seals what it changed again, to whoever changes manifest and seal themselves.
+import { signBatch } from '#certs/batch.ts';
 import { generateKeys } from '#certs/keys.ts';
+import { certificateHash } from '#certs/path.ts';
 import { systemClock } from '#core/clock.ts';
 import { MANIFEST, SEAL } from '#core/evidence/layout.ts';
 import { manifestOf, sealPack } from '#core/evidence/seal.ts';
@@ -88,6 +90,8 @@ const RESEALED: readonly [name: string, verdict: string, damage: Damage][] = [
   ['a place', 'INVALID(SIGNATURE_WRONG)', text('answer/place', /^0 1\n/, '0 2\n')],
   ['a place in words', 'INVALID(PACK_MALFORMED)', text('answer/place', /^0 1\n/, '0  1\n')],
   ["the other's certificate", 'INVALID(SIGNATURE_WRONG)', copy('answer/certificate.der', 'request/certificate.der')],
+  ['another certificate of the same key', 'INVALID(SIGNATURE_WRONG)', flip('request/certificate.der', -1)],
+  ['a byte moved from the body to its salt', 'INVALID(COMMITMENT_WRONG)', moveByte],
   ['a context', 'INVALID(COMMITMENT_WRONG)', flip('request/context', 20)],
   ['a salt', 'INVALID(COMMITMENT_WRONG)', flip('answer/context.salt', 31)],
   ['a body', 'INVALID(COMMITMENT_WRONG)', flip('answer/body', 0)],
@@ -104,6 +108,16 @@ const RESEALED: readonly [name: string, verdict: string, damage: Damage][] = [
   ],
   ['an entry', 'INVALID(ENTRY_WRONG)', text('answer/entry', '"code":"OK"', '"code":"NO"}')],
   ['an entry of another code', 'INVALID(INCLUSION_WRONG)', text('answer/entry', '"code":"OK"', '"code":"NO"')],
+  [
+    'an entry of another signature',
+    'INVALID(ENTRY_WRONG)',
+    text('request/entry', /"signature":"[^"]+/, `"signature":"${NO_HASH}`),
+  ],
+  [
+    'an entry of another server',
+    'INVALID(ENTRY_WRONG)',
+    text('request/entry', /"peer":"[^"]+/, '"peer":"DEV/GOV/1001/ss9'),
+  ],
   ['an earlier entry', 'INVALID(INCLUSION_WRONG)', text('request/entry', /"t":\d+/, '"t":1700000000000')],
   ['entries swapped', 'INVALID(ENTRY_WRONG)', swap('request/entry', 'answer/entry')],
   ['an entry in another place', 'INVALID(INCLUSION_WRONG)', text('answer/entry', /"seq":\d+/, '"seq":0')],
@@ -147,6 +161,16 @@ const RESEALED: readonly [name: string, verdict: string, damage: Damage][] = [
   ],
   ['a file of nobody', 'INVALID(PACK_MALFORMED)', (files) => void files.set('readme', Buffer.from('x'))],
 ];
+
+/** The hash over salt and body together stays what it was. */
+function moveByte(files: Files): void {
+  const [salt, body] = ['answer/body.salt', 'answer/body'].map((name) => files.get(name) ?? Buffer.alloc(0)) as [
+    Buffer,
+    Buffer,
+  ];
+  files.set('answer/body.salt', Buffer.concat([salt, body.subarray(0, 1)]));
+  files.set('answer/body', body.subarray(1));
+}
 
 /** (r, n - s): verifies just as well, and is not ours. */
 function twin(jws: Buffer): string {
@@ -217,11 +241,32 @@ function unsealed(made: PackSetting, whole: Files): DamagedPack[] {
     changed("the other's seal", 'INVALID(SEAL_WRONG)', (files) => {
       for (const [name, bytes] of made.seal('consumer', whole)) files.set(name, bytes);
     }),
+    {
+      name: 'a signature of a stranger',
+      verdict: 'INVALID(CERTIFICATE_NOT_REGISTERED)',
+      files: made.seal('provider', foreign(made, whole)),
+    },
     changed('a seal of another key', 'INVALID(SEAL_WRONG)', (files) => {
       const by = { key: other, certificate: made.certificateOf('provider') };
       for (const [name, bytes] of sealPack(whole, by, systemClock.nowMs())) files.set(name, bytes);
     }),
   ];
+}
+
+/** The request under a certificate that the same authority gave to the same name, and nobody registered. */
+function foreign({ stranger }: PackSetting, whole: Files): Files {
+  const files = new Map(whole);
+  const der = Buffer.from(stranger.registration.signingCertificates[0] ?? '', 'base64url');
+  const key = { alg: 'ES256' as const, key: stranger.keys.signing.key };
+  const nowSeconds = Math.floor(systemClock.nowMs() / 1000);
+  const [signature] = signBatch(
+    [files.get('request/statement') ?? Buffer.alloc(0)],
+    key,
+    certificateHash(der),
+    nowSeconds,
+  );
+  files.set('request/signature', Buffer.from(signature?.jws ?? '')).set('request/certificate.der', der);
+  return files;
 }
 
 export interface DamagedPack {

@@ -15,6 +15,7 @@ import { generateKeys } from '#certs/keys.ts';
 import { Frontier, foldHashes, inclusionProof, leafHash, sha256Of } from '#certs/merkle.ts';
 import { certificateHash } from '#certs/path.ts';
 import { makeTimeStampToken } from '#certs/time-stamp-make.ts';
+import type { ServerIdentity } from '#cli/dev/throw-away-authority.ts';
 import { systemClock } from '#core/clock.ts';
 import { hashesOf, partsOf, type RegistryState } from '#core/configuration/parts.ts';
 import { anchorOf, payloadOf, planRoot, signFile } from '#core/configuration/sign.ts';
@@ -42,10 +43,14 @@ export interface PackSetting {
   anchor: ConfigurationAnchor;
   /** A folder with that anchor, as an auditor has one. */
   anchorFolder: string;
+  /** Keys under the consumer's name that were certified and never registered. */
+  stranger: ServerIdentity;
   /** One answered lookup; its id. */
   ask(body?: string): Promise<string>;
+  /** Another configuration is signed, under other roots: `change` says what it says otherwise than the servers know. */
+  publish(change: (state: RegistryState) => void, issuedAtMs?: number): void;
   /** Others vouch for all of a server's log; without some of it when told so. */
-  anchorLog(which: Which, without?: 'aggregate' | 'quorum' | 'token'): Promise<void>;
+  anchorLog(which: Which, without?: 'aggregate' | 'quorum' | 'token', stampedAtMs?: number): Promise<void>;
   /** The files of a pack, without and with manifest and seal. */
   files(which: Which, exchange: string, withBody?: boolean): Promise<Map<string, Buffer>>;
   seal(which: Which, files: ReadonlyMap<string, Buffer>, atMs?: number): Map<string, Buffer>;
@@ -81,30 +86,38 @@ export async function openPackSetting(options: PackSettingOptions = {}): Promise
     postQuantum: generateKeyPairSync('ml-dsa-44' as never).privateKey as unknown as KeyObject,
   };
   const nowMs = systemClock.nowMs();
-  const stamper = await makeDevelopmentTimeStampSigner('Development time-stamp authority', nowMs);
+  const stamper = await makeDevelopmentTimeStampSigner('Development time-stamp authority', nowMs - HOUR_MS);
   const signingOf = (which: Which) =>
     Buffer.from(pair.identities[which].registration.signingCertificates[0] ?? '', 'base64url');
   if (options.revoked === true) pair.authority.revoke(signingOf('consumer'));
   const list = { number: 1, thisUpdateMs: nowMs - HOUR_MS, nextUpdateMs: nowMs + 24 * HOUR_MS };
   const crl = await pair.authority.revocationList(list);
   const responder = options.ocsp === true ? await openResponder(pair) : null;
-  const published = publish(pair, stateOf(pair, vouchers, stamper.root, crl), nowMs, options.rotated === true);
+  const state = () => stateOf(pair, vouchers, stamper.root, crl);
+  const { anchor } = publish(pair, state(), nowMs - HOUR_MS, options.rotated === true);
   for (const which of ['consumer', 'provider'] as const) {
     if (responder !== null) await pair[which].parts.certificateStatus.look();
   }
   const anchorFolder = mkdtempSync(join(tmpdir(), 'accord-anchor-'));
-  writeFileSync(join(anchorFolder, 'anchor.json'), JSON.stringify(published.anchor));
-  const stamp = (text: string) =>
+  const giveAnchor = () => writeFileSync(join(anchorFolder, 'anchor.json'), JSON.stringify(made.anchor));
+  const stamp = (text: string, genTimeMs = systemClock.nowMs()) =>
     makeTimeStampToken(
       stamper,
       { imprint: { hash: 'sha256', digest: sha256Of(text) }, nonceHex: null, wantsCertificates: true },
-      { genTimeMs: systemClock.nowMs(), accuracyMs: 1_000, serial: randomBytes(12) },
+      { genTimeMs, accuracyMs: 1_000, serial: randomBytes(12) },
     );
-  return {
+  const made: PackSetting = {
     pair,
-    anchor: published.anchor,
+    anchor,
     anchorFolder,
+    publish(change, issuedAtMs = systemClock.nowMs() - HOUR_MS) {
+      const changed = state();
+      change(changed);
+      made.anchor = publish(pair, changed, issuedAtMs, false).anchor;
+      giveAnchor();
+    },
     certificateOf: signingOf,
+    stranger: await pair.authority.server(pair.consumer.id),
     ask: async (body = '{"a":1}') => {
       const lookup = { client: CLIENT, service: SERVICE, method: 'POST', path: '/residents/7', body };
       const answer = await fetch(`${pair.consumer.urls.loopback}/lookups`, {
@@ -116,7 +129,8 @@ export async function openPackSetting(options: PackSettingOptions = {}): Promise
       if (code !== 'OK') throw new TypeError(`a lookup: ${code}`);
       return id;
     },
-    anchorLog: async (which, without) => anchorLog(pair, which, vouchers, stamp, without),
+    anchorLog: async (which, without, stampedAtMs) =>
+      anchorLog(pair, which, vouchers, (text) => stamp(text, stampedAtMs), without),
     files(which, exchange, withBody = true) {
       const { log, recordKeys, configuration } = foldersOf(join(pair.folder, which));
       const storageKey = withBody ? pair.identities[which].keys.storageKey : null;
@@ -141,6 +155,8 @@ export async function openPackSetting(options: PackSettingOptions = {}): Promise
       rmSync(anchorFolder, { recursive: true, force: true });
     },
   };
+  giveAnchor();
+  return made;
 }
 
 /** A responder of the pair's authority, and rules that demand its answers. */
@@ -164,7 +180,7 @@ async function openResponder(pair: Pair): Promise<Server> {
 }
 
 /** Signs what the pair's held configuration says and lays it where both servers would keep their copy. */
-function publish(pair: Pair, state: RegistryState, nowMs: number, isRotated: boolean) {
+function publish(pair: Pair, state: RegistryState, issuedAtMs: number, isRotated: boolean) {
   const key = () => generateKeys('P-256').privateKey;
   const [rootKey, rootFiles] = [key(), [] as Buffer[]];
   const plan = {
@@ -176,7 +192,7 @@ function publish(pair: Pair, state: RegistryState, nowMs: number, isRotated: boo
       { key: key(), person: 'Bob' },
     ],
     freshness: [{ key: key(), person: 'registry' }],
-    expiresAtMs: nowMs + 1_000 * HOUR_MS,
+    expiresAtMs: issuedAtMs + 1_000 * HOUR_MS,
   };
   const payload = planRoot(plan);
   rootFiles.push(signFile('root', payload, [rootKey]));
@@ -204,8 +220,8 @@ function publish(pair: Pair, state: RegistryState, nowMs: number, isRotated: boo
       parts: hashesOf(parts),
       distrust: null,
       distrustLifted: [],
-      issuedAtMs: nowMs - HOUR_MS,
-      expiresAtMs: nowMs + 100 * HOUR_MS,
+      issuedAtMs,
+      expiresAtMs: issuedAtMs + 100 * HOUR_MS,
     }),
     plan.approvers.map((one) => one.key),
   );

@@ -4,11 +4,13 @@ import { hash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
+import type { RegistryState } from '#core/configuration/parts.ts';
 import { CHECKS } from '#core/evidence/check-run.ts';
 import { PACK_CODES, PackFinding } from '#core/evidence/finding.ts';
 import { MANIFEST, SEAL, SEAL_CERTIFICATE } from '#core/evidence/layout.ts';
 import { verifyPack } from '#core/evidence/verify-pack.ts';
 import { readZip, writeZip } from '#core/evidence/zip.ts';
+import type { RegisteredServer } from '#schemas/registrations.ts';
 import { damagedPacks, type Files } from '#scripts/campaign/pack-damages.ts';
 import { openPackSetting, type PackSetting } from '#scripts/campaign/pack-setting.ts';
 import { libraryVerdict, scriptVerdict } from '#scripts/campaign/pack-verdicts.ts';
@@ -199,6 +201,92 @@ t.test('a rotated root, and statements that share a signature', { timeout: 60_00
     verdict: 'INCOMPLETE',
     code: 'ROOT_MISSING',
   });
+});
+
+t.test('what the approved configuration says otherwise', { timeout: 60_000 }, async (t) => {
+  const made = await openPackSetting();
+  t.teardown(() => made.close());
+  const hour = 3_600_000;
+  const serverOf = (state: RegistryState, at: number): RegisteredServer => {
+    const server = state.members[at]?.servers[0];
+    if (server === undefined) throw new TypeError(`no server ${at}`);
+    return server;
+  };
+  const cases: [
+    name: string,
+    verdict: string,
+    change: (state: RegistryState) => void,
+    issuedAtMs?: number | undefined,
+    stampedAtMs?: number,
+  ][] = [
+    ['issued later', 'INVALID(CONFIGURATION_NOT_IN_FORCE)', () => {}, Date.now() + hour],
+    ['over for weeks', 'INVALID(CONFIGURATION_NOT_IN_FORCE)', () => {}, Date.now() - 300 * hour],
+    [
+      'the client elsewhere',
+      'INVALID(SUBSYSTEM_NOT_ON_SERVER)',
+      (state) => {
+        Object.assign(serverOf(state, 0), { subsystems: ['DEV/GOV/1001/other'] });
+      },
+    ],
+    [
+      'the service elsewhere',
+      'INVALID(SUBSYSTEM_NOT_ON_SERVER)',
+      (state) => {
+        Object.assign(serverOf(state, 1), { subsystems: ['DEV/GOV/2002/other'] });
+      },
+    ],
+    [
+      'another key of the log',
+      'INVALID(CHECKPOINT_WRONG)',
+      (state) => {
+        serverOf(state, 1).log = { ...serverOf(state, 1).log, key: serverOf(state, 0).log.key };
+      },
+    ],
+    [
+      'another log',
+      'INVALID(ENTRY_WRONG)',
+      (state) => {
+        serverOf(state, 1).log = { ...serverOf(state, 1).log, origin: 'accord/DEV/GOV/2002/other' };
+      },
+    ],
+    [
+      'no witness demanded',
+      'INCOMPLETE(QUORUM_MISSING)',
+      (state) => {
+        if (state.witnesses !== undefined) state.witnesses.quorum = 0;
+      },
+    ],
+    [
+      'another key of a witness',
+      'INVALID(COSIGNATURE_WRONG)',
+      (state) => {
+        state.witnesses?.witnesses.splice(0, 1);
+        if (state.witnesses !== undefined) state.witnesses.quorum = 1;
+      },
+    ],
+    ['no list', 'INCOMPLETE(CERTIFICATE_STATUS_MISSING)', (state) => void Object.assign(state.trust, { crls: [] })],
+    ['no authority', 'INVALID(CERTIFICATE_INVALID)', (state) => void Object.assign(state.trust, { intermediates: [] })],
+    ['no time-stamp authority', 'INCOMPLETE(TIME_STAMP_MISSING)', (state) => void delete state.timeStamps],
+    ['stamped before it was written', 'INVALID(TIME_WRONG)', () => {}, undefined, Date.now() - hour / 2],
+    ['stamped in the future', 'INVALID(TIME_STAMP_WRONG)', () => {}, undefined, Date.now() + hour],
+    ['as it is', 'VALID', () => {}],
+  ];
+  for (const [at, [name, verdict, change, issuedAtMs, stampedAtMs]] of cases.entries()) {
+    made.publish(change, issuedAtMs);
+    const id = await made.ask();
+    await made.anchorLog('provider', undefined, stampedAtMs);
+    const files = made.seal('provider', await made.files('provider', id));
+    t.equal(libraryVerdict(made, files), verdict, `library: ${name}`);
+    if (process.env['ACCORD_TEST_ALL'] === undefined && at % 5 !== 2) continue;
+    t.match(await scriptVerdict(made, files), { verdict, stderr: '' }, `script: ${name}`);
+  }
+  made.publish((state) => {
+    serverOf(state, 0).log = { ...serverOf(state, 0).log, origin: 'accord/DEV/GOV/1001/other' };
+  });
+  const id = await made.ask();
+  await made.anchorLog('consumer');
+  const files = made.seal('consumer', await made.files('consumer', id));
+  t.equal(libraryVerdict(made, files), 'INVALID(CHECKPOINT_WRONG)', "another log, at the consumer's");
 });
 
 t.test('a certificate on the list of its authority', { timeout: 60_000 }, async (t) => {
