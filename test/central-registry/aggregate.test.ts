@@ -1,21 +1,12 @@
 // The registry's witness and the aggregate log over real sockets: servers' checkpoints in, cosignatures of department
 // witnesses and a token, anchorings out; what an auditor recomputes from the tiles and a cosigner from the feed.
 import { generateKeyPairSync, type KeyObject } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
-import { AggregateStore } from '#central-registry/aggregate-store-sqlite.ts';
 import { openThrowawayRegistry, type ThrowawayOptions } from '#central-registry/throwaway.ts';
-import {
-  consistencyProof,
-  Frontier,
-  inclusionProof,
-  leafHash,
-  sha256Of,
-  verifyConsistency,
-  verifyInclusion,
-} from '#certs/merkle.ts';
+import { Frontier, leafHash, sha256Of, verifyInclusion } from '#certs/merkle.ts';
 import { systemClock } from '#core/clock.ts';
 import { openClient } from '#core/http/client.ts';
 import { addressOf, openServer } from '#core/http/server-frame.ts';
@@ -78,13 +69,13 @@ async function register({ registry }: Awaited<ReturnType<typeof site>>): Promise
 }
 
 /** A department's witness of the aggregate log, on a port of its own. */
-async function department(name: string, verifier: WitnessedLog['verifier'], url: string) {
+async function department(name: string, verifier: WitnessedLog['verifier'], url: () => string) {
   const cosigners = [cosigner(name, ed25519()), cosigner(name, mlDsa())];
   const store = openWitnessStoreSqlite(join(root, `${name}.db`));
   const wrong: string[] = [];
   const witness = openAggregateWitness({
     ...{ store, cosigners, clock: systemClock, http },
-    aggregate: () => ({ verifier, url }),
+    aggregate: () => ({ verifier, url: url() }),
     rules: {
       instance: INSTANCE,
       verifierOf: (origin) => logs.find((log) => log.origin === origin)?.verifier,
@@ -143,7 +134,7 @@ t.test('the way of a checkpoint', async (t) => {
   await register(here);
   t.same(await submit(one), { kind: 'refused', status: 404 }, 'registered, but approved by nobody');
   const departments = await Promise.all(
-    ['d1.example', 'd2.example'].map((name) => department(name, aggregateKey, base)),
+    ['d1.example', 'd2.example'].map((name) => department(name, aggregateKey, () => base)),
   );
   await registry.call('POST', '/witnesses', {
     aggregate: { ...identity.aggregate, url: base },
@@ -335,52 +326,6 @@ t.test('what was stored is taken up again', async (t) => {
   t.match(unknown.text, 'AGGREGATE_UNKNOWN');
 });
 
-t.test('a tree of several tiles', async (t) => {
-  const store = new AggregateStore(join(root, 'tiles.db'));
-  t.teardown(() => store.close());
-  const frontier = new Frontier();
-  const leaves: Buffer[] = [];
-  const many = new WitnessedLog('accord/XA/GOV/1001/SS7').grow(700);
-  for (let size = 1; size <= 700; size++) {
-    const tree = { size, root: Buffer.alloc(32, size), note: `leaf ${size}\n` };
-    store.witness.turn((turn) => turn.advance({ origin: many.origin, before: null, tree, proof: [] }, size));
-    leaves.push(leafHash(tree.note));
-    frontier.push(leafHash(tree.note));
-    if (size % 97 === 0 || [1, 2, 255, 256, 257, 512, 513].includes(size)) {
-      t.same(store.root(), frontier.root());
-      for (const index of [0, 1, Math.floor(size / 2), size - 1].filter((each) => each < size)) {
-        const path = inclusionProof(index, size, store.subtree);
-        t.ok(verifyInclusion(leaves[index] as Buffer, index, size, path, frontier.root()), `${index} of ${size}`);
-      }
-      const half = Math.ceil(size / 2);
-      const proof = consistencyProof(half, size, store.subtree);
-      const before = Frontier.at(half, store.subtree).root();
-      t.ok(verifyConsistency(half, size, before, frontier.root(), proof));
-    }
-  }
-  t.throws(() => store.subtree(8, 2), { code: 'LOG_DATABASE_DAMAGED' });
-  t.equal(store.tile(0, 0, 256, 700)?.length, 256 * 32);
-  t.equal(store.tile(0, 2, 188, 700)?.length, 188 * 32);
-  t.equal(store.tile(0, 2, 189, 700), null);
-  t.same(store.tile(1, 0, 2, 700)?.subarray(0, 32), store.subtree(8, 0));
-  t.equal(store.tile(1, 0, 3, 700), null);
-  t.equal(store.tile(0, 1, 256, 511), null, 'not before it is signed');
-  t.equal(store.feed(690, 700).length, 10);
-  store.close();
-  const again = new AggregateStore(join(root, 'tiles.db'));
-  t.same(again.root(), frontier.root());
-  t.throws(() =>
-    again.witness.turn((turn) => {
-      const tree = { size: 701, root: Buffer.alloc(32), note: 'lost\n' };
-      turn.advance({ origin: many.origin, before: null, tree, proof: [Buffer.alloc(32)] }, 0);
-      throw new Error('died');
-    }),
-  );
-  t.equal(again.size, 700, 'what was not committed is not in the tree');
-  t.same(again.root(), frontier.root());
-  again.close();
-});
-
 t.test('another key is not taken for the same log', async (t) => {
   servers = [one];
   const before = await site('keys');
@@ -394,4 +339,53 @@ t.test('another key is not taken for the same log', async (t) => {
   const after = await site('keys');
   t.equal(after.witness.aggregate.newestFinished()?.size, 1);
   await after.registry.close();
+});
+
+t.test('an older memory that was put back is found by the departments', async (t) => {
+  servers = [one, two];
+  const place = join(root, 'back');
+  const open = async () => {
+    const here = await site('back');
+    return { ...here, base: here.registry.configurationUrl.replace(/\/$/, '') };
+  };
+  const first = await open();
+  await register(first);
+  const { identity } = first.witness;
+  const state = { url: first.base };
+  const verifier = parseVerifierKey(identity.aggregate.verifierKey);
+  const { url, name, verifierKeys, store } = await department('d3.example', verifier, () => state.url);
+  await first.registry.call('POST', '/witnesses', {
+    aggregate: { ...identity.aggregate, url: first.base },
+    registryWitness: { name: identity.name, verifierKeys: identity.verifierKeys },
+    witnesses: [{ name, url, verifierKeys }],
+    quorum: 1,
+  });
+  await first.registry.publish();
+  await first.witness.aggregate.tick();
+  t.equal(first.witness.aggregate.newestFinished()?.size, 1);
+  await first.registry.close();
+  cpSync(join(place, 'witness.db'), join(root, 'older.db'));
+
+  const second = await open();
+  state.url = second.base;
+  t.equal((await second.witness.witness.add(one.body(0))).status, 200);
+  t.equal((await second.witness.witness.add(two.body(0))).status, 200);
+  await second.witness.aggregate.tick();
+  t.equal(store.latest(verifier.name)?.size, 3);
+  await second.registry.close();
+  for (const file of ['witness.db', 'witness.db-wal', 'witness.db-shm']) rmSync(join(place, file), { force: true });
+  cpSync(join(root, 'older.db'), join(place, 'witness.db'));
+
+  const third = await open();
+  t.teardown(() => third.registry.close());
+  state.url = third.base;
+  t.equal((await third.witness.witness.add(two.fork(3).grow(9, 'another').body(0))).status, 200, 'it forgot');
+  alarms.splice(0);
+  await third.witness.aggregate.tick();
+  t.ok(
+    alarms.some((what) => what.includes('d3.example knows the aggregate log with 3 leaves')),
+    alarms.join(),
+  );
+  t.equal(third.witness.aggregate.newestFinished()?.size, 1, 'nobody cosigns the second history');
+  t.equal(store.latest(verifier.name)?.size, 3);
 });

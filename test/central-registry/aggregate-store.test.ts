@@ -1,0 +1,64 @@
+// The aggregate log's store: a tree of several tiles, its proofs at the edges, and what a transaction that failed leaves.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import t from 'tap';
+import { AggregateStore } from '#central-registry/aggregate-store-sqlite.ts';
+import {
+  consistencyProof,
+  Frontier,
+  inclusionProof,
+  leafHash,
+  verifyConsistency,
+  verifyInclusion,
+} from '#certs/merkle.ts';
+import { WitnessedLog } from '#test/core/witnessed-log.ts';
+
+const root = mkdtempSync(join(tmpdir(), 'accord-aggregate-store-'));
+t.teardown(() => rmSync(root, { recursive: true, force: true }));
+
+t.test('a tree of several tiles', async (t) => {
+  const store = new AggregateStore(join(root, 'tiles.db'));
+  t.teardown(() => store.close());
+  const frontier = new Frontier();
+  const leaves: Buffer[] = [];
+  const many = new WitnessedLog('accord/XA/GOV/1001/SS7').grow(700);
+  for (let size = 1; size <= 700; size++) {
+    const tree = { size, root: Buffer.alloc(32, size), note: `leaf ${size}\n` };
+    store.witness.turn((turn) => turn.advance({ origin: many.origin, before: null, tree, proof: [] }, size));
+    leaves.push(leafHash(tree.note));
+    frontier.push(leafHash(tree.note));
+    if (size % 97 === 0 || [1, 2, 255, 256, 257, 512, 513].includes(size)) {
+      t.same(store.root(), frontier.root());
+      for (const index of [0, 1, Math.floor(size / 2), size - 1].filter((each) => each < size)) {
+        const path = inclusionProof(index, size, store.subtree);
+        t.ok(verifyInclusion(leaves[index] as Buffer, index, size, path, frontier.root()), `${index} of ${size}`);
+      }
+      const half = Math.ceil(size / 2);
+      const proof = consistencyProof(half, size, store.subtree);
+      const before = Frontier.at(half, store.subtree).root();
+      t.ok(verifyConsistency(half, size, before, frontier.root(), proof));
+    }
+  }
+  t.throws(() => store.subtree(8, 2), { code: 'LOG_DATABASE_DAMAGED' });
+  t.equal(store.tile(0, 0, 256, 700)?.length, 256 * 32);
+  t.equal(store.tile(0, 2, 188, 700)?.length, 188 * 32);
+  t.equal(store.tile(0, 2, 189, 700), null);
+  t.same(store.tile(1, 0, 2, 700)?.subarray(0, 32), store.subtree(8, 0));
+  t.equal(store.tile(1, 0, 3, 700), null);
+  t.equal(store.tile(0, 1, 256, 511), null, 'not before it is signed');
+  t.equal(store.feed(690, 700).length, 10);
+  store.close();
+  const again = new AggregateStore(join(root, 'tiles.db'));
+  t.same(again.root(), frontier.root());
+  t.throws(() =>
+    again.witness.turn((turn) => {
+      const tree = { size: 701, root: Buffer.alloc(32), note: 'lost\n' };
+      turn.advance({ origin: many.origin, before: null, tree, proof: [Buffer.alloc(32)] }, 0);
+      throw new Error('died');
+    }),
+  );
+  t.equal(again.size, 700, 'what was not committed is not in the tree');
+  t.same(again.root(), frontier.root());
+  again.close();
+});
