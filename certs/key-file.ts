@@ -23,6 +23,7 @@ export const KEY_USES = [
   'checkpoint',
   'witness',
   'storage',
+  'archive',
   'approve',
   'official',
   'ca',

@@ -49,11 +49,12 @@ interface ImportOptions extends KeyOptions, Pkcs12Options {
 }
 
 const KEY_VARIABLE = 'ACCORD_KEY_PASSPHRASE';
-/** Uses that are no signatures; a storage key is an X25519 key whose secret is expanded. */
+/** Uses that are no signatures; a storage or archive key is an X25519 key whose secret is expanded. */
 const KINDS_OF_USE: Partial<Record<string, readonly string[]>> = {
   encrypt: ['P-256', 'X25519'],
   subject: ['P-256'],
   storage: ['X25519'],
+  archive: ['X25519'],
   witness: ['Ed25519', 'ML-DSA-44'],
 };
 const P12_VARIABLE = 'ACCORD_P12_PASSPHRASE';

@@ -120,6 +120,14 @@ const SETTING_NOTES: Readonly<Record<string, string>> = {
   anchoringEveryMs: 'how often the checkpoint of a log that grew goes to the registry’s witness; see "Witnesses"',
   witnessPort:
     'plain HTTP for the registry alone, on `host`: this server is a witness of the aggregate log; null: it is none; see "Witnesses"',
+  'archive.destination':
+    'where old parts of the message log go: a folder, from the data folder on unless it begins with `/`, or `s3://BUCKET/PREFIX`; null: nowhere; see "Archive"',
+  'archive.s3Endpoint': 'address of the S3-compatible store; the credentials stand in `archive-s3.json`',
+  'archive.s3Region': 'region that requests to it are signed for',
+  'archive.afterDays': 'what is older goes to the archive',
+  'archive.keepEntries': 'and what is more than so many entries, however young; 0: any number stays',
+  'archive.lockDays': 'so long the store lets nobody delete what was put there (object lock); 0: no lock; a folder has none',
+  'archive.lockMode': 'who may lift that lock: those with a special permission, or nobody',
   peerLink:
     'how peers are spoken to: `frames` where their port speaks them too, or `http1` alone, which is slower and the same in all else',
   systemsMinTls:
@@ -220,6 +228,9 @@ export async function metricsTable(): Promise<string> {
       dueReviews: zero,
       maintenance: zero,
       overdueDestruction: zero,
+      archivedEntries: zero,
+      archiveOverdue: zero,
+      archiveTrouble: zero,
       waitingDestructions: zero,
       destructionsUnderWay: zero,
       holds: zero,

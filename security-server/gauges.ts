@@ -32,6 +32,9 @@ export function gaugesOf(parts: () => ServerParts, framed: () => number): Gauges
         .anchoring.authorities()
         .filter(({ failures }) => failures > 0).length,
     anchoringTrouble: () => (parts().anchoring.state().trouble === null ? 0 : 1),
+    archivedEntries: () => parts().archive.state().archivedUntil,
+    archiveOverdue: () => (parts().archive.state().overdue ? 1 : 0),
+    archiveTrouble: () => (parts().archive.state().trouble === null ? 0 : 1),
     overdueDestruction: () => parts().retention.overdueDays(),
     waitingDestructions: () => parts().retention.waiting(),
     destructionsUnderWay: () => parts().retention.underWay(),

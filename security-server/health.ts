@@ -10,7 +10,7 @@ import type { ServerParts } from './server-parts.ts';
 
 type Check =
   | ('key' | 'certificate-status' | 'configuration' | 'registration')
-  | ('maintenance' | 'log' | 'anchoring' | 'time-stamps' | 'clock');
+  | ('maintenance' | 'log' | 'anchoring' | 'time-stamps' | 'archive' | 'clock');
 
 export interface Probe {
   ok: boolean;
@@ -63,6 +63,7 @@ export function probe(server: ServerParts): Probe {
   });
   check('anchoring', () => checkAnchoring(server));
   check('time-stamps', () => checkTimeStamps(server));
+  check('archive', () => sayArchive(server));
   check('clock', () => {
     // The log's last entry is the newest time this server ever saw; a clock behind it was set back.
     const last = server.log.read(Math.max(0, server.log.size() - 1), 1)[0];
@@ -102,6 +103,14 @@ function checkStatus({ certificateStatus }: ServerParts): string {
   if (revoked !== undefined) throw new AccordError('CERTIFICATE_INVALID', `revoked: ${revoked.certificate}`);
   const ends = own.flatMap(({ endsMs }) => endsMs ?? []);
   return ends.length === 0 ? 'no OCSP answer' : `OCSP answers until ${new Date(Math.min(...ends)).toISOString()}`;
+}
+
+/** Never a reason to stop: nothing is let go that is not there. The alarms say what is late. */
+function sayArchive({ archive }: ServerParts): string {
+  const { destination, archivedUntil, overdue, trouble } = archive.state();
+  if (destination === null) return 'none is set';
+  const said = [`${archivedUntil} entries`, ...(overdue ? ['overdue'] : []), ...(trouble === null ? [] : [trouble.code])];
+  return said.join('; ');
 }
 
 function checkTimeStamps({ anchoring }: ServerParts): string {

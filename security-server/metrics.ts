@@ -45,6 +45,9 @@ export interface Gauges {
   dueReviews: () => number;
   maintenance: () => number;
   overdueDestruction: () => number;
+  archivedEntries: () => number;
+  archiveOverdue: () => number;
+  archiveTrouble: () => number;
   waitingDestructions: () => number;
   destructionsUnderWay: () => number;
   holds: () => number;
@@ -135,6 +138,9 @@ function evidenceGauges(gauges: Gauges): GaugeRow[] {
       gauges.waitingDestructions,
     ],
     ['accord_destructions_under_way', 'Destructions that were begun and are not done', gauges.destructionsUnderWay],
+    ['accord_archive_entries', 'Entries of the log whose evidence is in the archive', gauges.archivedEntries],
+    ['accord_archive_overdue', '1 while records that should be in the archive are not there', gauges.archiveOverdue],
+    ['accord_archive_trouble', '1 since a run of the archive failed, until one does not', gauges.archiveTrouble],
     ['accord_holds', 'Holds that keep records from destruction', gauges.holds],
     [
       'accord_certificate_answer_ends_seconds',

@@ -11,6 +11,7 @@ import type { ServerId } from '#schemas/identifiers.ts';
 import type { Accesses } from './accesses.ts';
 import type { Admission } from './admission.ts';
 import type { OpenedAnchoring } from './anchoring/server-anchoring.ts';
+import type { ServerArchive } from './archive/server-archive.ts';
 import type { ServerCertificates } from './certificate-status/server-certificates.ts';
 import type { ServerChoice } from './consumer/choose-server.ts';
 import type { DictionaryInForce } from './dictionary-in-force.ts';
@@ -36,6 +37,8 @@ export interface ServerParts {
   log: MessageLog;
   /** What others vouch for of it. */
   anchoring: OpenedAnchoring;
+  /** Where its old parts go. */
+  archive: ServerArchive;
   state: ServerState;
   /** Status lists of consents. */
   status: StatusClient;

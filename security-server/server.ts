@@ -26,6 +26,7 @@ import {
   openDepartmentWitness,
 } from './anchoring/department-witness.ts';
 import { openServerAnchoring, requireAsWitnessed } from './anchoring/server-anchoring.ts';
+import { type ArchiveOptions, openServerArchive } from './archive/server-archive.ts';
 import { openServerCertificates } from './certificate-status/server-certificates.ts';
 import { openServerChoice } from './consumer/choose-server.ts';
 import { exchange } from './consumer/exchange.ts';
@@ -107,6 +108,8 @@ export interface SecurityServerOptions {
   anchoringEveryMs?: number;
   /** This server is a witness of the aggregate log. */
   witness?: DepartmentWitnessOptions;
+  /** Where old parts of the message log go. */
+  archive?: ArchiveOptions;
   /** Smaller disk for tests of a full one: database pages (4 KiB). */
   maxLogPages?: number;
 }
@@ -174,6 +177,7 @@ export async function openSecurityServer(options: SecurityServerOptions): Promis
     await Promise.all([...apps.map((app) => app.close()), witness?.close()]);
     await tasks.stop();
     await parts.anchoring.stop();
+    await parts.archive.stop();
     parts.status.close();
     const { link, backends, emergencies, certificateStatus } = parts;
     await Promise.all([link, backends, emergencies, certificateStatus].map((one) => one.close()));
@@ -261,12 +265,20 @@ function assemble(from: SecurityServerOptions, messageLog: MessageLog, gate: Adm
     configurationVersion: () => configuration.current().version,
     wasRestored: from.restoredAtMs !== undefined,
   });
+  const archive = openServerArchive(
+    {
+      ...{ log: messageLog, folder: from.folder, logFolder: foldersOf(from.folder).log, clock, logger },
+      configurationVersion: () => configuration.current().version,
+    },
+    from.archive ?? null,
+  );
   const assembled: ServerParts = {
     self: id,
     clock,
     configuration,
     log: messageLog,
     anchoring,
+    archive,
     state,
     dictionary: openDictionaryInForce(logger),
     status: openStatuses(from),

@@ -8,6 +8,7 @@ import { DEFAULT_MAX_STREAMED_BYTES, MAX_DEADLINE_MS, MAX_SPOOLED_BYTES, MAX_STR
 import { AccordError } from '#schemas/problems.ts';
 import { compile } from '#schemas/validate.ts';
 import { ANCHORING_EVERY_MS } from './anchoring/server-anchoring.ts';
+import { ArchiveSettings, DEFAULT_ARCHIVE } from './archive/settings.ts';
 
 const closed = { additionalProperties: false };
 const Port = Type.Integer({ minimum: 0, maximum: 65_535 });
@@ -34,6 +35,8 @@ export const Settings = Type.Object(
     anchoringEveryMs: Type.Integer({ minimum: 1_000, maximum: 60_000 }),
     /** Where this server is a witness of the aggregate log (`accord server init-witness`); null: it is none. */
     witnessPort: Type.Union([Port, Type.Null()]),
+    /** Where old parts of the message log go, and when. */
+    archive: ArchiveSettings,
     /** How peers are spoken to: in frames where they speak them, or over HTTP/1.1 alone. */
     peerLink: Type.Union([Type.Literal('frames'), Type.Literal('http1')]),
     systemsMinTls: Type.Union([Type.Literal('1.3'), Type.Literal('1.2')]),
@@ -58,6 +61,7 @@ export const DEFAULT_SETTINGS = {
   xroadDeadlineMs: MAX_DEADLINE_MS,
   anchoringEveryMs: ANCHORING_EVERY_MS,
   witnessPort: null,
+  archive: DEFAULT_ARCHIVE,
   peerLink: 'frames' as const,
   systemsMinTls: '1.3' as const,
   logLevel: 'info',
@@ -85,6 +89,13 @@ export const OVERRIDES: Readonly<Record<string, string>> = {
   'xroad-deadline-ms': 'xroadDeadlineMs',
   'anchoring-every-ms': 'anchoringEveryMs',
   'witness-port': 'witnessPort',
+  'archive-destination': 'archive.destination',
+  'archive-s3-endpoint': 'archive.s3Endpoint',
+  'archive-s3-region': 'archive.s3Region',
+  'archive-after-days': 'archive.afterDays',
+  'archive-keep-entries': 'archive.keepEntries',
+  'archive-lock-days': 'archive.lockDays',
+  'archive-lock-mode': 'archive.lockMode',
   'peer-link': 'peerLink',
   'systems-min-tls': 'systemsMinTls',
   'log-level': 'logLevel',

@@ -8,6 +8,7 @@ import { readAnchor } from '#core/configuration/anchor.ts';
 import { openConfigurationClient } from '#core/configuration/client.ts';
 import { fetchOverHttp } from '#core/configuration/fetch.ts';
 import { openClient } from '#core/http/client.ts';
+import { openArchiveSettings } from './archive/settings.ts';
 import { openWitnessKeyFiles } from './anchoring/witness-keys.ts';
 import { FILES, readAdminKeys } from './data-folder.ts';
 import { folderKeySource } from './folder-keys.ts';
@@ -39,6 +40,7 @@ export async function startServer({
     witnessPort === null
       ? null
       : { host: settings.host, port: witnessPort, keys: await openWitnessKeyFiles(folder, passphrase) };
+  const archive = await openArchiveSettings(folder, settings.archive, passphrase);
   const anchor = readAnchor(readFileSync(join(folder, FILES.anchor)));
   const http = openClient();
   const configuration = await openConfigurationClient({
@@ -81,6 +83,7 @@ export async function startServer({
       oldestSystemTls: settings.systemsMinTls,
       anchoringEveryMs: settings.anchoringEveryMs,
       ...(witness && { witness }),
+      ...(archive && { archive }),
       peerLink: settings.peerLink,
       registryUrls: anchor.urls,
       adminKeys: readAdminKeys(folder),

@@ -96,9 +96,11 @@ export function startTasks(parts: ServerParts, tls: readonly FastifyInstance[], 
     [HOUR_MS, forgetPredicates],
     [HOUR_MS, forgetSpent],
     [HOUR_MS, forgetAccesses],
+    [HOUR_MS, () => parts.archive.tick()],
   ];
   const stops = tasks.map(([ms, task]) => every(ms, guarded(task)));
   guarded(() => parts.retention.start())();
+  guarded(() => parts.archive.start())();
   return {
     configurationChanged: guarded(configurationChanged),
     reloadKeys,

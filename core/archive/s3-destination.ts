@@ -23,6 +23,8 @@ export interface S3Options {
   lock: { mode: 'GOVERNANCE' | 'COMPLIANCE'; days: number } | null;
   clock: Clock;
   http: BoundedClient;
+  /** The caller gave up. */
+  signal?: AbortSignal;
   timeoutMs?: number;
 }
 
@@ -100,7 +102,7 @@ interface Sent {
 }
 type Send = (method: string, path: string, sent: Sent) => Promise<BoundedResponse>;
 
-function sender({ endpoint, region, accessKeyId, secretAccessKey, clock, http, timeoutMs }: S3Options): Send {
+function sender({ endpoint, region, accessKeyId, secretAccessKey, clock, http, signal, timeoutMs }: S3Options): Send {
   const cache = new Map<string, ArrayBuffer>();
   const once: Send = async (method, path, { query = {}, headers = {}, body, maxResponseBytes }) => {
     const url = new URL(path, endpoint);
@@ -120,6 +122,7 @@ function sender({ endpoint, region, accessKeyId, secretAccessKey, clock, http, t
       timeoutMs: timeoutMs ?? TIMEOUT_MS,
       maxResponseBytes: maxResponseBytes ?? MAX_ANSWER_BYTES,
       ...(body && { body }),
+      ...(signal && { signal }),
     });
   };
   return async (method, path, sent) => {

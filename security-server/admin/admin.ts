@@ -7,18 +7,18 @@ import { openServer } from '#core/http/server-frame.ts';
 import { AccordError } from '#schemas/problems.ts';
 import type { ServerParts } from '#security-server/server-parts.ts';
 import { addAnchoringRoutes } from './anchoring.ts';
+import { addArchiveRoutes } from './archive.ts';
 import { addDescriptionRoutes } from './descriptions.ts';
 import { addDoubtRoutes } from './doubts.ts';
 import { addExplainRoute } from './explain.ts';
 import { addGroupRoutes } from './groups.ts';
 import { openApiDocument } from './openapi.ts';
 import { addRetentionRoutes, auditorMay } from './retention.ts';
+import type { AdminRole } from './roles.ts';
 import { type AdminActions, addRoutes } from './routes.ts';
 
 /** Answers a question whose words would not fit into an address; it changes nothing. */
 const QUESTION = '/access-rights/explain';
-
-export type AdminRole = 'administrator' | 'auditor';
 
 export function openAdminPort(
   server: ServerParts,
@@ -42,6 +42,7 @@ export function openAdminPort(
   addRoutes(app, server, actions);
   addGroupRoutes(app, server);
   addAnchoringRoutes(app, server, actions.witness);
+  addArchiveRoutes(app, server);
   addDescriptionRoutes(app, server);
   addExplainRoute(app, server);
   addRetentionRoutes(app, server, ({ headers }) => keyOfBearer(headers.authorization, keys));

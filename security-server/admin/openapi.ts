@@ -4,6 +4,7 @@ import { AccessRight } from '#schemas/access-right.ts';
 import { Group, GroupFacts } from '#schemas/groups.ts';
 import { HoldNote, RetentionClass } from '#schemas/retention.ts';
 import { AnchoringView } from './anchoring.ts';
+import { ArchiveInput, ArchiveView } from './archive.ts';
 import { DoubtAnswer, ReportedDoubt } from './doubts.ts';
 import { Explained, ExplainInput } from './explain.ts';
 import { ConnectionMode, MaintenanceInput, MaintenanceState } from './operator.ts';
@@ -62,6 +63,10 @@ export function openApiDocument(): OpenAPIV3_1.Document {
       '/anchoring': {
         get: operation('How far the message log is anchored', null, AnchoringView),
         post: operation('Anchor it now, and say how far it is', null, AnchoringView),
+      },
+      '/archive': {
+        get: operation('How far the message log is archived', null, ArchiveView),
+        post: operation('Begin to archive what is old enough', ArchiveInput, ArchiveView, '202'),
       },
       '/groups': {
         get: operation('Local groups of subsystems, for access rights', null, list(Group)),

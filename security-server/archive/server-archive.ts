@@ -1,0 +1,216 @@
+// The archive of one security server: what of the message log is old enough goes to its destination, a segment at a time,
+// and is let go here when it was read back. Looked at every hour and when an operator asks; what a stopped run left is
+// completed first. Trouble keeps everything where it is; it is an alarm when records wait two days longer than they should.
+import { join } from 'node:path';
+import type { FastifyBaseLogger } from 'fastify';
+import type { ArchiveKey } from '#certs/archive-cipher.ts';
+import type { ArchiveDestination } from '#core/archive/destination.ts';
+import { archiveSegment } from '#core/archive/run-archive.ts';
+import type { Clock } from '#core/clock.ts';
+import { type BoundedClient, openClient } from '#core/http/client.ts';
+import type { MessageLog } from '#core/log/message-log.ts';
+import { StoreError } from '#core/log/store.ts';
+import { ARCHIVE_SEGMENT_ENTRIES } from '#schemas/limits.ts';
+import { AccordError, isAccordError, type ProblemCode } from '#schemas/problems.ts';
+
+const DAY_MS = 86_400_000;
+/** How much longer than asked for records may wait: segments are made once a day, and a destination may be away. */
+const SLACK_DAYS = 2;
+
+export interface ArchiveOptions {
+  /** Opened when the server starts; `signal` is aborted when it stops. */
+  open(ports: { clock: Clock; http: BoundedClient; signal: AbortSignal }): ArchiveDestination;
+  key: ArchiveKey;
+  afterDays: number;
+  /** So many entries may stay however old the oldest are not; 0 for any number. */
+  keepEntries: number;
+}
+
+export interface ArchiveState {
+  /** Null: none is set. */
+  destination: string | null;
+  locked: boolean;
+  /** What lies beside the entries before this one is in the archive and not here. */
+  archivedUntil: number;
+  entries: number;
+  afterDays: number | null;
+  /** When the oldest entry that is not in the archive was written; null when there is none. */
+  oldestMs: number | null;
+  overdue: boolean;
+  running: boolean;
+  /** The newest segment that this process made. */
+  newest: { from: number; to: number; atMs: number } | null;
+  trouble: { code: ProblemCode; detail: string; sinceMs: number } | null;
+}
+
+export interface ServerArchive {
+  /** Every hour. */
+  tick(): Promise<void>;
+  /** Begins to archive what is older than so many days, however little it is. @throws ARCHIVE_OFF, ARCHIVE_BUSY */
+  begin(afterDays?: number): void;
+  /** Completes what a stopped run left. */
+  start(): Promise<void>;
+  state(): ArchiveState;
+  stop(): Promise<void>;
+}
+
+export interface ArchivePorts {
+  log: MessageLog;
+  folder: string;
+  logFolder: string;
+  clock: Clock;
+  logger: FastifyBaseLogger;
+  configurationVersion: () => number;
+}
+
+/** @throws SETTINGS_INVALID */
+export function openServerArchive(ports: ArchivePorts, options: ArchiveOptions | null): ServerArchive {
+  return options === null ? noArchive(ports) : new Archive(ports, options);
+}
+
+function noArchive({ log }: ArchivePorts): ServerArchive {
+  return {
+    tick: async () => {},
+    begin: () => {
+      throw new AccordError('ARCHIVE_OFF');
+    },
+    start: async () => {},
+    state: () => ({
+      ...{ destination: null, locked: false, archivedUntil: log.archivedUntil(), entries: log.size() },
+      ...{ afterDays: null, oldestMs: null, overdue: false, running: false, newest: null, trouble: null },
+    }),
+    stop: async () => {},
+  };
+}
+
+class Archive implements ServerArchive {
+  readonly #ports: ArchivePorts;
+  readonly #options: ArchiveOptions;
+  readonly #http = openClient({ maxConnectionsPerOrigin: 2, maxOrigins: 2 });
+  readonly #stopping = new AbortController();
+  readonly #destination: ArchiveDestination;
+  #running: Promise<void> | null = null;
+  #newest: ArchiveState['newest'] = null;
+  #trouble: ArchiveState['trouble'] = null;
+
+  constructor(ports: ArchivePorts, options: ArchiveOptions) {
+    this.#ports = ports;
+    this.#options = options;
+    const { signal } = this.#stopping;
+    this.#destination = stoppable(options.open({ clock: ports.clock, http: this.#http, signal }), signal);
+  }
+
+  async tick(): Promise<void> {
+    const state = this.state();
+    if (state.overdue) {
+      const detail = state.trouble === null ? '' : `; ${state.trouble.code} ${state.trouble.detail}`;
+      this.#alarm(
+        'ARCHIVE_OVERDUE',
+        `entry ${state.archivedUntil} is of ${new Date(state.oldestMs ?? 0).toISOString()}${detail}`,
+      );
+    }
+    if (this.#running !== null || !this.#isDue(state)) return;
+    this.begin();
+    await this.#running;
+  }
+
+  begin(afterDays: number = this.#options.afterDays): void {
+    if (this.#running !== null) throw new AccordError('ARCHIVE_BUSY');
+    const beforeMs = this.#ports.clock.nowMs() - afterDays * DAY_MS;
+    const keepEntries = this.#keepEntries();
+    this.#run(async () => {
+      while (!this.#stopping.signal.aborted && (await this.#segment({ beforeMs, keepEntries })));
+    });
+  }
+
+  async start(): Promise<void> {
+    if (this.#running !== null) return;
+    this.#run(async () => void (await this.#segment(null)));
+    await this.#running;
+  }
+
+  state(): ArchiveState {
+    const { log } = this.#ports;
+    const archivedUntil = log.archivedUntil();
+    const oldestMs = log.read(archivedUntil, 1)[0]?.entry.t ?? null;
+    const { afterDays } = this.#options;
+    const { name: destination, isLocked: locked } = this.#destination;
+    const overdue = oldestMs !== null && oldestMs < this.#ports.clock.nowMs() - (afterDays + SLACK_DAYS) * DAY_MS;
+    return {
+      ...{ destination, locked, archivedUntil, entries: log.size(), afterDays, oldestMs, overdue },
+      ...{ running: this.#running !== null, newest: this.#newest, trouble: this.#trouble },
+    };
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#running;
+    await this.#destination.close();
+    await this.#http.close();
+  }
+
+  #keepEntries(): number {
+    return this.#options.keepEntries === 0 ? Number.MAX_SAFE_INTEGER : this.#options.keepEntries;
+  }
+
+  /** Once a day, so that a quiet server does not make a segment of every hour; or a whole segment at once. */
+  #isDue({ oldestMs, entries, archivedUntil }: ArchiveState): boolean {
+    const isOld = oldestMs !== null && oldestMs < this.#ports.clock.nowMs() - (this.#options.afterDays + 1) * DAY_MS;
+    return isOld || entries - archivedUntil > this.#keepEntries() + ARCHIVE_SEGMENT_ENTRIES;
+  }
+
+  #run(work: () => Promise<void>): void {
+    const done = work().then(
+      () => {
+        this.#trouble = null;
+      },
+      (error: unknown) => this.#failed(error),
+    );
+    this.#running = done.finally(() => {
+      this.#running = null;
+    });
+  }
+
+  async #segment(old: Parameters<typeof archiveSegment>[1]): Promise<boolean> {
+    const { log, folder, logFolder, logger, clock, configurationVersion } = this.#ports;
+    const made = await archiveSegment(
+      {
+        ...{ log, folder: logFolder, planFile: join(folder, 'archive-plan.json') },
+        ...{ destination: this.#destination, key: this.#options.key, configurationVersion: configurationVersion() },
+      },
+      old,
+    );
+    if (made === null) return false;
+    const { from, to, files } = made;
+    this.#newest = { from, to, atMs: clock.nowMs() };
+    logger.info({ from, to, files: files.length }, 'a segment of the log is in the archive and was read back');
+    return true;
+  }
+
+  #failed(error: unknown): void {
+    if (this.#stopping.signal.aborted) return;
+    const isStore = error instanceof StoreError;
+    const code = isAccordError(error) ? error.code : isStore ? 'LOG_UNAVAILABLE' : 'INTERNAL';
+    const detail = isAccordError(error) ? error.detail : error instanceof Error ? error.message : String(error);
+    this.#trouble = { code, detail, sinceMs: this.#trouble?.sinceMs ?? this.#ports.clock.nowMs() };
+    this.#alarm(code, detail);
+  }
+
+  #alarm(code: ProblemCode, detail: string): void {
+    this.#ports.logger.error({ alarm: code, detail }, 'alarm of the archive');
+  }
+}
+
+/** Nothing is begun any more once the server stops. */
+function stoppable(destination: ArchiveDestination, signal: AbortSignal): ArchiveDestination {
+  const going = <T>(run: () => Promise<T>): Promise<T> => {
+    if (signal.aborted) throw new AccordError('ARCHIVE_UNREACHABLE', 'the server stops');
+    return run();
+  };
+  return {
+    ...destination,
+    put: async (name, bytes) => going(() => destination.put(name, bytes)),
+    get: async (name, maxBytes) => going(() => destination.get(name, maxBytes)),
+    list: async (prefix) => going(() => destination.list(prefix)),
+  };
+}
