@@ -76,8 +76,8 @@ t.test('every damage has one verdict; some are shown to the script, too', { time
   const made = await setting();
   const damaged = damagedPacks(made, await made.files('provider', exchange));
   for (const { name, verdict, files } of damaged) t.equal(libraryVerdict(made, files), verdict, name);
-  const shown = damaged.filter((_, at) => at % 14 === 3);
-  t.ok(shown.length > 3);
+  const shown = damaged.filter((_, at) => at % 19 === 3);
+  t.ok(shown.length > 2);
   const queue = shown.values();
   const worker = async () => {
     for (const { name, verdict, files } of queue) {
@@ -277,7 +277,7 @@ t.test('what the approved configuration says otherwise', { timeout: 60_000 }, as
     await made.anchorLog('provider', undefined, stampedAtMs);
     const files = made.seal('provider', await made.files('provider', id));
     t.equal(libraryVerdict(made, files), verdict, `library: ${name}`);
-    if (process.env['ACCORD_TEST_ALL'] === undefined && at % 5 !== 2) continue;
+    if (process.env['ACCORD_TEST_ALL'] === undefined && at !== 2) continue;
     t.match(await scriptVerdict(made, files), { verdict, stderr: '' }, `script: ${name}`);
   }
   made.publish((state) => {
