@@ -46,7 +46,7 @@ export interface RangeOptions extends WalkOptions {
   onProgress?: (progress: RangeProgress, size: number) => void;
 }
 
-export interface RangeCounts {
+interface RangeCounts {
   entries: number;
   checkpoints: number;
   bodies: BodyCounts | null;

@@ -36,7 +36,7 @@ export interface LogSide {
   rows(peer: string): AsyncIterable<SideRow> | Iterable<SideRow>;
 }
 
-export const RECONCILED = {
+const RECONCILED = {
   /** Who lacks the statement signed it. */
   SIGNED_BY_OTHER: true,
   /** Who lacks the request signed an answer to it that cites its entry. */
@@ -82,7 +82,7 @@ export interface ReconcileReport {
   items: ReconcileItem[];
 }
 
-export interface SideReport {
+interface SideReport {
   origin: string;
   server: string;
   entries: number;
@@ -99,7 +99,7 @@ interface Pending {
 }
 
 /** The id of the server that writes logs of this origin. */
-export function serverOfOrigin(origin: string): string {
+function serverOfOrigin(origin: string): string {
   return originNumber(origin).base.replace(/^accord\//, '');
 }
 
