@@ -9,6 +9,7 @@ import fc from 'fast-check';
 import t, { type Test } from 'tap';
 import { rawEd25519PublicKey, signEd25519 } from '#certs/ed25519.ts';
 import { exportSpki } from '#certs/keys.ts';
+import { leafHash } from '#certs/merkle.ts';
 import { verifyLog } from '#core/log/audit.ts';
 import { bodyAudit } from '#core/log/audit-bodies.ts';
 import { auditRange, type RangeOptions, type RangeProgress, type RangeReport } from '#core/log/audit-range.ts';
@@ -247,4 +248,33 @@ t.test('what is kept of records: erased on purpose, lost, or not what was commit
   keys.destroyDays('standard', day, day);
   keys.close();
   t.match(await audit(options), { ok: true, bodies: { opened: 0, erased: 1, none: 1 } });
+});
+
+t.test('lines that were written again with their leaves, among many that are alike', async (t) => {
+  const fixture = logFixture(t);
+  const { options } = fixture;
+  await written(fixture, [200, 100]);
+  const db = tampering(t, options.folder);
+  const seq = 150;
+  const row = db.prepare('SELECT line FROM entries WHERE seq = ?').pluck();
+  const put = db.prepare('UPDATE entries SET line = ?, leaf = ? WHERE seq = ?');
+  const line = row.get(seq) as string;
+  const other = JSON.parse(row.get(seq + 1) as string) as { statement: string };
+  const { statement, signature, id } = JSON.parse(line) as { statement: string; signature: string; id: string };
+  const cases: [string, string, string, string][] = [
+    ['the statement of another', statement, other.statement, 'LOG_EVIDENCE_CHANGED'],
+    ['a signature of nobody', signature, other.statement, 'LOG_EVIDENCE_CHANGED'],
+    ['another id', id, `${id.slice(0, -1)}${id.endsWith('0') ? 1 : 0}`, 'LOG_ENTRY_CHANGED'],
+    ['another service', 'provider/echo', 'provider/ecHo', 'LOG_EVIDENCE_CHANGED'],
+    ['an earlier time', '"t":179', '"t":178', 'LOG_ENTRY_CHANGED'],
+    ['another seq', `"seq":${seq}`, `"seq":${seq + 1}`, 'LOG_ENTRY_CHANGED'],
+    ['a character that is none of a hash', statement, `${statement.slice(0, -1)}*`, 'LOG_ENTRY_MALFORMED'],
+  ];
+  for (const [name, from, to, code] of cases) {
+    const again = line.replace(from, to);
+    put.run(again, leafHash(again), seq);
+    t.match(await audit(options, {}, false), { code, firstBadSeq: seq }, name);
+  }
+  put.run(line, leafHash(line), seq);
+  t.match(await audit(options), { ok: true });
 });
