@@ -136,6 +136,11 @@ export const NOUNS: readonly Noun[] = [
     load: async () => (await import('./audit.ts')).auditCommand(),
   },
   {
+    name: 'archive',
+    description: 'old parts of the message log in a folder or a bucket',
+    load: async () => (await import('./archive.ts')).archiveCommand(),
+  },
+  {
     name: 'key',
     description: 'keys in encrypted key files',
     load: async () => (await import('./key.ts')).keyCommand(),

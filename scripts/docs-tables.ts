@@ -126,7 +126,8 @@ const SETTING_NOTES: Readonly<Record<string, string>> = {
   'archive.s3Region': 'region that requests to it are signed for',
   'archive.afterDays': 'what is older goes to the archive',
   'archive.keepEntries': 'and what is more than so many entries, however young; 0: any number stays',
-  'archive.lockDays': 'so long the store lets nobody delete what was put there (object lock); 0: no lock; a folder has none',
+  'archive.lockDays':
+    'so long the store lets nobody delete what was put there (object lock); 0: no lock; a folder has none',
   'archive.lockMode': 'who may lift that lock: those with a special permission, or nobody',
   peerLink:
     'how peers are spoken to: `frames` where their port speaks them too, or `http1` alone, which is slower and the same in all else',

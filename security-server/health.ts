@@ -109,8 +109,7 @@ function checkStatus({ certificateStatus }: ServerParts): string {
 function sayArchive({ archive }: ServerParts): string {
   const { destination, archivedUntil, overdue, trouble } = archive.state();
   if (destination === null) return 'none is set';
-  const said = [`${archivedUntil} entries`, ...(overdue ? ['overdue'] : []), ...(trouble === null ? [] : [trouble.code])];
-  return said.join('; ');
+  return `${archivedUntil} entries${overdue ? '; overdue' : ''}${trouble === null ? '' : `; ${trouble.code}`}`;
 }
 
 function checkTimeStamps({ anchoring }: ServerParts): string {

@@ -265,20 +265,13 @@ function assemble(from: SecurityServerOptions, messageLog: MessageLog, gate: Adm
     configurationVersion: () => configuration.current().version,
     wasRestored: from.restoredAtMs !== undefined,
   });
-  const archive = openServerArchive(
-    {
-      ...{ log: messageLog, folder: from.folder, logFolder: foldersOf(from.folder).log, clock, logger },
-      configurationVersion: () => configuration.current().version,
-    },
-    from.archive ?? null,
-  );
   const assembled: ServerParts = {
     self: id,
     clock,
     configuration,
     log: messageLog,
     anchoring,
-    archive,
+    archive: openArchive(from, messageLog),
     state,
     dictionary: openDictionaryInForce(logger),
     status: openStatuses(from),
@@ -313,6 +306,12 @@ function assemble(from: SecurityServerOptions, messageLog: MessageLog, gate: Adm
     logger,
   };
   return assembled;
+}
+
+function openArchive({ folder, archive, clock, logger, configuration }: SecurityServerOptions, log: MessageLog) {
+  const configurationVersion = () => configuration.current().version;
+  const ports = { log, folder, logFolder: foldersOf(folder).log, clock, logger, configurationVersion };
+  return openServerArchive(ports, archive ?? null);
 }
 
 function openAccessIndex({ folder, keys, logger }: SecurityServerOptions): ServerParts['accesses'] {

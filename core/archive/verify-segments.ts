@@ -10,7 +10,7 @@ import { Finding } from '#core/log/audit-finding.ts';
 import { OwnEntries } from '#core/log/audit-own-entries.ts';
 import { type Followed, follow } from '#core/log/audit-walk.ts';
 import { KeyChain } from '#core/log/key-chain.ts';
-import { parseVerifierKey } from '#core/log/signed-note.ts';
+import { type NoteVerifier, parseVerifierKey } from '#core/log/signed-note.ts';
 import { AccordError } from '#schemas/problems.ts';
 import type { Segment } from './read-segment.ts';
 import { type Elsewhere, SegmentRows } from './segment-rows.ts';
@@ -70,6 +70,11 @@ export class ArchiveWalk {
   /** Signed checkpoints that agreed so far. */
   get checkpoints(): number {
     return this.#followed.checkpoints;
+  }
+
+  /** Whether one of the log's keys so far is this one. */
+  names(verifier: NoteVerifier): boolean {
+    return this.#chain.names(verifier);
   }
 
   /** @throws Finding, and ARCHIVE_MALFORMED where the segment does not belong here */

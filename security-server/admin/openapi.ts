@@ -60,14 +60,6 @@ export function openApiDocument(): OpenAPIV3_1.Document {
         put: operation('Keep the OpenAPI document of a service, for getOpenAPI and listMethods', object, object),
         delete: operation('Forget the OpenAPI document of a service', null, null, '204'),
       },
-      '/anchoring': {
-        get: operation('How far the message log is anchored', null, AnchoringView),
-        post: operation('Anchor it now, and say how far it is', null, AnchoringView),
-      },
-      '/archive': {
-        get: operation('How far the message log is archived', null, ArchiveView),
-        post: operation('Begin to archive what is old enough', ArchiveInput, ArchiveView, '202'),
-      },
       '/groups': {
         get: operation('Local groups of subsystems, for access rights', null, list(Group)),
         put: operation('Make a local group, or change its title', GroupFacts, Group),
@@ -121,47 +113,63 @@ export function openApiDocument(): OpenAPIV3_1.Document {
         parameters: [parameter('id')],
         post: operation('Answer a report of doubt', DoubtAnswer, ReportedDoubt),
       },
-      '/retention/classes': {
-        get: operation('Retention classes, and changes that wait for a second person', null, list(RetentionClass)),
-        put: operation('Ask for a retention class, or for a change of one', RetentionClass, RetentionClass, '202'),
-      },
-      '/retention/classes/{id}/approve': {
-        parameters: [parameter('id')],
-        post: operation('Approve a retention class as the second person', null, RetentionClass),
-      },
-      '/retention/classes/{id}/change': {
-        parameters: [parameter('id')],
-        delete: operation('Take back a change of a retention class that waits', null, null, '204'),
-      },
-      '/retention/rules': {
-        get: operation('Retention classes of records of own requests', null, list(RuleInput)),
-        put: operation('Give records of own requests a retention class', RuleInput, RuleInput),
-      },
-      '/retention/plan': { get: operation('What is due for destruction, and what is held', null, object) },
-      '/retention/destructions': {
-        get: operation('Requests for destruction and what became of them', null, list(Destruction)),
-        post: operation('Request a destruction', DestructionInput, Destruction, '201'),
-      },
-      '/retention/destructions/{id}': {
-        parameters: [parameter('id')],
-        get: operation('One destruction, with its certificate', null, Destruction),
-        delete: operation('Withdraw a request for destruction', null, Destruction),
-      },
-      '/retention/destructions/{id}/approve': {
-        parameters: [parameter('id')],
-        post: operation('Destroy, as the second person', null, Destruction),
-      },
-      '/retention/holds': {
-        get: operation('Holds that keep records from destruction', null, list(HoldNote)),
-        post: operation('Place a hold', HoldInput, HoldNote, '201'),
-      },
-      '/retention/holds/{id}/lift': {
-        parameters: [parameter('id')],
-        post: operation('Ask for a hold to be lifted, or lift it as the second person', LiftInput, object),
-      },
+      ...evidencePaths(),
       '/status': { get: operation('State of log, configuration and admission', null, object) },
       '/keys/reload': { post: operation('Read keys and certificates of the data folder again', null, object) },
       '/configuration/refresh': { post: operation('Ask the registry for news now', null, object) },
     } as unknown as OpenAPIV3_1.PathsObject,
+  };
+}
+
+/** Anchoring, archive, retention. */
+function evidencePaths(): object {
+  const object = { type: 'object' };
+  return {
+    '/anchoring': {
+      get: operation('How far the message log is anchored', null, AnchoringView),
+      post: operation('Anchor it now, and say how far it is', null, AnchoringView),
+    },
+    '/archive': {
+      get: operation('How far the message log is archived', null, ArchiveView),
+      post: operation('Begin to archive what is old enough', ArchiveInput, ArchiveView, '202'),
+    },
+    '/retention/classes': {
+      get: operation('Retention classes, and changes that wait for a second person', null, list(RetentionClass)),
+      put: operation('Ask for a retention class, or for a change of one', RetentionClass, RetentionClass, '202'),
+    },
+    '/retention/classes/{id}/approve': {
+      parameters: [parameter('id')],
+      post: operation('Approve a retention class as the second person', null, RetentionClass),
+    },
+    '/retention/classes/{id}/change': {
+      parameters: [parameter('id')],
+      delete: operation('Take back a change of a retention class that waits', null, null, '204'),
+    },
+    '/retention/rules': {
+      get: operation('Retention classes of records of own requests', null, list(RuleInput)),
+      put: operation('Give records of own requests a retention class', RuleInput, RuleInput),
+    },
+    '/retention/plan': { get: operation('What is due for destruction, and what is held', null, object) },
+    '/retention/destructions': {
+      get: operation('Requests for destruction and what became of them', null, list(Destruction)),
+      post: operation('Request a destruction', DestructionInput, Destruction, '201'),
+    },
+    '/retention/destructions/{id}': {
+      parameters: [parameter('id')],
+      get: operation('One destruction, with its certificate', null, Destruction),
+      delete: operation('Withdraw a request for destruction', null, Destruction),
+    },
+    '/retention/destructions/{id}/approve': {
+      parameters: [parameter('id')],
+      post: operation('Destroy, as the second person', null, Destruction),
+    },
+    '/retention/holds': {
+      get: operation('Holds that keep records from destruction', null, list(HoldNote)),
+      post: operation('Place a hold', HoldInput, HoldNote, '201'),
+    },
+    '/retention/holds/{id}/lift': {
+      parameters: [parameter('id')],
+      post: operation('Ask for a hold to be lifted, or lift it as the second person', LiftInput, object),
+    },
   };
 }
