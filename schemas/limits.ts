@@ -295,3 +295,19 @@ export const WITNESS_REPEAT_BURST = 30;
 export const WITNESS_REPEAT_EVERY_MS = 2_000;
 /** Lines of one answer of the feed that cosigners check every log with. */
 export const MAX_FEED_LEAVES = 4_096;
+/** The auditor's pages: a session ends so long after its last use, and so long after it began. */
+export const AUDITOR_SESSION_IDLE_MS = 15 * 60_000;
+export const AUDITOR_SESSION_MS = 4 * 3_600_000;
+export const MAX_AUDITOR_SESSIONS = 16;
+/** Wrong API keys in the sign-in form, of all callers, within ten minutes. */
+export const AUDITOR_SIGN_IN_ATTEMPTS = 10;
+export const MAX_AUDITOR_FORM_BYTES = 16 * 1024;
+/** What one page of a search shows, how many entries it looks at for that, and for how long. */
+export const AUDITOR_PAGE_ROWS = 25;
+export const MAX_AUDITOR_ENTRIES_LOOKED_AT = 500_000;
+export const AUDITOR_SEARCH_MS = 1_500;
+/** Work of the auditor's pages that waits or is done, and how long one piece of it may take. */
+export const MAX_AUDITOR_TASKS = 8;
+export const AUDITOR_TASK_MS = 20_000;
+/** Of a context or a body, shown on a page. */
+export const MAX_AUDITOR_SHOWN_BYTES = 64 * 1024;

@@ -60,6 +60,7 @@ export const EVIDENCE_PROBLEMS = {
   LOG_EXPORT_MALFORMED: row(400, 'An export of a log for reconciliation is malformed', 'public', 'Ask for it again, made with `accord audit entries`.'),
   EXCHANGE_NOT_FOUND: row(404, 'There is no signed request of this exchange in this log', 'caller', 'See `accord log show --id`; a closed log is read with --origin.'),
   EXCHANGE_AMBIGUOUS: row(409, 'Several servers used this id for an exchange', 'caller', 'Say which with --peer; the detail names them.'),
+  JADES_MALFORMED: row(400, 'A JAdES file is not in the form that this program writes', 'caller', 'Compare it with docs/evidence.md, section JAdES; this program verifies its own files only, other tools read others.'),
   // --- archives (core/archive/)
   ARCHIVE_OFF: row(404, 'This server has no archive', 'caller', 'Set `archive.destination` in server.json, make the archive key and start the server again; see docs/operations.md, section Archive.'),
   ARCHIVE_MALFORMED: row(409, 'Something in an archive is not what it has to be', 'operator', 'Keep the file the detail names as evidence, and take the segment from another copy of the archive.'),
@@ -71,4 +72,9 @@ export const EVIDENCE_PROBLEMS = {
   ARCHIVE_OVERDUE: row(503, 'Records that should be in the archive are not there yet', 'operator', 'See `accord archive status` for why the last run failed, then start one with `accord archive run`.'),
   ARCHIVE_BUSY: row(409, 'The archive is being worked on', 'caller', 'Wait until `accord archive status` says that no run is under way.'),
   RECORD_ARCHIVED: row(409, 'What lies beside this entry was moved to the archive', 'caller', 'Restore it with `accord archive restore`, then ask the restored folder.'),
+  // --- the auditor's pages (security-server/auditor/)
+  AUDITOR_SIGN_IN_LIMIT: row(429, 'Too many wrong API keys were shown', 'public', 'Wait a minute, then sign in with the API key of an auditor.'),
+  AUDITOR_TASK_TOO_LONG: row(503, 'The look into the log took too long and was stopped', 'caller', 'Ask for less, a shorter period for instance; or use `accord audit` on a copy of the folder.'),
+  AUDITOR_NOT_NOTED: row(503, 'What an auditor does could not be noted, so it was not done', 'caller', 'Let the administrator look at the disk of the data folder, then try again.'),
+  AUDIT_RUNNING: row(409, 'An audit of the log is running', 'caller', 'Wait for its end, or stop it on the page of the log.'),
 } as const;

@@ -31,6 +31,7 @@ import { openServerCertificates } from './certificate-status/server-certificates
 import { openServerChoice } from './consumer/choose-server.ts';
 import { exchange } from './consumer/exchange.ts';
 import { openPlainPort, openSystemPort } from './consumer/system-ports.ts';
+import { FILES } from './data-folder.ts';
 import { openDictionaryInForce } from './dictionary-in-force.ts';
 import { openDoubts } from './doubts.ts';
 import { openDoubtStoreSqlite } from './doubts-sqlite.ts';
@@ -146,6 +147,9 @@ export function foldersOf(folder: string) {
     retention: join(folder, 'retention.db'),
     witness: join(folder, 'witness.db'),
     configuration: join(folder, 'configuration'),
+    anchor: join(folder, FILES.anchor),
+    auditorAudit: join(folder, 'auditor-audit.json'),
+    auditorTrail: join(folder, 'auditor-trail.jsonl'),
   };
 }
 
@@ -198,11 +202,16 @@ export async function openSecurityServer(options: SecurityServerOptions): Promis
       systems: ports.systems && systemPort && (await listen(systemPort, ports.systems, 'https')),
       loopback: ports.loopback && (await listen(openPlainPort(parts), requireSaid(ports.loopback, options), 'http')),
       admin: await listen(
-        openAdminPort(parts, options.adminKeys, {
-          refreshConfiguration: () => refresh(configuration),
-          reloadKeys: tasks.reloadKeys,
-          witness: () => witnessView(witness),
-        }),
+        openAdminPort(
+          parts,
+          options.adminKeys,
+          {
+            refreshConfiguration: () => refresh(configuration),
+            reloadKeys: tasks.reloadKeys,
+            witness: () => witnessView(witness),
+          },
+          auditorOf(options),
+        ),
         ports.admin,
         'http',
       ),
@@ -222,6 +231,14 @@ function witnessView(witness: DepartmentWitness | null) {
   if (witness === null) return null;
   const { name, verifierKeys, url } = witness;
   return { name, verifierKeys, url, ...witness.state() };
+}
+
+/** Where the auditor's pages find what they show. */
+function auditorOf({ id, folder, keys }: SecurityServerOptions) {
+  const { log, recordKeys, checkpointFile, configuration, anchor, auditorAudit, auditorTrail } = foldersOf(folder);
+  const at = { log, recordKeys, checkpointFile, configuration, anchorFile: anchor, storageKey: keys.storageKey };
+  const places = () => ({ server: id, origin: currentLogOrigin(id, folder), ...at });
+  return { places, auditFile: auditorAudit, trailFile: auditorTrail };
 }
 
 async function openWitness(options: SecurityServerOptions): Promise<DepartmentWitness | null> {

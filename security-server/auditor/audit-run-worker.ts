@@ -1,0 +1,47 @@
+// The thread that verifies the whole log (audit-run.ts): the same audit as `accord audit log`, through a connection of its own.
+// Who signed is judged by the configurations that this server kept, down to the anchor it was installed with; where they
+// cannot be read the report says that signatures were not verified.
+import { readFileSync } from 'node:fs';
+import { parentPort, workerData } from 'node:worker_threads';
+import { readAnchor } from '#core/configuration/anchor.ts';
+import { pastSigners } from '#core/evidence/past-signers.ts';
+import { bodyAudit } from '#core/log/audit-bodies.ts';
+import { auditRange } from '#core/log/audit-range.ts';
+import { readRecordKeysSqlite } from '#core/log/record-keys-sqlite.ts';
+import { openLogAuditSqlite } from '#core/log/store-sqlite.ts';
+import { isAccordError } from '#schemas/problems.ts';
+import type { AuditMessage } from './audit-run.ts';
+import type { AuditorPlaces } from './examine.ts';
+
+const { places, withBodies } = workerData as { places: AuditorPlaces; withBodies: boolean };
+
+function tell(message: AuditMessage): void {
+  parentPort?.postMessage(message);
+}
+
+try {
+  const { log: folder, recordKeys, checkpointFile, storageKey } = places;
+  const signers = signersOf(places);
+  const keys = withBodies ? readRecordKeysSqlite(recordKeys, Buffer.from(storageKey)) : null;
+  const log = openLogAuditSqlite(folder);
+  const report = await auditRange(log, {
+    checkpointFile,
+    onProgress: ({ checkpoint }, size) => tell({ done: checkpoint.size, size }),
+    ...(signers === null ? {} : { signers }),
+    ...(keys === null ? {} : { bodies: bodyAudit(log, keys) }),
+  });
+  keys?.close();
+  log.close();
+  tell({ report });
+} catch (error) {
+  tell({ failed: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+}
+
+function signersOf({ configuration, anchorFile }: AuditorPlaces) {
+  try {
+    return pastSigners(configuration, readAnchor(readFileSync(anchorFile))).keys;
+  } catch (error) {
+    if (isAccordError(error) || (error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw error;
+  }
+}

@@ -1,0 +1,89 @@
+// The state of the log: what was signed and anchored of it, when it was last verified as a whole and by whom, and the button
+// that verifies it.
+import { apart, type Html, html } from '#core/http/html.ts';
+import type { RangeReport } from '#core/log/audit-range.ts';
+import { isProblemCode, PROBLEMS } from '#schemas/problems.ts';
+import type { ServerParts } from '#security-server/server-parts.ts';
+import type { AuditEnd, AuditState } from './audit-run.ts';
+import { type Language, WORDS } from './language.ts';
+import { type Body, csrfField } from './layout.ts';
+import { fact, time, timeText } from './times.ts';
+
+type Server = Pick<ServerParts, 'log' | 'anchoring'>;
+
+export function logPage(language: Language, server: Server, audit: AuditState, csrf: string): Body {
+  const words = WORDS[language];
+  const content = html`${factsOf(language, server)}<h2>${words.anchoring}</h2>
+${anchoringOf(language, server)}<h2>${words.auditTitle}</h2>
+${auditOf(language, audit, csrf)}`;
+  return { title: words.logTitle, content };
+}
+
+function factsOf(language: Language, { log }: Server): Html {
+  const words = WORDS[language];
+  const [checkpoint, state, archived] = [log.checkpoint(), log.state(), log.archivedUntil()];
+  const writing = state.ok ? words.logFine : html`<code>${JSON.stringify(state)}</code>`;
+  return html`<dl>
+${fact(words.origin, apart(log.origin))}${fact(words.verifierKey, html`<code>${log.verifierKey}</code>`)}${fact(words.entries, log.size())}${fact(words.root, html`<code>${log.root()}</code>`)}${fact(words.logState, writing)}${log.size() > 0 && fact(words.newestEntry, time(log.newestMs()))}${fact(words.checkpoint, words.checkpointAt(checkpoint.size))}${archived > 0 && fact(words.archivedUntil, words.archivedEntries(archived))}</dl>
+`;
+}
+
+function anchoringOf(language: Language, { anchoring }: Server): Html {
+  const words = WORDS[language];
+  const { registryWitness, quorum, newest, newestStamped, trouble } = anchoring.state();
+  const { waiting, overdue } = anchoring.grace.state();
+  const at = (one: typeof newest) =>
+    one === null ? words.never : words.anchoredAt(one.size, timeText(one.atMs), one.seq);
+  const waits =
+    waiting === null ? words.nothingWaits : words.waitingFor(waiting.seq, Math.floor(waiting.waitedMs / 60_000));
+  const said = trouble && html`<code>${trouble.code}</code> <span lang="en">${PROBLEMS[trouble.code].title}</span>`;
+  return html`<dl>
+${fact(words.registryWitness, registryWitness === null ? words.never : apart(registryWitness))}${fact(words.quorum, quorum)}${fact(words.newestAnchored, at(newest))}${fact(words.newestStamped, at(newestStamped))}${fact(words.waiting, waits)}${fact(words.trouble, said)}</dl>
+${overdue && html`<p class="box error">${words.overdue}</p>`}`;
+}
+
+function auditOf(language: Language, { running, last, ended }: AuditState, csrf: string): Html {
+  const words = WORDS[language];
+  const shown = last === null ? html`<p>${words.auditNever}</p>` : endOf(language, last);
+  const failed = ended !== null && ended !== last && html`${endOf(language, ended)}<p>${words.auditStopKeeps}</p>`;
+  if (running !== null) {
+    const { by, startedAtMs, done, size } = running;
+    return html`<div class="box"><p class="said" role="status">${words.auditRunning}</p>
+<label for="progress">${words.auditProgress(done, size)}</label><progress id="progress" max="${Math.max(1, size)}" value="${done}"></progress>
+<dl>${fact(words.auditBy, apart(by))}${fact(words.auditStarted, time(startedAtMs))}</dl>
+<form method="post" action="/auditor/log/stop">${csrfField(csrf)}<p><a class="button" href="/auditor/log">${words.refresh}</a> <button class="plain">${words.doStop}</button></p></form></div>
+${shown}`;
+  }
+  return html`${failed}${shown}<form method="post" action="/auditor/log/audit">${csrfField(csrf)}
+<p class="hint">${words.auditHint}</p>
+<div class="tick"><input type="checkbox" id="bodies" name="bodies" value="yes"><label for="bodies">${words.auditWithBodies}</label></div>
+<p><button>${words.doAudit}</button></p></form>
+`;
+}
+
+function endOf(language: Language, { by, startedAtMs, endedAtMs, outcome, report }: AuditEnd): Html {
+  const words = WORDS[language];
+  const result =
+    report === null
+      ? outcome === 'stopped'
+        ? words.auditStopped
+        : words.auditFailed
+      : report.ok
+        ? words.auditOk
+        : words.auditWrong;
+  return html`<div class="box ${report !== null && (report.ok ? 'good' : 'bad')}"><p class="said">${words.auditResult}${words.colon}${result}</p>
+<dl>${fact(words.auditBy, apart(by))}${fact(words.auditStarted, time(startedAtMs))}${fact(words.auditEnded, time(endedAtMs))}${report && reportOf(language, report)}</dl></div>
+`;
+}
+
+function reportOf(language: Language, report: RangeReport): Html {
+  const words = WORDS[language];
+  const { code, detail, firstBadSeq, startedAt, endedAt, size, signatures, checkpoints, bodies, heartbeatsMissing } =
+    report;
+  const said = code !== null && isProblemCode(code) && PROBLEMS[code];
+  const problem =
+    code &&
+    html`<code>${code}</code> ${said && html`<span lang="en">${said.title}. ${said.next}</span>`} ${apart(detail)}`;
+  const opened = bodies == null ? words.auditBodiesNo : words.auditBodiesOf(bodies.opened, bodies.erased, bodies.none);
+  return html`${fact(words.code, problem)}${fact(words.auditFirstBad, firstBadSeq)}${fact(words.auditScope, words.auditScopeOf(startedAt, endedAt, size))}${fact(words.auditSignatures, signatures ? words.auditSignaturesYes : words.auditSignaturesNo)}${fact(words.auditCheckpoints, checkpoints)}${fact(words.auditBodies, opened)}${fact(words.auditHeartbeats, heartbeatsMissing)}`;
+}

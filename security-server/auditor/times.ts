@@ -1,0 +1,19 @@
+// Times and names as the auditor's pages write them.
+import { type Html, html } from '#core/http/html.ts';
+
+/** `2026-11-23 14:05:09.123 UTC` */
+export function timeText(atMs: number): string {
+  return `${new Date(atMs).toISOString().slice(0, -1).replace('T', ' ')} UTC`;
+}
+
+export function time(atMs: number): Html {
+  return html`<time datetime="${new Date(atMs).toISOString()}">${timeText(atMs)}</time>`;
+}
+
+/** Name and value in a list `dl`; nothing without a value. */
+export function fact(name: string, value: Html | string | number | null): Html | null {
+  return value === null || value === ''
+    ? null
+    : html`<div><dt>${name}</dt><dd>${value}</dd></div>
+`;
+}
