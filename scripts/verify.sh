@@ -44,7 +44,7 @@ cd "$pack" || exit 2
 names='files|roots|configuration|configuration parts|seal
 request: statement|request: signature|request: certificate|request: entry|request: certificate status|request: context|request: body
 answer: statement|answer: signature|answer: certificate|answer: entry|answer: certificate status|answer: context|answer: body
-request: in the log|answer: in the log|checkpoint|aggregate log|witnesses|time-stamp'
+request: in the log|answer: in the log|checkpoint|aggregate log|witnesses|time-stamp|not before'
 printf '%s\n' "$names" | tr '|' '\n' >"$tmp/names"
 : >"$tmp/done"
 : >"$tmp/hashes"
@@ -572,6 +572,7 @@ cosigned() {
 
 allowed='(pack|(request|answer)/(statement|signature|place|certificate\.der|context|context\.salt|body|body\.salt|entry|inclusion|certificate-status\.der)'
 allowed="$allowed|log/(checkpoint|aggregate|aggregate\.place|token\.(aggregate|checkpoint)\.[1-8]\.der)"
+allowed="$allowed|before/(entry|inclusion|note)"
 allowed="$allowed|destruction/(request|answer)/(certificate\.jws|certificate\.der)"
 allowed="$allowed|configuration/root\.[1-9][0-9]{0,8}\.jws"
 allowed="$allowed|configuration/[1-9][0-9]{0,14}/(content\.jws|parts/(members\.[0-9a-f]{2}|trust|witnesses|time-stamps)))"
@@ -952,6 +953,7 @@ if [ ! -f log/checkpoint ]; then
   conclude
 fi
 note log/checkpoint checkpoint || fail CHECKPOINT_WRONG checkpoint
+log_tree=$tree log_root=$root
 inlog request
 ok
 if [ -n "$answered" ]; then
@@ -1021,12 +1023,33 @@ elif [ "${quorum:-0}" -eq 0 ]; then miss QUORUM_MISSING 'the configuration deman
 elif [ "$good" -lt "$quorum" ]; then miss QUORUM_MISSING "$good of $quorum"
 else ok "$good of at least $quorum"; fi
 
+# stamped TOKEN TEXT: $stamped is the time of a good token over this text, by an authority in $tmp/stamps.pem
+stamped() {
+  openssl ts -reply -token_in -in "$1" -text >"$tmp/ts" 2>/dev/null || fail TIME_STAMP_WRONG
+  stamped=$(sed -n 's/^Time stamp: //p' "$tmp/ts")
+  [ -n "$stamped" ] || fail TIME_STAMP_WRONG
+  stamped=$(epoch "$stamped")
+  openssl ts -verify -token_in -in "$1" -data "$2" -CAfile "$tmp/stamps.pem" -untrusted "$tmp/stamps.pem" -attime "$stamped" >/dev/null 2>&1 ||
+    fail TIME_STAMP_WRONG
+  [ "$stamped" -le $((now + 301)) ] || fail TIME_STAMP_WRONG 'from the future'
+}
+# Certificates of all authorities to $tmp/stamps.pem. authorities PART-FLAT
+authorities() {
+  awk -F '\t' '$1 ~ /^authorities\/[0-9]+\/certificates\// { print $2 }' "$1" >"$tmp/ders"
+  while read -r der; do pem CERTIFICATE "$der"; done <"$tmp/ders" >"$tmp/stamps.pem"
+}
+# Seconds since 1970 as people write them
+utc() {
+  awk -v s="$1" 'BEGIN { d = int(s / 86400); r = s % 86400; z = d + 719468; e = int(z / 146097); o = z - e * 146097
+    y = int((o - int(o / 1460) + int(o / 36524) - int(o / 146096)) / 365); n = o - (365 * y + int(y / 4) - int(y / 100)); m = int((5 * n + 2) / 153)
+    printf "%04d-%02d-%02dT%02d:%02d:%02dZ", y + e * 400 + (m >= 10), (m < 10 ? m + 3 : m - 9), n - int((153 * m + 2) / 5) + 1, int(r / 3600), int(r % 3600 / 60), r % 60 }'
+}
+
 check time-stamp
 sed -n 's,^\(log/token\..*\),\1,p' "$tmp/found" >"$tmp/tokens"
 stamps=$tmp/time-stamps.$of earliest=
 if [ -f "$stamps" ] && [ -s "$tmp/tokens" ]; then
-  awk -F '\t' '$1 ~ /^authorities\/[0-9]+\/certificates\// { print $2 }' "$stamps" >"$tmp/ders"
-  while read -r der; do pem CERTIFICATE "$der"; done <"$tmp/ders" >"$tmp/stamps.pem"
+  authorities "$stamps"
   while read -r token; do
     case $token in
       log/token.aggregate.*)
@@ -1036,13 +1059,7 @@ if [ -f "$stamps" ] && [ -s "$tmp/tokens" ]; then
         ;;
       *) text=$tmp/checkpoint.text ;;
     esac
-    openssl ts -reply -token_in -in "$token" -text >"$tmp/ts" 2>/dev/null || fail TIME_STAMP_WRONG
-    stamped=$(sed -n 's/^Time stamp: //p' "$tmp/ts")
-    [ -n "$stamped" ] || fail TIME_STAMP_WRONG
-    stamped=$(epoch "$stamped")
-    openssl ts -verify -token_in -in "$token" -data "$text" -CAfile "$tmp/stamps.pem" -untrusted "$tmp/stamps.pem" -attime "$stamped" >/dev/null 2>&1 ||
-      fail TIME_STAMP_WRONG "$token"
-    [ "$stamped" -le $((now + 301)) ] || fail TIME_STAMP_WRONG 'from the future'
+    stamped "$token" "$text"
     if [ -z "$earliest" ] || [ "$stamped" -lt "$earliest" ]; then earliest=$stamped; fi
   done <"$tmp/tokens"
 elif [ ! -f log/aggregate ] && grep -q '^log/token\.aggregate' "$tmp/tokens"; then
@@ -1053,8 +1070,41 @@ if [ -z "$earliest" ]; then
 else
   # A token says the second and its fraction; here the second is enough.
   [ $((last / 1000)) -le $((earliest + 300)) ] || fail TIME_WRONG
-  ok "not later than $(awk -v s="$earliest" 'BEGIN { d = int(s / 86400); r = s % 86400; z = d + 719468; e = int(z / 146097); o = z - e * 146097
-    y = int((o - int(o / 1460) + int(o / 36524) - int(o / 146096)) / 365); n = o - (365 * y + int(y / 4) - int(y / 100)); m = int((5 * n + 2) / 153)
-    printf "%04d-%02d-%02dT%02d:%02d:%02dZ", y + e * 400 + (m >= 10), (m < 10 ? m + 3 : m - 9), n - int((153 * m + 2) / 5) + 1, int(r / 3600), int(r % 3600 / 60), r % 60 }')"
+  ok "not later than $(utc "$earliest")"
 fi
+
+check 'not before'
+if [ ! -f before/entry ]; then
+  ok 'no earlier time-stamp in the pack'
+  conclude
+fi
+present before/note
+oneline before/entry && grep -Eqx "$entry_form" before/entry || fail ENTRY_WRONG before
+flat before/entry >"$tmp/before.entry.flat"
+short "$tmp/before.entry.flat" 512 code 64 retention 32 || fail ENTRY_WRONG before
+[ "$(at "$tmp/before.entry.flat" kind)" = anchored ] && [ "$(at "$tmp/before.entry.flat" statement)" = "$(shaurl before/note)" ] &&
+  [ "$(at "$tmp/before.entry.flat" seq)" -lt "$(at "$tmp/request.entry.flat" seq)" ] || fail ENTRY_WRONG before
+tree=$log_tree root=$log_root
+inlog before
+if [ ! -f "$stamps" ]; then
+  ok 'the configuration names no time-stamp authority'
+  conclude
+fi
+authorities "$stamps"
+flat before/note >"$tmp/before"
+latest= n=0
+while [ -n "$(at "$tmp/before" "tokens/$n/token")" ]; do
+  case $(at "$tmp/before" "tokens/$n/over") in
+    checkpoint) over=checkpoint ;;
+    *) over=aggregate/checkpoint ;;
+  esac
+  at "$tmp/before" "$over" | awk '{ t = substr($0, 1, index($0, "\\n\\n") + 1); gsub(/\\n/, "\n", t); printf "%s", t }' >"$tmp/before.text"
+  unurl "$(at "$tmp/before" "tokens/$n/token")" "$tmp/before.token" || fail TIME_STAMP_WRONG
+  stamped "$tmp/before.token" "$tmp/before.text"
+  if [ -z "$latest" ] || [ "$stamped" -gt "$latest" ]; then latest=$stamped; fi
+  n=$((n + 1))
+done
+[ -n "$latest" ] || fail TIME_STAMP_WRONG before
+[ $(($(at "$tmp/request.entry.flat" t) / 1000 + 300)) -ge "$latest" ] || fail TIME_WRONG
+ok "not before $(utc "$latest")"
 conclude

@@ -29,6 +29,7 @@ export const CHECKS = [
   'aggregate log',
   'witnesses',
   'time-stamp',
+  'not before',
 ] as const;
 
 export type CheckName = (typeof CHECKS)[number];

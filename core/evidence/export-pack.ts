@@ -14,7 +14,7 @@ import type { LogAuditReader } from '#core/log/store.ts';
 import { openLogAuditSqlite } from '#core/log/store-sqlite.ts';
 import { AccordError } from '#schemas/problems.ts';
 import { parseStatement } from '#schemas/statement.ts';
-import { anchoringFiles, type FoundAnchor, findAnchor } from './find-anchoring.ts';
+import { anchoringFiles, type FoundAnchor, findAnchor, findBefore } from './find-anchoring.ts';
 import { findDestruction } from './find-destruction.ts';
 import { type FoundExchange, findExchanges } from './find-exchange.ts';
 import { encodeHashes, encodeHead, encodePlace, MESSAGES, type MessageName, type PackHead } from './layout.ts';
@@ -133,6 +133,10 @@ function addLog(files: Map<string, Buffer>, log: LogAuditReader, found: FoundExc
     if (record === null) continue;
     files.set(`${name}/inclusion`, encodeHashes(inclusionProof(record.seq, size, log.subtree)));
   }
+  const before = findBefore(log, found.request.seq, anchor.configuration);
+  if (before === null) return;
+  files.set('before/entry', Buffer.from(before.line, 'utf8')).set('before/note', before.note);
+  files.set('before/inclusion', encodeHashes(inclusionProof(before.seq, size, log.subtree)));
 }
 
 function addConfiguration(

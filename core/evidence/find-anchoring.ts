@@ -40,6 +40,27 @@ export function findAnchor(log: LogAuditReader, seq: number): FoundAnchor | null
   return second ?? ownCheckpoint(log, seq);
 }
 
+/**
+ * The newest anchoring before an entry, with a token: whatever stands behind it was written after that token.
+ * @param configuration the version whose authorities the pack has: only a token under that one can be judged with it
+ */
+export function findBefore(
+  log: LogAuditReader,
+  seq: number,
+  configuration: number,
+): { seq: number; line: string; note: Buffer } | null {
+  for (let to = seq; to > 0; to -= PAGE) {
+    const from = Math.max(0, to - PAGE);
+    for (const { seq: at, line } of log.lines(from, to - from).toReversed()) {
+      if (!line.includes('"kind":"anchored"')) continue;
+      const [entry, note] = [parseLogEntry(line), log.evidence(at)?.statement];
+      if (entry.kind !== 'anchored' || note === undefined || parseAnchoring(note).tokens.length === 0) continue;
+      return entry.configuration === configuration ? { seq: at, line, note } : null;
+    }
+  }
+  return null;
+}
+
 /** The first stored checkpoint behind the entry: nobody but the server vouches for it. */
 function ownCheckpoint(log: LogAuditReader, seq: number): FoundAnchor | null {
   let [low, high] = [0, log.lastCheckpoint()?.number ?? -1];

@@ -23,6 +23,7 @@ const FILE_NAME = new RegExp(
   '^(?:pack|manifest|seal\\.jws|seal\\.der' +
     '|(?:request|answer)/(?:statement|signature|place|certificate\\.der|context|context\\.salt|body|body\\.salt' +
     '|entry|inclusion|certificate-status\\.der)' +
+    '|before/(?:entry|inclusion|note)' +
     '|log/(?:checkpoint|aggregate|aggregate\\.place|token\\.(?:aggregate|checkpoint)\\.[1-8]\\.der)' +
     '|destruction/(?:request|answer)/(?:certificate\\.jws|certificate\\.der)' +
     '|configuration/root\\.[1-9][0-9]{0,8}\\.jws' +

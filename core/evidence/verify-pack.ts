@@ -6,6 +6,7 @@ import { subsystemOfService } from '#schemas/identifiers.ts';
 import type { LogEntry } from '#schemas/log-entry.ts';
 import type { Statement } from '#schemas/statement.ts';
 import { checkAnchoring } from './check-anchoring.ts';
+import { checkBefore } from './check-before.ts';
 import { checkCertificate, checkStatus, signingPath } from './check-certificate.ts';
 import { checkContents, checkParts, checkRoots, type PackConfiguration } from './check-configuration.ts';
 import { checkDestruction } from './check-destruction.ts';
@@ -133,6 +134,7 @@ function checkLog(
   run.check('checkpoint', () => checkCheckpoint(files, head.server, configuration));
   const last = answer?.entry ?? request.entry;
   checkAnchoring(run, files, { configuration, origin: inLog.origin, lastMs: last.t, nowMs, server: head.server });
+  run.check('not before', () => checkBefore(files, request.entry, inLog, configuration.verifyToken(nowMs)));
 }
 
 function unreachable(): never {

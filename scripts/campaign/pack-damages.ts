@@ -159,6 +159,11 @@ const RESEALED: readonly [name: string, verdict: string, damage: Damage][] = [
       files.delete('log/token.aggregate.1.der');
     },
   ],
+  ['no lower bound', 'VALID', drop('before/entry', 'before/note', 'before/inclusion')],
+  ['no note of the lower bound', 'INVALID(PACK_FILE_MISSING)', drop('before/note')],
+  ['another note of the lower bound', 'INVALID(ENTRY_WRONG)', flip('before/note', 40)],
+  ['a lower bound behind the request', 'INVALID(ENTRY_WRONG)', text('before/entry', /"seq":\d+/, '"seq":900000')],
+  ['a lower bound of another log', 'INVALID(INCLUSION_WRONG)', text('before/entry', /"t":\d+/, '"t":1700000000000')],
   ['a file of nobody', 'INVALID(PACK_MALFORMED)', (files) => void files.set('readme', Buffer.from('x'))],
 ];
 

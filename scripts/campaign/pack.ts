@@ -35,6 +35,8 @@ export const pack: Campaign<BrokenPackVerdict> = {
 };
 
 async function damage(made: PackSetting, { size, seed, broken, say }: CampaignRun<BrokenPackVerdict>) {
+  await made.ask();
+  await made.anchorLog('provider');
   const exchange = await made.ask();
   await made.anchorLog('provider');
   const whole = await made.files('provider', exchange);
@@ -47,7 +49,7 @@ async function damage(made: PackSetting, { size, seed, broken, say }: CampaignRu
   say?.(`${flips} bytes flipped, one at a time`);
   const cases = [
     ...sample(made, whole, sealed, size, random(seed)),
-    ...damagedPacks(made, whole).filter((_, at) => size >= 100 || at === 60),
+    ...damagedPacks(made, whole).filter((_, at) => size >= 100 || at === 50),
   ];
   let shown = 0;
   const queue = cases.values();

@@ -22,6 +22,8 @@ let exchange = '';
 function setting(): Promise<PackSetting> {
   opened ??= (async () => {
     const made = await openPackSetting();
+    await made.ask();
+    await made.anchorLog('provider');
     exchange = await made.ask();
     await made.anchorLog('provider');
     await made.anchorLog('consumer');
@@ -267,9 +269,10 @@ t.test('what the approved configuration says otherwise', { timeout: 60_000 }, as
     ['no list', 'INCOMPLETE(CERTIFICATE_STATUS_MISSING)', (state) => void Object.assign(state.trust, { crls: [] })],
     ['no authority', 'INVALID(CERTIFICATE_INVALID)', (state) => void Object.assign(state.trust, { intermediates: [] })],
     ['no time-stamp authority', 'INCOMPLETE(TIME_STAMP_MISSING)', (state) => void delete state.timeStamps],
+    ['as it is', 'VALID', () => {}],
+    // From here on their tokens stand in the log, as the lower bound of what comes next.
     ['stamped before it was written', 'INVALID(TIME_WRONG)', () => {}, undefined, Date.now() - hour / 2],
     ['stamped in the future', 'INVALID(TIME_STAMP_WRONG)', () => {}, undefined, Date.now() + hour],
-    ['as it is', 'VALID', () => {}],
   ];
   for (const [at, [name, verdict, change, issuedAtMs, stampedAtMs]] of cases.entries()) {
     made.publish(change, issuedAtMs);
