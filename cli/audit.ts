@@ -77,7 +77,7 @@ export function auditCommand(): Command {
 
 async function replayCommand(exchange: string, options: ReplayOptions): Promise<void> {
   const { folder } = placeOf(options);
-  const answered = oneAnswer(findAnswers(showLog(folder, { id: exchange }, MAX_SHOWN)), exchange, options);
+  const answered = oneAnswer(findAnswers(showLog(folder, { id: exchange }, MAX_SHOWN, true)), exchange, options);
   const { side, answer } = answered;
   const disclosed = options.inputs === undefined ? null : readFileSync(options.inputs);
   // The consumer's own record proves nothing more of the decision than its hash: no key is asked for without need.

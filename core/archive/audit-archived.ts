@@ -8,7 +8,7 @@ import { openCheckpoint } from '#core/log/signed-note.ts';
 import type { LogReader } from '#core/log/store.ts';
 import { type ArchiveManifest, parseManifest } from '#schemas/archive.ts';
 import type { LogEntry } from '#schemas/log-entry.ts';
-import { isAccordError } from '#schemas/problems.ts';
+import { AccordError, isAccordError } from '#schemas/problems.ts';
 
 /** The `id` of such entries: they belong to no exchange. */
 export const ARCHIVED_ID = 'archived';
@@ -68,6 +68,16 @@ export function newestArchived(
   const note = row === undefined ? undefined : log.evidence(row.seq)?.statement;
   if (row === undefined || note === undefined || !row.line.includes('"kind":"archived"')) return null;
   return { seq: row.seq, manifest: parseManifest(note), hash: sha256(note) };
+}
+
+/** For whoever needs what lies beside an entry. @throws RECORD_ARCHIVED where it is in the archive and not here */
+export function requireHere(
+  log: Pick<LogReader, 'archivedUntil'>,
+  { seq, statement }: Pick<LogEntry, 'seq' | 'statement'>,
+  evidence: unknown,
+): void {
+  if (statement === null || evidence !== null || seq >= log.archivedUntil()) return;
+  throw new AccordError('RECORD_ARCHIVED', `entry ${seq}`);
 }
 
 /** What a log lacks has to be in an archive that its own entries speak of. @throws Finding */

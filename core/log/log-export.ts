@@ -14,6 +14,7 @@ import { closeSync, openSync, readSync, writeSync } from 'node:fs';
 import { readBatch, standsIn } from '#certs/batch.ts';
 import { sha256 } from '#certs/commitment.ts';
 import { Frontier, HASH_BYTES, leafHash } from '#certs/merkle.ts';
+import { requireHere } from '#core/archive/audit-archived.ts';
 import { base64url, fromBase64url } from '#schemas/base64url.ts';
 import { parseJson } from '#schemas/json.ts';
 import { MAX_BATCH_PATH, MAX_SIGNATURE_BYTES } from '#schemas/limits.ts';
@@ -41,6 +42,7 @@ export function sideOfLog(log: LogAuditReader): LogSide {
     *rows(peer) {
       for (const { entry, statement, seq } of rowsOf(log, log.size())) {
         if (entry.peer !== peer) continue;
+        requireHere(log, entry, statement);
         yield { entry, statement, evidence: () => viewEvidence(log.evidence(seq)) };
       }
     },
@@ -67,7 +69,7 @@ function* rowsOf(log: LogAuditReader, size: number) {
 
 /**
  * Writes the export of a log for its peer; a file that is there is never overwritten.
- * @throws LOG_CHECKPOINT_MISSING for a log without one, LOG_GAP
+ * @throws LOG_CHECKPOINT_MISSING for a log without one, LOG_GAP, RECORD_ARCHIVED
  */
 export function writeLogExport(log: LogAuditReader, peer: string, file: string): { size: number; shown: number } {
   const identity = log.identity();
@@ -89,6 +91,7 @@ export function writeLogExport(log: LogAuditReader, peer: string, file: string):
         continue;
       }
       shown++;
+      requireHere(log, entry, statement);
       const evidence = statement === null ? null : viewEvidence(log.evidence(seq));
       if (evidence === null) {
         write({ line, statement: null, jws: null, index: 0, size: 0, path: [] });

@@ -1,5 +1,6 @@
 // Reading records out of a log's folder without a server, for `accord log show`. Nothing is verified here; that is the
 // audit's work.
+import { requireHere } from '#core/archive/audit-archived.ts';
 import { base64url } from '#schemas/base64url.ts';
 import { parseLogEntry } from '#schemas/log-entry.ts';
 import { type RecordView, viewEvidence } from './record.ts';
@@ -27,14 +28,22 @@ export function viewRecord(log: LogReader, row: { seq: number; line: string; lea
 
 /**
  * Records of one exchange (newest first), or from a place on (oldest first); at most 1,000.
- * @throws LOG_MISSING, LOG_DATABASE_DAMAGED, LOG_ENTRY_MALFORMED
+ * @param isNeeded evidence that is in the archive is a fault, and not null
+ * @throws LOG_MISSING, LOG_DATABASE_DAMAGED, LOG_ENTRY_MALFORMED, RECORD_ARCHIVED
  */
-export function showLog(folder: string, which: { id: string } | { fromSeq: number }, limit: number): RecordView[] {
+export function showLog(
+  folder: string,
+  which: { id: string } | { fromSeq: number },
+  limit: number,
+  isNeeded = false,
+): RecordView[] {
   const log = openLogAuditSqlite(folder);
   try {
     const most = Math.min(limit, MAX_SHOWN);
     const rows = 'id' in which ? log.linesOf(which.id, most) : log.lines(which.fromSeq, most);
-    return rows.map((row) => ({ ...viewRecord(log, row) })); // a copy holds the evidence itself
+    const records = rows.map((row) => ({ ...viewRecord(log, row) })); // a copy holds the evidence itself
+    if (isNeeded) for (const { entry, evidence } of records) requireHere(log, entry, evidence);
+    return records;
   } finally {
     log.close();
   }

@@ -104,6 +104,13 @@ t.test('from the first run to a restore on another machine', async (t) => {
   );
   t.match(wrongKey, { stderr: /KEY_UNSUITABLE/ });
 
+  const first = log.read(0, 1)[0]!;
+  t.match(await accord('audit', 'replay', first.entry.id, '--dir', dir), { stderr: /RECORD_ARCHIVED/ });
+  t.match(await accord('log', 'show', '--dir', dir, '--id', first.entry.id, '--json'), { code: 0, stdout: /"evidence":null/ });
+  const { peer } = log.find(null, first.entry.id)[0]!.entry;
+  const entries = ['audit', 'entries', '--dir', dir, '--peer', peer ?? '', '--out', join(place, 'entries.jsonl')];
+  t.match(await accord(...entries), { stderr: /RECORD_ARCHIVED/ });
+
   const to = join(place, 'restored');
   const restored = await accord(
     'archive',
@@ -119,7 +126,6 @@ t.test('from the first run to a restore on another machine', async (t) => {
   );
   t.match(restored, { code: 0, stdout: new RegExp(`"ok":true,"entries":${until}`) });
   t.match(await accord('log', 'verify', '--dir', to), { code: 0 });
-  const first = log.read(0, 1)[0]!;
   t.match(await accord('log', 'show', '--dir', to, '--id', first.entry.id, '--json'), { stdout: /"jws"/ });
   t.match(await accord('archive', 'restore', '--from', at, '--to', to, ...key), { stderr: /FOLDER_IN_USE/ });
   t.match(await accord('archive', 'restore', '--from', join(place, 'nowhere'), '--to', join(place, 'x'), ...key), {
