@@ -10,7 +10,9 @@
 
 import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
-import { type Dispatcher, errors, Pool } from 'undici';
+import type { Dispatcher, Pool as PoolOfOrigin } from 'undici';
+import errors from 'undici/lib/core/errors.js';
+import Pool from 'undici/lib/dispatcher/pool.js';
 import { BODY_IDLE_MS } from '#schemas/limits.ts';
 import { AccordError } from '#schemas/problems.ts';
 import { acceptsPeer, type ClientTls, connector } from './connect.ts';
@@ -91,7 +93,7 @@ const DEFAULTS: Required<ClientOptions> = {
 
 /** One peer: its connections, and the certificate that each of them showed. */
 interface Lane {
-  pool: Pool;
+  pool: PoolOfOrigin;
   live: Map<Socket, Buffer>;
   /** Requests that undici still holds, also those whose caller was told already that time is up. */
   held: number;

@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { pino } from 'pino';
-import { DEV_KEY_FILE_COST, type DevServer, endWithUs, firstLine, LEAN_MEMORY, stopProcess } from '#cli/dev/network.ts';
+import { DEV_KEY_FILE_COST, type DevServer, endWithUs, firstLine, stopProcess } from '#cli/dev/network.ts';
 import { initConsentFolder } from '#consent-service/data-folder.ts';
 import { DEV_ACR, DEV_CLAIM, type DevResident } from '#consent-service/identity/dev-accounts.ts';
 import { openDevIdentityProvider } from '#consent-service/identity/dev-provider.ts';
@@ -15,6 +15,7 @@ import { startConsentService } from '#consent-service/start.ts';
 import { systemClock } from '#core/clock.ts';
 import type { ConsentServiceEntry, IdentityProviderEntry } from '#schemas/configuration.ts';
 import { parseJson } from '#schemas/json.ts';
+import { LEAN_ENVIRONMENT } from './lean.ts';
 
 export interface ConsentOffice {
   /** What the registry is told. */
@@ -113,7 +114,7 @@ async function startProcess(folder: string, passphraseFile: string) {
     [...process.execArgv, 'consent-service/main.ts', '--dir', folder],
     {
       cwd: join(import.meta.dirname, '../..'),
-      env: { ...process.env, ...LEAN_MEMORY, ACCORD_KEY_PASSPHRASE_FILE: passphraseFile },
+      env: { ...process.env, ...LEAN_ENVIRONMENT, ACCORD_KEY_PASSPHRASE_FILE: passphraseFile },
       stdio: ['ignore', 'pipe', 'inherit'],
     },
   );

@@ -11,7 +11,6 @@ import {
   type DevServer,
   endWithUs,
   firstLine,
-  LEAN_MEMORY,
   openDevNetwork,
   stopProcess,
 } from '#cli/dev/network.ts';
@@ -32,6 +31,7 @@ import {
   serviceOf,
   subsystemOf,
 } from './departments.ts';
+import { LEAN_ENVIRONMENT } from './lean.ts';
 import { pssMiB } from './memory.ts';
 import { citizensOf } from './people.ts';
 import type { Population } from './residents.ts';
@@ -180,7 +180,7 @@ async function openAdapters(
         [...process.execArgv, script, 'adapter', 'serve', files[department], '--port', '0', '--json'],
         {
           cwd: join(import.meta.dirname, '../..'),
-          env: { ...process.env, ...LEAN_MEMORY, ...environment },
+          env: { ...process.env, ...LEAN_ENVIRONMENT, ...environment },
           stdio: ['ignore', 'pipe', 'inherit'],
         },
       );
