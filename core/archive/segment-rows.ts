@@ -67,6 +67,12 @@ export class SegmentRows implements AuditRows {
     return (this.#index().get(exchangeId) ?? []).map((seq) => this.#line(seq)).reverse();
   }
 
+  /** When the entry was written; null where there is none. */
+  timeOf(seq: number): number | null {
+    const row = this.#segment.rows[seq - this.#segment.manifest.from];
+    return row === undefined ? null : parseLogEntry(row.line.toString('utf8')).t;
+  }
+
   /** As a store gives them. */
   checkpointFrom(number: number): StoredCheckpoint | null {
     const checkpoint = this.#segment.checkpoints[number - this.#segment.manifest.checkpoints.from];

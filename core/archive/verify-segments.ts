@@ -79,7 +79,7 @@ export class ArchiveWalk {
 
   /** @throws Finding, and ARCHIVE_MALFORMED where the segment does not belong here */
   async take(segment: Segment): Promise<void> {
-    const { origin, verifierKey, from, to, root, checkpoints } = segment.manifest;
+    const { origin, verifierKey, from, to, firstMs, lastMs, root, checkpoints } = segment.manifest;
     const { frontier } = this.#followed;
     const belongs = origin === this.#rules.origin && verifierKey === this.#rules.verifierKey && from === frontier.size;
     if (!belongs || checkpoints.from !== this.#followed.checkpoints) {
@@ -99,6 +99,10 @@ export class ArchiveWalk {
     judged.finish(this.#followed);
     const { wrongTile } = this.#followed;
     if (wrongTile !== null) throw new Finding('LOG_TILE_WRONG', null, wrongTile);
+    const isOf = segment.checkpoints.at(-1)?.note === segment.manifest.checkpoint;
+    const times = firstMs === rows.timeOf(from) && lastMs === rows.timeOf(to - 1);
+    if (!isOf || !times)
+      throw new AccordError('ARCHIVE_MALFORMED', `the manifest from entry ${from} says something else`);
     const isAtEnd = frontier.size === to && this.#followed.checkpoints === checkpoints.to;
     if (!isAtEnd || frontier.root().toString('base64url') !== root) {
       throw new Finding('LOG_ENTRY_CHANGED', null, `the segment from entry ${from} does not end at its own root`);
