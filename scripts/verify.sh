@@ -667,7 +667,7 @@ while read -r v; do
   sed 's/^{"payload":"\([A-Za-z0-9_-]*\)".*$/\1/' "$file" | tr -d '\n' >"$tmp/payload64"
   unurl "$(cat "$tmp/payload64")" "$tmp/payload" && flat "$tmp/payload" >"$tmp/content.$v" || fail CONFIGURATION_WRONG "content $v"
   cited=$(at "$tmp/content.$v" root/version)
-  printf '%s\n' "$cited" | grep -Eqx '[1-9][0-9]{0,14}' || cited=0
+  printf '%s\n' "$cited" | grep -Eqx '[1-9][0-9]{0,14}' || fail CONFIGURATION_WRONG "content $v"
   if [ ! -f "$tmp/root.$cited" ] && [ "$cited" -lt "$first_root" ]; then
     miss ROOT_MISSING "root $cited, older than the anchor"
     configured=

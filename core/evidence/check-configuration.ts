@@ -75,7 +75,7 @@ export function checkContents(
     if (file === undefined) throw new PackGap('CONFIGURATION_MISSING', `content ${version}`);
     const cited = citedRoot(file);
     const root = roots.find(({ document }) => document.version === cited);
-    if (root === undefined && cited < (roots[0]?.document.version ?? 0)) {
+    if (root === undefined && cited > 0 && cited < (roots[0]?.document.version ?? 0)) {
       throw new PackGap('ROOT_MISSING', `root ${cited}, older than the anchor`);
     }
     if (root === undefined) throw new PackFinding('CONFIGURATION_WRONG', `content ${version}: its root is not here`);

@@ -62,6 +62,7 @@ const RESEALED: readonly [name: string, verdict: string, damage: Damage][] = [
   ['another root', 'INVALID(ROOT_NOT_ANCHORED)', flip('configuration/root.1.jws', -6)],
   ['one approver', 'INVALID(CONFIGURATION_WRONG)', text('configuration/7/content.jws', /,\{"protected".*\}\]/, ']')],
   ['a signature of an approver', 'INVALID(CONFIGURATION_WRONG)', flip('configuration/7/content.jws', -30)],
+  ['a content that cites no root', 'INVALID(CONFIGURATION_WRONG)', set('configuration/7/content.jws', withoutRoot)],
   ['a part', 'INVALID(CONFIGURATION_PART_CHANGED)', flip('configuration/7/parts/trust', 60)],
   [
     'a content of nobody',
@@ -166,6 +167,12 @@ const RESEALED: readonly [name: string, verdict: string, damage: Damage][] = [
   ['a lower bound of another log', 'INVALID(INCLUSION_WRONG)', text('before/entry', /"t":\d+/, '"t":1700000000000')],
   ['a file of nobody', 'INVALID(PACK_MALFORMED)', (files) => void files.set('readme', Buffer.from('x'))],
 ];
+
+function withoutRoot(file: Buffer): string {
+  const { payload, signatures } = JSON.parse(file.toString()) as { payload: string; signatures: object[] };
+  const text = Buffer.from(payload, 'base64url').toString().replace('"root":', '"roof":');
+  return `${JSON.stringify({ payload: Buffer.from(text).toString('base64url'), signatures })}\n`;
+}
 
 /** The hash over salt and body together stays what it was. */
 function moveByte(files: Files): void {

@@ -49,7 +49,7 @@ async function damage(made: PackSetting, { size, seed, broken, say }: CampaignRu
   say?.(`${flips} bytes flipped, one at a time`);
   const cases = [
     ...sample(made, whole, sealed, size, random(seed)),
-    ...damagedPacks(made, whole).filter((_, at) => size >= 100 || at === 50),
+    ...damagedPacks(made, whole).filter((_, at) => size >= 100 || at === 16),
   ];
   let shown = 0;
   const queue = cases.values();
