@@ -96,7 +96,6 @@ export class ArchiveWalk {
       at = range.to;
       await setImmediate();
     }
-    judged.finish(this.#followed);
     const { wrongTile } = this.#followed;
     if (wrongTile !== null) throw new Finding('LOG_TILE_WRONG', null, wrongTile);
     const isOf = segment.checkpoints.at(-1)?.note === segment.manifest.checkpoint;

@@ -11,6 +11,7 @@ import { verifyLog } from '#core/log/audit.ts';
 import { readSealed } from '#core/log/read-sealed.ts';
 import type { LogReader } from '#core/log/store.ts';
 import { openLogAuditSqlite } from '#core/log/store-sqlite.ts';
+import { parseManifest } from '#schemas/archive.ts';
 import { archivable, EVERYTHING, filesOf } from './archive-fixture.ts';
 import { auditLog } from './audited.ts';
 import { dataDir, PEER } from './log-fixture.ts';
@@ -134,6 +135,12 @@ t.test('a run that is stopped at any step: nothing is lost, and the next run com
     }
     if (log.find(null, 'archived').length === 0) t.equal(log.archivedUntil(), 0, 'nothing went before the log says so');
     await auditLog(t, log, options);
+    const said = log.find(null, 'archived')[0]?.evidence?.statement;
+    const { to = 0 } = said === undefined ? {} : parseManifest(said);
+    if (to > log.archivedUntil()) {
+      t.equal(await archiveSegment(run, null), null, 'a start completes it');
+      t.equal(log.archivedUntil(), to);
+    }
     await grow(1);
     const now = filesOf(at);
     for (const [name, bytes] of copied ?? []) if (!now.get(name)?.equals(bytes)) t.fail(`${name} was made another`);
