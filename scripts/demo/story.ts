@@ -2,6 +2,8 @@
 // client that a department would use, and says whether it did.
 import { join } from 'node:path';
 import { verifyLog } from '#core/log/audit.ts';
+import { MAX_SHOWN, showLog } from '#core/log/show.ts';
+import { ENTRY_KINDS } from '#schemas/log-entry.ts';
 import type { AnchoringState } from '#security-server/anchoring/anchoring.ts';
 import { ask } from './ask.ts';
 import { MEMBERS, serviceOf } from './departments.ts';
@@ -194,13 +196,24 @@ async function tellLogs(world: World, tell: Transcript): Promise<void> {
   const results = [];
   for (const department of DEPARTMENTS) {
     const { folder } = world.servers[department];
-    const result = await verifyLog({ folder: join(folder, 'log'), checkpointFile: join(folder, 'checkpoint.txt') });
-    results.push({ department, ok: result.ok, entries: result.entries, root: result.root });
+    const log = join(folder, 'log');
+    const result = await verifyLog({ folder: log, checkpointFile: join(folder, 'checkpoint.txt') });
+    // The others are about the log itself: answers on the state of certificates, what witnesses said.
+    const ofExchanges = showLog(log, { fromSeq: 0 }, MAX_SHOWN).filter(({ entry }) => ENTRY_KINDS[entry.kind] !== null);
+    results.push({ department, ...result, ofExchanges: ofExchanges.length });
   }
   tell.step(
     'log verify',
     results.every((result) => result.ok) && results.some((result) => result.entries >= 4),
-    { logs: results },
+    {
+      logs: results.map(({ department, ok, entries, ofExchanges, root }) => ({
+        department,
+        ok,
+        entries,
+        ofExchanges,
+        root,
+      })),
+    },
     [
       'Every log is verified as a whole: each entry, each signature’s place, the tree and its signed checkpoints.',
       ...results.map(
