@@ -1,13 +1,20 @@
 // Segments of a message log in an archive: what is copied, read back, let go and put back, what a crash at each step leaves, and
 // that nothing is let go that was not read back.
-import { existsSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import type { KeyObject } from 'node:crypto';
+import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { isDeepStrictEqual } from 'node:util';
 import t from 'tap';
+import { archiveKeyOf } from '#certs/archive-cipher.ts';
+import { generateKeys } from '#certs/keys.ts';
 import { readChain } from '#core/archive/chain.ts';
 import { restoreArchive } from '#core/archive/restore.ts';
 import { archiveSegment } from '#core/archive/run-archive.ts';
+import { systemClock } from '#core/clock.ts';
 import { verifyLog } from '#core/log/audit.ts';
+import { openMessageLog } from '#core/log/message-log.ts';
 import { readSealed } from '#core/log/read-sealed.ts';
 import type { LogReader } from '#core/log/store.ts';
 import { openLogAuditSqlite } from '#core/log/store-sqlite.ts';
@@ -15,6 +22,8 @@ import { parseManifest } from '#schemas/archive.ts';
 import { archivable, EVERYTHING, filesOf } from './archive-fixture.ts';
 import { auditLog } from './audited.ts';
 import { dataDir, PEER } from './log-fixture.ts';
+
+const RUNNER = fileURLToPath(import.meta.resolve('./fixtures/archive-runner.ts'));
 
 function stored(log: LogReader, seq: number) {
   return { evidence: log.evidence(seq), sealed: log.sealed(seq) };
@@ -65,7 +74,7 @@ t.test('what is old goes to the archive, the log still verifies, and comes back 
   t.equal(chain.segments.length, 2);
   const audit = await restoreArchive({ ...run, chain, folder: join(dir, 'restored'), verifierKey: log.verifierKey });
   t.match(audit, { ok: true, entries: second?.to, archivedUntil: 0 });
-  t.match(await verifyLog({ ...restored, threads: 2 }), { ok: true, entries: second?.to, root: audit.root });
+  t.match(await verifyLog(restored), { ok: true, entries: second?.to, root: audit.root });
   const back = openLogAuditSqlite(restored.folder);
   t.teardown(() => back.close());
   const others = rows.filter((row) => !isDeepStrictEqual(row, { ...row, ...stored(back, row.seq) }));
@@ -156,4 +165,36 @@ t.test('a run that is stopped at any step: nothing is lost, and the next run com
   t.equal(chain.loose, 0, 'a copy that was broken off was made again over itself');
   const restored = join(dir, 'restored');
   t.match(await restoreArchive({ ...run, chain, folder: restored }), { ok: true, entries: log.archivedUntil() });
+});
+
+t.test('kill -9 at a step: the next start completes it, and nothing is lost', async (t) => {
+  const { log, run, grow, options, dir } = await archivable(t);
+  const { privateKey } = generateKeys('X25519');
+  const pem = (key: KeyObject) => key.export({ format: 'pem', type: 'pkcs8' });
+  writeFileSync(join(dir, 'checkpoint-key.pem'), pem(options.checkpointKey));
+  writeFileSync(join(dir, 'archive-key.pem'), pem(privateKey));
+  writeFileSync(join(dir, 'storage-key'), options.storageKey);
+  await grow(600);
+  const [before, size] = [log.root(), log.size()];
+  await log.close();
+  // The first file is there; all but the manifest are; the entry is not there, is; a part is let go; in the next segment.
+  for (const stopAt of [1, 8, 10, 11, 2, 13, 14]) {
+    const { signal } = spawnSync(process.execPath, ['--import=./test/preload.ts', RUNNER, dir, String(stopAt)]);
+    if (stopAt < 14) t.equal(signal, 'SIGKILL', `step ${stopAt}`);
+    const again = await openMessageLog({ ...options, clock: systemClock });
+    if (again.find(null, 'archived').length === 0) t.equal(again.archivedUntil(), 0);
+    await auditLog(t, again, options);
+    await again.close();
+  }
+  const last = await openMessageLog({ ...options, clock: systemClock });
+  const key = archiveKeyOf(privateKey);
+  await archiveSegment({ ...run, log: last, key }, null);
+  const chain = await readChain(run.destination);
+  t.equal(last.archivedUntil(), chain.segments.at(-1)?.manifest.to);
+  t.equal(chain.loose, 0);
+  const audit = await restoreArchive({ ...run, key, chain, folder: join(dir, 'restored') });
+  t.match(audit, { ok: true, entries: last.archivedUntil() });
+  t.equal(chain.segments[0]?.manifest.to, size);
+  t.equal(chain.segments[0]?.manifest.root, before);
+  await last.close();
 });
