@@ -77,14 +77,49 @@ export function checkName(name: CheckName, language: Language): string {
   return (language === 'zh' ? NAMES_ZH[name] : undefined) ?? name;
 }
 
+/** What it means that a check holds. */
+export function checkMeaning(name: CheckName, language: Language): string {
+  return MEANINGS[name]?.[language] ?? '';
+}
+
 export function packCodeWords(code: PackCode, language: Language): string {
   return (language === 'zh' ? CODES_ZH[code] : undefined) ?? PACK_CODES[code];
 }
 
+// biome-ignore format: one check, one line
+const MEANINGS: Readonly<Record<string, Readonly<Record<Language, string>>>> = {
+  files: { zh: '每个文件都与清单相符。', en: 'Every file is the one that the manifest names.' },
+  roots: { zh: '信任根的链条始于锚。', en: 'The chain of roots begins at the anchor.' },
+  configuration: { zh: '每个配置都由两名审批人签名。', en: 'Two approvers signed each configuration.' },
+  'configuration parts': { zh: '配置的各部分即所批准的。', en: 'Its parts are the ones that were approved.' },
+  seal: { zh: '导出部门封印了清单。', en: 'The exporting department sealed the manifest.' },
+  'request: statement': { zh: '请求的声明属于此次交换。', en: 'The statement is the request of this exchange.' },
+  'request: signature': { zh: '由所附证书签名。', en: 'It is signed by the certificate beside it.' },
+  'request: certificate': { zh: '证书当时登记给请求方的服务器，且有效。', en: 'The certificate was valid, and registered to the server of the client.' },
+  'request: entry': { zh: '日志条目与声明一致。', en: 'The entry of the log says what the statement says.' },
+  'request: certificate status': { zh: '证书未被吊销。', en: 'The certificate had not been revoked.' },
+  'request: context': { zh: '与声明所承诺的一致。', en: 'It is the one that the statement commits to.' },
+  'request: body': { zh: '与声明所承诺的一致。', en: 'It is the one that the statement commits to.' },
+  'answer: statement': { zh: '答复针对的正是该请求。', en: 'The statement answers this very request.' },
+  'answer: signature': { zh: '由所附证书签名。', en: 'It is signed by the certificate beside it.' },
+  'answer: certificate': { zh: '证书当时登记给提供方的服务器，且有效。', en: 'The certificate was valid, and registered to the server of the service.' },
+  'answer: entry': { zh: '日志条目与声明一致。', en: 'The entry of the log says what the statement says.' },
+  'answer: certificate status': { zh: '证书未被吊销。', en: 'The certificate had not been revoked.' },
+  'answer: context': { zh: '与声明所承诺的一致。', en: 'It is the one that the statement commits to.' },
+  'answer: body': { zh: '与声明所承诺的一致。', en: 'It is the one that the statement commits to.' },
+  'request: in the log': { zh: '条目在检查点的树中。', en: 'The entry stands in the tree of the checkpoint.' },
+  'answer: in the log': { zh: '条目在检查点的树中，且在请求之后。', en: 'The entry stands in the tree, behind the request.' },
+  checkpoint: { zh: '由日志登记的密钥签名。', en: 'It is signed with the registered key of the log.' },
+  'aggregate log': { zh: '汇总日志含有此检查点。', en: 'The aggregate log holds the checkpoint.' },
+  witnesses: { zh: '有足够的见证方共同签名。', en: 'Enough witnesses cosigned.' },
+  'time-stamp': { zh: '条目最迟在时间戳的时刻存在。', en: 'The entries existed when the time-stamp was made.' },
+  'not before': { zh: '条目在更早的时间戳之后写入。', en: 'The entries were written after an earlier time-stamp.' },
+};
+
 // Outcomes and decisions that an auditor meets; every other code has the English title of the table of errors.
 // biome-ignore format: one code, one line
 const OUTCOMES_ZH: Readonly<Record<string, string>> = {
-  OK: '已答复',
+  OK: '正常',
   ACCESS_DENIED: '没有访问权限',
   SERVICE_UNKNOWN: '服务未登记',
   SERVICE_DISABLED: '服务已停用',
@@ -132,7 +167,7 @@ const OUTCOMES_ZH: Readonly<Record<string, string>> = {
 };
 
 const OUTCOMES_EN: Readonly<Record<string, string>> = {
-  OK: 'answered',
+  OK: 'in order',
   GOOD: 'good',
   REVOKED: 'revoked',
   UNKNOWN: 'unknown',

@@ -4,7 +4,7 @@ import type { CheckState, PackCheck, PackVerdict } from '#core/evidence/check-ru
 import { apart, type Html, html } from '#core/http/html.ts';
 import type { TimeBounds } from '#core/witness/time-bounds.ts';
 import { PROBLEMS } from '#schemas/problems.ts';
-import { checkName, packCodeWords } from './check-words.ts';
+import { checkMeaning, checkName, packCodeWords } from './check-words.ts';
 import type { Examined, ExaminedEntry } from './examine.ts';
 import { type Language, WORDS } from './language.ts';
 import { type Body, csrfField } from './layout.ts';
@@ -113,8 +113,8 @@ function ownStep(language: Language, view: ExchangeView, one: ExaminedEntry): Ht
   const status = certificateStatus === null ? words.noCertificateStatus : outcome(certificateStatus, language);
   return html`<li><p>${time(entry.t)}</p><h3>${words.kinds[entry.kind]}${entry.code !== null && html`${words.colon}${outcome(entry.code, language)}`}</h3>
 <p class="hint">${words.ownEntry} · ${words.entry} ${entry.seq}</p>
-<details><summary>${words.entry} ${entry.seq}</summary><dl>
-${!isReceived && statement !== null && fact(words.signedAt, time(statement.at))}${boundsOf(language, bounds)}${one.time !== 'within' && html`<div class="wrong"><dt></dt><dd>${words.times[one.time]}</dd></div>`}${isReceived && fact(words.certificateStatus, status)}${fact(words.kept, words.keptStates[kept])}${fact(words.retention, entry.retention)}${fact(words.configuration, entry.configuration)}${entry.decisionHash !== null && fact(words.decisionHash, html`<code>${entry.decisionHash}</code>`)}</dl></details>
+<dl>
+${!isReceived && statement !== null && fact(words.signedAt, time(statement.at))}${boundsOf(language, bounds)}${one.time !== 'within' && html`<div class="wrong"><dt></dt><dd>${words.times[one.time]}</dd></div>`}${isReceived && fact(words.certificateStatus, status)}${fact(words.kept, words.keptStates[kept])}${fact(words.retention, entry.retention)}${fact(words.configuration, entry.configuration)}${entry.decisionHash !== null && fact(words.decisionHash, html`<code>${entry.decisionHash}</code>`)}</dl>
 ${kept === 'open' && openForm(language, view, entry.seq)}</li>
 `;
 }
@@ -151,7 +151,7 @@ function checksOf(language: Language, checks: readonly PackCheck[]): Html {
   const words = WORDS[language];
   const rows = checks.map(({ number, name, state, code, detail }) => {
     const why = code !== null && html`${packCodeWords(code, language)} <code>${code}</code> `;
-    return html`<li><span class="number">${number}</span><span>${checkName(name, language)}</span><span class="state${STATES[state]}">${words.states[state]}</span><span class="more">${why}${detail !== '' && apart(detail)}</span></li>
+    return html`<li><span class="number">${number}</span><span>${checkName(name, language)}</span><span class="state${STATES[state]}">${words.states[state]}</span><span class="more">${why || checkMeaning(name, language)}${detail !== '' && html` <bdi lang="en">${detail}</bdi>`}</span></li>
 `;
   });
   return html`<h2>${words.checks}</h2>
@@ -172,7 +172,7 @@ function exportForm(language: Language, { id, csrf, fault }: ExchangeView, peer:
   return html`<h2>${words.exportTitle}</h2>
 <p>${words.exportHint} ${words.exportNoted}</p>
 <form method="post" action="/auditor/export">${csrfField(csrf)}<input type="hidden" name="id" value="${id}"><input type="hidden" name="peer" value="${peer}">
-<fieldset><legend>${words.exportTitle}</legend>
+<fieldset><legend>${words.kept}</legend>
 ${choice('without', words.exportWithout)}${choice('with', words.exportWith)}</fieldset>
 <div class="tick${noConfirm === true && ' wrong'}"><input type="checkbox" id="${confirm}" name="confirm" value="yes"${noConfirm === true && html` aria-invalid="true" aria-describedby="${confirm}-fault"`}><label for="${confirm}">${words.exportConfirm}</label></div>
 ${noConfirm === true && html`<span class="error-text" id="${confirm}-fault">${words.exportConfirmFault}</span>`}<div class="field${noReason === true && ' wrong'}"><label for="${reason}">${words.reason}</label>${noReason === true && html`<span class="error-text" id="${reason}-fault">${words.reasonFault}</span>`}

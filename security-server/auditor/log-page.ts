@@ -38,7 +38,7 @@ function anchoringOf(language: Language, { anchoring }: Server): Html {
     waiting === null ? words.nothingWaits : words.waitingFor(waiting.seq, Math.floor(waiting.waitedMs / 60_000));
   const said = trouble && html`<code>${trouble.code}</code> <span lang="en">${PROBLEMS[trouble.code].title}</span>`;
   return html`<dl>
-${fact(words.registryWitness, registryWitness === null ? words.never : apart(registryWitness))}${fact(words.quorum, quorum)}${fact(words.newestAnchored, at(newest))}${fact(words.newestStamped, at(newestStamped))}${fact(words.waiting, waits)}${fact(words.trouble, said)}</dl>
+${fact(words.registryWitness, registryWitness === null ? words.none : apart(registryWitness))}${fact(words.quorum, quorum)}${fact(words.newestAnchored, at(newest))}${fact(words.newestStamped, at(newestStamped))}${fact(words.waiting, waits)}${fact(words.trouble, said)}</dl>
 ${overdue && html`<p class="box error">${words.overdue}</p>`}`;
 }
 

@@ -13,7 +13,7 @@ export function recordPage(language: Language, entry: LogEntry, parts: SealedPar
   const words = WORDS[language];
   const query = new URLSearchParams({ id: entry.id, ...(entry.peer === null ? {} : { peer: entry.peer }) }).toString();
   const content = html`<p class="box">${apart(words.recordNoted(by))}</p>
-<dl>${fact(words.fields.id, html`<code>${entry.id}</code>`)}${fact(words.entry, `${entry.seq} · ${words.kinds[entry.kind]}`)}${fact(words.timeline, time(entry.t))}</dl>
+<dl>${fact(words.fields.id, html`<code>${entry.id}</code>`)}${fact(words.entry, `${entry.seq} · ${words.kinds[entry.kind]}`)}${fact(words.writtenAt, time(entry.t))}</dl>
 ${parts === null ? html`<p>${words.nothingKept}</p>` : html`${part(language, words.context, parts.context)}${part(language, words.body, parts.body)}${part(language, words.decisionInputs, parts.decisionInputs)}`}<p><a class="button" href="/auditor/exchange?${query}">${words.back}</a></p>
 `;
   return { title: words.openTitle, content };

@@ -143,6 +143,6 @@ function asText(value: unknown, maxChars: number): string {
 
 /** One line of text; null when it says nothing. */
 function asReason(text: string | undefined): string | null {
-  const line = (text ?? '').replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' ').trim();
+  const line = (text ?? '').replace(/[\s\p{Cc}\p{Cf}]+/gu, ' ').trim();
   return line.length >= REASON.min && line.length <= REASON.max ? line : null;
 }

@@ -35,6 +35,7 @@ h1, h2, h3 { line-height: 1.3; text-wrap: balance }
 h1 { font-size: 1.5rem; margin: 0 0 1rem }
 h2 { font-size: 1.2rem; margin: 2rem 0 .6rem }
 h3 { font-size: 1.05rem; margin: 0 0 .4rem }
+code { word-break: break-all }
 code, pre { font-family: ui-monospace, Menlo, Consolas, monospace; font-size: .875em }
 pre { white-space: pre-wrap; overflow-wrap: anywhere; background: var(--shade); border-left: 5px solid var(--line); padding: .75rem 1rem; margin: 0 0 1rem }
 dl { margin: 0 0 1rem }
@@ -57,6 +58,7 @@ button, .button { display: inline-flex; align-items: center; justify-content: ce
 button:hover, .button:hover { text-decoration: underline }
 .plain { border-color: transparent; background: none; color: var(--link); font-weight: 400; padding: .45rem 0 }
 .box { border: 3px solid var(--strong); border-radius: 4px; padding: .8rem 1rem; margin: 0 0 1.25rem }
+.box li > a { display: inline-block; min-height: 44px; padding: .55rem 0 }
 .box.error, .box.bad { border-color: var(--error) }
 .box.good { border-color: var(--good) }
 .box > :first-child { margin-top: 0 }

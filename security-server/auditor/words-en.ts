@@ -199,6 +199,8 @@ export const EN = {
   anchoredAt: (size: number, time: string, seq: number) =>
     `the first ${size.toLocaleString('en')} entries, ${time}, entry ${seq}`,
   never: 'never',
+  none: 'none',
+  writtenAt: 'Written',
   waiting: 'Waits for a time-stamp',
   waitingFor: (seq: number, minutes: number) => `entry ${seq} and later ones, ${minutes} min`,
   nothingWaits: 'nothing',
@@ -214,7 +216,8 @@ export const EN = {
   auditResult: 'Result',
   auditFirstBad: 'First entry that is not what it was',
   auditScope: 'Verified',
-  auditScopeOf: (from: number, to: number, size: number) => `entries ${from} to ${to} of ${size}`,
+  auditScopeOf: (from: number, to: number, size: number) =>
+    `${(to - from).toLocaleString('en')} entries from ${from} on; the log had ${size.toLocaleString('en')}`,
   auditSignatures: 'Signatures',
   auditSignaturesYes: 'all verified',
   auditSignaturesNo: 'not verified: the configuration or the anchor could not be read',

@@ -198,6 +198,8 @@ export const ZH: Words = {
   newestStamped: '最近一次时间戳',
   anchoredAt: (size, time, seq) => `前 ${size.toLocaleString('zh')} 个条目，${time}，第 ${seq} 条`,
   never: '从未',
+  none: '无',
+  writtenAt: '写入时间',
   waiting: '等待时间戳',
   waitingFor: (seq, minutes) => `第 ${seq} 条及以后，${minutes} 分钟`,
   nothingWaits: '无',
@@ -213,7 +215,8 @@ export const ZH: Words = {
   auditResult: '结果',
   auditFirstBad: '第一个与原来不符的条目',
   auditScope: '已验证',
-  auditScopeOf: (from, to, size) => `第 ${from} 至 ${to} 条，共 ${size} 条`,
+  auditScopeOf: (from, to, size) =>
+    `自第 ${from} 条起的 ${(to - from).toLocaleString('zh')} 个条目；当时日志共 ${size.toLocaleString('zh')} 个`,
   auditSignatures: '签名',
   auditSignaturesYes: '全部已验证',
   auditSignaturesNo: '未验证：无法读取配置或锚',
