@@ -14,8 +14,8 @@ import { configure, durably, reserveFile } from './store-sqlite.ts';
 
 type Connection = InstanceType<typeof Database>;
 
-/** 2: of each class one last day, up to which everything was destroyed. */
 const FORMAT_VERSION = 3;
+/** Of each class it knew one last day, up to which everything was destroyed. */
 const BEFORE_RANGES = 2;
 const GONE = Buffer.alloc(CIPHER_KEY_BYTES);
 const BUSY_MS = 2_000;
