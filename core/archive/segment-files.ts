@@ -1,4 +1,4 @@
-// The files of one segment of an archive, made from the log: `rows-0000`, `rows-0001`, ... of at most 32 MiB (one entry more),
+// The files of one segment of an archive, made from the log: `rows-0000`, `rows-0001`, ... of at most 8 MiB (one entry more),
 // `signatures`, `checkpoints`, `tiles` (the subtrees of 256 entries and their multiples that end in it) and `anchoring` (the
 // newest word of others that covers it). The same log and plan give the same bytes.
 import { setImmediate } from 'node:timers/promises';

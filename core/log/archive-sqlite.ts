@@ -40,16 +40,21 @@ WHEN NEW.number IS NOT (SELECT coalesce(max(number), -1) + 1 FROM archived)
 BEGIN SELECT RAISE(ABORT, 'archived: no entry says so'); END;
 `;
 
+// A row is taken out whole and put back emptied, because SQLite gives the room of a row that only shrank to nobody. Both are
+// let through in the transaction that moves the place: behind it no row below the place holds anything that could go, and
+// none is missing that could come.
 const TRIGGERS = `
-DROP TRIGGER entries_update;
-CREATE TRIGGER entries_update BEFORE UPDATE ON entries
-WHEN NOT coalesce(OLD.seq < ${PLACE} AND NEW.seq IS OLD.seq AND NEW.line IS OLD.line AND NEW.leaf IS OLD.leaf
-  AND NEW.exchange_id IS OLD.exchange_id AND NEW.key_id IS OLD.key_id AND NEW.sealed IS NULL AND NEW.signature IS NULL
-  AND ((OLD.signature IS NOT NULL AND NEW.statement IS NULL AND NEW.path IS NULL AND NEW.batch_index IS NULL
-      AND NEW.batch_size IS NULL)
-    OR (OLD.signature IS NULL AND NEW.statement IS OLD.statement AND NEW.path IS OLD.path
-      AND NEW.batch_index IS OLD.batch_index AND NEW.batch_size IS OLD.batch_size)), 0)
+DROP TRIGGER entries_delete;
+CREATE TRIGGER entries_delete BEFORE DELETE ON entries
+WHEN OLD.seq >= ${PLACE} OR (OLD.signature IS NULL AND OLD.sealed IS NULL)
 BEGIN SELECT RAISE(ABORT, 'entries: append-only'); END;
+DROP TRIGGER entries_insert;
+CREATE TRIGGER entries_insert BEFORE INSERT ON entries
+WHEN NEW.seq IS NOT (SELECT coalesce(max(seq), -1) + 1 FROM entries)
+  AND NOT coalesce(NEW.seq < ${PLACE} AND NEW.signature IS NULL AND NEW.sealed IS NULL AND NEW.statement IS NULL
+    AND NEW.path IS NULL AND NEW.batch_index IS NULL AND NEW.batch_size IS NULL
+    AND NOT EXISTS (SELECT 1 FROM entries WHERE seq = NEW.seq), 0)
+BEGIN SELECT RAISE(ABORT, 'entries: out of sequence'); END;
 DROP TRIGGER signatures_delete;
 CREATE TRIGGER signatures_delete BEFORE DELETE ON signatures
 WHEN OLD.number > ${LAST('signatures', -1)}
@@ -82,11 +87,11 @@ export function releaser(db: Connection): (entrySeq: number, until: number) => n
   const newest = db.prepare('SELECT max(signature) FROM entries WHERE seq >= ? AND seq < ?').pluck();
   const add = db.prepare(`INSERT INTO archived VALUES (${LAST('number', -1)} + 1, @until, @entry,
     max(${LAST('signatures', -1)}, @signatures))`);
-  const empty = db.prepare(`UPDATE entries SET sealed = NULL, signature = NULL,
-      statement = CASE WHEN signature IS NULL THEN statement END, path = CASE WHEN signature IS NULL THEN path END,
-      batch_index = CASE WHEN signature IS NULL THEN batch_index END,
-      batch_size = CASE WHEN signature IS NULL THEN batch_size END
-    WHERE seq >= ? AND seq < ? AND (signature IS NOT NULL OR sealed IS NOT NULL)`);
+  const WITH_MORE = 'seq >= ? AND seq < ? AND (signature IS NOT NULL OR sealed IS NOT NULL)';
+  const rows = db.prepare(`SELECT seq, line, leaf, exchange_id, key_id FROM entries WHERE ${WITH_MORE} ORDER BY seq`);
+  const take = db.prepare(`DELETE FROM entries WHERE ${WITH_MORE}`);
+  const put = db.prepare(`INSERT INTO entries (seq, line, leaf, exchange_id, key_id)
+    VALUES (@seq, @line, @leaf, @exchange_id, @key_id)`);
   const forget = db.prepare(`DELETE FROM signatures WHERE number <= @bound AND number NOT IN
     (SELECT number FROM signatures WHERE number <= @bound AND first IS NULL ORDER BY number DESC
      LIMIT ${RECENT_SIGNATURES})`);
@@ -108,7 +113,9 @@ export function releaser(db: Connection): (entrySeq: number, until: number) => n
     const end = from + STEP >= until ? until : endOfTurn(from + STEP - 1, until);
     const bound = (newest.get(from, end) as number | null) ?? -1;
     add.run({ until: end, entry: entrySeq, signatures: bound });
-    empty.run(from, end);
+    const emptied = rows.all(from, end);
+    take.run(from, end);
+    for (const row of emptied) put.run(row);
     forget.run({ bound });
     return end;
   };

@@ -47,6 +47,11 @@ t.test('the database lets go of nothing that no entry calls archived, and of not
     ['a note', `UPDATE entries SET statement = NULL WHERE seq = ${said}`],
     ['something in the place of what went', `UPDATE entries SET statement = x'00', sealed = x'00' WHERE seq = 0`],
     ['an entry', 'DELETE FROM entries WHERE seq = 0'],
+    ['an entry with its evidence', `DELETE FROM entries WHERE seq = ${until}`],
+    [
+      'an entry put over another',
+      `INSERT OR REPLACE INTO entries (seq, line, leaf, exchange_id) VALUES (0, 'x', zeroblob(32), 'x')`,
+    ],
     [
       'a place beyond what is said',
       `INSERT INTO archived SELECT max(number) + 1, ${until + 1}, ${said}, max(signatures) FROM archived`,
