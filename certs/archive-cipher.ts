@@ -41,7 +41,7 @@ export function archiveKeyOf(privateKey: KeyObject): ArchiveKey {
 }
 
 /** Bytes that a file takes once enciphered. */
-export function encipheredLength(plainBytes: number): number {
+function encipheredLength(plainBytes: number): number {
   return HEAD_BYTES + plainBytes + Math.max(1, Math.ceil(plainBytes / RECORD_BYTES)) * TAG_BYTES;
 }
 

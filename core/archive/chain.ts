@@ -8,7 +8,7 @@ import { AccordError } from '#schemas/problems.ts';
 import { type ArchiveDestination, logFolderName, MANIFEST } from './destination.ts';
 import { readManifest } from './read-segment.ts';
 
-export interface ChainedSegment {
+interface ChainedSegment {
   manifest: ArchiveManifest;
   /** SHA-256 of its bytes, base64url. */
   hash: string;

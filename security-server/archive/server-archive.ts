@@ -26,7 +26,7 @@ export interface ArchiveOptions {
   keepEntries: number;
 }
 
-export interface ArchiveState {
+interface ArchiveState {
   /** Null: none is set. */
   destination: string | null;
   locked: boolean;

@@ -106,7 +106,10 @@ t.test('from the first run to a restore on another machine', async (t) => {
 
   const first = log.read(0, 1)[0]!;
   t.match(await accord('audit', 'replay', first.entry.id, '--dir', dir), { stderr: /RECORD_ARCHIVED/ });
-  t.match(await accord('log', 'show', '--dir', dir, '--id', first.entry.id, '--json'), { code: 0, stdout: /"evidence":null/ });
+  t.match(await accord('log', 'show', '--dir', dir, '--id', first.entry.id, '--json'), {
+    code: 0,
+    stdout: /"evidence":null/,
+  });
   const { peer } = log.find(null, first.entry.id)[0]!.entry;
   const entries = ['audit', 'entries', '--dir', dir, '--peer', peer ?? '', '--out', join(place, 'entries.jsonl')];
   t.match(await accord(...entries), { stderr: /RECORD_ARCHIVED/ });
