@@ -10,6 +10,7 @@ import { systemClock } from '#core/clock.ts';
 import { openDevelopmentTimeStampAuthority } from '#core/development-time-stamp-authority.ts';
 import { untilSignal } from '#core/program.ts';
 import { PLAIN_TERMS } from '#schemas/access-right.ts';
+import { FILES } from '#security-server/data-folder.ts';
 import { type DevNetwork, openDevNetwork } from './dev/network.ts';
 import { type OutputOptions, outputFormat, runAction, withOutput } from './output.ts';
 
@@ -108,6 +109,7 @@ function show(network: DevNetwork, options: OutputOptions & { backend?: string }
   const servers = network.servers.map(({ id, urls, folder }) => ({
     name: id,
     admin: urls.admin,
+    auditor: { url: `${urls.admin}/auditor`, keyFile: join(folder, FILES.auditorKey) },
     health: urls.health,
     dataDir: folder,
   }));
@@ -131,6 +133,7 @@ function show(network: DevNetwork, options: OutputOptions & { backend?: string }
     ...servers.map(
       (server) => `  ${server.name}  admin ${server.admin}  health ${server.health}  data ${server.dataDir}`,
     ),
+    ...servers.map(({ name, auditor }) => `  auditor of ${name}  ${auditor.url}  key in ${auditor.keyFile}`),
     `  registry  ${registry.configurationUrl}  admin ${registry.adminUrl}`,
     options.backend === undefined
       ? 'No service yet; start again with --backend URL.'

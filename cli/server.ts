@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { type AdminOptions, callAdmin, withAdmin } from './admin-client.ts';
 import { print, runAction } from './output.ts';
 import { serverCommand } from './registry.ts';
+import { auditorKeyCommand } from './server-auditor.ts';
 import { serverInitCommand, serverStartCommand } from './server-init.ts';
 import { reloadKeysCommand, rotateEncryptionKeyCommand, rotateSubjectKeyCommand } from './server-keys.ts';
 import { announceMaintenanceCommand, maintenanceCommand } from './server-maintenance.ts';
@@ -12,7 +13,8 @@ export function serverNoun(): Command {
   const server = new Command('server')
     .addCommand(serverInitCommand())
     .addCommand(serverStartCommand())
-    .addCommand(initWitnessCommand());
+    .addCommand(initWitnessCommand())
+    .addCommand(auditorKeyCommand());
   server.addCommand(statusCommand()).addCommand(reloadKeysCommand());
   server.addCommand(maintenanceCommand()).addCommand(announceMaintenanceCommand());
   server.addCommand(rotateEncryptionKeyCommand()).addCommand(rotateSubjectKeyCommand());

@@ -36,6 +36,7 @@ export const FILES = {
   settings: 'server.json',
   anchor: 'anchor.json',
   adminKey: 'admin.key',
+  auditorKey: 'auditor.key',
   adminKeys: 'admin-keys.json',
   keys: 'keys',
   certificates: 'certificates',
@@ -95,15 +96,31 @@ export async function initServerFolder(options: InitOptions): Promise<{ requests
     requests[name] = await createCsr(made.get(name) as KeyObject, withAddresses);
     writeFileSync(join(folder, FILES.requests, `${name}.csr.pem`), requests[name]);
   }
-  const adminKey = base64url(randomBytes(ADMIN_KEY_BYTES));
-  const hash = createHash('sha256').update(adminKey).digest('base64url');
-  const adminKeys: AdminKeys = [{ hash, role: 'administrator', name: 'first administrator' }];
-  writeFileSync(join(folder, FILES.adminKey), `${adminKey}\n`, { mode: 0o600 });
-  writeFileSync(join(folder, FILES.adminKeys), `${JSON.stringify(adminKeys, null, 2)}\n`, { mode: 0o600 });
+  writeAdminKey(folder, FILES.adminKey, { role: 'administrator', name: 'first administrator' }, []);
   writeFileSync(join(folder, FILES.anchor), options.anchorText);
   // Last, because its presence says that the folder is whole.
   writeFileSync(join(folder, FILES.settings), `${JSON.stringify({ v: 1, ...settings }, null, 2)}\n`, { mode: 0o600 });
   return { requests };
+}
+
+/**
+ * Makes the key of an auditor in `auditor.key`; a server that is started afterwards knows it. @returns the key
+ * @throws KEY_FILE_EXISTS, SETTINGS_INVALID
+ */
+export function addAuditorKey(folder: string, name: string): string {
+  const file = join(folder, FILES.auditorKey);
+  // Whoever got the last one took it away.
+  if (existsSync(file)) throw new AccordError('KEY_FILE_EXISTS', file);
+  return writeAdminKey(folder, FILES.auditorKey, { role: 'auditor', name }, readAdminKeys(folder));
+}
+
+function writeAdminKey(folder: string, file: string, who: Omit<AdminKeys[number], 'hash'>, others: AdminKeys): string {
+  const key = base64url(randomBytes(ADMIN_KEY_BYTES));
+  const hash = createHash('sha256').update(key).digest('base64url');
+  const all = checkAdminKeys([...others, { hash, ...who }]);
+  writeFileSync(join(folder, FILES.adminKeys), `${JSON.stringify(all, null, 2)}\n`, { mode: 0o600 });
+  writeFileSync(join(folder, file), `${key}\n`, { mode: 0o600 });
+  return key;
 }
 
 /** @throws SETTINGS_INVALID */

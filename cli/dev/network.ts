@@ -20,7 +20,7 @@ import { parseJson } from '#schemas/json.ts';
 import { AccordError } from '#schemas/problems.ts';
 import type { Purpose } from '#schemas/purpose.ts';
 import { initWitnessKeys } from '#security-server/anchoring/witness-keys.ts';
-import { FILES, initServerFolder } from '#security-server/data-folder.ts';
+import { addAuditorKey, FILES, initServerFolder } from '#security-server/data-folder.ts';
 import { readRegistration } from '#security-server/folder-keys.ts';
 import { resolveSettings } from '#security-server/settings.ts';
 import { startServer } from '#security-server/start.ts';
@@ -249,6 +249,7 @@ async function addMember(context: Context, member: DevMember, isWitness: boolean
     ipAddresses: ['127.0.0.1'],
     keyFileCost: DEV_KEY_FILE_COST,
   });
+  addAuditorKey(folder, 'first auditor');
   for (const profile of ['authentication', 'signing'] as const) {
     const pem = await authority.certify(profile, id, requests[profile] ?? '');
     writeFileSync(join(folder, FILES.certificates, `${profile}.pem`), pem);

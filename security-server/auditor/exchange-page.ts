@@ -3,11 +3,11 @@
 import type { CheckState, PackCheck, PackVerdict } from '#core/evidence/check-run.ts';
 import { apart, type Html, html } from '#core/http/html.ts';
 import type { TimeBounds } from '#core/witness/time-bounds.ts';
-import { PROBLEMS } from '#schemas/problems.ts';
 import { checkMeaning, checkName, packCodeWords } from './check-words.ts';
 import type { Examined, ExaminedEntry } from './examine.ts';
 import { type Language, WORDS } from './language.ts';
 import { type Body, csrfField } from './layout.ts';
+import { problemWords } from './problem-page.ts';
 import { outcome } from './search-page.ts';
 import { fact, time } from './times.ts';
 
@@ -41,7 +41,7 @@ export function exchangePage(language: Language, view: ExchangeView): Body {
 ${fact(words.fields.id, html`<code>${id}</code>`)}${fact(words.otherServer, peer && apart(peer))}${fact(words.client, first?.client ? apart(first.client) : null)}${fact(words.fields.service, first?.service ? apart(first.service) : null)}${fact(words.fields.purpose, first?.purpose ? apart(first.purpose) : null)}${fact(words.basis, first?.basis ?? null)}${fact(words.origin, apart(origin))}${fact(words.holds, view.holds.length === 0 ? words.noHolds : view.holds.join(', '))}</dl>
 ${choice}${peer !== null && verdictBox(language, examined)}<h2>${words.timeline}</h2>
 <ol class="steps">${stepsOf(language, view)}</ol>
-${examined.verdict && checksOf(language, examined.verdict.checks)}${peer !== null && exportForm(language, view, peer)}`;
+${examined.verdict && checksOf(language, examined.verdict.checks)}${peer !== null && examined.problem?.code !== 'EXCHANGE_NOT_FOUND' && exportForm(language, view, peer)}`;
   return { title: words.exchange, content, isFaulty: fault !== null };
 }
 
@@ -61,8 +61,8 @@ const LOOKS = { VALID: 'good', 'COMMITMENT-ONLY': 'good', INCOMPLETE: '', INVALI
 function verdictBox(language: Language, { verdict, problem }: Examined): Html {
   const words = WORDS[language];
   if (verdict === null) {
-    const { title, next } = PROBLEMS[problem?.code ?? 'INTERNAL'];
-    return html`<div class="box error"><p class="said">${words.noVerdict}</p><p lang="en">${title}. ${next}</p><p><code>${problem?.code ?? ''}</code> ${problem?.detail ?? ''}</p></div>
+    const { title, next, foreign } = problemWords(language, problem?.code ?? 'INTERNAL');
+    return html`<div class="box error"><p class="said">${words.noVerdict}</p><p${foreign}>${title}${words.stop}${next}</p><p><code>${problem?.code ?? ''}</code> ${problem?.detail ?? ''}</p></div>
 `;
   }
   return html`<div class="box ${LOOKS[verdict.verdict]}"><p class="said">${words.verdict}${words.colon}${verdict.verdict}</p><p>${words.verdicts[verdict.verdict]}</p>
@@ -151,7 +151,7 @@ function checksOf(language: Language, checks: readonly PackCheck[]): Html {
   const words = WORDS[language];
   const rows = checks.map(({ number, name, state, code, detail }) => {
     const why = code !== null && html`${packCodeWords(code, language)} <code>${code}</code> `;
-    return html`<li><span class="number">${number}</span><span>${checkName(name, language)}</span><span class="state${STATES[state]}">${words.states[state]}</span><span class="more">${why || checkMeaning(name, language)}${detail !== '' && html` <bdi lang="en">${detail}</bdi>`}</span></li>
+    return html`<li><span class="number">${number}</span><span>${checkName(name, language)}</span><span class="state${STATES[state]}">${words.states[state]}</span><span class="more">${state === 'ok' ? checkMeaning(name, language) : why}${detail !== '' && html` <bdi lang="en">${detail}</bdi>`}</span></li>
 `;
   });
   return html`<h2>${words.checks}</h2>

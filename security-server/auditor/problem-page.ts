@@ -1,6 +1,6 @@
 // What an auditor reads when something cannot be done: what happened and the next step, in plain words, and the code. Most words
 // are those of the table of errors, which are English; those that an auditor meets most are said in Chinese too.
-import { html } from '#core/http/html.ts';
+import { type Html, html } from '#core/http/html.ts';
 import { PROBLEMS, type ProblemCode } from '#schemas/problems.ts';
 import { type Language, WORDS } from './language.ts';
 import type { Body } from './layout.ts';
@@ -27,14 +27,22 @@ const SAID: Partial<Record<ProblemCode, Partial<Record<Language, Said>>>> = {
   INTERNAL: { zh: ['服务器出错', '请稍后重试；如再次出现，请将下面的编号告知管理员。'], en: ['The server failed', 'Try again later; if it happens again, tell the number below to the administrator.'] },
 };
 
+/** What happened and what to do; `foreign` is the attribute of a text that is not in the page's language. */
+export function problemWords(
+  language: Language,
+  code: ProblemCode,
+): { title: string; next: string; foreign: Html | null } {
+  const own = SAID[code]?.[language];
+  if (own !== undefined) return { title: own[0], next: own[1], foreign: null };
+  const { title, next } = PROBLEMS[code];
+  return { title, next, foreign: language === 'en' ? null : html` lang="en"` };
+}
+
 export function problemPage(language: Language, code: ProblemCode, back: string, requestId: string): Body {
   const words = WORDS[language];
-  const own = SAID[code]?.[language];
-  const { title: english, next: nextEnglish } = PROBLEMS[code];
-  const [title, next] = own ?? [english, nextEnglish];
-  const isForeign = own === undefined && language !== 'en';
+  const { title, next, foreign } = problemWords(language, code);
   const isSignIn = code === 'SESSION_REQUIRED';
-  const content = html`<p${isForeign && html` lang="en"`}>${next}</p>
+  const content = html`<p${foreign}>${next}</p>
 <p><a class="button" href="${isSignIn ? `/auditor/sign-in?${new URLSearchParams({ to: back }).toString()}` : back}">${isSignIn ? words.signIn : words.back}</a></p>
 <p class="hint">${words.code}${words.colon}<code>${code}</code></p>
 ${code === 'INTERNAL' && html`<p class="hint">${words.number}${words.colon}<code>${requestId}</code></p>`}`;

@@ -44,7 +44,7 @@ export function searchLog(log: LogReader, { criteria, before }: Search, isLate: 
     for (const { seq, line } of log.lines(from, until - from).reverse()) {
       lookedAt += 1;
       // Cheap, and wrong on the side of too much: the entry itself decides below.
-      if (!needles.every((needle) => line.includes(needle))) continue;
+      if (isOfOtherKind(line, criteria) || !needles.every((needle) => line.includes(needle))) continue;
       const entry = parseLogEntry(line);
       if (!fits(entry, criteria) || isShownAlready(log, entry, criteria, untilMs)) continue;
       if (found.length === AUDITOR_PAGE_ROWS) return { found, next: seq + 1, reachedMs: null, lookedAt };
@@ -87,6 +87,11 @@ function fits(entry: LogEntry, { about, id, department, service, purpose, code }
     (purpose === '' || entry.purpose === purpose) &&
     (code === '' || entry.code === code)
   );
+}
+
+/** Most entries are about exchanges; texts in a line have no bare quotation marks, so that only its member looks so. */
+function isOfOtherKind(line: string, { about }: Criteria): boolean {
+  return about === 'log' && (line.includes('"kind":"request-') || line.includes('"kind":"response-'));
 }
 
 /** What must stand in a line that fits, in the spelling of the log. */

@@ -11,6 +11,7 @@ export const EN = {
   footer: (server: string) => `Security server ${server}. All times are UTC.`,
   errorPrefix: 'Error: ',
   colon: ': ',
+  stop: '. ',
   code: 'Code',
   number: 'Number of this request',
   back: 'Back',

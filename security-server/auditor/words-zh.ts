@@ -13,6 +13,7 @@ export const ZH: Words = {
   footer: (server) => `安全服务器 ${server}。所有时间均为协调世界时（UTC）。`,
   errorPrefix: '错误：',
   colon: '：',
+  stop: '。',
   code: '代码',
   number: '本次请求的编号',
   back: '返回',

@@ -21,6 +21,7 @@ const MODES = [
 const SHOTS = process.env['ACCORD_PAGE_SHOTS'];
 const NAUGHTY = '<img src=x onerror=alert(1)>"\u202E';
 
+t.setTimeout(120_000);
 const chromium = await openChromium(t);
 if (chromium !== null) {
   const setting = await openPackSetting({ ocsp: true });
@@ -46,7 +47,10 @@ async function tour(t: Test, browser: Browser, setting: PackSetting, id: string,
   page.setDefaultTimeout(20_000);
   const seen: string[] = [];
   const base = setting.pair.consumer.urls.admin;
-  page.on('dialog', (dialog) => void (seen.push(`a dialog: ${dialog.message()}`), dialog.dismiss()));
+  page.on('dialog', (dialog) => {
+    seen.push(`a dialog: ${dialog.message()}`);
+    return dialog.dismiss();
+  });
   page.on('pageerror', (error) => seen.push(String(error)));
   page.on('request', (request) => request.url().startsWith(base) || seen.push(`asked ${request.url()}`));
   const look = async (name: string) => {
@@ -55,9 +59,11 @@ async function tour(t: Test, browser: Browser, setting: PackSetting, id: string,
       await page.setViewportSize(viewport);
       const faults = await faultsOf(page, { withAxe: viewport === NARROW, hasTicks: true });
       t.same([lang, ...faults, ...seen.splice(0)], [language], `${name}, ${viewport.width} px`);
-      if (SHOTS === undefined) continue;
-      mkdirSync(SHOTS, { recursive: true });
-      await page.screenshot({ path: join(SHOTS, `${name} ${language} ${viewport.width}.png`), fullPage: true });
+    }
+    for (const viewport of SHOTS === undefined ? [] : [DESK, NARROW]) {
+      mkdirSync(SHOTS ?? '', { recursive: true });
+      await page.setViewportSize(viewport);
+      await page.screenshot({ path: join(SHOTS ?? '', `${name} ${language} ${viewport.width}.png`), fullPage: true });
     }
   };
   const press = async (selector: string) => {

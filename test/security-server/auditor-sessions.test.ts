@@ -1,0 +1,46 @@
+// Sessions of the auditor's pages under a clock of the test's own: how long they last, how many there are, how often a key is tried.
+import t from 'tap';
+import { sha256 } from '#certs/commitment.ts';
+import { AUDITOR_SESSION_IDLE_MS, AUDITOR_SESSION_MS, MAX_AUDITOR_SESSIONS } from '#schemas/limits.ts';
+import { ADMIN_KEY, AUDITOR_KEY } from '#scripts/campaign/pair.ts';
+import { AuditorSessions } from '#security-server/auditor/sessions.ts';
+
+t.test('how long a session lasts, how many there are, how often a key is tried', (t) => {
+  const clock = { ms: 0, nowMs: () => 0, monotonicMs: () => clock.ms };
+  let count = 0;
+  const keys = [
+    { hash: sha256(AUDITOR_KEY), role: 'auditor' as const, name: 'Ann' },
+    { hash: sha256(ADMIN_KEY), role: 'administrator' as const, name: 'Bob' },
+  ];
+  const open = () => new AuditorSessions(keys, clock, (bytes) => Buffer.alloc(bytes, ++count));
+  const rows: [string, number[], boolean][] = [
+    ['used just in time', [AUDITOR_SESSION_IDLE_MS - 1], true],
+    ['not used', [AUDITOR_SESSION_IDLE_MS], false],
+    ['used again and again', Array(8).fill(AUDITOR_SESSION_IDLE_MS - 1), true],
+    ['used for too long', Array(17).fill(AUDITOR_SESSION_IDLE_MS - 1), false],
+  ];
+  t.ok(17 * (AUDITOR_SESSION_IDLE_MS - 1) > AUDITOR_SESSION_MS);
+  for (const [name, waits, lasts] of rows) {
+    const sessions = open();
+    const { token } = sessions.begin(AUDITOR_KEY);
+    let session = sessions.of(token);
+    for (const wait of waits) {
+      clock.ms += wait;
+      session = sessions.of(token);
+    }
+    t.equal(session !== null, lasts, name);
+  }
+  const sessions = open();
+  const tokens = Array.from({ length: MAX_AUDITOR_SESSIONS + 1 }, () => sessions.begin(AUDITOR_KEY).token);
+  t.same(tokens.map((token) => sessions.of(token) !== null).indexOf(true), 1, 'the oldest gives way');
+  t.equal(sessions.of(`${tokens[1]}x`), null);
+  t.equal(sessions.of(undefined), null);
+  t.not(sessions.of(tokens[1])?.csrf, sessions.of(tokens[2])?.csrf);
+  const tried = open();
+  for (let i = 0; i < 10; i++) t.throws(() => tried.begin('x'.repeat(30)), { code: 'API_KEY_REQUIRED' });
+  for (const key of [AUDITOR_KEY, 'x'.repeat(30)]) t.throws(() => tried.begin(key), { code: 'AUDITOR_SIGN_IN_LIMIT' });
+  clock.ms += 61_000;
+  t.throws(() => tried.begin(ADMIN_KEY), { code: 'ROLE_NOT_ALLOWED' }, 'a known key is no wrong one');
+  t.ok(tried.begin(AUDITOR_KEY));
+  t.end();
+});
