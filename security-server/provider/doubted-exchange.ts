@@ -56,7 +56,7 @@ function idOf(ref: string): string {
 
 function mustHaveReleased(server: ServerParts, seq: number, { element, path }: DoubtReport): void {
   const context = server.log.readSealed(seq)?.context;
-  if (context === undefined) refuse('its record was erased');
+  if (context === undefined) refuse('its record was erased, or is in the archive');
   const released = parseAnswerContext(context).release?.elements ?? [];
   if (!released.some((one) => one.element === element && (path === null || one.path === path))) {
     refuse(`${element} was not released in it`);
@@ -65,7 +65,7 @@ function mustHaveReleased(server: ServerParts, seq: number, { element, path }: D
 
 function mustBeAbout(server: ServerParts, seq: number, { binding }: BoundService, { subject }: DoubtReport): void {
   const parts = server.log.readSealed(seq);
-  if (parts?.context === undefined || parts.body === undefined) refuse('its record was erased');
+  if (parts?.context === undefined || parts.body === undefined) refuse('its record was erased, or is in the archive');
   const { method, path, query } = parseRequestContext(parts.context);
   const operation = binding.operation(method, path);
   const asked = operation === null ? null : subjectOf(operation, query, parts.body);
