@@ -18,6 +18,10 @@ export interface SignedData {
   content: Buffer;
   /** DER, in the order they came; none of them is trusted. */
   certificates: Buffer[];
+  /** No signature covers these three, and nothing here rests on them; the algorithms are AlgorithmIdentifiers as encoded. */
+  version: number;
+  digestAlgorithms: Buffer[];
+  hasRevocationData: boolean;
   signer: {
     identifier: SignerIdentifier;
     /** AlgorithmIdentifiers as encoded. */
@@ -42,15 +46,24 @@ export function readSignedData(der: Uint8Array): SignedData {
   // 3 in RFC 3161; 4 and 5 come with attribute certificates and foreign revocation data beside.
   const version = readSmallInteger(data.take(TAG.INTEGER, 'version'));
   if (version < 3 || version > 5) throw derError(`signed data of version ${version}`);
-  data.take(TAG.SET, 'digest algorithms');
+  const digestAlgorithms = readAll(data.open(TAG.SET, 'digest algorithms'));
   const { contentType, content } = readContent(data.open(TAG.SEQUENCE, 'encapsulated content'));
   const certificates = data.peek() === 0xa0 ? readCertificates(data.open(0xa0, 'certificates')) : [];
-  data.maybe(0xa1); // revocation data: nothing here rests on it
+  const hasRevocationData = data.maybe(0xa1) !== undefined;
   const signers = data.open(TAG.SET, 'signers');
   data.end('signed data');
   const signer = readSigner(signers.open(TAG.SEQUENCE, 'signer'));
   signers.end('a second signer');
-  return { contentType, content, certificates, signer };
+  return { contentType, content, certificates, version, digestAlgorithms, hasRevocationData, signer };
+}
+
+function readAll(set: DerReader): Buffer[] {
+  const found: Buffer[] = [];
+  while (!set.done) {
+    if (found.length >= MAX_ATTRIBUTES) throw derError('too many digest algorithms');
+    found.push(set.next().raw);
+  }
+  return found;
 }
 
 function readContent(encapsulated: DerReader): { contentType: string; content: Buffer } {

@@ -140,6 +140,32 @@ export function verifyCompact(
   return { header: parsed.header, payload: parsed.payload };
 }
 
+/**
+ * The signature alone, for a JWS whose header and serialization are made elsewhere (jades-form.ts); ECDSA with low s.
+ * @throws TypeError when the key does not fit its algorithm
+ */
+export function signInput(signingInput: Uint8Array, { alg, key }: JwsKey): Buffer {
+  const row = SIGNATURE_ALGORITHMS[alg];
+  if (row === undefined || key.type !== 'private' || !fits(key, row)) {
+    throw new TypeError(`not a private key for ${alg}`);
+  }
+  return makeSignature(Buffer.from(signingInput), key, row);
+}
+
+/** Whether `signature` is the canonical one of `key` over `signingInput`; false also for a key of another kind. */
+export function verifyInput(
+  signingInput: Uint8Array,
+  signature: Buffer,
+  alg: SignatureAlgorithm,
+  key: KeyObject,
+): boolean {
+  const row = SIGNATURE_ALGORITHMS[alg];
+  const [min, max] = row.signatureBytes;
+  if (!fits(key, row) || signature.length < min || signature.length > max) return false;
+  if (row.namedCurve !== null && !isCanonicalRaw(signature, row.namedCurve)) return false;
+  return checkSignature({ signature, signingInput: Buffer.from(signingInput) }, key, row);
+}
+
 /** SHA-256 of a JWS's text, base64url: its identity, if `parseCompact` accepted exactly this text without `allowHighS`. */
 export function jwsHash(jws: string): string {
   return createHash('sha256').update(jws, 'latin1').digest('base64url');
@@ -203,7 +229,11 @@ function makeSignature(signingInput: Buffer, key: KeyObject, row: SignatureRow):
   return sign(null, signingInput, key);
 }
 
-function checkSignature({ signature, signingInput }: ParsedJws, key: KeyObject, row: SignatureRow): boolean {
+function checkSignature(
+  { signature, signingInput }: Pick<ParsedJws, 'signature' | 'signingInput'>,
+  key: KeyObject,
+  row: SignatureRow,
+): boolean {
   if (row.namedCurve !== null) return verify(row.hash, signingInput, key, rawToDer(signature, row.namedCurve));
   if (row.padding === null) return verify(null, signingInput, key, signature);
   return verify(row.hash, signingInput, rsaOptions(key, row), signature);

@@ -20,6 +20,7 @@ import {
   type Verdict,
 } from '#security-server/replay-exchange.ts';
 import { erasedBy, erasedInWords } from './audit-erased.ts';
+import { jadesCommand, jadesVerifyCommand } from './audit-jades.ts';
 import { logAuditCommand } from './audit-log.ts';
 import { exportCommand, verifyCommand } from './audit-pack.ts';
 import { entriesCommand, reconcileCommand } from './audit-reconcile.ts';
@@ -72,6 +73,7 @@ export function auditCommand(): Command {
     .addOption(passphraseOption(PASSPHRASE_VARIABLE));
   withOutput(replay).action(runAction(replayCommand));
   audit.addCommand(exportCommand()).addCommand(verifyCommand());
+  audit.addCommand(jadesCommand()).addCommand(jadesVerifyCommand());
   return audit.addCommand(logAuditCommand()).addCommand(reconcileCommand()).addCommand(entriesCommand());
 }
 

@@ -42,8 +42,8 @@ export interface ThrowAwayAuthority {
   server(id: string): Promise<ServerIdentity>;
   /** Puts a certificate it issued (DER) on the revocation lists made from now on. */
   revoke(der: Uint8Array): void;
-  /** The revocation list of the issuing authority, DER. */
-  revocationList(order: CrlOrder): Promise<Buffer>;
+  /** The revocation list of the issuing authority, or of the root; DER. */
+  revocationList(order: CrlOrder, of?: 'root'): Promise<Buffer>;
   /** Answers an OCSP request from the ledger; `validityMs` is how long the answer holds. */
   ocsp(request: Buffer, validityMs: number): Buffer;
   system(subsystem: string): Promise<SystemIdentity>;
@@ -137,7 +137,7 @@ export async function openThrowAwayAuthority(clock: Clock): Promise<ThrowAwayAut
       const responder = { issuer: issuing.der, certificate: issuing.der, privateKey: issuingKey, validityMs };
       return answerOcsp(request, { ...responder, statusOf: ledgerStatus(ledger, 'issuing') }, clock.nowMs());
     },
-    revocationList: (order) => createCrl(issuer, ledger.entries(), order),
+    revocationList: (order, of) => createCrl(of === 'root' ? rootIssuer : issuer, ledger.entries(), order),
     system,
   };
 }

@@ -73,7 +73,7 @@ export function publicKeyOf(certificate: Buffer): KeyObject {
 }
 
 /** The intermediates that can stand above a leaf: a validation looks at 16, a configuration may hold more. */
-function candidates(leaf: Buffer, intermediates: readonly Buffer[]): Buffer[] {
+export function candidates(leaf: Buffer, intermediates: readonly Buffer[]): Buffer[] {
   const found: Buffer[] = [];
   for (let level = [leaf]; level.length > 0 && found.length < MAX_CANDIDATES; ) {
     const issuers = new Set(level.flatMap((der) => nameOf(der, 'issuer') ?? []));
