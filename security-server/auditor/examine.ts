@@ -142,6 +142,8 @@ async function judge(
   { exchange, peer, signer, nowMs }: Examine,
 ): Promise<Pick<Examined, 'verdict' | 'problem'>> {
   try {
+    const isAway = records.some(({ entry, evidence }) => entry.statement !== null && evidence === null);
+    if (isAway) throw new AccordError('RECORD_ARCHIVED', exchange);
     if (findExchanges(records).length === 0) throw new AccordError('EXCHANGE_NOT_FOUND', exchange);
     const files = await packOf(places, { exchange, peer, withContent: true });
     const anchor = readAnchor(readFileSync(places.anchorFile));

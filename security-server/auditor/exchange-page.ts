@@ -41,7 +41,7 @@ export function exchangePage(language: Language, view: ExchangeView): Body {
 ${fact(words.fields.id, html`<code>${id}</code>`)}${fact(words.otherServer, peer && apart(peer))}${fact(words.client, first?.client ? apart(first.client) : null)}${fact(words.fields.service, first?.service ? apart(first.service) : null)}${fact(words.fields.purpose, first?.purpose ? apart(first.purpose) : null)}${fact(words.basis, first?.basis ?? null)}${fact(words.origin, apart(origin))}${fact(words.holds, view.holds.length === 0 ? words.noHolds : view.holds.join(', '))}</dl>
 ${choice}${peer !== null && verdictBox(language, examined)}<h2>${words.timeline}</h2>
 <ol class="steps">${stepsOf(language, view)}</ol>
-${examined.verdict && checksOf(language, examined.verdict.checks)}${peer !== null && examined.problem?.code !== 'EXCHANGE_NOT_FOUND' && exportForm(language, view, peer)}`;
+${examined.verdict && checksOf(language, examined.verdict.checks)}${peer !== null && !NO_PACK.includes(examined.problem?.code ?? '') && exportForm(language, view, peer)}`;
   return { title: words.exchange, content, isFaulty: fault !== null };
 }
 
@@ -55,6 +55,9 @@ function faultBox(language: Language, { form, field, seq }: FormFault): Html {
 function fieldId(form: 'open' | 'export', field: string, seq: number | null): string {
   return `${form}-${field}${seq === null ? '' : `-${seq}`}`;
 }
+
+/** There is nothing here to make a pack of. */
+const NO_PACK: readonly string[] = ['EXCHANGE_NOT_FOUND', 'RECORD_ARCHIVED'];
 
 const LOOKS = { VALID: 'good', 'COMMITMENT-ONLY': 'good', INCOMPLETE: '', INVALID: 'bad' } as const;
 

@@ -1,9 +1,13 @@
 // Sessions of the auditor's pages under a clock of the test's own: how long they last, how many there are, how often a key is tried.
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import t from 'tap';
 import { sha256 } from '#certs/commitment.ts';
 import { AUDITOR_SESSION_IDLE_MS, AUDITOR_SESSION_MS, MAX_AUDITOR_SESSIONS } from '#schemas/limits.ts';
 import { ADMIN_KEY, AUDITOR_KEY } from '#scripts/campaign/pair.ts';
 import { AuditorSessions } from '#security-server/auditor/sessions.ts';
+import { addAuditorKey, readAdminKeys } from '#security-server/data-folder.ts';
 
 t.test('how long a session lasts, how many there are, how often a key is tried', (t) => {
   const clock = { ms: 0, nowMs: () => 0, monotonicMs: () => clock.ms };
@@ -42,5 +46,19 @@ t.test('how long a session lasts, how many there are, how often a key is tried',
   clock.ms += 61_000;
   t.throws(() => tried.begin(ADMIN_KEY), { code: 'ROLE_NOT_ALLOWED' }, 'a known key is no wrong one');
   t.ok(tried.begin(AUDITOR_KEY));
+  t.end();
+});
+
+t.test('a key for an auditor', (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'accord-auditor-key-'));
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+  const first = { hash: sha256(ADMIN_KEY), role: 'administrator', name: 'Bob' };
+  writeFileSync(join(folder, 'admin-keys.json'), JSON.stringify([first]));
+  const key = addAuditorKey(folder, 'Ann');
+  t.same(readAdminKeys(folder), [first, { hash: sha256(key), role: 'auditor', name: 'Ann' }]);
+  t.equal(readFileSync(join(folder, 'auditor.key'), 'utf8'), `${key}\n`);
+  t.equal(statSync(join(folder, 'auditor.key')).mode & 0o777, 0o600);
+  t.throws(() => addAuditorKey(folder, 'Eve'), { code: 'KEY_FILE_EXISTS' });
+  t.throws(() => addAuditorKey(mkdtempSync(join(folder, 'x-')), 'Eve'), 'where no server is there is no auditor');
   t.end();
 });
