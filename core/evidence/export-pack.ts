@@ -5,6 +5,7 @@
 import { readBatch } from '#certs/batch.ts';
 import { opens } from '#certs/commitment.ts';
 import { inclusionProof } from '#certs/merkle.ts';
+import { requireHere } from '#core/archive/audit-archived.ts';
 import { readPart } from '#core/configuration/parts.ts';
 import { readSealed, type Unsealed } from '#core/log/read-sealed.ts';
 import type { RecordView } from '#core/log/record.ts';
@@ -40,12 +41,13 @@ export interface ExportOptions {
   bodies?: Partial<Record<MessageName, Buffer>>;
 }
 
-/** @throws EXCHANGE_NOT_FOUND, EXCHANGE_AMBIGUOUS, CERTIFICATE_NOT_REGISTERED, COMMITMENT_WRONG, RECORD_UNREADABLE, LOG_*, CONFIGURATION_* */
+/** @throws EXCHANGE_NOT_FOUND, EXCHANGE_AMBIGUOUS, RECORD_ARCHIVED, CERTIFICATE_NOT_REGISTERED, COMMITMENT_WRONG, RECORD_UNREADABLE, LOG_*, CONFIGURATION_* */
 export async function exportPack(place: ExportPlace, options: ExportOptions): Promise<Map<string, Buffer>> {
   const log = openLogAuditSqlite(place.log);
   try {
     const past = new PastConfiguration(place.configuration);
     const records = log.linesOf(options.exchange, MAX_SHOWN).map((row) => viewRecord(log, row));
+    for (const { entry, evidence } of records) requireHere(log, entry, evidence);
     const found = oneOf(findExchanges(records), options);
     const files = new Map<string, Buffer>();
     const servers = [place.server, found.peer];
