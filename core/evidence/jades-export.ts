@@ -53,7 +53,7 @@ export interface JadesDocument extends JadesVerdict {
   signs: 'batch' | 'statement';
 }
 
-/** @param files of an evidence pack. @throws EXCHANGE_NOT_FOUND, BATCH_MALFORMED, TIME_STAMP_UNAVAILABLE as `stamp` throws it */
+/** @param files of an evidence pack. @throws EXCHANGE_NOT_FOUND, BATCH_MALFORMED, CERTIFICATE_INVALID (the one that signs anew); what `stamp` throws */
 export async function exportJades(
   files: ReadonlyMap<string, Buffer>,
   options: JadesOptions,
@@ -101,7 +101,8 @@ interface JadesSource {
 
 function sealed(statement: Buffer, options: JadesOptions, seal: NonNullable<JadesOptions['seal']>): JadesSource {
   const path = pathFor(seal.certificate, options, options.nowMs);
-  const carried = Math.max(1, path.length - 1);
+  const carried = path.length - 1;
+  if (carried === 0) throw new AccordError('CERTIFICATE_INVALID', "this server's own, now");
   const signer = { key: seal.key, path: path.slice(0, carried) };
   const parts = signJades(statement, signer, 'json', Math.floor(options.nowMs / 1000));
   return { parts, path, carried, ocsp: seal.ocsp };

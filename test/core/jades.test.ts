@@ -37,6 +37,17 @@ t.test('a level less for each thing that is not there', async (t) => {
   t.same(await levels({ stamp: null }), all('B-B', ...bare));
   t.same(await levels({ stamp: async () => null }), all('B-B', ...bare), 'no authority answers');
   t.equal((await exportJades(pack, { ...options, seal: null })).documents.length, 2);
+  const strangers = [{ anchors: [stamper.root.toString('base64url')], intermediates: [], crls: [] }];
+  await t.rejects(exportJades(pack, { ...options, trust: strangers }), { code: 'CERTIFICATE_INVALID' });
+  const unknown = await exportJades(pack, { ...options, trust: strangers, seal: null });
+  t.match(
+    unknown.documents,
+    [
+      { isGood: false, level: null },
+      { isGood: false, level: null },
+    ],
+    'no path to an anchor',
+  );
   const ended = new X509Certificate(options.seal?.certificate ?? '').validToDate.getTime();
   const late = async (imprint: Buffer) => stampOf(imprint, ended + HOUR_MS);
   const { files } = await exportJades(pack, { ...options, stamp: late });
