@@ -5,12 +5,12 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { certificateHash } from '#certs/path.ts';
 import { pemCertificates } from '#certs/pem.ts';
 import { isJsonObject } from '#schemas/json.ts';
-import { print, runAction } from './output.ts';
+import { CommandEnd, EXIT, print, runAction } from './output.ts';
 import { callRegistry, type RegistryCallOptions, withChange, withRegistry } from './registry-call.ts';
 
 interface SetOptions extends RegistryCallOptions {
   mode: 'off' | 'prefer' | 'require';
-  responder?: { issuer: string; url: string }[];
+  responder?: Responder[];
   namedInCertificate?: true;
   freshnessMinutes: number;
   graceMinutes: number;
@@ -41,7 +41,7 @@ export function ocspCommands(): Command[] {
       runAction(async (options: SetOptions) => {
         const { mode, responder: responders = [], freshnessMinutes, graceMinutes } = options;
         const answer = await callRegistry(options, 'POST', '/ocsp', {
-          ...{ mode, responders, namedInCertificate: options.namedInCertificate === true },
+          ...{ mode, responders: responders.map(named), namedInCertificate: options.namedInCertificate === true },
           ...{ freshnessMs: freshnessMinutes * MINUTE_MS, graceMs: graceMinutes * MINUTE_MS },
         });
         print(isJsonObject(answer) ? (answer['ocsp'] ?? answer) : answer, options);
@@ -50,15 +50,28 @@ export function ocspCommands(): Command[] {
   ];
 }
 
-function responder(text: string, before: { issuer: string; url: string }[] = []): { issuer: string; url: string }[] {
+interface Responder {
+  /** The authority's certificate, PEM. */
+  file: string;
+  url: string;
+}
+
+function responder(text: string, before: Responder[] = []): Responder[] {
   const cut = text.indexOf('=');
   const [file, url] = [text.slice(0, cut), text.slice(cut + 1)];
   if (cut < 1 || !/^https?:\/\/[^?#\s]+$/.test(url)) {
     throw new InvalidArgumentError('Write it like issuing.crt=http://ocsp.example.gov/');
   }
+  return [...before, { file, url }];
+}
+
+/** As the registry knows it. */
+function named({ file, url }: Responder): { issuer: string; url: string } {
   const [der, more] = pemCertificates(readFileSync(file, 'latin1'));
-  if (der === undefined || more !== undefined) throw new InvalidArgumentError(`${file} holds not one certificate.`);
-  return [...before, { issuer: certificateHash(der), url }];
+  if (der === undefined || more !== undefined) {
+    throw new CommandEnd(EXIT.usage, `${file} holds not one certificate.\nNext: Give the authority's own, as PEM.`);
+  }
+  return { issuer: certificateHash(der), url };
 }
 
 function wholeNumber(text: string): number {

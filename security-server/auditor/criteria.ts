@@ -18,7 +18,7 @@ export interface Criteria {
   about: 'exchanges' | 'log';
 }
 
-export type CriteriaFault = Exclude<keyof Criteria, 'about'> | 'period';
+type CriteriaFault = Exclude<keyof Criteria, 'about'> | 'period';
 
 export interface ReadCriteria {
   criteria: Criteria;
