@@ -10,7 +10,7 @@ const ID_SIGNED_DATA = '1.2.840.113549.1.7.2';
 const MAX_ATTRIBUTES = 16;
 
 /** How a SignerInfo names the certificate of its key. */
-type SignerIdentifier = { issuerKey: string; serialHex: string } | { keyId: Buffer };
+type SignerIdentifier = { issuerKey: string; issuerDer: Buffer; serialHex: string } | { keyId: Buffer };
 
 export interface SignedData {
   contentType: string;
@@ -101,10 +101,10 @@ function readIdentifier(value: DerValue): SignerIdentifier {
   if (value.tag === 0x80) return { keyId: value.body };
   if (value.tag !== TAG.SEQUENCE) throw derError('a signer that names no certificate');
   const named = new DerReader(value.body);
-  const issuerKey = readDistinguishedName(named.next()).key;
+  const issuer = readDistinguishedName(named.next());
   const serialHex = readInteger(named.take(TAG.INTEGER, 'serial number')).toString('hex');
   named.end('issuer and serial number');
-  return { issuerKey, serialHex };
+  return { issuerKey: issuer.key, issuerDer: issuer.der, serialHex };
 }
 
 /** Each type once and with one value (5.3, 11): another would let two readers look at two different values. */

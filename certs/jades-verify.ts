@@ -207,7 +207,8 @@ function checkStamps(jades: ReadJades, trust: JadesTrust, check: Check): Stamp[]
     for (const token of tokens) {
       if (token === undefined) return ['wrong', 'not one token'];
       const facts = verifyTimeStampToken(token, signatureImprint(jades), trust.timeStampCertificates, trust.nowMs);
-      if (!fitsItself(token)) return ['wrong', 'the token names another version or other digests than it has'];
+      if (!fitsItself(token, facts.path))
+        return ['wrong', 'version, digests or name of the signer do not fit the token'];
       stamps.push({ token, facts });
     }
     return ['met', stamps.map(({ facts }) => facts.signerName).join('; ')];
@@ -215,12 +216,19 @@ function checkStamps(jades: ReadJades, trust: JadesTrust, check: Check): Stamp[]
   return stamps;
 }
 
-/** RFC 5652 5.1: no signature covers version and list of digest algorithms, so they are compared with what is there. */
-function fitsItself(token: Buffer): boolean {
+/**
+ * No signature covers version, list of digest algorithms and the signer's name (RFC 5652 5.1, 5.3; the signed attributes name
+ * the certificate again), so they are compared with what is there. @param path of the token, its signer's first
+ */
+function fitsItself(token: Buffer, [certificate]: readonly Uint8Array[]): boolean {
   const { version, digestAlgorithms, hasRevocationData, signer } = readSignedData(token);
   const used = hashOf(signer.digestAlgorithm);
   const areUsed = digestAlgorithms.length > 0 && digestAlgorithms.every((one) => hashOf(one) === used);
-  return areUsed && (version === 3 || (version === 5 && hasRevocationData));
+  const { identifier } = signer;
+  const isNamed =
+    'keyId' in identifier ||
+    (certificate !== undefined && identifier.issuerDer.equals(readCertificate(certificate).issuer.der));
+  return areUsed && isNamed && (version === 3 || (version === 5 && hasRevocationData));
 }
 
 /** @returns when the signing certificate was revoked, as far as the values say; null if not */
