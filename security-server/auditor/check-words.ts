@@ -97,14 +97,14 @@ const MEANINGS: Readonly<Record<string, Readonly<Record<Language, string>>>> = {
   'request: signature': { zh: '由所附证书签名。', en: 'It is signed by the certificate beside it.' },
   'request: certificate': { zh: '证书当时登记给请求方的服务器，且有效。', en: 'The certificate was valid, and registered to the server of the client.' },
   'request: entry': { zh: '日志条目与声明一致。', en: 'The entry of the log says what the statement says.' },
-  'request: certificate status': { zh: '证书未被吊销。', en: 'The certificate had not been revoked.' },
+  'request: certificate status': { zh: '没有内容表明证书当时已被吊销。', en: 'Nothing says that the certificate had been revoked.' },
   'request: context': { zh: '与声明所承诺的一致。', en: 'It is the one that the statement commits to.' },
   'request: body': { zh: '与声明所承诺的一致。', en: 'It is the one that the statement commits to.' },
   'answer: statement': { zh: '答复针对的正是该请求。', en: 'The statement answers this very request.' },
   'answer: signature': { zh: '由所附证书签名。', en: 'It is signed by the certificate beside it.' },
   'answer: certificate': { zh: '证书当时登记给提供方的服务器，且有效。', en: 'The certificate was valid, and registered to the server of the service.' },
   'answer: entry': { zh: '日志条目与声明一致。', en: 'The entry of the log says what the statement says.' },
-  'answer: certificate status': { zh: '证书未被吊销。', en: 'The certificate had not been revoked.' },
+  'answer: certificate status': { zh: '没有内容表明证书当时已被吊销。', en: 'Nothing says that the certificate had been revoked.' },
   'answer: context': { zh: '与声明所承诺的一致。', en: 'It is the one that the statement commits to.' },
   'answer: body': { zh: '与声明所承诺的一致。', en: 'It is the one that the statement commits to.' },
   'request: in the log': { zh: '条目在检查点的树中。', en: 'The entry stands in the tree of the checkpoint.' },
@@ -113,7 +113,7 @@ const MEANINGS: Readonly<Record<string, Readonly<Record<Language, string>>>> = {
   'aggregate log': { zh: '汇总日志含有此检查点。', en: 'The aggregate log holds the checkpoint.' },
   witnesses: { zh: '有足够的见证方共同签名。', en: 'Enough witnesses cosigned.' },
   'time-stamp': { zh: '条目最迟在时间戳的时刻存在。', en: 'The entries existed when the time-stamp was made.' },
-  'not before': { zh: '条目在更早的时间戳之后写入。', en: 'The entries were written after an earlier time-stamp.' },
+  'not before': { zh: '没有更早的时间戳与条目矛盾。', en: 'No earlier time-stamp contradicts the entries.' },
 };
 
 // Outcomes and decisions that an auditor meets; every other code has the English title of the table of errors.
