@@ -17,6 +17,8 @@ export interface ExchangeView {
   /** Ids of holds that keep it, as far as they name exchanges, classes or days. */
   holds: readonly string[];
   csrf: string;
+  /** When it was looked at and checked. */
+  nowMs: number;
   /** What is wrong with a form of this page that was sent. */
   fault: FormFault | null;
 }
@@ -38,7 +40,7 @@ export function exchangePage(language: Language, view: ExchangeView): Body {
     html`<div class="box"><p>${words.several}</p><ul>${peers.map((one) => html`<li><a href="/auditor/exchange?${new URLSearchParams({ id, peer: one }).toString()}">${one}</a></li>`)}</ul></div>
 `;
   const content = html`${fault && faultBox(language, fault)}<dl>
-${fact(words.fields.id, html`<code>${id}</code>`)}${fact(words.otherServer, peer && apart(peer))}${fact(words.client, first?.client ? apart(first.client) : null)}${fact(words.fields.service, first?.service ? apart(first.service) : null)}${fact(words.fields.purpose, first?.purpose ? apart(first.purpose) : null)}${fact(words.basis, first?.basis ?? null)}${fact(words.origin, apart(origin))}${fact(words.holds, view.holds.length === 0 ? words.noHolds : view.holds.join(', '))}</dl>
+${fact(words.fields.id, html`<code>${id}</code>`)}${fact(words.otherServer, peer && apart(peer))}${fact(words.client, first?.client ? apart(first.client) : null)}${fact(words.fields.service, first?.service ? apart(first.service) : null)}${fact(words.fields.purpose, first?.purpose ? apart(first.purpose) : null)}${fact(words.basis, first?.basis ?? null)}${fact(words.origin, apart(origin))}${fact(words.holds, view.holds.length === 0 ? words.noHolds : view.holds.join(', '))}${fact(words.checkedAt, time(view.nowMs))}</dl>
 ${choice}${peer !== null && verdictBox(language, examined)}<h2>${words.timeline}</h2>
 <ol class="steps">${stepsOf(language, view)}</ol>
 ${examined.verdict && checksOf(language, examined.verdict.checks)}${peer !== null && !NO_PACK.includes(examined.problem?.code ?? '') && exportForm(language, view, peer)}`;
@@ -172,7 +174,7 @@ function exportForm(language: Language, { id, csrf, fault }: ExchangeView, peer:
   const choice = (value: string, text: string) =>
     html`<div class="tick"><input type="radio" id="content-${value}" name="content" value="${value}"${value === 'without' && html` checked`}><label for="content-${value}">${text}</label></div>
 `;
-  return html`<h2>${words.exportTitle}</h2>
+  return html`<section class="screen"><h2>${words.exportTitle}</h2>
 <p>${words.exportHint} ${words.exportNoted}</p>
 <form method="post" action="/auditor/export">${csrfField(csrf)}<input type="hidden" name="id" value="${id}"><input type="hidden" name="peer" value="${peer}">
 <fieldset><legend>${words.kept}</legend>
@@ -180,6 +182,6 @@ ${choice('without', words.exportWithout)}${choice('with', words.exportWith)}</fi
 <div class="tick${noConfirm === true && ' wrong'}"><input type="checkbox" id="${confirm}" name="confirm" value="yes"${noConfirm === true && html` aria-invalid="true" aria-describedby="${confirm}-fault"`}><label for="${confirm}">${words.exportConfirm}</label></div>
 ${noConfirm === true && html`<span class="error-text" id="${confirm}-fault">${words.exportConfirmFault}</span>`}<div class="field${noReason === true && ' wrong'}"><label for="${reason}">${words.reason}</label>${noReason === true && html`<span class="error-text" id="${reason}-fault">${words.reasonFault}</span>`}
 <input id="${reason}" name="reason" required minlength="3" maxlength="200" autocomplete="off"${noReason === true && html` aria-invalid="true" aria-describedby="${reason}-fault"`}></div>
-<p><button>${words.doExport}</button></p></form>
+<p><button>${words.doExport}</button></p></form></section>
 `;
 }

@@ -112,13 +112,9 @@ async function showExchange(
 ): Promise<FastifyReply> {
   const { csrf } = requireSession(parts, request);
   const { server, thread } = parts;
-  const examined = await thread.examine({
-    exchange: id,
-    peer,
-    signer: packSigner(server),
-    nowMs: server.clock.nowMs(),
-  });
-  const view = { id, examined, holds: holdsOn(server, id, examined), csrf, fault };
+  const nowMs = server.clock.nowMs();
+  const examined = await thread.examine({ exchange: id, peer, signer: packSigner(server), nowMs });
+  const view = { id, examined, holds: holdsOn(server, id, examined), csrf, nowMs, fault };
   return show(parts, request, reply, exchangePage(languageOf(request), view));
 }
 

@@ -93,7 +93,7 @@ details > :last-child { margin-bottom: 0 }
 progress { width: 100%; max-width: 36rem; height: 1.25rem; display: block; margin: 0 0 .5rem; accent-color: var(--strong) }
 @media (prefers-reduced-motion: reduce) { * { animation: none !important; transition: none !important } }
 @media (forced-colors: active) { :focus-visible { outline: 3px solid } }
-@media print { :root { --ink: #000; --soft: #333; --paper: #fff; --shade: #fff; --line: #888; --error: #000; --good: #000; --strong: #000; --link: #000 } .bar nav, .pages, .skip, form, details { display: none } .bar { background: none } .bar a { color: #000 } html { font-size: 10pt } body { display: block } .wide { max-width: none; padding: 0 } .rows > li, .steps > li, .checks > li, .box { break-inside: avoid } h2 { break-after: avoid } .checks > li { grid-template-columns: 2rem 12rem 7rem 1fr } .checks .state, .checks .more { grid-column: auto } dl > div { display: grid; grid-template-columns: 11rem 1fr; gap: 1rem } a { text-decoration: none } }
+@media print { :root { --ink: #000; --soft: #333; --paper: #fff; --shade: #fff; --line: #888; --error: #000; --good: #000; --strong: #000; --link: #000 } .bar nav, .pages, .skip, .screen, form, details { display: none } .bar { background: none } .bar a { color: #000 } html { font-size: 10pt } body { display: block } .wide { max-width: none; padding: 0 } .rows > li, .steps > li, .checks > li, .box { break-inside: avoid } h2 { break-after: avoid } .checks > li { grid-template-columns: 2rem 12rem 7rem 1fr } .checks .state, .checks .more { grid-column: auto } dl > div { display: grid; grid-template-columns: 11rem 1fr; gap: 1rem } a { text-decoration: none } }
 `.trim();
 
 /** Changes with the sheet, so that it may be kept for ever. */

@@ -106,6 +106,7 @@ export const EN = {
     INCOMPLETE: 'What is there holds; something is missing.',
     INVALID: 'Something is not what it claims to be. Keep everything as it is and tell both departments.',
   },
+  checkedAt: 'Looked at',
   noVerdict: 'Not checked',
   verdictNote:
     'These checks were made by this server itself, with the evidence library. To depend on nobody, export the pack and check it elsewhere with verify.sh and your own anchor.',

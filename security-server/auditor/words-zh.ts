@@ -108,6 +108,7 @@ export const ZH: Words = {
     INCOMPLETE: '已有的成立；但有缺失。',
     INVALID: '有内容与其所称不符。请保持原状，并告知双方部门。',
   },
+  checkedAt: '查看时间',
   noVerdict: '未检查',
   verdictNote:
     '以上检查由本服务器用证据库自行完成。若不想依赖任何一方，请导出证据包，在别处用 verify.sh 和您自己的锚检查。',
