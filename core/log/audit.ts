@@ -68,12 +68,31 @@ export async function verifyLog(options: LogAuditOptions): Promise<LogAudit> {
     const stamped = options.verifyToken ? { stampedEntries } : {};
     const root = progress.frontier.root().toString('base64url');
     const { frontier, checkpoints } = progress;
-    return { ok: true, entries: frontier.size, firstBadSeq: null, code: null, detail: '', root, checkpoints, archivedUntil: log.archivedUntil(), ...stamped };
+    return {
+      ok: true,
+      entries: frontier.size,
+      firstBadSeq: null,
+      code: null,
+      detail: '',
+      root,
+      checkpoints,
+      archivedUntil: log.archivedUntil(),
+      ...stamped,
+    };
   } catch (error) {
     if (isAccordError(error, 'LOG_MISSING') || isAccordError(error, 'LOG_UNREADABLE')) throw error;
     const { code, seq, message } = findingOf(error);
     const { frontier, checkpoints } = progress;
-    return { ok: false, entries: frontier.size, firstBadSeq: seq, code, detail: message, root: null, checkpoints, archivedUntil: 0 };
+    return {
+      ok: false,
+      entries: frontier.size,
+      firstBadSeq: seq,
+      code,
+      detail: message,
+      root: null,
+      checkpoints,
+      archivedUntil: 0,
+    };
   } finally {
     log?.close();
   }
