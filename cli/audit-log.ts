@@ -17,7 +17,7 @@ import { PROBLEMS } from '#schemas/problems.ts';
 import { FILES } from '#security-server/data-folder.ts';
 import { LOG_PLACES } from '#security-server/log-origin.ts';
 import { readProgress, watchProgress } from './audit-progress.ts';
-import { placeOf } from './log.ts';
+import { placeOf, tokensUnder } from './log.ts';
 import { count } from './option-values.ts';
 import { CommandEnd, EXIT, type OutputOptions, outputFormat, print, runAction, withOutput } from './output.ts';
 import { type PassphraseOptions, passphraseOption, readPassphrase } from './passphrase.ts';
@@ -32,6 +32,7 @@ type LogOptions = OutputOptions &
     to?: number;
     key?: string;
     anchor?: string;
+    timeStampAnchors?: string;
     bodies?: boolean;
     seen?: string[];
     checkpoint: boolean;
@@ -48,6 +49,10 @@ export function logAuditCommand(): Command {
     .option('--to <seq>', 'end at the first checkpoint at or behind this entry', count)
     .option('--key <verifier-key>', 'verifier key of the checkpoints (NAME+ID+KEY); without it the one in the log')
     .option('--anchor <folder>', "the auditor's own folder with anchor.json: then every signature is verified")
+    .option(
+      '--time-stamp-anchors <file>',
+      'roots of time-stamp authorities, PEM; without them time-stamps are not judged',
+    )
     .option('--bodies', 'open what is kept of each record and compare it with what its statement commits to')
     .option('--seen <file...>', 'signed checkpoints of this log that somebody else holds')
     .option('--no-checkpoint', 'do not compare with the checkpoint kept apart (a copy of the log alone)')
@@ -59,7 +64,7 @@ export function logAuditCommand(): Command {
 
 async function auditAction(options: LogOptions): Promise<void> {
   const { folder, checkpointFile } = placeOf(options);
-  const { from, to, key, anchor, progress: file, threads } = options;
+  const { from, to, key, anchor, timeStampAnchors, progress: file, threads } = options;
   const signers = anchor === undefined ? null : signersOf(options.dir, anchor);
   const keys = options.bodies ? await keysOf(options) : null;
   const log = openLogAuditSqlite(folder);
@@ -76,6 +81,7 @@ async function auditAction(options: LogOptions): Promise<void> {
       ...(key === undefined ? {} : { verifierKey: key }),
       ...(options.checkpoint ? { checkpointFile } : {}),
       ...(signers === null ? {} : { signers: signers.keys }),
+      ...(timeStampAnchors === undefined ? {} : { verifyToken: tokensUnder(timeStampAnchors) }),
       ...(keys === null ? {} : { bodies: bodyAudit(log, keys) }),
       ...(threads === undefined ? {} : { threads }),
     });

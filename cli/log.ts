@@ -91,7 +91,7 @@ async function verify(
 }
 
 /** Judges tokens by the certificates in a PEM file. @throws PEM_INVALID, CERTIFICATE_MALFORMED */
-function tokensUnder(file: string) {
+export function tokensUnder(file: string) {
   const certificates = pemCertificates(readFileSync(file, 'utf8'));
   for (const der of certificates) readCertificate(der);
   return (token: Buffer, imprint: Buffer) => verifyTimeStampToken(token, imprint, certificates, systemClock.nowMs());

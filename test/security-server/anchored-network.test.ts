@@ -1,13 +1,15 @@
 // A whole instance on loopback, as `accord dev up` opens it: both servers' logs are witnessed by the registry, put into the
 // aggregate log, cosigned by a department over its own port, time-stamped, and logged as anchorings that an audit takes.
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import t, { type Test } from 'tap';
 import { verifyTimeStampToken } from '#certs/time-stamp.ts';
+import { toPem } from '#certs/x509-library.ts';
 import { type DevNetwork, openDevNetwork } from '#cli/dev/network.ts';
 import { systemClock } from '#core/clock.ts';
+import { openDevelopmentTimeStampAuthority } from '#core/development-time-stamp-authority.ts';
 import { openClient } from '#core/http/client.ts';
 import { verifyLog } from '#core/log/audit.ts';
 import { showLog } from '#core/log/show.ts';
@@ -97,7 +99,8 @@ t.test('registry, department witness and time-stamps in one instance', async (t)
 });
 
 /** The same as an operator sees it. */
-async function commands(t: Test, { folder, servers, passphraseFile }: DevNetwork): Promise<void> {
+async function commands(t: Test, network: DevNetwork): Promise<void> {
+  const { folder, servers, passphraseFile, timeStampAuthorities } = network;
   const dir = servers[0]?.folder ?? '';
   const at = ['--admin', servers[0]?.urls.admin ?? ''];
   const json = async (...argv: string[]) => {
@@ -120,6 +123,15 @@ async function commands(t: Test, { folder, servers, passphraseFile }: DevNetwork
   const init = ['server', 'init-witness', '--url', 'http://ss1.example:4410', '--passphrase-file', passphraseFile];
   t.match(await json(...init), { name: 'accord-witness/DEV/GOV/1001/ss1', verifierKeys: [/^.{31}\+/, /^.{31}\+/] });
   t.match(await accord(...init, '--dir', dir), { stderr: /FOLDER_IN_USE/ }, 'only once');
+  const roots = join(folder, 'roots.pem');
+  const pem = (certificates: readonly Uint8Array[]) => certificates.map((der) => toPem('CERTIFICATE', der)).join('');
+  writeFileSync(roots, pem(timeStampAuthorities.flatMap(({ certificates }) => [...certificates])));
+  t.match(await json('audit', 'log', '--time-stamp-anchors', roots), { code: null });
+  const other = await openDevelopmentTimeStampAuthority({ name: 'another', clock: systemClock });
+  t.teardown(() => other.close());
+  writeFileSync(roots, pem(other.certificates));
+  const refused = await accord('audit', 'log', '--dir', dir, '--time-stamp-anchors', roots);
+  t.match(refused, { code: 7, stderr: /LOG_EVIDENCE_CHANGED/ });
 }
 
 /** One that the provider refuses, because it gave no access right: two entries on each side, and two OCSP answers. */
