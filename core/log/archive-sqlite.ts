@@ -51,7 +51,7 @@ BEGIN SELECT RAISE(ABORT, 'entries: append-only'); END;
 DROP TRIGGER entries_insert;
 CREATE TRIGGER entries_insert BEFORE INSERT ON entries
 WHEN NEW.seq IS NOT (SELECT coalesce(max(seq), -1) + 1 FROM entries)
-  AND NOT coalesce(NEW.seq < ${PLACE} AND NEW.signature IS NULL AND NEW.sealed IS NULL AND NEW.statement IS NULL
+  AND NOT coalesce(NEW.seq >= 0 AND NEW.seq < ${PLACE} AND NEW.signature IS NULL AND NEW.sealed IS NULL AND NEW.statement IS NULL
     AND NEW.path IS NULL AND NEW.batch_index IS NULL AND NEW.batch_size IS NULL
     AND NOT EXISTS (SELECT 1 FROM entries WHERE seq = NEW.seq), 0)
 BEGIN SELECT RAISE(ABORT, 'entries: out of sequence'); END;

@@ -22,6 +22,8 @@ type CheckpointRows = Pick<LogAuditReader, 'checkpointFrom'>;
 interface Progress {
   frontier: Frontier;
   checkpoints: number;
+  /** Entries under the newest checkpoint that agreed. */
+  signed?: number;
 }
 
 /** Goes along with the entries and compares the root wherever a checkpoint was signed. */
@@ -77,6 +79,7 @@ export class StoredCheckpoints {
       this.#agreed = size;
       this.#remember(size, root);
       progress.checkpoints = ++this.#number;
+      progress.signed = size;
       this.#next = this.#read();
     }
   }

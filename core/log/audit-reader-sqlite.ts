@@ -5,6 +5,7 @@ import type Database from 'better-sqlite3';
 import { LEAF_LABEL } from '#certs/batch.ts';
 import { MAX_BATCH_STATEMENTS } from '#schemas/limits.ts';
 import { AccordError } from '#schemas/problems.ts';
+import { allOfKinds, hashesOnly, ofKinds } from './kinds-sqlite.ts';
 import type {
   LogAuditReader,
   LogReader,
@@ -19,12 +20,17 @@ import { BATCH_RADIX, packRows, RADIX, readPage, type StoredPage } from './store
 
 type Connection = InstanceType<typeof Database>;
 
+export const CHECKPOINT_KINDS = { number: 'number', size: 'number', atMs: 'number', note: 'text' } as const;
+const MEMBER = { seq: 'number', line: 'text', index: 'number', statement: 'bytes' } as const;
+const SEALED = { seq: 'number', line: 'text', statement: 'bytes or nothing', keyId: 'bytes', bytes: 'bytes' } as const;
+const SIGNATURE = { jws: 'text', first: 'number or nothing', last: 'number or nothing' } as const;
+
 export function membersReader(db: Connection): LogAuditReader['members'] {
   const rows = db.prepare(
     `SELECT seq, line, batch_index AS "index", CAST(statement AS BLOB) AS statement FROM entries
      WHERE seq BETWEEN ? AND ? AND signature = ? LIMIT ${MAX_BATCH_STATEMENTS + 1}`,
   );
-  return (signature, first, last) => rows.all(first, last, signature) as StoredMember[];
+  return (signature, first, last) => allOfKinds<StoredMember>(rows.all(first, last, signature), MEMBER);
 }
 
 // The numbers before each row and the order of its parts are those of `readPage`. Rows are asked for by their range: with a
@@ -97,12 +103,12 @@ export function auditReader(db: Connection, reader: LogReader, isOfFirstFormat: 
   return {
     ...reader,
     page: isOfFirstFormat ? rowsReader(db) : pageReader(db),
-    sealedRows: (from, to) => sealed.all(from, to) as SealedRow[],
-    signature: (key) => (signature.get(key) as StoredSignature | undefined) ?? null,
+    sealedRows: (from, to) => allOfKinds<SealedRow>(sealed.all(from, to), SEALED),
+    signature: (key) => ofKinds<StoredSignature>(signature.get(key), SIGNATURE) ?? null,
     members: membersReader(db),
     renew: () => void db.exec('COMMIT; BEGIN'),
-    tile: (level, index) => (tile.get(level, index) as Buffer | undefined) ?? null,
-    checkpointFrom: (number) => (from.get(number) as StoredCheckpoint | undefined) ?? null,
+    tile: (level, index) => hashesOnly(tile.all(level, index))[0] ?? null,
+    checkpointFrom: (number) => ofKinds<StoredCheckpoint>(from.get(number), CHECKPOINT_KINDS) ?? null,
     straySeq: () => (stray.get() as number | null | undefined) ?? null,
     damage: () => {
       const said = integrity.get() as string;

@@ -27,6 +27,8 @@ export interface WalkOptions {
 export interface Followed {
   frontier: Frontier;
   checkpoints: number;
+  /** Entries under the newest checkpoint that agreed. */
+  signed?: number;
   lastMs: number;
   /** A tile that disagrees with the leaves; reported only when every checkpoint agrees with the leaves. */
   wrongTile: string | null;

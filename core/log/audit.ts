@@ -32,6 +32,8 @@ export interface LogAudit {
   root: string | null;
   /** Stored checkpoints that were verified. */
   checkpoints: number;
+  /** Entries under the newest of them. What stands behind nobody has signed for yet: anyone who held the disk can have put it there. */
+  signed: number;
   /** So many entries from the beginning have a good time-stamp above them; only where time-stamps were judged. */
   stampedEntries?: number;
   /** Of the entries before this one the evidence lies in the archive, and was not looked at. */
@@ -67,7 +69,7 @@ export async function verifyLog(options: LogAuditOptions): Promise<LogAudit> {
     const stampedEntries = await audit(log, progress, options, given);
     const stamped = options.verifyToken ? { stampedEntries } : {};
     const root = progress.frontier.root().toString('base64url');
-    const { frontier, checkpoints } = progress;
+    const { frontier, checkpoints, signed = 0 } = progress;
     return {
       ok: true,
       entries: frontier.size,
@@ -76,13 +78,14 @@ export async function verifyLog(options: LogAuditOptions): Promise<LogAudit> {
       detail: '',
       root,
       checkpoints,
+      signed,
       archivedUntil: log.archivedUntil(),
       ...stamped,
     };
   } catch (error) {
     if (isAccordError(error, 'LOG_MISSING') || isAccordError(error, 'LOG_UNREADABLE')) throw error;
     const { code, seq, message } = findingOf(error);
-    const { frontier, checkpoints } = progress;
+    const { frontier, checkpoints, signed = 0 } = progress;
     return {
       ok: false,
       entries: frontier.size,
@@ -91,6 +94,7 @@ export async function verifyLog(options: LogAuditOptions): Promise<LogAudit> {
       detail: message,
       root: null,
       checkpoints,
+      signed,
       archivedUntil: 0,
     };
   } finally {

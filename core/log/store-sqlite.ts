@@ -10,7 +10,8 @@ import { foldHashes, HASH_BYTES, sha256Of, TILE_HEIGHT } from '#certs/merkle.ts'
 import { AccordError, type ProblemCode } from '#schemas/problems.ts';
 import { rowAppender } from './append-sqlite.ts';
 import { addArchiveTable, archivedReader, releaser } from './archive-sqlite.ts';
-import { auditReader, membersReader } from './audit-reader-sqlite.ts';
+import { auditReader, CHECKPOINT_KINDS, membersReader } from './audit-reader-sqlite.ts';
+import { allOfKinds, hashesOnly, ofKinds } from './kinds-sqlite.ts';
 import { APPLICATION_ID, createTables, FORMAT_VERSION, migrateFirstFormat, readFirstFormat } from './schema-sqlite.ts';
 import {
   type LogAuditReader,
@@ -177,10 +178,11 @@ function reader(db: Connection): LogReader {
   const leaves = db.prepare('SELECT leaf FROM entries WHERE seq >= ? ORDER BY seq LIMIT ?').pluck();
   const tiles = db.prepare('SELECT hash FROM tiles WHERE level = ? AND number >= ? ORDER BY number LIMIT ?').pluck();
   return {
-    identity: () => (identity.get() as { origin: string; verifierKey: string } | undefined) ?? null,
+    identity: () =>
+      ofKinds<{ origin: string; verifierKey: string }>(identity.get(), { origin: 'text', verifierKey: 'text' }) ?? null,
     size: () => max.get() as number,
     lines: (fromSeq, limit) =>
-      (lines.all(fromSeq, limit) as Row[]).map((row) => ({
+      allOfKinds<Row>(lines.all(fromSeq, limit), { ...LINE, exchange_id: 'text' }).map((row) => ({
         seq: row['seq'] as number,
         line: row['line'] as string,
         leaf: row['leaf'] as Buffer,
@@ -188,11 +190,11 @@ function reader(db: Connection): LogReader {
       })),
     linesOf: (id, limit) => {
       const oldest = Math.floor(limit / 2);
-      return ofId.all({ id, newest: limit - oldest, oldest }) as { seq: number; line: string; leaf: Buffer }[];
+      return allOfKinds(ofId.all({ id, newest: limit - oldest, oldest }), LINE);
     },
-    evidence: (seq) => evidenceOf(evidence.get(seq) as EvidenceRow | undefined, members),
-    sealed: (seq) => (sealed.get(seq) as { keyId: Buffer; bytes: Buffer } | undefined) ?? null,
-    notes: (fromSeq, untilSeq) => notes.all(fromSeq, untilSeq) as StoredNote[],
+    evidence: (seq) => evidenceOf(ofKinds(evidence.get(seq), EVIDENCE), members),
+    sealed: (seq) => ofKinds(sealed.get(seq), { keyId: 'bytes', bytes: 'bytes' }) ?? null,
+    notes: (fromSeq, untilSeq) => allOfKinds<StoredNote>(notes.all(fromSeq, untilSeq), { ...LINE, note: 'bytes' }),
     countSealed: (fromSeq, untilSeq, retention) =>
       countSealed.get({ fromSeq, untilSeq, end: `"retention":"${retention}"}` }) as number,
     subtree: (height, index) => {
@@ -200,13 +202,24 @@ function reader(db: Connection): LogReader {
       const count = 2 ** (height - level * TILE_HEIGHT);
       const hashes = level === 0 ? leaves.all(index * count, count) : tiles.all(level, index * count, count);
       if (hashes.length !== count) throw new AccordError('LOG_DATABASE_DAMAGED', `no subtree ${height}/${index}`);
-      return foldHashes(hashes as Buffer[]);
+      return foldHashes(hashesOnly(hashes));
     },
-    lastCheckpoint: () => (checkpoint.get() as StoredCheckpoint | undefined) ?? null,
+    lastCheckpoint: () => ofKinds<StoredCheckpoint>(checkpoint.get(), CHECKPOINT_KINDS) ?? null,
     archivedUntil: archivedReader(db),
     close: () => db.close(),
   };
 }
+
+const LINE = { seq: 'number', line: 'text', leaf: 'bytes' } as const;
+const EVIDENCE = {
+  statement: 'bytes or nothing',
+  batch_index: 'number or nothing',
+  batch_size: 'number or nothing',
+  path: 'bytes or nothing',
+  jws: 'text or nothing',
+  first: 'number or nothing',
+  last: 'number or nothing',
+} as const;
 
 interface EvidenceRow {
   statement: Buffer | null;
