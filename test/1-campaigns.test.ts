@@ -2,4 +2,10 @@
 import t from 'tap';
 import { together } from './together.ts';
 
-together(t, 'scripts/campaign.test.ts', 'scripts/campaign-[cflpw]*.test.ts', 'scripts/conformance.test.ts');
+together(
+  t,
+  'scripts/campaign.test.ts',
+  'scripts/campaign-[cfltw]*.test.ts',
+  'scripts/campaign-pa*.test.ts',
+  'scripts/conformance.test.ts',
+);

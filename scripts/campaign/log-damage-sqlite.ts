@@ -18,7 +18,12 @@ export const PLACES = [
   { table: 'tiles', column: 'hash', key: 'number', pinned: false },
 ] as const;
 
-type Place = (typeof PLACES)[number];
+interface Place {
+  table: string;
+  column: string;
+  key: string;
+  pinned: boolean;
+}
 
 export interface Change {
   place: string;

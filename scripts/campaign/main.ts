@@ -12,9 +12,11 @@ import { logDamage } from './log-damage.ts';
 import { overload } from './overload.ts';
 import { pack } from './pack.ts';
 import { paths } from './paths.ts';
+import { power } from './power.ts';
 import { revocation } from './revocation.ts';
 import { soak } from './soak.ts';
 import { stream } from './stream.ts';
+import { tamper } from './tamper.ts';
 import { witness } from './witness.ts';
 
 // A campaign without its broken part: only the suite puts one in.
@@ -28,9 +30,11 @@ const CAMPAIGNS: readonly Pick<Campaign, 'name' | 'title' | 'defaultSize' | 'run
   overload,
   pack,
   paths,
+  power,
   revocation,
   soak,
   stream,
+  tamper,
   witness,
 ];
 

@@ -10,8 +10,9 @@ import type { MessageLogOptions, NewRecord } from '#core/log/message-log.ts';
 import { newMessageId } from '#core/message-id.ts';
 import { encodeStatement, type Statement } from '#schemas/statement.ts';
 
-const OWN = 'DEV/GOV/1001/ss1';
-const PEER = 'DEV/GOV/2002/ss2';
+/** Whose log it is, and who answers. */
+export const MADE_SERVER = 'DEV/GOV/1001/ss1';
+export const MADE_PEER = 'DEV/GOV/2002/ss2';
 const CLIENT = 'DEV/GOV/1001/consumer';
 const SERVICE = 'DEV/GOV/2002/provider/echo';
 const CONFIGURATION = { version: 1, hash: sha256('configuration') };
@@ -27,7 +28,7 @@ export function madeLogOptions(folder: string): MessageLogOptions {
     folder: join(folder, 'log'),
     keyFolder: join(folder, 'record-keys'),
     checkpointFile: join(folder, 'checkpoint.txt'),
-    origin: `accord/${OWN}`,
+    origin: `accord/${MADE_SERVER}`,
     checkpointKey: generateKeyPairSync('ed25519').privateKey,
     storageKey: randomBytes(32),
     clock: systemClock,
@@ -50,16 +51,24 @@ export function madeRequests({ size, nowMs, sealed }: MadeBatch): NewRecord[] {
   );
 }
 
-/** The answers to requests of `madeRequests`, in a batch of their own. */
-export function madeAnswers(requests: readonly NewRecord[], nowMs: number, sealed: boolean): NewRecord[] {
+/**
+ * The answers to requests of `madeRequests`, in a batch of their own.
+ * @param firstIndex where the first of the requests stands in the log of who answers, the others behind it
+ */
+export function madeAnswers(
+  requests: readonly NewRecord[],
+  nowMs: number,
+  sealed: boolean,
+  firstIndex = 0,
+): NewRecord[] {
   const changes = requests.map(({ evidence }, index) => ({
     id: newMessageId(nowMs),
     kind: 'response' as const,
     at: nowMs,
-    from: PEER,
-    to: OWN,
+    from: MADE_PEER,
+    to: MADE_SERVER,
     request: sha256(evidence?.statement ?? Buffer.alloc(0)),
-    log: { origin: `accord/${PEER}`, index },
+    log: { origin: `accord/${MADE_PEER}`, index: firstIndex + index },
     decisionHash: CERTIFICATE,
   }));
   return signed(changes, sealed).map((record, index) => ({
@@ -80,8 +89,8 @@ function signed(changes: readonly (Partial<Statement> & Pick<Statement, 'id' | '
     };
     const statement: Statement = {
       v: 1,
-      from: OWN,
-      to: PEER,
+      from: MADE_SERVER,
+      to: MADE_PEER,
       client: CLIENT,
       service: SERVICE,
       purpose: 'medical-assistance',
@@ -105,7 +114,7 @@ function signed(changes: readonly (Partial<Statement> & Pick<Statement, 'id' | '
     return {
       kind: 'request-sent',
       id: statement.id,
-      peer: PEER,
+      peer: MADE_PEER,
       client: CLIENT,
       service: SERVICE,
       purpose: statement.purpose,

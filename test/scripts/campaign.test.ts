@@ -24,9 +24,11 @@ t.test('campaign names its campaigns and refuses wrong calls', async (t) => {
     'overload',
     'pack',
     'paths',
+    'power',
     'revocation',
     'soak',
     'stream',
+    'tamper',
     'witness',
   ]);
   t.equal(campaign('flip', '--size', '1e3').status, 2);
