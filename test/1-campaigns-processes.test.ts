@@ -2,4 +2,4 @@
 import t from 'tap';
 import { together } from './together.ts';
 
-together(t, 'scripts/campaign-[kr]*.test.ts', 'scripts/campaign-po*.test.ts');
+together(t, 'scripts/campaign-[kr]*.test.ts');

@@ -1,11 +1,5 @@
-// Short forms of the campaigns in one process.
+// Short forms of the campaigns in one process, and of those whose processes are short.
 import t from 'tap';
 import { together } from './together.ts';
 
-together(
-  t,
-  'scripts/campaign.test.ts',
-  'scripts/campaign-[cfltw]*.test.ts',
-  'scripts/campaign-pa*.test.ts',
-  'scripts/conformance.test.ts',
-);
+together(t, 'scripts/campaign.test.ts', 'scripts/campaign-[cflptw]*.test.ts', 'scripts/conformance.test.ts');
