@@ -13,7 +13,7 @@ export interface LogSize {
   /** Bytes of statements, their places in the batch, and the signatures, each once. */
   recordBytes: number;
   signatures: number;
-  /** Records with evidence, and with their sealed parts. */
+  /** Statements with a signature, and sealed parts; a note of the log itself has none. */
   evidence: number;
   sealed: number;
   claims: number;
@@ -43,7 +43,7 @@ export function logSize(folder: string): LogSize {
         number('SELECT sum(length(statement) + coalesce(length(path), 0)) FROM entries') +
         number('SELECT sum(length(jws)) FROM signatures'),
       signatures: number('SELECT count(*) FROM signatures'),
-      evidence: number('SELECT count(statement) FROM entries'),
+      evidence: number('SELECT count(signature) FROM entries'),
       sealed: number('SELECT count(sealed) FROM entries'),
       claims: number('SELECT count(*) FROM claims'),
       fileBytes: Number(db.pragma('page_count', { simple: true })) * Number(db.pragma('page_size', { simple: true })),

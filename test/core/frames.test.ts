@@ -52,7 +52,7 @@ t.test('unknown types and lengths beyond the limit are refused before their payl
   const u32 = (value: number) => [value >>> 24, (value >>> 16) & 255, (value >>> 8) & 255, value & 255];
   for (const [name, bytes] of [
     ['type 0', header(0, 0)],
-    ['type 8', header(0, 8)],
+    ['type 9', header(0, 9)],
     ['a long frame', header(MAX_FRAME_BYTES + 1, 1)],
     ['a very long one', header(2 ** 32 - 1, 1)],
     ['a long hint', header(257, 3)],
