@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto';
 import { ED25519_KEY_BYTES, ED25519_SIGNATURE_BYTES, verifyEd25519 } from '#certs/ed25519.ts';
 import { HASH_BYTES } from '#certs/merkle.ts';
-import { AccordError } from '#schemas/problems.ts';
+import { AccordError, isAccordError } from '#schemas/problems.ts';
 
 const ED25519_TYPE = 0x01;
 const MAX_NOTE_BYTES = 64 * 1024;
@@ -108,6 +108,17 @@ export function openNote(input: Uint8Array | string, verifier: NoteVerifier): Si
   );
   if (own.length === 0 || !good) throw new AccordError('NOTE_SIGNATURE_WRONG', `no good signature of ${verifier.name}`);
   return note;
+}
+
+/** Whether the note carries a good signature of this key. */
+export function isSignedBy(input: Uint8Array | string, verifier: NoteVerifier): boolean {
+  try {
+    openNote(input, verifier);
+    return true;
+  } catch (error) {
+    if (isAccordError(error)) return false;
+    throw error;
+  }
 }
 
 export function checkpointText(checkpoint: Checkpoint): string {

@@ -5,10 +5,10 @@
 // A line of the feed: {"leaf": base64 of the leaf's data, "proof": [base64, …]}, the proof leading from the last checkpoint
 // of that origin in the log to this one.
 import { HASH_BYTES, leafHash, nodeHash } from '#certs/merkle.ts';
-import { type NoteVerifier, openNote, parseCheckpointText, parseNote } from '#core/log/signed-note.ts';
+import { isSignedBy, type NoteVerifier, parseCheckpointText, parseNote } from '#core/log/signed-note.ts';
 import { isJsonObject, type JsonValue, parseJson } from '#schemas/json.ts';
 import { MAX_ADD_CHECKPOINT_BYTES } from '#schemas/limits.ts';
-import { AccordError, isAccordError } from '#schemas/problems.ts';
+import { AccordError } from '#schemas/problems.ts';
 import { judgeCheckpoint, type TreeHead } from './judge.ts';
 import type { Advance } from './store.ts';
 
@@ -136,16 +136,6 @@ function bytesOf(text: JsonValue | undefined): Buffer {
   const bytes = Buffer.from(typeof text === 'string' ? text : '', 'base64');
   if (bytes.length === 0 || bytes.toString('base64') !== text) throw wrong('not base64');
   return bytes;
-}
-
-function isSignedBy(note: string, verifier: NoteVerifier): boolean {
-  try {
-    openNote(note, verifier);
-    return true;
-  } catch (error) {
-    if (isAccordError(error)) return false;
-    throw error;
-  }
 }
 
 function wrong(detail: string): AccordError {

@@ -7,7 +7,7 @@
 //
 // Whoever reaches the port controls every byte of a body.
 import type { Clock } from '#core/clock.ts';
-import { type NoteVerifier, openNote, parseCheckpointText, parseNote } from '#core/log/signed-note.ts';
+import { isSignedBy, type NoteVerifier, parseCheckpointText, parseNote } from '#core/log/signed-note.ts';
 import { StoreError } from '#core/log/store.ts';
 import {
   MAX_WITNESS_WAITING,
@@ -16,7 +16,7 @@ import {
   WITNESS_REPEAT_BURST,
   WITNESS_REPEAT_EVERY_MS,
 } from '#schemas/limits.ts';
-import { AccordError, isAccordError } from '#schemas/problems.ts';
+import { AccordError } from '#schemas/problems.ts';
 import { parseAddCheckpoint } from './add-checkpoint.ts';
 import { OriginBudget } from './budget.ts';
 import { type Cosigner, cosignatureLine } from './cosignature.ts';
@@ -234,16 +234,6 @@ export class Witness {
     }
     this.counts.cosigned++;
     return { status: 200, type: 'text/plain; charset=utf-8', body };
-  }
-}
-
-function isSignedBy(note: string, verifier: NoteVerifier): boolean {
-  try {
-    openNote(note, verifier);
-    return true;
-  } catch (error) {
-    if (isAccordError(error)) return false;
-    throw error;
   }
 }
 
