@@ -33,8 +33,8 @@ export interface CrlRequest {
   allowRsa?: boolean;
 }
 
-/** CRLReason (RFC 5280 5.3.1). removeFromCRL belongs to delta lists only. */
-const REASONS = {
+/** CRLReason (RFC 5280 5.3.1), without removeFromCRL, which belongs to delta lists only. */
+export const CRL_REASONS = {
   0: 'unspecified',
   1: 'keyCompromise',
   2: 'cACompromise',
@@ -46,7 +46,7 @@ const REASONS = {
   10: 'aACompromise',
 } as const;
 
-type CrlReason = (typeof REASONS)[keyof typeof REASONS];
+type CrlReason = (typeof CRL_REASONS)[keyof typeof CRL_REASONS];
 
 /** Why a list says nothing. CRL_STALE: its next update is over. */
 type CrlCode =
@@ -240,11 +240,11 @@ function readEntryExtensions(list: DerReader): CrlReason | undefined {
     const code = readSmallInteger(reader.take(TAG.ENUMERATED, 'reason'));
     reader.end('reason');
     if (!isReason(code)) throw derError('an unknown reason');
-    reason = REASONS[code];
+    reason = CRL_REASONS[code];
   }
   return reason;
 }
 
-function isReason(code: number): code is keyof typeof REASONS {
-  return Object.hasOwn(REASONS, code);
+function isReason(code: number): code is keyof typeof CRL_REASONS {
+  return Object.hasOwn(CRL_REASONS, code);
 }

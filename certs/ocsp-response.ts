@@ -3,6 +3,7 @@
 // (4.2.1); around it BER is read too, because some responders write it. Whoever answers, or hands an answer on, controls
 // the bytes.
 import { derOfBer } from './ber.ts';
+import { CRL_REASONS } from './crl.ts';
 import {
   DerReader,
   type DerValue,
@@ -33,19 +34,8 @@ const RESPONSE_STATUS: Record<number, string> = {
   6: 'unauthorized',
 };
 
-/** CRLReason (RFC 5280 5.3.1). */
-const REASONS: Record<number, string> = {
-  0: 'unspecified',
-  1: 'keyCompromise',
-  2: 'cACompromise',
-  3: 'affiliationChanged',
-  4: 'superseded',
-  5: 'cessationOfOperation',
-  6: 'certificateHold',
-  8: 'removeFromCRL',
-  9: 'privilegeWithdrawn',
-  10: 'aACompromise',
-};
+/** RFC 6960 takes over the whole list. */
+const REASONS: Record<number, string> = { ...CRL_REASONS, 8: 'removeFromCRL' };
 
 export interface SingleAnswer {
   id: CertId;

@@ -22,6 +22,7 @@ import type { Purpose } from '#schemas/purpose.ts';
 import { initWitnessKeys } from '#security-server/anchoring/witness-keys.ts';
 import { addAuditorKey, FILES, initServerFolder } from '#security-server/data-folder.ts';
 import { readRegistration } from '#security-server/folder-keys.ts';
+import type { SecurityServer } from '#security-server/server.ts';
 import { resolveSettings } from '#security-server/settings.ts';
 import { startServer } from '#security-server/start.ts';
 import { openDevelopmentResponder } from './development-responder.ts';
@@ -69,14 +70,7 @@ export interface DevServer {
   id: string;
   subsystem: string;
   folder: string;
-  urls: {
-    peer: string;
-    systems: string | null;
-    loopback: string | null;
-    admin: string;
-    health: string;
-    witness: string | null;
-  };
+  urls: SecurityServer['urls'];
   /** Process id of its own process; null when it runs in this one. */
   pid: number | null;
   adminKey: string;
