@@ -217,7 +217,8 @@ async function tellLogs(world: World, tell: Transcript): Promise<void> {
     [
       'Every log is verified as a whole: each entry, each signature’s place, the tree and its signed checkpoints.',
       ...results.map(
-        (one) => `${one.department.padEnd(18)} ${String(one.entries).padStart(3)} entries  root ${one.root}`,
+        (one) =>
+          `${one.department.padEnd(18)} ${String(one.entries).padStart(3)} entries, ${one.ofExchanges} of exchanges  root ${one.root}`,
       ),
     ],
   );
@@ -236,7 +237,7 @@ async function tellAnchoring({ servers, network }: World, tell: Transcript): Pro
     { newest, quorum, cosignedBy },
     [
       'Others vouch for Civil Affairs’ log: the registry’s witness saw that it only grew, the Tax Office’s server cosigned',
-      `the log of all servers’ logs, an authority set the time. Since then nobody can rewrite its ${newest?.size} entries.`,
+      `the log of all servers’ logs, an authority set the time. Who rewrites one of its ${newest?.size} entries is found out by them.`,
     ],
   );
 }
