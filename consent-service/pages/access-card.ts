@@ -1,9 +1,9 @@
 // One access to a citizen's data, item by item.
 import type { KnownWords } from '#consent-service/known-words.ts';
 import { apart, type Html, html } from '#core/http/html.ts';
+import type { Body } from '#core/http/pages/frame.ts';
 import type { Access } from '#schemas/accesses.ts';
 import { subsystemOfService } from '#schemas/identifiers.ts';
-import type { Body } from './layout.ts';
 import { timeOf } from './parts.ts';
 import { refusalWords } from './refusal-words.ts';
 import type { Voice } from './words.ts';

@@ -4,12 +4,12 @@ import type { AccessesAnswer } from '#consent-service/departments.ts';
 import type { KnownWords } from '#consent-service/known-words.ts';
 import type { ShownAnswer } from '#consent-service/shown-accesses.ts';
 import { apart, type Html, html } from '#core/http/html.ts';
+import { type Body, csrfField } from '#core/http/pages/frame.ts';
 import type { Access } from '#schemas/accesses.ts';
 import { subsystemOfService } from '#schemas/identifiers.ts';
 import { accessCard } from './access-card.ts';
 import { type AccessFilter, filtered, filterLinks, pageLinks, pageOf } from './access-filter.ts';
 import { doubtCard } from './doubt-pages.ts';
-import { type Body, csrfField } from './layout.ts';
 import { timeOf } from './parts.ts';
 import type { Voice } from './words.ts';
 

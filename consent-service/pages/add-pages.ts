@@ -3,7 +3,7 @@
 // if there were nothing. The routes stand by subject in routes-*.ts.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Sessions } from '#consent-service/sign-in/sign-in.ts';
-import { isAccordError, PROBLEMS, type ProblemCode } from '#schemas/problems.ts';
+import { problemCodeOf, refusePage } from '#core/http/pages/problem.ts';
 import { rememberLanguage } from './language.ts';
 import { countNotices, type PagesOptions, pagePath, show, voiceFor } from './page-parts.ts';
 import { citizenProblem, problemPage } from './problem-page.ts';
@@ -49,22 +49,9 @@ function answerProblem(
   request: FastifyRequest,
   reply: FastifyReply,
 ): FastifyReply {
-  const code = codeOf(error);
-  const shown = citizenProblem(code);
-  const line = { code, requestId: request.id };
-  if (shown === 'INTERNAL') request.log.error({ ...line, err: error }, 'page failed');
-  else request.log.info(line, 'page refused');
-  const { status } = PROBLEMS[shown];
-  if (status === 503) reply.header('retry-after', '5');
+  const shown = citizenProblem(problemCodeOf(error));
   const voice = voiceFor(options, request);
   const back = shown === 'CONSENT_UNKNOWN' || shown === 'NOT_FOUND' ? '/' : pagePath(request);
-  return show(options, request, reply.code(status), voice, problemPage(voice, shown, back, request.id));
-}
-
-function codeOf(error: unknown): ProblemCode {
-  if (isAccordError(error)) return error.code;
-  const status = (error as { statusCode?: unknown }).statusCode;
-  if (status === 413) return 'BODY_TOO_LARGE';
-  if (status === 415) return 'MEDIA_TYPE_UNSUPPORTED';
-  return typeof status === 'number' && status >= 400 && status < 500 ? 'REQUEST_MALFORMED' : 'INTERNAL';
+  const refused = refusePage(error, request, reply, shown);
+  return show(options, request, refused, voice, problemPage(voice, shown, back, request.id));
 }

@@ -2,9 +2,9 @@
 import type { CheckedReceipt } from '#consent-service/check-receipt.ts';
 import type { KnownWords } from '#consent-service/known-words.ts';
 import { apart, type Html, html } from '#core/http/html.ts';
+import type { Body } from '#core/http/pages/frame.ts';
 import { MAX_RECEIPT_BYTES } from '#schemas/limits.ts';
 import type { Receipt } from '#schemas/receipt.ts';
-import type { Body } from './layout.ts';
 import { named, timeOf } from './parts.ts';
 import type { Voice } from './words.ts';
 

@@ -3,9 +3,9 @@
 import type { NoAnswer } from '#consent-service/departments.ts';
 import type { KnownWords } from '#consent-service/known-words.ts';
 import { apart, type Html, html } from '#core/http/html.ts';
+import { type Body, csrfField } from '#core/http/pages/frame.ts';
 import type { Access } from '#schemas/accesses.ts';
 import type { DoubtStatus } from '#schemas/doubt.ts';
-import { type Body, csrfField } from './layout.ts';
 import { timeOf } from './parts.ts';
 import type { Voice } from './words.ts';
 

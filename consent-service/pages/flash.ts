@@ -3,7 +3,7 @@
 // it says nothing that the page would believe about who somebody is, and ticks count only if the nonce of the sign-in says
 // the same.
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { asLanguage, type Language } from './language.ts';
+import { asLanguage, type Language } from '#core/http/pages/language.ts';
 
 const COOKIE = 'accord-last';
 const MAX_AGE_S = 600;

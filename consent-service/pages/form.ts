@@ -1,9 +1,9 @@
-// A form as a browser sends it, read strictly: known fields, each as often as it may stand. Whoever sends it controls all
-// of it; the sign-in has checked the token by then.
+// The forms of citizens with buttons and ticks. Whoever sends one controls all of it; the sign-in has checked the token by then.
 import type { FastifyRequest } from 'fastify';
+import { fieldsOf } from '#core/http/pages/form.ts';
+import { asLanguage, type Language } from '#core/http/pages/language.ts';
 import { MAX_CONSENT_SERVICES, MAX_FIELDS } from '#schemas/limits.ts';
 import { AccordError } from '#schemas/problems.ts';
-import { asLanguage, type Language } from './language.ts';
 
 export interface DecisionForm {
   decision: 'give' | 'refuse';
@@ -37,29 +37,4 @@ function readTicked(texts: readonly unknown[]): ReadonlySet<number> {
     throw new AccordError('SCHEMA_MISMATCH', 'the ticks');
   }
   return ticked;
-}
-
-function fieldsOf({ body }: FastifyRequest): Record<string, unknown> {
-  if (typeof body !== 'object' || body === null) throw new AccordError('SCHEMA_MISMATCH', 'no form');
-  return { ...body };
-}
-
-/**
- * Text fields by name, each at most once and not longer than said; a browser's line ends become line feeds.
- * @throws SCHEMA_MISMATCH for others, and for longer ones
- */
-export function readFields<N extends string>(
-  request: FastifyRequest,
-  maxChars: Readonly<Record<N, number>>,
-): Partial<Record<N, string>> {
-  const { csrf: _, ...fields } = fieldsOf(request);
-  const read: Partial<Record<N, string>> = {};
-  for (const [name, value] of Object.entries(fields)) {
-    const text = typeof value === 'string' ? value.replace(/\r\n?/g, '\n') : null;
-    if (text === null || !Object.hasOwn(maxChars, name) || text.length > maxChars[name as N]) {
-      throw new AccordError('SCHEMA_MISMATCH', 'the form');
-    }
-    read[name as N] = text;
-  }
-  return read;
 }

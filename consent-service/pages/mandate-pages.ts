@@ -3,9 +3,9 @@
 import type { ConsentView } from '#consent-service/consents.ts';
 import type { Mandates, MandateView } from '#consent-service/mandates.ts';
 import { apart, type Html, html } from '#core/http/html.ts';
+import { type Body, csrfField } from '#core/http/pages/frame.ts';
 import { MAX_CITIZEN_MANDATE_LEVEL } from '#schemas/limits.ts';
 import { bannerOf } from './acting-parts.ts';
-import { type Body, csrfField } from './layout.ts';
 import type { OfferFault, TypedOffer } from './mandate-form.ts';
 import { MANDATE_WORDS } from './mandate-words.ts';
 import { named, timeOf } from './parts.ts';

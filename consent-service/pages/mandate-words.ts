@@ -1,6 +1,7 @@
 // What the pages about mandates say, in both languages.
+
+import type { Language } from '#core/http/pages/language.ts';
 import type { MandateEnd, MandateKind } from '#schemas/mandate.ts';
-import type { Language } from './language.ts';
 
 type Wording = typeof EN;
 

@@ -3,7 +3,7 @@
 import type { UnreadNotice } from '#consent-service/emergency-notices.ts';
 import type { KnownWords } from '#consent-service/known-words.ts';
 import { apart, type Html, html } from '#core/http/html.ts';
-import { csrfField } from './layout.ts';
+import { csrfField } from '#core/http/pages/frame.ts';
 import { NOTICE_WORDS } from './notice-words.ts';
 import { named, timeOf } from './parts.ts';
 import type { Voice } from './words.ts';

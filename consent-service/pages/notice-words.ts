@@ -1,5 +1,5 @@
 // What the pages say of emergencies that departments told of, in both languages.
-import type { Language } from './language.ts';
+import type { Language } from '#core/http/pages/language.ts';
 
 type Wording = typeof EN;
 

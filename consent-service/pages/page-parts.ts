@@ -9,9 +9,10 @@ import type { ShownAccesses } from '#consent-service/shown-accesses.ts';
 import type { Sessions } from '#consent-service/sign-in/sign-in.ts';
 import type { Clock } from '#core/clock.ts';
 import type { ConfigurationSource } from '#core/configuration/snapshot.ts';
+import type { Body } from '#core/http/pages/frame.ts';
 import type { AskedQuestions } from './asked-question.ts';
 import { languageOf } from './language.ts';
-import { type Body, document } from './layout.ts';
+import { document } from './layout.ts';
 import { type Voice, voiceOf } from './words.ts';
 
 export interface PagesOptions {

@@ -3,10 +3,10 @@ import { readReceipt } from '#certs/receipt.ts';
 import type { CheckedReceipt } from '#consent-service/check-receipt.ts';
 import type { ConsentView } from '#consent-service/consents.ts';
 import { apart, type Html, html } from '#core/http/html.ts';
+import { type Body, csrfField } from '#core/http/pages/frame.ts';
 import { bannerOf, beyondOf, decidedByRow, forWhom, placeOf, stateText } from './acting-parts.ts';
 import { verdictOf } from './check-page.ts';
 import type { Done } from './flash.ts';
-import { type Body, csrfField } from './layout.ts';
 import { named, timeOf } from './parts.ts';
 import type { Voice } from './words.ts';
 

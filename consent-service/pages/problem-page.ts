@@ -1,9 +1,10 @@
 // What a citizen reads when something cannot be done: what happened, what to do next, and the code for whoever helps. The
 // table of errors is written for people who run systems; the codes that a citizen can meet are said here in their words.
-import type { Language } from '#consent-service/sign-in/pages.ts';
+
 import { html } from '#core/http/html.ts';
+import type { Body } from '#core/http/pages/frame.ts';
+import type { Language } from '#core/http/pages/language.ts';
 import type { ProblemCode } from '#schemas/problems.ts';
-import type { Body } from './layout.ts';
 import { type Voice, WORDS } from './words.ts';
 
 type Said = readonly [title: string, next: string];

@@ -1,7 +1,8 @@
 // Why a department did not answer a request about a citizen, in plain words. The table of errors is written for people who
 // run systems; these are the codes a citizen meets most. Every other one stands as its code alone.
+
+import type { Language } from '#core/http/pages/language.ts';
 import { isProblemCode, type ProblemCode } from '#schemas/problems.ts';
-import type { Language } from './language.ts';
 
 // biome-ignore format: one code, one line
 const SAID: Partial<Record<ProblemCode, Readonly<Record<Language, string>>>> = {

@@ -3,8 +3,8 @@
 import type { AskedItem, ConsentView } from '#consent-service/consents.ts';
 import type { MandateView } from '#consent-service/mandates.ts';
 import { apart, type Html, html } from '#core/http/html.ts';
+import { type Body, csrfField } from '#core/http/pages/frame.ts';
 import { bannerOf, forWhom, placeOf } from './acting-parts.ts';
-import { type Body, csrfField } from './layout.ts';
 import { MANDATE_WORDS } from './mandate-words.ts';
 import { named, timeOf } from './parts.ts';
 import type { Voice } from './words.ts';

@@ -4,13 +4,13 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { knownWords } from '#consent-service/known-words.ts';
 import { html } from '#core/http/html.ts';
+import { readFields } from '#core/http/pages/form.ts';
 import type { Access } from '#schemas/accesses.ts';
 import { AccordError } from '#schemas/problems.ts';
 import { accessPage } from './access-card.ts';
 import { readFilter } from './access-filter.ts';
 import { accessesPage, SPANS } from './accesses-page.ts';
 import { doubtPage, MAX_NOTE_CHARS, MAX_PROPOSED_CHARS, reportedPage } from './doubt-pages.ts';
-import { readFields } from './form.ts';
 import { LEVEL, type PagesOptions, param, show, voiceFor } from './page-parts.ts';
 
 export function addAccessRoutes(scope: FastifyInstance, options: PagesOptions): void {

@@ -5,10 +5,10 @@ import type { FastifyInstance } from 'fastify';
 import { checkReceipt } from '#consent-service/check-receipt.ts';
 import { knownWords } from '#consent-service/known-words.ts';
 import type { Clock } from '#core/clock.ts';
+import { readFields } from '#core/http/pages/form.ts';
 import { MAX_CHECK_FORM_BYTES, MAX_CHECKS_PER_SECOND, MAX_RECEIPT_BYTES } from '#schemas/limits.ts';
 import { AccordError } from '#schemas/problems.ts';
 import { type CheckView, checkPage } from './check-page.ts';
-import { readFields } from './form.ts';
 import { type PagesOptions, show, voiceFor } from './page-parts.ts';
 
 export function addCheckRoutes(scope: FastifyInstance, options: PagesOptions): void {

@@ -2,8 +2,8 @@
 import type { FastifyInstance } from 'fastify';
 import { knownWords } from '#consent-service/known-words.ts';
 import { type Html, html } from '#core/http/html.ts';
+import { readFields } from '#core/http/pages/form.ts';
 import { AccordError } from '#schemas/problems.ts';
-import { readFields } from './form.ts';
 import { noticeCards } from './notice-cards.ts';
 import { LEVEL, type PagesOptions, show, voiceFor } from './page-parts.ts';
 import { ICON, ICON_PATH, STYLE, STYLE_PATH } from './style.ts';

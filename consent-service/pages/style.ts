@@ -2,40 +2,24 @@
 // (320 px and up), by day and by night, by keyboard and by a screen reader (WCAG 2.2 AA): contrast of text 4.5 to 1 or
 // more, targets of 44 px, a focus that is always seen. Buttons of one form weigh the same: none persuades.
 import { sha256 } from '#certs/commitment.ts';
+import { FRAME_STYLE } from '#core/http/pages/style.ts';
 
 export const STYLE = `
-:root { color-scheme: light dark; --ink: #14191e; --soft: #4b535b; --paper: #fff; --shade: #f3f5f7; --line: #c2c8ce; --link: #174f90; --strong: #174f90; --on-strong: #fff; --bar: #12304f; --press: #e3e7eb; --error: #b3200b; --ring: #14191e; --glow: #fd0 }
-@media (prefers-color-scheme: dark) { :root { --ink: #eceff2; --soft: #b6bfc8; --paper: #13181d; --shade: #1e252c; --line: #4a545e; --link: #92c3ff; --strong: #92c3ff; --on-strong: #0c1a29; --bar: #0b2138; --press: #2d3740; --error: #ff9d8c; --ring: #fd0; --glow: #13181d } }
-*, *::before, *::after { box-sizing: border-box }
-html { font: 100%/1.55 system-ui, -apple-system, "Segoe UI", "PingFang SC", "HarmonyOS Sans SC", "Microsoft YaHei", "Noto Sans CJK SC", sans-serif; color: var(--ink); background: var(--paper); -webkit-text-size-adjust: 100% }
+${FRAME_STYLE}
+:root { --bar: #12304f }
+@media (prefers-color-scheme: dark) { :root { --bar: #0b2138 } }
+html { font-size: 100%; line-height: 1.55 }
 :lang(zh) { line-height: 1.7; line-break: strict; text-autospace: normal }
-body { margin: 0; min-height: 100vh; display: flex; flex-direction: column; overflow-wrap: anywhere }
 p { margin: 0 0 .9rem; text-wrap: pretty }
-a { color: var(--link); text-underline-offset: .18em }
 a:hover { text-decoration-thickness: .15em }
-:focus-visible { outline: 3px solid var(--ring); outline-offset: 2px; box-shadow: 0 0 0 5px var(--glow) }
-main:focus { outline: none; box-shadow: none }
 .visually-hidden { position: absolute; width: 1px; height: 1px; margin: -1px; padding: 0; overflow: hidden; clip-path: inset(50%); white-space: nowrap; border: 0 }
-.skip { position: absolute; left: -999em }
-.skip:focus { position: static; display: block; padding: .75rem 1rem; background: #fd0; color: #14191e }
-.wide { max-width: 46rem; width: 100%; margin: 0 auto; padding-left: 1rem; padding-right: 1rem }
-.bar { background: var(--bar); color: #fff }
-.bar .wide, .pages .wide { display: flex; flex-wrap: wrap; gap: 0 1.1rem; align-items: center }
-.bar nav, .pages form { margin-left: auto }
-.pages nav, .pages ul { display: contents }
+.wide { max-width: 46rem }
 .bar .wide { padding-top: .2rem; padding-bottom: .2rem }
-.bar a { color: #fff; text-decoration: none }
 .bar a:hover { text-decoration: underline }
-.bar .home { font-weight: 700; font-size: 1.05rem }
-nav ul { display: flex; flex-wrap: wrap; gap: 0 1.25rem; list-style: none; margin: 0; padding: 0 }
-nav li { margin: 0 }
-nav a, .bar .home { display: inline-flex; align-items: center; min-height: 44px; min-width: 44px; border-bottom: 3px solid transparent; border-top: 3px solid transparent }
-.pages nav a { text-decoration: none }
+.bar .home { font-size: 1.05rem }
 .pages nav a:hover { text-decoration: underline }
-nav a[aria-current] { font-weight: 700; border-bottom-color: currentcolor }
-.pages { border-bottom: 1px solid var(--line) }
 main { flex: 1 0 auto; padding-top: 1.5rem; padding-bottom: 3rem }
-footer { background: var(--shade); border-top: 1px solid var(--line); color: var(--soft); font-size: .9rem }
+footer { font-size: .9rem }
 footer .wide { padding-top: 1rem; padding-bottom: 1.25rem }
 footer p { margin: .25rem 0 }
 h1, h2, h3 { text-wrap: balance; line-height: 1.35 }

@@ -1,5 +1,5 @@
 // The texts of a language, and times as a reader of it writes them.
-import type { Language } from './language.ts';
+import type { Language } from '#core/http/pages/language.ts';
 import { EN, type Words } from './words-en.ts';
 import { ZH } from './words-zh.ts';
 

@@ -1,8 +1,8 @@
 // The few pages of the sign-in itself, zh and en, without scripts: the choice of a provider, the accounts of a person,
 // signed out, and what went wrong. The citizen pages may hand in their own layout; everything from outside is escaped.
+import type { Language } from '#core/http/pages/language.ts';
 import { PROBLEMS, type ProblemCode } from '#schemas/problems.ts';
 
-export type Language = 'zh' | 'en';
 type Bilingual = Record<Language, string>;
 
 export interface Page {
@@ -99,12 +99,6 @@ export function plainLayout({ title, body, language }: Page): string {
 ${body}
 </main></body></html>
 `;
-}
-
-/** `zh` unless the browser prefers English. */
-export function languageOfHeader(acceptLanguage: string | undefined): Language {
-  const first = /(?:^|[,\s])(zh|en)\b/i.exec((acceptLanguage ?? '').slice(0, 200));
-  return first?.[1]?.toLowerCase() === 'en' ? 'en' : 'zh';
 }
 
 /** Enough to recognise one's own. */

@@ -1,8 +1,9 @@
 // What the routes of the sign-in work with.
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Clock } from '#core/clock.ts';
+import type { Language } from '#core/http/pages/language.ts';
 import type { Attempts, SignInAttempt } from './attempt.ts';
-import type { Language, Page } from './pages.ts';
+import type { Page } from './pages.ts';
 import type { Providers } from './providers.ts';
 import type { LiveSession, SessionRegister } from './sessions.ts';
 

@@ -5,22 +5,16 @@ import { randomBytes } from 'node:crypto';
 import cookie from '@fastify/cookie';
 import formbody from '@fastify/formbody';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { fieldsOf, readFields } from '#core/http/pages/form.ts';
+import { rememberLanguage } from '#core/http/pages/language.ts';
+import { problemCodeOf, refusePage } from '#core/http/pages/problem.ts';
 import { MAX_AUDITOR_FORM_BYTES } from '#schemas/limits.ts';
-import { AccordError, isAccordError, PROBLEMS, type ProblemCode } from '#schemas/problems.ts';
+import { AccordError, isAccordError } from '#schemas/problems.ts';
 import type { ServerParts } from '#security-server/server-parts.ts';
 import { AuditRun } from './audit-run.ts';
 import type { AuditorPlaces } from './examine.ts';
-import { asLanguage, LANGUAGE_COOKIE, languageOf } from './language.ts';
-import {
-  type AuditorParts,
-  cookieName,
-  fieldsOf,
-  knownFields,
-  pagePath,
-  requireSameOrigin,
-  sessionOf,
-  show,
-} from './page-parts.ts';
+import { LANGUAGE_COOKIE, languageOf } from './language.ts';
+import { type AuditorParts, cookieName, pagePath, requireSameOrigin, sessionOf, show } from './page-parts.ts';
 import { problemPage } from './problem-page.ts';
 import { addRoutes } from './routes.ts';
 import { type AuditorKey, AuditorSessions, checkCsrf } from './sessions.ts';
@@ -70,7 +64,7 @@ export function addAuditorPages(app: FastifyInstance, server: ServerParts, optio
         'cross-origin-resource-policy': 'same-origin',
       });
     });
-    scope.addHook('preHandler', async (request, reply) => rememberLanguage(request, reply));
+    rememberLanguage(scope, LANGUAGE_COOKIE, { ...COOKIE, maxAge: 400 * DAY_S });
     scope.setErrorHandler((error, request, reply) => answerProblem(parts, error, request, reply));
     addOpenRoutes(scope, parts);
     await scope.register(async (inner) => {
@@ -110,7 +104,7 @@ function addOpenRoutes(app: FastifyInstance, parts: AuditorParts): void {
   });
   app.post('/auditor/sign-in', async (request, reply) => {
     requireSameOrigin(request);
-    const { key = '', to: wished } = knownFields(fieldsOf(request), { key: 1_000, to: 4_000 });
+    const { key = '', to: wished } = readFields(request, { key: 1_000, to: 4_000 });
     const to = pathWithin(wished);
     try {
       const begun = sessions.begin(key);
@@ -134,33 +128,14 @@ function addOpenRoutes(app: FastifyInstance, parts: AuditorParts): void {
   });
 }
 
-function rememberLanguage(request: FastifyRequest, reply: FastifyReply): void {
-  const chosen = asLanguage((request.query as Record<string, unknown>)['lang']);
-  if (chosen !== null && request.cookies[LANGUAGE_COOKIE] !== chosen) {
-    reply.setCookie(LANGUAGE_COOKIE, chosen, { ...COOKIE, maxAge: 400 * DAY_S });
-  }
-}
-
 function answerProblem(
   parts: AuditorParts,
   error: unknown,
   request: FastifyRequest,
   reply: FastifyReply,
 ): FastifyReply {
-  const code = codeOf(error);
-  const line = { code, requestId: request.id };
-  if (code === 'INTERNAL') request.log.error({ ...line, err: error }, 'page failed');
-  else request.log.info(line, 'page refused');
-  const { status } = PROBLEMS[code];
-  if (status === 503) reply.header('retry-after', '5');
+  const code = problemCodeOf(error);
   const back = code === 'NOT_FOUND' || code === 'EXCHANGE_NOT_FOUND' ? '/auditor' : pathWithin(pagePath(request));
-  return show(parts, request, reply.code(status), problemPage(languageOf(request), code, back, request.id));
-}
-
-function codeOf(error: unknown): ProblemCode {
-  if (isAccordError(error)) return error.code;
-  const status = (error as { statusCode?: unknown }).statusCode;
-  if (status === 413) return 'BODY_TOO_LARGE';
-  if (status === 415) return 'MEDIA_TYPE_UNSUPPORTED';
-  return typeof status === 'number' && status >= 400 && status < 500 ? 'REQUEST_MALFORMED' : 'INTERNAL';
+  const refused = refusePage(error, request, reply);
+  return show(parts, request, refused, problemPage(languageOf(request), code, back, request.id));
 }

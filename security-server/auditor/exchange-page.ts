@@ -2,11 +2,11 @@
 // checked, opening a record, exporting the pack. No personal data stands here. Texts in details may be the other side's.
 import type { CheckState, PackCheck, PackVerdict } from '#core/evidence/check-run.ts';
 import { apart, type Html, html } from '#core/http/html.ts';
+import { type Body, csrfField } from '#core/http/pages/frame.ts';
 import type { TimeBounds } from '#core/witness/time-bounds.ts';
 import { checkMeaning, checkName, packCodeWords } from './check-words.ts';
 import type { Examined, ExaminedEntry } from './examine.ts';
 import { type Language, WORDS } from './language.ts';
-import { type Body, csrfField } from './layout.ts';
 import { problemWords } from './problem-page.ts';
 import { outcome } from './search-page.ts';
 import { fact, time } from './times.ts';

@@ -1,12 +1,12 @@
 // The state of the log: what was signed and anchored of it, when it was last verified as a whole and by whom, and the button
 // that verifies it.
 import { apart, type Html, html } from '#core/http/html.ts';
+import { type Body, csrfField } from '#core/http/pages/frame.ts';
 import type { RangeReport } from '#core/log/audit-range.ts';
 import { isProblemCode, PROBLEMS } from '#schemas/problems.ts';
 import type { ServerParts } from '#security-server/server-parts.ts';
 import type { AuditEnd, AuditState } from './audit-run.ts';
 import { type Language, WORDS } from './language.ts';
-import { type Body, csrfField } from './layout.ts';
 import { fact, time, timeText } from './times.ts';
 
 type Server = Pick<ServerParts, 'log' | 'anchoring'>;

@@ -4,12 +4,14 @@
 import { createHash } from 'node:crypto';
 import type {} from '@fastify/cookie';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { fieldsOf, readFields } from '#core/http/pages/form.ts';
+import type { Body } from '#core/http/pages/frame.ts';
 import { AccordError } from '#schemas/problems.ts';
 import type { ServerParts } from '#security-server/server-parts.ts';
 import type { AuditRun } from './audit-run.ts';
 import type { PackSigner } from './examine.ts';
 import { languageOf } from './language.ts';
-import { type Body, document } from './layout.ts';
+import { document } from './layout.ts';
 import { type AuditorSession, type AuditorSessions, checkCsrf } from './sessions.ts';
 import type { AuditorThread } from './thread.ts';
 import type { AuditorTrail } from './trail.ts';
@@ -49,28 +51,8 @@ export function readForm<N extends string>(
 ): { session: AuditorSession; fields: Partial<Record<N, string>> } {
   requireSameOrigin(request);
   const session = requireSession(parts, request);
-  const { csrf, ...sent } = fieldsOf(request);
-  checkCsrf(csrf, session);
-  return { session, fields: knownFields(sent, maxChars) };
-}
-
-/** @throws SCHEMA_MISMATCH */
-export function knownFields<N extends string>(
-  sent: Readonly<Record<string, unknown>>,
-  maxChars: Readonly<Record<N, number>>,
-): Partial<Record<N, string>> {
-  const read: Partial<Record<N, string>> = {};
-  for (const [name, value] of Object.entries(sent)) {
-    const isKnown = Object.hasOwn(maxChars, name) && typeof value === 'string';
-    if (!isKnown || value.length > maxChars[name as N]) throw new AccordError('SCHEMA_MISMATCH', 'the form');
-    read[name as N] = value;
-  }
-  return read;
-}
-
-export function fieldsOf({ body }: FastifyRequest): Record<string, unknown> {
-  if (typeof body !== 'object' || body === null) throw new AccordError('SCHEMA_MISMATCH', 'no form');
-  return { ...body };
+  checkCsrf(fieldsOf(request)['csrf'], session);
+  return { session, fields: readFields(request, maxChars) };
 }
 
 /** The browser says where a form comes from (Fetch Metadata; RFC 6454). @throws CSRF_REFUSED */

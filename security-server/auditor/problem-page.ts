@@ -1,9 +1,9 @@
 // What an auditor reads when something cannot be done: what happened and the next step, in plain words, and the code. Most words
 // are those of the table of errors, which are English; those that an auditor meets most are said in Chinese too.
 import { type Html, html } from '#core/http/html.ts';
+import type { Body } from '#core/http/pages/frame.ts';
 import { PROBLEMS, type ProblemCode } from '#schemas/problems.ts';
 import { type Language, WORDS } from './language.ts';
-import type { Body } from './layout.ts';
 
 type Said = readonly [title: string, next: string];
 

@@ -2,11 +2,11 @@
 // browser, and every byte of it is shown as text. Whoever sent the message controls it.
 import { sha256 } from '#certs/commitment.ts';
 import { apart, type Html, html } from '#core/http/html.ts';
+import type { Body } from '#core/http/pages/frame.ts';
 import type { SealedParts } from '#core/log/sealed-record.ts';
 import { MAX_AUDITOR_SHOWN_BYTES } from '#schemas/limits.ts';
 import type { LogEntry } from '#schemas/log-entry.ts';
 import { type Language, WORDS } from './language.ts';
-import type { Body } from './layout.ts';
 import { fact, time } from './times.ts';
 
 export function recordPage(language: Language, entry: LogEntry, parts: SealedParts | null, by: string): Body {

@@ -1,9 +1,9 @@
 // The page an auditor begins with: the search form, and what was found.
 import { apart, type Html, html } from '#core/http/html.ts';
+import type { Body } from '#core/http/pages/frame.ts';
 import { outcomeWords } from './check-words.ts';
 import { type Criteria, type ReadCriteria, searchQuery } from './criteria.ts';
 import { type Language, WORDS } from './language.ts';
-import type { Body } from './layout.ts';
 import type { SearchResult } from './search-log.ts';
 import { time, timeText } from './times.ts';
 

@@ -1,7 +1,7 @@
 // Signing in to the auditor's pages: one field for the API key, which goes in the body of a form and nowhere else.
 import { html } from '#core/http/html.ts';
+import type { Body } from '#core/http/pages/frame.ts';
 import { type Language, WORDS } from './language.ts';
-import type { Body } from './layout.ts';
 
 export interface SignInView {
   /** Where to go on afterwards: a path of these pages. */
