@@ -1,18 +1,15 @@
 // `accord doctor` on a server that is well, and on one with everything that can be broken from outside broken.
-import { chmodSync, cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
-import { pino } from 'pino';
 import t from 'tap';
-import { openDevNetwork } from '#cli/dev/network.ts';
 import { checkLog, checkNode } from '#cli/doctor/folder.ts';
 import { checkFreshness } from '#cli/doctor/registration.ts';
 import { registrationOfFolder } from '#cli/server-registration.ts';
-import { systemClock } from '#core/clock.ts';
 import { CLIENT, openPair, SERVICE } from '#scripts/campaign/pair.ts';
 import { emergencyReportsFile } from '#security-server/emergencies.ts';
 import { openOutboxStoreSqlite } from '#security-server/outbox-sqlite.ts';
+import { openTestNetwork } from '#test/dev-network.ts';
 import { accord } from './run.ts';
 
 interface Check {
@@ -24,20 +21,8 @@ interface Check {
 }
 
 t.test('a running server, and what can be wrong with it', async (t) => {
-  const folder = mkdtempSync(join(tmpdir(), 'accord-doctor-'));
-  const member = { id: 'DEV/GOV/1001', name: 'Consumer', server: 'ss1', subsystem: 'consumer' };
-  const network = await openDevNetwork({
-    folder: join(folder, 'dev'),
-    instance: 'DEV',
-    members: [member],
-    clock: systemClock,
-    logger: pino({ level: 'silent' }),
-    processes: false,
-  });
-  t.teardown(async () => {
-    await network.close();
-    rmSync(folder, { recursive: true, force: true });
-  });
+  const network = await openTestNetwork(t, 1);
+  const { folder } = network;
   const server = network.servers[0]!;
   const doctor = async (dir: string, health = server.urls.health) => {
     const ended = await accord('doctor', '--dir', dir, '--health', health, '--json');
@@ -90,7 +75,7 @@ t.test('a running server, and what can be wrong with it', async (t) => {
   const keyFile = join(folder, 'registry.key');
   writeFileSync(keyFile, network.registry.apiKey, { mode: 0o600 });
   const registry = ['--registry', network.registry.adminUrl, '--api-key-file', keyFile];
-  const registered = JSON.parse((await accord('member', 'show', member.id, '--json', ...registry)).stdout);
+  const registered = JSON.parse((await accord('member', 'show', 'DEV/GOV/1001', '--json', ...registry)).stdout);
   const { encryptionKeys, log, authenticationCertificates, signingCertificates } = registered.servers[0];
   t.match(said, { id: server.id, log, authenticationCertificates, signingCertificates });
   t.match(said['encryptionKeys'], [{ kid: encryptionKeys[0].kid, jwk: encryptionKeys[0].jwk }]);

@@ -1,15 +1,15 @@
 // A whole instance on loopback, as `accord dev up` opens it: both servers' logs are witnessed by the registry, put into the
-// aggregate log, cosigned by a department over its own port, time-stamped, and logged as anchorings that an audit takes.
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+// aggregate log, cosigned by a department over its own port, time-stamped, and logged as anchorings that an audit takes. Both
+// departments export the same exchange.
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { pino } from 'pino';
 import t, { type Test } from 'tap';
 import { verifyTimeStampToken } from '#certs/time-stamp.ts';
 import { toPem } from '#certs/x509-library.ts';
-import { type DevNetwork, openDevNetwork } from '#cli/dev/network.ts';
+import type { DevNetwork } from '#cli/dev/network.ts';
 import { systemClock } from '#core/clock.ts';
 import { openDevelopmentTimeStampAuthority } from '#core/development-time-stamp-authority.ts';
+import { readPackFiles } from '#core/evidence/read-pack.ts';
 import { openClient } from '#core/http/client.ts';
 import { verifyLog } from '#core/log/audit.ts';
 import { showLog } from '#core/log/show.ts';
@@ -19,28 +19,18 @@ import { parseAnchoring } from '#schemas/anchoring.ts';
 import { DEFAULT_GRACE_MS } from '#schemas/limits.ts';
 import type { AnchoringState } from '#security-server/anchoring/anchoring.ts';
 import { accord } from '#test/cli/run.ts';
+import { openTestNetwork } from '#test/dev-network.ts';
 
-const MEMBERS = [
-  { id: 'DEV/GOV/1001', name: 'Consumer', subsystem: 'consumer', server: 'ss1' },
-  { id: 'DEV/GOV/2002', name: 'Provider', subsystem: 'provider', server: 'ss2' },
-];
+t.setTimeout(60_000);
 
 t.test('registry, department witness and time-stamps in one instance', async (t) => {
-  const folder = mkdtempSync(join(tmpdir(), 'accord-anchored-'));
-  const network = await openDevNetwork({
-    ...{ folder, instance: 'DEV', members: MEMBERS, clock: systemClock, processes: false },
-    logger: pino({ level: 'silent' }),
-  });
-  t.teardown(async () => {
-    await network.close();
-    rmSync(folder, { recursive: true, force: true });
-  });
+  const network = await openTestNetwork(t, 2);
   const { registry, servers } = network;
   const [consumer, provider] = servers;
   t.equal(consumer?.urls.witness, null);
   t.match(provider?.urls.witness, /^http:\/\/127\.0\.0\.1:\d+$/);
   const anchor = async (at: number) => (await servers[at]?.call('POST', '/anchoring')) as AnchoringState;
-  await exchange(network);
+  const id = await exchange(network);
   for (const at of servers.keys()) {
     t.match(await anchor(at), {
       entries: 4,
@@ -95,8 +85,29 @@ t.test('registry, department witness and time-stamps in one instance', async (t)
     'url',
     'verifierKeys',
   ]);
+  await evidence(t, network, id);
   await commands(t, network);
 });
+
+/** Each department alone proves the exchange to an auditor who has the anchor; the demonstration's test runs `verify.sh` too. */
+async function evidence(t: Test, network: DevNetwork, id: string): Promise<void> {
+  const auditor = join(network.folder, 'auditor');
+  mkdirSync(auditor);
+  writeFileSync(join(auditor, 'anchor.json'), JSON.stringify(network.registry.anchor));
+  // The content changes before anybody asks for evidence: what was in force is kept.
+  await network.publish();
+  for (const { folder: dir, id: server } of network.servers) {
+    const out = join(network.folder, `${server.replaceAll('/', '-')}.zip`);
+    const keys = ['--dir', dir, '--passphrase-file', network.passphraseFile];
+    const exported = await accord('audit', 'export', id, ...keys, '--out', out, '--json');
+    t.equal(exported.code, 0, exported.stderr);
+    const verified = await accord('audit', 'verify', out, '--anchor', auditor, '--json');
+    const { verdict, code, checks } = JSON.parse(verified.stdout);
+    t.same([verdict, code], ['VALID', null], `${server} ${JSON.stringify(checks)}`);
+    const files = readPackFiles(out);
+    t.ok(files.has('request/certificate-status.der') && files.has('answer/certificate-status.der'), 'OCSP');
+  }
+}
 
 /** The same as an operator sees it. */
 async function commands(t: Test, network: DevNetwork): Promise<void> {
@@ -134,15 +145,23 @@ async function commands(t: Test, network: DevNetwork): Promise<void> {
   t.match(refused, { code: 7, stderr: /LOG_EVIDENCE_CHANGED/ });
 }
 
-/** One that the provider refuses, because it gave no access right: two entries on each side, and two OCSP answers. */
-async function exchange(network: DevNetwork): Promise<void> {
+/**
+ * One that the provider refuses, because it gave no access right: two entries on each side, and two OCSP answers.
+ * @returns its id
+ */
+async function exchange(network: DevNetwork): Promise<string> {
   const [consumer, provider] = network.servers;
   if (consumer === undefined || provider === undefined) throw new TypeError('two servers');
   const id = `${provider.subsystem}/echo`;
   const service = { id, title: 'Echo', url: 'http://127.0.0.1:9', personalData: false, safe: true };
   await network.addService(provider, service);
   await network.publish();
-  const headers = { 'X-Road-Client': consumer.subsystem };
-  const { status } = await fetch(`${consumer.urls.loopback}/r1/${id}/a`, { headers });
-  if (status !== 500) throw new Error(`status ${status}`);
+  const answer = await fetch(`${consumer.urls.loopback}/lookups`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ client: consumer.subsystem, service: id, path: '/7' }),
+  });
+  const { id: exchanged, outcome } = (await answer.json()) as { id: string; outcome: string };
+  if (outcome !== 'refused') throw new Error(`outcome ${outcome}`);
+  return exchanged;
 }
