@@ -11,6 +11,7 @@ import { policyOf } from '#core/configuration/witness-parts.ts';
 import { type BoundedClient, openClient } from '#core/http/client.ts';
 import { formatVerifierKey, parseCheckpointText, parseNote } from '#core/log/signed-note.ts';
 import { openTimeStampClient } from '#core/time-stamp-client.ts';
+import { openTimeStampStatus } from '#core/time-stamp-status.ts';
 import { type Cosigner, cosigner, formatCosignerKey } from '#core/witness/cosignature.ts';
 import type { WitnessPolicy } from '#core/witness/policy.ts';
 import type { ForkEvidence } from '#core/witness/store.ts';
@@ -142,12 +143,20 @@ function publishedStamp(
   http: BoundedClient,
   onAlarm: RegistryWitnessPorts['onAlarm'],
 ): () => Stamp | null {
-  const authorities = () => {
+  const rules = () => {
     const part = publisher.part('time-stamps')?.timeStamps;
-    return part === undefined ? [] : timeStampRulesOf(part).authorities;
+    return part === undefined ? null : timeStampRulesOf(part);
   };
+  const authorities = () => rules()?.authorities ?? [];
   const client = openTimeStampClient({
     authorities,
+    status: openTimeStampStatus({
+      ...{ authorities, clock, http },
+      crls: () => rules()?.crls ?? [],
+      isDistrusted: (hash) => publisher.isListed(hash),
+      onAlarm: (authority, detail) =>
+        onAlarm(`time-stamp authority ${authority}: TIME_STAMP_STATUS_UNKNOWN ${detail}`, null),
+    }),
     clock,
     http,
     randomBytes: (count) => randomBytes(count),

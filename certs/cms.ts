@@ -8,6 +8,7 @@ import { readDistinguishedName } from './x509-name.ts';
 
 const ID_SIGNED_DATA = '1.2.840.113549.1.7.2';
 const MAX_ATTRIBUTES = 16;
+const MAX_LISTS = 8;
 
 /** How a SignerInfo names the certificate of its key. */
 type SignerIdentifier = { issuerKey: string; issuerDer: Buffer; serialHex: string } | { keyId: Buffer };
@@ -18,10 +19,12 @@ export interface SignedData {
   content: Buffer;
   /** DER, in the order they came; none of them is trusted. */
   certificates: Buffer[];
-  /** No signature covers these three, and nothing here rests on them; the algorithms are AlgorithmIdentifiers as encoded. */
+  /** No signature covers these four, and nothing here is good because of them; the algorithms are AlgorithmIdentifiers as encoded. */
   version: number;
   digestAlgorithms: Buffer[];
   hasRevocationData: boolean;
+  /** X.509 revocation lists among it (10.2.1), DER; what has another form is passed over. */
+  crls: Buffer[];
   signer: {
     identifier: SignerIdentifier;
     /** AlgorithmIdentifiers as encoded. */
@@ -49,12 +52,14 @@ export function readSignedData(der: Uint8Array): SignedData {
   const digestAlgorithms = readAll(data.open(TAG.SET, 'digest algorithms'));
   const { contentType, content } = readContent(data.open(TAG.SEQUENCE, 'encapsulated content'));
   const certificates = data.peek() === 0xa0 ? readCertificates(data.open(0xa0, 'certificates')) : [];
-  const hasRevocationData = data.maybe(0xa1) !== undefined;
+  const revocationData = data.maybe(0xa1);
+  const hasRevocationData = revocationData !== undefined;
   const signers = data.open(TAG.SET, 'signers');
   data.end('signed data');
   const signer = readSigner(signers.open(TAG.SEQUENCE, 'signer'));
   signers.end('a second signer');
-  return { contentType, content, certificates, version, digestAlgorithms, hasRevocationData, signer };
+  const crls = revocationData === undefined ? [] : readLists(new DerReader(revocationData.body));
+  return { contentType, content, certificates, version, digestAlgorithms, hasRevocationData, crls, signer };
 }
 
 function readAll(set: DerReader): Buffer[] {
@@ -82,6 +87,16 @@ function readCertificates(list: DerReader): Buffer[] {
     certificates.push(list.take(TAG.SEQUENCE, 'certificate').raw);
   }
   return certificates;
+}
+
+/** RevocationInfoChoices (10.2.1): a list is a SEQUENCE, everything else is tagged. */
+function readLists(set: DerReader): Buffer[] {
+  const found: Buffer[] = [];
+  while (!set.done) {
+    const value = set.next();
+    if (value.tag === TAG.SEQUENCE && found.length < MAX_LISTS) found.push(value.raw);
+  }
+  return found;
 }
 
 function readSigner(signer: DerReader): SignedData['signer'] {

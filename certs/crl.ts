@@ -59,10 +59,13 @@ type CrlCode =
   | 'CRL_NOT_YET_VALID'
   | 'CRL_STALE';
 
-/** `revoked` holds also when `revokedAtMs` lies after the time of the check; the caller decides what an earlier act is worth. */
+/**
+ * `revoked` holds also when `revokedAtMs` lies after the time of the check; the caller decides what an earlier act is worth.
+ * `reasonGiven`: whether the list states the reason; `unspecified` also stands for none (5.3.1).
+ */
 export type CrlStatus =
   | { status: 'good' }
-  | { status: 'revoked'; revokedAtMs: number; reason: CrlReason }
+  | { status: 'revoked'; revokedAtMs: number; reason: CrlReason; reasonGiven: boolean }
   | { status: 'unknown'; code: CrlCode; detail: string };
 
 /**
@@ -222,17 +225,23 @@ function findEntry(entries: DerValue | undefined, wanted: string): CrlStatus {
     const entry = list.open(TAG.SEQUENCE, 'entry');
     const serial = readInteger(entry.take(TAG.INTEGER, 'serial number')).toString('hex').replace(/^0+/, '');
     const revokedAtMs = readTime(entry.next()) * 1000;
-    const reason = entry.done ? 'unspecified' : readEntryExtensions(entry.open(TAG.SEQUENCE, 'entry extensions'));
+    const said = entry.done ? NO_REASON : readEntryExtensions(entry.open(TAG.SEQUENCE, 'entry extensions'));
     entry.end('entry');
-    if (reason === undefined) return unknown('CRL_UNSUPPORTED', 'an entry extension');
-    if (serial === wanted && found.status === 'good') found = { status: 'revoked', revokedAtMs, reason };
+    if (said === undefined) return unknown('CRL_UNSUPPORTED', 'an entry extension');
+    if (serial === wanted && found.status === 'good') found = { status: 'revoked', revokedAtMs, ...said };
   }
   return found;
 }
 
+interface StatedReason {
+  reason: CrlReason;
+  reasonGiven: boolean;
+}
+const NO_REASON: StatedReason = { reason: 'unspecified', reasonGiven: false };
+
 // The certificate issuer of an indirect list is a critical entry extension (5.3.3), so it is refused with all others.
-function readEntryExtensions(list: DerReader): CrlReason | undefined {
-  let reason: CrlReason = 'unspecified';
+function readEntryExtensions(list: DerReader): StatedReason | undefined {
+  let stated: StatedReason = NO_REASON;
   for (const { oid, critical, value } of extensionList(list)) {
     if (critical) return undefined;
     if (oid !== EXTENSION.reasonCode) continue;
@@ -240,9 +249,9 @@ function readEntryExtensions(list: DerReader): CrlReason | undefined {
     const code = readSmallInteger(reader.take(TAG.ENUMERATED, 'reason'));
     reader.end('reason');
     if (!isReason(code)) throw derError('an unknown reason');
-    reason = CRL_REASONS[code];
+    stated = { reason: CRL_REASONS[code], reasonGiven: true };
   }
-  return reason;
+  return stated;
 }
 
 function isReason(code: number): code is keyof typeof CRL_REASONS {

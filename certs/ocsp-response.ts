@@ -39,7 +39,7 @@ const REASONS: Record<number, string> = { ...CRL_REASONS, 8: 'removeFromCRL' };
 
 export interface SingleAnswer {
   id: CertId;
-  status: 'good' | 'unknown' | { revokedAtMs: number; reason: string };
+  status: 'good' | 'unknown' | { revokedAtMs: number; reason: string; reasonGiven: boolean };
   thisUpdateMs: number;
   /** Null: newer information is available all the time (4.2.2.1). */
   nextUpdateMs: number | null;
@@ -150,12 +150,12 @@ function readStatus({ tag, body }: DerValue): SingleAnswer['status'] {
   const revokedAtMs = readGeneralized(inner);
   const wrapper = inner.maybe(0xa0);
   inner.end('revocation');
-  if (wrapper === undefined) return { revokedAtMs, reason: 'unspecified' };
+  if (wrapper === undefined) return { revokedAtMs, reason: 'unspecified', reasonGiven: false };
   const holder = new DerReader(wrapper.body);
   const reason = REASONS[readSmallInteger(holder.take(TAG.ENUMERATED, 'reason'))];
   holder.end('reason');
   if (reason === undefined) throw derError('an unknown reason');
-  return { revokedAtMs, reason };
+  return { revokedAtMs, reason, reasonGiven: true };
 }
 
 /** Whole seconds in GeneralizedTime (4.2.2.2.1 of RFC 5280's profile): a fraction is refused. */

@@ -10,6 +10,7 @@ import { DerReader, TAG } from './der.ts';
 import { keyHash, namesCertificate } from './ocsp-request.ts';
 import { type BasicAnswer, readOcspResponse, type SingleAnswer } from './ocsp-response.ts';
 import { validatePath } from './path.ts';
+import type { PathProfile } from './path-rules.ts';
 import { judgeRevocation } from './revocation.ts';
 import { readCertificateKey, signatureAlgorithmName, verifyCertificateSignature } from './x509-algorithms.ts';
 import { extensionList, type RawExtension } from './x509-extensions.ts';
@@ -32,6 +33,8 @@ export interface OcspRequest {
   crls?: readonly Uint8Array[];
   /** Enables the RSA rows of the algorithm table. Default false. */
   allowRsa?: boolean;
+  /** Of the responder's certificate; default: Accord's own. */
+  profile?: PathProfile;
 }
 
 /** Why an answer says nothing. */
@@ -65,7 +68,7 @@ interface Times {
  */
 export type OcspVerdict =
   | ({ status: 'good'; inGrace: boolean } & Times)
-  | ({ status: 'revoked'; revokedAtMs: number; reason: string } & Times)
+  | ({ status: 'revoked'; revokedAtMs: number; reason: string; reasonGiven: boolean } & Times)
   | ({ status: 'unknown' } & Times)
   | { status: 'refused'; code: OcspCode; detail: string };
 
@@ -188,14 +191,16 @@ function checkAppointed(leaf: Buffer, request: OcspRequest, allowRsa: boolean): 
     atMs,
     purpose: 'ocsp',
     allowRsa,
+    profile: request.profile ?? 'accord',
   });
   if (!verdict.valid) return refuse('OCSP_RESPONDER_UNAUTHORISED', verdict.code);
   if (issuer.equals(verdict.path[1] as Uint8Array)) return undefined;
   return refuse('OCSP_RESPONDER_UNAUTHORISED', 'appointed by another authority');
 }
 
-function checkResponderStatus(responder: Certificate, { path, crls = [], atMs }: OcspRequest): OcspVerdict | undefined {
-  const said = judgeRevocation(responder.der, path[1] as Uint8Array, crls, atMs);
+function checkResponderStatus(responder: Certificate, request: OcspRequest): OcspVerdict | undefined {
+  const { path, crls = [], atMs, allowRsa } = request;
+  const said = judgeRevocation(responder.der, path[1] as Uint8Array, crls, atMs, allowRsa);
   if (said.status === 'revoked') return refuse('OCSP_RESPONDER_REVOKED', responder.subject.text);
   const listed = said.status === 'good' && atMs <= said.nextUpdateMs;
   return listed || hasNoCheck(responder) ? undefined : refuse('OCSP_RESPONDER_UNCHECKED', responder.subject.text);

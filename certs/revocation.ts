@@ -7,7 +7,7 @@ import { checkCrl, readCrlTimes } from './crl.ts';
 import { readCertificate } from './x509-read.ts';
 
 export type RevocationVerdict =
-  | { status: 'revoked'; reason: string; revokedAtMs: number }
+  | { status: 'revoked'; reason: string; reasonGiven: boolean; revokedAtMs: number }
   /** Not on the list; the list speaks until `nextUpdateMs`. */
   | { status: 'good'; nextUpdateMs: number }
   /** No list of this issuer; `problems` are the codes of lists of that name that do not count. */
@@ -17,12 +17,14 @@ export type RevocationVerdict =
  * @param certificate DER, part of a valid path
  * @param issuer DER of the certificate above it in that path
  * @param crls DER of all lists at hand, in any order
+ * @param allowRsa enables the RSA rows of the algorithm table
  */
 export function judgeRevocation(
   certificate: Uint8Array,
   issuer: Uint8Array,
   crls: readonly Uint8Array[],
   nowMs: number,
+  allowRsa = false,
 ): RevocationVerdict {
   const serial = readCertificate(certificate).serialHex;
   const problems: string[] = [];
@@ -32,7 +34,7 @@ export function judgeRevocation(
     if (times === undefined || (newest !== undefined && times.thisUpdateMs <= newest.thisUpdateMs)) continue;
     const { thisUpdateMs, nextUpdateMs } = times;
     const atMs = Math.max(thisUpdateMs, Math.min(nowMs, nextUpdateMs));
-    const said = checkCrl({ crl, issuer, serial, atMs });
+    const said = checkCrl({ crl, issuer, serial, atMs, allowRsa });
     if (said.status === 'unknown') {
       // Two authorities may have one name and different keys: the other one's list is nothing to worry about.
       if (said.code !== 'CRL_ISSUER_MISMATCH') problems.push(said.code);

@@ -14,6 +14,7 @@ import { hashOf, verifyTokenSignature } from './time-stamp-algorithms.ts';
 import { namesSigner } from './time-stamp-attribute.ts';
 import { readTimeStampInfo, type TimeStampInfo } from './time-stamp-info.ts';
 import { asMalformed, MAX_TIME_STAMP_BYTES, malformed } from './time-stamp-request.ts';
+import { requireNotRevoked, type TimeStampStatus } from './time-stamp-revocation.ts';
 import { readCertificateKey } from './x509-algorithms.ts';
 import { type Certificate, readCertificate } from './x509-read.ts';
 
@@ -41,15 +42,17 @@ export function readTimeStampToken(token: Uint8Array): TimeStampInfo {
  * @param imprint SHA-256 of what was stamped, 32 bytes
  * @param certificates DER, as the configuration part `time-stamps` (or the auditor) names them for the authorities
  * @param atMs the verifier's time: a token may be of any age, but not from more than five minutes ahead
+ * @param status what is known of the certificates of the path; lists that lie in the token are looked at as well
  * @throws TIME_STAMP_MALFORMED, TIME_STAMP_IMPRINT_WRONG, TIME_STAMP_DIGEST_WRONG, TIME_STAMP_SIGNER_WRONG,
  *   TIME_STAMP_ALGORITHM_REFUSED, TIME_STAMP_SIGNATURE_WRONG, TIME_STAMP_UNTRUSTED (the path; its code in the detail),
- *   TIME_STAMP_FROM_FUTURE; TypeError for an imprint of another length or a configured certificate that is none
+ *   TIME_STAMP_FROM_FUTURE, TIME_STAMP_REVOKED; TypeError for an imprint of another length or a configured certificate that is none
  */
 export function verifyTimeStampToken(
   token: Uint8Array,
   imprint: Uint8Array,
   certificates: readonly Uint8Array[],
   atMs: number,
+  status: TimeStampStatus = {},
 ): VerifiedTimeStamp {
   if (imprint.length !== 32) throw new TypeError('an imprint is 32 bytes of SHA-256');
   const { info, signed } = readToken(token);
@@ -58,10 +61,14 @@ export function verifyTimeStampToken(
   const known = readKnown(certificates);
   const signer = findSigner(signed, known);
   checkSignature(signed, signer);
+  // Before the path: an authority that was distrusted is mostly taken out of the configuration as well.
+  requireNotRevoked({ ...info, path: [signer.der] }, status, atMs);
   const path = checkPath(signer, signed.certificates, known, info.genTimeMs);
   if (info.genTimeMs - (info.accuracyMs ?? 0) > atMs + CLOCK_WINDOW_MS) {
     throw refusal('TIME_STAMP_FROM_FUTURE', new Date(info.genTimeMs).toISOString());
   }
+  const { crls = [] } = status;
+  requireNotRevoked({ ...info, path }, { ...status, crls: [...crls, ...signed.crls] }, atMs);
   const signerHash = base64url(createHash('sha256').update(signer.der).digest());
   return { ...info, signerHash, signerName: signer.subject.text, path };
 }

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
-import { pemCertificates } from '#certs/pem.ts';
+import { pemCertificatesAndLists } from '#certs/pem.ts';
 import { verifyTimeStampToken } from '#certs/time-stamp.ts';
 import { readCertificate } from '#certs/x509-read.ts';
 import { systemClock } from '#core/clock.ts';
@@ -90,11 +90,12 @@ async function verify(
   throw new CommandEnd(EXIT.verificationFailed, `${code}: ${title}${place}${detail}\nNext: ${next}`);
 }
 
-/** Judges tokens by the certificates in a PEM file. @throws PEM_INVALID, CERTIFICATE_MALFORMED */
+/** Judges tokens by the certificates and revocation lists in a PEM file. @throws PEM_INVALID, CERTIFICATE_MALFORMED */
 export function tokensUnder(file: string) {
-  const certificates = pemCertificates(readFileSync(file, 'utf8'));
+  const { certificates, crls } = pemCertificatesAndLists(readFileSync(file, 'utf8'));
   for (const der of certificates) readCertificate(der);
-  return (token: Buffer, imprint: Buffer) => verifyTimeStampToken(token, imprint, certificates, systemClock.nowMs());
+  return (token: Buffer, imprint: Buffer) =>
+    verifyTimeStampToken(token, imprint, certificates, systemClock.nowMs(), { crls });
 }
 
 function show(options: LogOptions & { id?: string; from: number; limit: number }): void {

@@ -3,10 +3,11 @@
 // was approved; approvers see each authority and certificate. The PEM files are the authorities'; the registry judges them.
 import { readFileSync } from 'node:fs';
 import { Command, InvalidArgumentError } from 'commander';
-import { pemCertificates } from '#certs/pem.ts';
+import { pemCertificatesAndLists } from '#certs/pem.ts';
 import { base64url } from '#schemas/base64url.ts';
+import type { TimeStampsPart } from '#schemas/configuration.ts';
 import { isJsonObject, type JsonValue } from '#schemas/json.ts';
-import { print, runAction } from './output.ts';
+import { CommandEnd, EXIT, print, runAction } from './output.ts';
 import { confirm } from './passphrase.ts';
 import { callRegistry, type RegistryCallOptions, withChange, withRegistry } from './registry-call.ts';
 
@@ -16,7 +17,17 @@ interface NamedAuthority {
   file: string;
 }
 
-type SetOptions = RegistryCallOptions & { authority: NamedAuthority[]; graceMinutes?: number };
+interface NamedAddress {
+  name: string;
+  url: string;
+}
+
+type SetOptions = RegistryCallOptions & {
+  authority: NamedAuthority[];
+  crlUrl: NamedAddress[];
+  ocspUrl: NamedAddress[];
+  graceMinutes?: number;
+};
 
 const MS_PER_MINUTE = 60_000;
 
@@ -26,10 +37,12 @@ export function timeStampCommands(): Command[] {
     .description('name the time-stamp authorities; replaces what was named before')
     .requiredOption(
       '--authority <name=url=file>',
-      'its name, where it is asked, and a PEM file with its root and what helps to it; once for each, in order',
+      'its name, where it is asked, and a PEM file with its root, what helps to it, and revocation lists; in order',
       namedAuthority,
       [],
     )
+    .option('--crl-url <name=url>', 'where a revocation list of its certificates is; at most four each', address, [])
+    .option('--ocsp-url <name=url>', 'who answers OCSP requests about its certificate', address, [])
     .option('--grace-minutes <minutes>', 'so long may an entry wait for a time-stamp (default: 240)', minutes);
   const remove = new Command('time-stamps-remove')
     .description('name no time-stamp authorities any more')
@@ -41,13 +54,8 @@ export function timeStampCommands(): Command[] {
       }),
     ),
     withChange(set).action(
-      runAction(async ({ authority, graceMinutes, ...options }: SetOptions) => {
-        const authorities = authority.map(({ name, url, file }) => ({
-          ...{ name, url },
-          certificates: pemCertificates(readFileSync(file, 'utf8')).map(base64url),
-        }));
-        const grace = graceMinutes === undefined ? {} : { graceMs: graceMinutes * MS_PER_MINUTE };
-        print(partOf(await callRegistry(options, 'POST', '/time-stamps', { authorities, ...grace })), options);
+      runAction(async (options: SetOptions) => {
+        print(partOf(await callRegistry(options, 'POST', '/time-stamps', partFrom(options))), options);
       }),
     ),
     withChange(remove).action(
@@ -61,6 +69,32 @@ export function timeStampCommands(): Command[] {
 
 function partOf(answer: JsonValue | undefined): JsonValue | undefined {
   return isJsonObject(answer) ? (answer['timeStamps'] ?? answer) : answer;
+}
+
+function partFrom({ authority, crlUrl, ocspUrl, graceMinutes }: SetOptions): TimeStampsPart {
+  const stranger = [...crlUrl, ...ocspUrl].find(({ name }) => !authority.some((one) => one.name === name));
+  if (stranger !== undefined) throw new CommandEnd(EXIT.usage, `No --authority is called ${stranger.name}.`);
+  const files = authority.map(({ file }) => pemCertificatesAndLists(readFileSync(file, 'utf8')));
+  const crls = [...new Set(files.flatMap((file) => file.crls.map(base64url)))];
+  return {
+    authorities: authority.map(({ name, url }, at) => {
+      const crlUrls = crlUrl.flatMap((one) => (one.name === name ? [one.url] : []));
+      const ocsp = ocspUrl.find((one) => one.name === name);
+      return {
+        ...{ name, url, certificates: (files[at]?.certificates ?? []).map(base64url) },
+        ...(crlUrls.length > 0 && { crlUrls }),
+        ...(ocsp && { ocspUrl: ocsp.url }),
+      };
+    }),
+    ...(crls.length > 0 && { crls }),
+    ...(graceMinutes !== undefined && { graceMs: graceMinutes * MS_PER_MINUTE }),
+  };
+}
+
+function address(text: string, before: NamedAddress[]): NamedAddress[] {
+  const at = text.indexOf('=');
+  if (at < 1 || at === text.length - 1) throw new InvalidArgumentError('NAME=URL.');
+  return [...before, { name: text.slice(0, at), url: text.slice(at + 1) }];
 }
 
 /** Neither a name nor an address of ours has an equals sign before its file; a query may. */

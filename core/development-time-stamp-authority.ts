@@ -3,6 +3,7 @@
 // loopback port controls the request.
 import { randomBytes } from 'node:crypto';
 import { makeDevelopmentTimeStampSigner } from '#certs/development-time-stamp-signer.ts';
+import { answerOcsp } from '#certs/ocsp-make.ts';
 import { grantedResponse, makeTimeStampToken, rejectedResponse } from '#certs/time-stamp-make.ts';
 import { MAX_TIME_STAMP_REQUEST_BYTES, readTimeStampRequest } from '#certs/time-stamp-request.ts';
 import { isAccordError } from '#schemas/problems.ts';
@@ -19,8 +20,14 @@ export interface DevelopmentTimeStampAuthority {
   url: string;
   /** DER of the root that its tokens verify under. */
   certificates: readonly Buffer[];
+  /** Where its root's revocation list is. */
+  crlUrl: string;
+  /** Where its root answers OCSP requests. */
+  ocspUrl: string;
   /** Tokens given so far. */
   given(): number;
+  /** Its certificate is on the list from now on; it goes on stamping. @param reason CRLReason; null: none is stated */
+  revoke(reason: number | null, atMs: number): void;
   close(): Promise<void>;
 }
 
@@ -40,6 +47,28 @@ export async function openDevelopmentTimeStampAuthority(options: {
     return reply.send(answer(request.body as Buffer));
   });
 
+  let revoked: { atMs: number; reason: number | null } | null = null;
+  let lists = 0;
+  app.get('/root.crl', (_request, reply) => {
+    lists += 1;
+    return reply.type('application/pkix-crl').send(signer.list(lists, clock.nowMs(), revoked));
+  });
+
+  app.addContentTypeParser('application/ocsp-request', { parseAs: 'buffer' }, (_request, body, done) =>
+    done(null, body),
+  );
+  app.post('/ocsp', (request, reply) => {
+    const said = revoked === null ? 'good' : { revokedAtMs: revoked.atMs, reason: revoked.reason ?? 0 };
+    const responder = {
+      issuer: signer.root,
+      certificate: signer.root,
+      privateKey: signer.rootKey,
+      validityMs: 86_400_000,
+    };
+    const made = answerOcsp(request.body as Buffer, { ...responder, statusOf: () => said }, clock.nowMs());
+    return reply.type('application/ocsp-response').send(made);
+  });
+
   function answer(body: Buffer): Buffer {
     try {
       const asked = readTimeStampRequest(body);
@@ -57,5 +86,12 @@ export async function openDevelopmentTimeStampAuthority(options: {
   }
 
   const url = `${await app.listen({ host: '127.0.0.1', port })}/`;
-  return { name, url, certificates: [signer.root], given: () => given, close: () => app.close() };
+  return {
+    ...{ name, url, certificates: [signer.root], crlUrl: `${url}root.crl`, ocspUrl: `${url}ocsp` },
+    given: () => given,
+    revoke(reason, atMs) {
+      revoked = { reason, atMs };
+    },
+    close: () => app.close(),
+  };
 }

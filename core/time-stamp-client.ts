@@ -9,10 +9,12 @@ import {
   type VerifiedTimeStamp,
   verifyTimeStampToken,
 } from '#certs/time-stamp.ts';
+import { withRevocationLists } from '#certs/time-stamp-revocation.ts';
 import { CLOCK_WINDOW_MS, TIME_STAMP_TIMEOUT_MS } from '#schemas/limits.ts';
 import { AccordError, type ProblemCode } from '#schemas/problems.ts';
 import type { Clock } from './clock.ts';
 import type { BoundedClient } from './http/client.ts';
+import type { TimeStampStatusSource } from './time-stamp-status.ts';
 
 export interface TimeStampAuthority {
   name: string;
@@ -20,6 +22,9 @@ export interface TimeStampAuthority {
   url: string;
   /** DER: self-signed CA certificates are trusted for its tokens, the others help to them. */
   certificates: readonly Uint8Array[];
+  /** Where lists of its certificates are fetched, and who is asked by OCSP. */
+  crlUrls?: readonly string[];
+  ocspUrl?: string | null;
 }
 
 export interface TimeStampClientOptions {
@@ -31,6 +36,8 @@ export interface TimeStampClientOptions {
   randomBytes: (count: number) => Buffer;
   /** For one authority; default 8 s. */
   timeoutMs?: number;
+  /** What is known of the authorities' certificates; absent: lists inside a token alone are looked at. */
+  status?: TimeStampStatusSource;
   /** Told when an authority fails that had not failed the last time, or fails with another code. */
   onAlarm?: (authority: string, code: ProblemCode, detail: string) => void;
 }
@@ -65,6 +72,8 @@ export interface TimeStampClient {
 const FIRST_PAUSE_MS = 5_000;
 const LONGEST_PAUSE_MS = 5 * 60_000;
 const NONCE_BYTES = 16;
+/** Revocation lists that are put into a token: a note `anchored` comes every minute, and stays for ever. */
+const MAX_LISTS_BYTES = 4 * 1024;
 const REQUEST_TYPE = 'application/timestamp-query';
 const RESPONSE_TYPE = 'application/timestamp-reply';
 
@@ -135,13 +144,20 @@ export function openTimeStampClient(options: TimeStampClientOptions): TimeStampC
   };
 }
 
-/** One request to one authority. @throws TIME_STAMP_*, PEER_*, RESPONSE_TOO_LARGE */
+/** What shows that the certificate was good goes along, where it is small. */
+function withLists(token: Buffer, lists: readonly Buffer[]): Buffer {
+  const bytes = lists.reduce((sum, { length }) => sum + length, 0);
+  return bytes === 0 || bytes > MAX_LISTS_BYTES ? token : withRevocationLists(token, lists);
+}
+
+/** One request to one authority. @throws TIME_STAMP_*, PEER_*, RESPONSE_TOO_LARGE, OCSP_RESPONDER_FAILED */
 async function ask(
-  { clock, http, randomBytes, timeoutMs = TIME_STAMP_TIMEOUT_MS }: TimeStampClientOptions,
-  { name, url, certificates }: TimeStampAuthority,
+  { clock, http, randomBytes, status, timeoutMs = TIME_STAMP_TIMEOUT_MS }: TimeStampClientOptions,
+  authority: TimeStampAuthority,
   imprint: Uint8Array,
   signal: AbortSignal | undefined,
 ): Promise<TimeStamp> {
+  const { name, url, certificates } = authority;
   const nonce = randomBytes(NONCE_BYTES);
   // The highest bit clear and the next set: one length, positive, no padding.
   nonce[0] = ((nonce[0] ?? 0) & 0x3f) | 0x40;
@@ -163,5 +179,7 @@ async function ask(
   if (facts.nonceHex !== nonce.toString('hex')) throw new AccordError('TIME_STAMP_NONCE_WRONG');
   const offMs = Math.abs(facts.genTimeMs - clock.nowMs());
   if (offMs > CLOCK_WINDOW_MS) throw new AccordError('TIME_STAMP_CLOCK_DIFFERS', `${Math.round(offMs / 1000)} s`);
-  return { token, authority: name, facts };
+  // Only now is it known which certificate to ask about.
+  const lists = status === undefined ? [] : await status.require(authority, facts, signal);
+  return { token: withLists(token, lists), authority: name, facts };
 }

@@ -193,8 +193,9 @@ async function putTimeStamps(
   registry: ThrowawayRegistry,
   authorities: readonly DevelopmentTimeStampAuthority[],
 ): Promise<void> {
-  const named = authorities.map(({ name, url, certificates }) => ({
-    ...{ name, url },
+  // One of them has a list and the other a responder, so that both ways are gone.
+  const named = authorities.map(({ name, url, certificates, crlUrl, ocspUrl }, at) => ({
+    ...{ name, url, ...(at === 0 ? { crlUrls: [crlUrl] } : { ocspUrl }) },
     certificates: certificates.map(base64url),
   }));
   await registry.call('POST', '/time-stamps', { authorities: named });

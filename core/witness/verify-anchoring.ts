@@ -38,6 +38,8 @@ const ANCHORING_FINDINGS = {
   COSIGNATURE_MISSING: 'missing',
   QUORUM_MISSING: 'missing',
   TOKEN_MISSING: 'missing',
+  /** The certificate below every token was revoked, or is distrusted: as if there was none. */
+  TOKEN_REVOKED: 'missing',
 } as const satisfies Record<string, 'wrong' | 'missing'>;
 
 export type AnchoringCode = keyof typeof ANCHORING_FINDINGS;
@@ -240,6 +242,7 @@ function judgeTokens(
   notes: { checkpoint: SignedNote | null; aggregate: SignedNote | null },
   verdict: AnchoringVerdict,
 ): void {
+  const revoked: string[] = [];
   if (tokens.length === 0) found(verdict, 'TOKEN_MISSING', '');
   for (const { over, token } of tokens) {
     const note = notes[over];
@@ -254,10 +257,12 @@ function judgeTokens(
       if (accuracyMs !== undefined) judged.accuracyMs = accuracyMs;
     } catch (error) {
       if (!isAccordError(error)) throw error;
-      found(verdict, 'TOKEN_WRONG', error.code);
+      if (error.code === 'TIME_STAMP_REVOKED') revoked.push(error.detail);
+      else found(verdict, 'TOKEN_WRONG', error.code);
     }
   }
   const times = verdict.tokens.flatMap(({ genTimeMs }) => genTimeMs ?? []);
+  if (revoked.length > 0 && times.length === 0) found(verdict, 'TOKEN_REVOKED', revoked.join(', '));
   // A token over an aggregate says nothing of this log when the aggregate does not hold its checkpoint.
   if (times.length > 0 && anchoringState(verdict) !== 'wrong') verdict.existedAtMs = Math.min(...times);
 }

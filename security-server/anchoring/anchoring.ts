@@ -18,7 +18,7 @@ import type { WitnessReply } from '#core/witness/witness-client.ts';
 import type { Anchoring } from '#schemas/anchoring.ts';
 import { base64url, fromBase64url } from '#schemas/base64url.ts';
 import { AccordError, isAccordError, type ProblemCode } from '#schemas/problems.ts';
-import { type Anchored, anchoredEntries, appendAnchoring, firstUncovered } from './logged.ts';
+import { type Anchored, anchoredEntries, appendAnchoring, firstUncovered, isEnded } from './logged.ts';
 import { openRegistryPort, type RegistryPort } from './registry-port.ts';
 
 /** Time-stamp authorities as the configuration names them now. */
@@ -55,6 +55,8 @@ export interface AnchoringPorts {
   waitedMs?: () => number;
   /** After each entry `anchored`, when it is durable. */
   onAnchored?: (anchored: Anchored) => void;
+  /** A token ended after it was logged (RFC 3161 section 4): only entries before `size` are still covered by one. */
+  onUncovered?: (size: number) => void;
   /** Once for each kind of trouble, until it is over. */
   onAlarm: (code: ProblemCode, detail: string) => void;
   /** A grown log's checkpoint is sent so often; at most a minute. */
@@ -79,6 +81,8 @@ const IDLE_EVERY_MS = 10 * 60_000;
 const DIRECT_AFTER_MS = 10 * 60_000;
 const LONGEST_PAUSE_MS = 5 * 60_000;
 const MAX_WAITING = 5;
+/** Entries looked at for one whose token still counts: a new token covers all of them anyway. */
+const MAX_REJUDGED = 64;
 
 type Area = 'witness' | 'aggregate' | 'time-stamp';
 
@@ -107,6 +111,8 @@ class LogAnchoring implements ServerAnchoring {
   #aggregatedSize = 0;
   #waiting: WaitingCheckpoint[] = [];
   #witnessedSize = 0;
+  /** Since when (monotonic) the newest token does not count any more; null while it does. */
+  #endedAtMs: number | null = null;
   #sentAtMs = Number.NEGATIVE_INFINITY;
   #askedAtMs = Number.NEGATIVE_INFINITY;
   /** What is under way, one behind another: entries are appended in the order of their checkpoints. */
@@ -122,6 +128,7 @@ class LogAnchoring implements ServerAnchoring {
       if (!one.isDirect) this.#aggregatedSize = Math.max(this.#aggregatedSize, one.size);
       if (this.#newestStamped !== null && this.#aggregatedSize > 0) break;
     }
+    if (this.#isEnded()) this.#newestStamped = this.#newestThatCounts();
   }
 
   async tick(): Promise<void> {
@@ -171,6 +178,7 @@ class LogAnchoring implements ServerAnchoring {
   }
 
   async #work(isForced: boolean): Promise<void> {
+    this.#rejudge();
     // One version for all of it: the entry says under which one it was judged.
     const { version, policy } = this.#inForce();
     const nowMs = this.#ports.clock.monotonicMs();
@@ -183,6 +191,34 @@ class LogAnchoring implements ServerAnchoring {
       this.#waiting = [];
     }
     if (this.#isDueToStamp()) await this.#try('time-stamp', isForced, () => this.#stampDirectly());
+  }
+
+  /** Whether what was logged last still counts: its authority may have been revoked or distrusted since. */
+  #rejudge(): void {
+    const { clock, onUncovered, onAlarm } = this.#ports;
+    const ended = this.#newestStamped;
+    if (ended === null || !this.#isEnded()) return;
+    this.#newestStamped = this.#newestThatCounts();
+    this.#endedAtMs = clock.monotonicMs();
+    onAlarm('TIME_STAMP_REVOKED', `of entry ${ended.seq}, and of those before it by the same authority`);
+    onUncovered?.(this.#newestStamped?.size ?? 0);
+  }
+
+  #isEnded(): boolean {
+    const stamps = this.#ports.stamps();
+    return stamps !== null && this.#newestStamped !== null && isEnded(this.#ports.log, this.#newestStamped.seq, stamps);
+  }
+
+  #newestThatCounts(): Anchored | null {
+    const stamps = this.#ports.stamps();
+    let looked = 0;
+    for (const one of anchoredEntries(this.#ports.log)) {
+      if (!one.hasToken) continue;
+      if (stamps === null || !isEnded(this.#ports.log, one.seq, stamps)) return one;
+      looked += 1;
+      if (looked === MAX_REJUDGED) break;
+    }
+    return null;
   }
 
   /** Trouble is kept and pauses longer each time it comes back. */
@@ -286,7 +322,10 @@ class LogAnchoring implements ServerAnchoring {
 
   #logged(anchored: Anchored): void {
     this.#newest = anchored;
-    if (anchored.hasToken) this.#newestStamped = anchored;
+    if (anchored.hasToken) {
+      this.#newestStamped = anchored;
+      this.#endedAtMs = null;
+    }
     if (!anchored.isDirect) this.#aggregatedSize = anchored.size;
     // An anchoring of an older checkpoint says less than this one, and an audit would refuse it behind this one.
     this.#waiting = this.#waiting.filter(
@@ -300,6 +339,8 @@ class LogAnchoring implements ServerAnchoring {
     if (stamps() === null) return false;
     const first = firstUncovered(log, this.#newestStamped?.size ?? 0);
     if (first === null || first.seq >= log.checkpoint().size) return false;
+    // All servers see an authority end in the same minute: mostly the aggregate log's next token serves them first.
+    if (this.#endedAtMs !== null) return clock.monotonicMs() - this.#endedAtMs >= DIRECT_AFTER_MS;
     return Math.max(clock.nowMs() - first.atMs, waitedMs?.() ?? 0) >= DIRECT_AFTER_MS;
   }
 

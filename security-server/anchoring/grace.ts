@@ -50,6 +50,8 @@ export interface GracePorts {
 export interface Grace {
   /** An entry `anchored` is durable, or was found at the start. `size`: entries before it are covered. */
   anchored(anchored: { size: number; hasToken: boolean }): void;
+  /** Tokens ended: only entries before `size` are covered. What is open again has all its time before it. */
+  uncovered(size: number): void;
   /** Looks at the log and the clock; to be called every few seconds. */
   tick(): void;
   /** @throws ANCHORING_OVERDUE */
@@ -78,6 +80,7 @@ interface Waiting extends KeptGrace {
 class LogGrace implements Grace {
   readonly #ports: GracePorts;
   #coveredSize: number;
+  #isOpenAgain = false;
   #waiting: Waiting | null = null;
   #graceMs: number | null = null;
   #overdue = false;
@@ -91,6 +94,14 @@ class LogGrace implements Grace {
   anchored({ size, hasToken }: { size: number; hasToken: boolean }): void {
     if (!hasToken || size <= this.#coveredSize) return;
     this.#coveredSize = size;
+    this.tick();
+  }
+
+  uncovered(size: number): void {
+    if (size >= this.#coveredSize) return;
+    this.#coveredSize = size;
+    this.#waiting = null;
+    this.#isOpenAgain = true;
     this.tick();
   }
 
@@ -133,7 +144,8 @@ class LogGrace implements Grace {
     const told = this.#waiting?.told ?? 0;
     const isKnown = kept?.seq === first.seq && kept.origin === log.origin;
     // Where authorities were named only now, what was written before has all its time before it.
-    const fromMs = kept === null ? Math.max(this.#nowMs(), first.atMs) : first.atMs;
+    const fromMs = kept === null || this.#isOpenAgain ? Math.max(this.#nowMs(), first.atMs) : first.atMs;
+    this.#isOpenAgain = false;
     const known = isKnown ? kept : { fromMs, waitedMs: 0 };
     this.#waiting = { ...known, origin: log.origin, seq: first.seq, countedMs, told };
     if (!isKnown) this.#keep(this.#waiting);

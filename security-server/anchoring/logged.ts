@@ -1,8 +1,11 @@
 // The entries `anchored` of the own log: which there are, what they leave uncovered, and how one is appended. What is read
 // here was judged before it was logged.
+import { sha256Of } from '#certs/merkle.ts';
 import type { MessageLog } from '#core/log/message-log.ts';
 import { parseCheckpointText, parseNote } from '#core/log/signed-note.ts';
 import { type Anchoring, anchoringText, parseAnchoring } from '#schemas/anchoring.ts';
+import { fromBase64url } from '#schemas/base64url.ts';
+import { isAccordError } from '#schemas/problems.ts';
 
 const ID = 'anchored';
 /** Entries looked at for one that is not of this kind: a log with more of them behind one another is at rest. */
@@ -56,6 +59,29 @@ export function firstUncovered(log: Pick<MessageLog, 'read'>, size: number): { s
     if (records.length < limit) return null;
   }
   return null;
+}
+
+/** Whether every token of an entry `anchored` has ended since: a certificate below it was revoked or is distrusted. */
+export function isEnded(
+  log: Pick<MessageLog, 'read'>,
+  seq: number,
+  stamps: { verify(token: Buffer, imprint: Buffer): unknown },
+): boolean {
+  const [record] = log.read(seq, 1);
+  if (record === undefined || record.evidence === null) return false;
+  const { checkpoint, aggregate, tokens } = parseAnchoring(record.evidence.statement);
+  const isOver = ({ over, token }: Anchoring['tokens'][number]) => {
+    const note = over === 'checkpoint' ? checkpoint : (aggregate?.checkpoint ?? '');
+    try {
+      stamps.verify(fromBase64url(token), sha256Of(parseNote(note).text));
+      return false;
+    } catch (error) {
+      if (!isAccordError(error)) throw error;
+      // An authority that was taken out of the configuration gives no new tokens; what it gave was good.
+      return error.code === 'TIME_STAMP_REVOKED';
+    }
+  };
+  return tokens.length > 0 && tokens.every(isOver);
 }
 
 function factsOf({ checkpoint, aggregate, tokens }: Anchoring): Pick<Anchored, 'size' | 'hasToken' | 'isDirect'> {

@@ -34,12 +34,14 @@ export function openServerAnchoring(from: ServerAnchoringOptions, log: MessageLo
   const { clock, configuration, logger } = from;
   const everyMs = from.anchoringEveryMs ?? ANCHORING_EVERY_MS;
   const http = openClient({ maxConnectionsPerOrigin: 2, maxOrigins: 24 });
+  const stopped = new AbortController();
   const stamps = openStamps({ configuration, clock, http, logger });
   const anchoring = openAnchoring({
     ...{ log, configuration, clock, http, everyMs },
     stamps: () => stamps.current(),
     waitedMs: () => grace.state().waiting?.waitedMs ?? 0,
     onAnchored: (anchored) => grace.anchored(anchored),
+    onUncovered: (size) => grace.uncovered(size),
     onAlarm: (code, detail) => logger.error({ alarm: code, detail }, 'alarm of the anchoring'),
   });
   const grace = openGrace(
@@ -52,13 +54,17 @@ export function openServerAnchoring(from: ServerAnchoringOptions, log: MessageLo
     authorities: stamps.health,
     async tick() {
       grace.tick();
+      // Before a token is judged, and not for long: each address has a time limit of its own.
+      void stamps.look(stopped.signal);
       await anchoring.tick();
     },
     anchorNow: () => anchoring.anchorNow(),
     anchorDirectly: () => anchoring.anchorDirectly(),
     state: () => anchoring.state(),
     async stop() {
+      stopped.abort();
       await anchoring.stop();
+      await stamps.look(stopped.signal);
       await http.close();
     },
   };

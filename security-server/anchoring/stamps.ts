@@ -8,13 +8,16 @@ import type { ConfigurationSource } from '#core/configuration/snapshot.ts';
 import type { TimeStampRules } from '#core/configuration/time-stamp-parts.ts';
 import type { BoundedClient } from '#core/http/client.ts';
 import { type AuthorityHealth, openTimeStampClient } from '#core/time-stamp-client.ts';
+import { type AuthorityStatus, openTimeStampStatus } from '#core/time-stamp-status.ts';
 import { isAccordError } from '#schemas/problems.ts';
 import type { Stamps } from './anchoring.ts';
 
 export interface ServerStamps {
   /** Null while the configuration names no authority. */
   current(): Stamps | null;
-  health(): AuthorityHealth[];
+  health(): (AuthorityHealth & { certificate: AuthorityStatus })[];
+  /** Fetches lists and answers about the authorities' certificates that are due. Never rejects. */
+  look(signal?: AbortSignal): Promise<void>;
 }
 
 export function openStamps(ports: {
@@ -25,7 +28,15 @@ export function openStamps(ports: {
 }): ServerStamps {
   const { configuration, clock, http, logger } = ports;
   const rules = () => timeStampRules(configuration);
+  const status = openTimeStampStatus({
+    authorities: () => rules()?.authorities ?? [],
+    crls: () => rules()?.crls ?? [],
+    isDistrusted: (hash) => configuration.current().isDistrusted(hash),
+    ...{ clock, http },
+    onAlarm: (authority, detail) => logger.warn({ alarm: 'TIME_STAMP_STATUS_UNKNOWN', authority, detail }, 'no status'),
+  });
   const client = openTimeStampClient({
+    status,
     authorities: () => rules()?.authorities ?? [],
     clock,
     http,
@@ -33,10 +44,28 @@ export function openStamps(ports: {
     onAlarm: (authority, code, detail) => logger.warn({ alarm: code, authority, detail }, 'a time-stamp authority'),
   });
   const stamps: Stamps = {
-    verify: (token, imprint) => verifyTimeStampToken(token, imprint, rules()?.certificates ?? [], clock.nowMs()),
+    verify(token, imprint) {
+      const facts = verifyTimeStampToken(
+        ...([token, imprint, rules()?.certificates ?? [], clock.nowMs()] as const),
+        status.known(),
+      );
+      status.seen(facts.path);
+      return facts;
+    },
     stamp: (imprint) => client.stamp(imprint),
   };
-  return { current: () => (rules() === null ? null : stamps), health: () => client.health() };
+  return {
+    current: () => (rules() === null ? null : stamps),
+    health() {
+      const certificates = status.state();
+      return client.health().map((one, at) => ({ ...one, certificate: certificates[at] ?? notAsked(one.name) }));
+    },
+    look: (signal) => status.look(signal),
+  };
+}
+
+function notAsked(name: string): AuthorityStatus {
+  return { name, status: 'not-asked', untilMs: null };
 }
 
 /** A new server has no configuration until its registration was published. */

@@ -89,8 +89,9 @@ function tokenVerifier(folder: string, entry: LogEntry, nowMs: number): Anchorin
   const { instance, parts } = past.content(version).document;
   const hash = parts['time-stamps'];
   const bytes = hash === undefined ? undefined : past.part(hash);
-  const authorities = bytes && readPart('time-stamps', bytes, instance).timeStamps?.authorities;
-  if (authorities === undefined) return null;
-  const certificates = authorities.flatMap((one) => one.certificates.map(fromBase64url));
-  return (token, imprint) => verifyTimeStampToken(token, imprint, certificates, nowMs);
+  const stamping = bytes && readPart('time-stamps', bytes, instance).timeStamps;
+  if (stamping === undefined) return null;
+  const certificates = stamping.authorities.flatMap((one) => one.certificates.map(fromBase64url));
+  const crls = (stamping.crls ?? []).map(fromBase64url);
+  return (token, imprint) => verifyTimeStampToken(token, imprint, certificates, nowMs, { crls });
 }

@@ -70,10 +70,12 @@ t.test('a complete list of the CA is believed', async (t) => {
     status: 'revoked',
     revokedAtMs: REVOKED_MS,
     reason: 'keyCompromise',
+    reasonGiven: true,
   });
   t.match(checkCrl({ crl: list(), issuer, serial: '001234', atMs: AT_MS }), {
     status: 'revoked',
     reason: 'unspecified',
+    reasonGiven: false,
   });
   t.same(checkCrl({ crl: list(), issuer, serial: '06', atMs: AT_MS }), { status: 'good' });
   t.equal(ask(list({ entries: [] })), 'good');

@@ -67,7 +67,11 @@ t.test('named, approved, in the snapshot', async (t) => {
   });
   t.match(await run('time-stamps-set', ...named, '--dry-run'), { code: 0 });
   t.match(await run('time-stamps'), { stdout: /null/ }, 'a dry run names nobody');
-  t.match(await run('time-stamps-set', ...named, '--grace-minutes', '90'), { code: 0, stdout: /"graceMs": ?5400000/ });
+  const ways = ['--crl-url', `North=${authorities[0]!.crlUrl}`, '--ocsp-url', `South=${authorities[1]!.ocspUrl}`];
+  t.match(await run('time-stamps-set', ...named.slice(0, 2), ...ways), { code: 2, stderr: /South/ });
+  t.match(await run('time-stamps-set', ...named, ...ways, '--grace-minutes', '90'), {
+    ...{ code: 0, stdout: /"graceMs": ?5400000/ },
+  });
   t.match(await run('time-stamps'), { code: 0, stdout: /North.*South/s });
 
   await registry.publish();
@@ -80,7 +84,13 @@ t.test('named, approved, in the snapshot', async (t) => {
   });
   t.teardown(() => configuration.close());
   const rules = configuration.current().timeStamps();
-  t.match(rules, { graceMs: 5_400_000, authorities: [{ name: 'North' }, { name: 'South' }] });
+  t.match(rules, {
+    graceMs: 5_400_000,
+    authorities: [
+      { name: 'North', crlUrls: [authorities[0]!.crlUrl] },
+      { name: 'South', ocspUrl: /ocsp$/ },
+    ],
+  });
   t.equal(rules?.certificates.length, 2);
   t.equal(configuration.current().timeStamps(), rules, 'one object while the part is one');
 
@@ -105,6 +115,7 @@ t.test('named, approved, in the snapshot', async (t) => {
     ['another scheme', { authorities: [{ ...entry(0), url: 'ftp://a/' }] }],
     ['rubbish for a certificate', { authorities: [{ ...entry(0), certificates: ['AAAA'] }] }],
     ['a grace of nothing', { authorities: [entry(0)], graceMs: 0 }],
+    ['a list that is none', { authorities: [entry(0)], crls: ['AAAA'] }],
     ['something more', { authorities: [entry(0)], more: 1 }],
   ];
   for (const [name, part] of bad) t.throws(() => partOf(part), { code: 'CONFIGURATION_INVALID' }, name);

@@ -7,6 +7,7 @@ import { type MessageLog, openMessageLog } from '#core/log/message-log.ts';
 import { noteVerifier } from '#core/log/signed-note.ts';
 import type { WitnessPolicy } from '#core/witness/policy.ts';
 import { type Anchoring, parseAnchoring } from '#schemas/anchoring.ts';
+import { AccordError } from '#schemas/problems.ts';
 import { openAnchoring, type ServerAnchoring, type Stamps } from '#security-server/anchoring/anchoring.ts';
 import { testToken, verifyTestToken } from '../core/anchoring-world.ts';
 import { type LogFixture, logFixture, requestRecords } from '../core/log-fixture.ts';
@@ -23,6 +24,10 @@ export class Site {
   stamps: Stamps | null;
   /** Direct time-stamps that were asked for. */
   stamped = 0;
+  /** Tokens until then do not count any more: their authority was revoked. */
+  endedMs = 0;
+  /** What became uncovered by that. */
+  readonly uncovered: number[] = [];
   log!: MessageLog;
   anchoring!: ServerAnchoring;
 
@@ -31,7 +36,11 @@ export class Site {
     this.registry = registry;
     this.policy = registry.world.policy;
     this.stamps = {
-      verify: verifyTestToken,
+      verify: (token, imprint) => {
+        const said = verifyTestToken(token, imprint);
+        if (said.genTimeMs <= this.endedMs) throw new AccordError('TIME_STAMP_REVOKED');
+        return said;
+      },
       stamp: async (imprint) => {
         this.stamped++;
         return { token: Buffer.from(testToken(imprint, made.clock.nowMs()), 'base64url') };
@@ -59,6 +68,7 @@ export class Site {
       configuration: { current: () => ({ version: 7, witnesses: () => this.policy }) as never },
       stamps: () => this.stamps,
       onAlarm: (code) => this.alarms.push(code),
+      onUncovered: (size) => this.uncovered.push(size),
     });
   }
 

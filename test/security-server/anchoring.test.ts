@@ -1,6 +1,7 @@
 // The task that anchors a message log, against a registry on a real port: what is logged, when, and what is not whatever
 // the registry shows; restarts, outages, direct time-stamps.
 import t from 'tap';
+import { verifyLog } from '#core/log/audit.ts';
 import { openMessageLog } from '#core/log/message-log.ts';
 import { parseNote } from '#core/log/signed-note.ts';
 import { cosignatureLine } from '#core/witness/cosignature.ts';
@@ -271,6 +272,50 @@ t.test('an authority that fails, and none at all', async (t) => {
   await site.anchoring.anchorDirectly();
   t.match(site.anchoring.state().newestStamped, { isDirect: true });
   await site.audit(t);
+});
+
+t.test('tokens whose authority was revoked or distrusted since', async (t) => {
+  const site = await Site.open(t);
+  await site.grow();
+  await site.minutes(1);
+  const firstMs = site.made.clock.nowMs();
+  await site.grow();
+  await site.minutes(2);
+  t.match(site.anchoring.state(), { newestStamped: { size: 7 } });
+  site.endedMs = firstMs;
+  await site.minutes(1);
+  t.match(site.anchoring.state(), { newestStamped: { size: 7 } }, 'the newest still counts');
+  t.same([site.alarms, site.uncovered], [[], []]);
+  site.endedMs = site.made.clock.nowMs();
+  await site.anchoring.tick();
+  t.equal(site.anchoring.state().newestStamped, null);
+  t.same([site.alarms, site.uncovered], [['TIME_STAMP_REVOKED'], [0]], 'told once');
+  await site.stop();
+  await site.start();
+  t.equal(site.anchoring.state().newestStamped, null, 'also after a restart');
+  await site.grow();
+  await site.minutes(2);
+  t.match(site.anchoring.state(), { newestStamped: { isDirect: false }, trouble: null }, 'the next minute covers it');
+  t.equal(site.stamped, 0);
+
+  site.registry.status = 503;
+  const before = site.anchored().length;
+  site.endedMs = site.made.clock.nowMs();
+  await site.minutes(10);
+  t.equal(site.anchored().length, before, 'the aggregate log comes first');
+  await site.minutes(1);
+  t.match(site.anchored().slice(before), [{ aggregate: null, tokens: [{ over: 'checkpoint' }] }]);
+  t.match(site.anchoring.state(), { newestStamped: { isDirect: true } });
+  await site.audit(t);
+  const { folder, checkpointFile } = site.made.options;
+  const verifyToken = () => {
+    throw new AccordError('TIME_STAMP_REVOKED');
+  };
+  t.match(
+    await verifyLog({ folder, checkpointFile, verifyToken }),
+    { ok: true, stampedEntries: 0 },
+    'not changed by it',
+  );
 });
 
 t.test('without witnesses in the configuration nothing is asked', async (t) => {

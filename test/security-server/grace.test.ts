@@ -26,7 +26,10 @@ const GRACE = 240 * MINUTE;
 
 function held(rules: TimeStampRules | null) {
   const self = { rules, version: 1 };
-  const current = () => ({ version: 1, witnesses: () => null, timeStamps: () => self.rules }) as ConfigurationSnapshot;
+  const current = () =>
+    ({
+      ...{ version: 1, witnesses: () => null, timeStamps: () => self.rules, isDistrusted: () => false },
+    }) as unknown as ConfigurationSnapshot;
   return { self, current, leastNowMs: () => 0 };
 }
 
@@ -198,6 +201,21 @@ t.test('authorities that are named late', async (t) => {
   t.equal(overdue(), false);
   clock.pass(1);
   t.equal(overdue(), true);
+
+  grace.anchored({ size: 1, hasToken: true });
+  t.equal(overdue(), false);
+  clock.pass(10 * GRACE);
+  grace.uncovered(1);
+  t.equal(grace.state().waiting, null, 'still covered');
+  grace.uncovered(0);
+  t.match(grace.state(), { waiting: { seq: 0, waitedMs: 0 }, overdue: false }, 'tokens that end give the whole period');
+  clock.pass(GRACE - 1);
+  t.equal(overdue(), false);
+  const again = openGrace({ log, configuration, clock, store, onAlarm: () => {} }, 0);
+  clock.pass(1);
+  t.equal(overdue(), true);
+  again.tick();
+  t.equal(again.state().overdue, true, 'a restart gives no more of it');
 });
 
 t.test('a proved time counts where the clock was set back', async (t) => {
