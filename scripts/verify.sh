@@ -44,7 +44,9 @@ cd "$pack" || exit 2
 names='files|roots|configuration|configuration parts|seal
 request: statement|request: signature|request: certificate|request: entry|request: certificate status|request: context|request: body
 answer: statement|answer: signature|answer: certificate|answer: entry|answer: certificate status|answer: context|answer: body
-request: in the log|answer: in the log|checkpoint|aggregate log|witnesses|time-stamp|not before'
+request: in the log|answer: in the log|checkpoint|aggregate log|witnesses|time-stamp|not before
+destruction: certificate|destruction: two persons|destruction: order|destruction: in the log
+destruction: checkpoint|destruction: aggregate log|destruction: witnesses|destruction: time-stamp'
 printf '%s\n' "$names" | tr '|' '\n' >"$tmp/names"
 : >"$tmp/done"
 : >"$tmp/hashes"
@@ -571,9 +573,9 @@ cosigned() {
 # ---------------------------------------------------------------------------------------------- 1 to 5: the pack and its keys
 
 allowed='(pack|(request|answer)/(statement|signature|place|certificate\.der|context|context\.salt|body|body\.salt|entry|inclusion|certificate-status\.der)'
-allowed="$allowed|log/(checkpoint|aggregate|aggregate\.place|token\.(aggregate|checkpoint)\.[1-8]\.der)"
+allowed="$allowed|(destruction/)?log/(checkpoint|aggregate|aggregate\.place|token\.(aggregate|checkpoint)\.[1-8]\.der)"
 allowed="$allowed|before/(entry|inclusion|note)"
-allowed="$allowed|destruction/(request|answer)/(certificate\.jws|certificate\.der)"
+allowed="$allowed|destruction/(request|answer)/(certificate\.jws|certificate\.der|(intended|done)/(entry|inclusion|note))"
 allowed="$allowed|configuration/root\.[1-9][0-9]{0,8}\.jws"
 allowed="$allowed|configuration/[1-9][0-9]{0,14}/(content\.jws|parts/(members\.[0-9a-f]{2}|trust|witnesses|time-stamps)))"
 
@@ -601,7 +603,7 @@ cut -c 1-64 manifest | awk '
 segment='[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?'
 server_id="$segment/$segment/$segment/$segment"
 message_id='[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}'
-plain pack && [ "$(wc -l <pack)" -eq 7 ] || fail PACK_MALFORMED pack
+plain pack && [ "$(wc -l <pack)" -ge 7 ] && [ "$(wc -l <pack)" -le 8 ] || fail PACK_MALFORMED pack
 n=0
 for wanted in 'accord-evidence/1' "exchange $message_id" "server $server_id" 'side (consumer|provider)' \
   'configuration of the request [1-9][0-9]{0,14}' 'configuration of the answer [1-9][0-9]{0,14}' \
@@ -609,8 +611,10 @@ for wanted in 'accord-evidence/1' "exchange $message_id" "server $server_id" 'si
   n=$((n + 1))
   sed -n "${n}p" pack | grep -Eqx "$wanted" || fail PACK_MALFORMED pack
 done
+if sed 1,7d pack | grep -Evqx 'configuration of the destruction [1-9][0-9]{0,14}'; then fail PACK_MALFORMED pack; fi
 exchange=$(sed -n '2s/^exchange //p' pack) server=$(sed -n '3s/^server //p' pack) side=$(sed -n '4s/^side //p' pack)
 of_request=$(sed -n '5s/.* //p' pack) of_answer=$(sed -n '6s/.* //p' pack) of_anchoring=$(sed -n '7s/.* //p' pack)
+of_destruction=$(sed -n '8s/.* //p' pack)
 ok
 
 check roots
@@ -655,7 +659,7 @@ fi
 [ -n "$roots" ] || conclude
 
 check configuration
-printf '%s\n' "$of_request" "$of_answer" "$of_anchoring" | grep -vx 0 | sort -n -u >"$tmp/versions"
+printf '%s\n' "$of_request" "$of_answer" "$of_anchoring" "${of_destruction:-0}" | grep -vx 0 | sort -n -u >"$tmp/versions"
 configured=yes
 while read -r v; do
   file=configuration/$v/content.jws
@@ -754,6 +758,22 @@ plain_text='("[]-~ !#-[]+"|null)'
 hash_or_null="(\"$h43\"|null)"
 entry_form="\\{\"seq\":$count,\"t\":$count,\"kind\":\"[a-z-]+\",\"id\":\"[]-~ !#-[]+\",\"peer\":$plain_text,\"client\":$plain_text,\"service\":$plain_text,\"purpose\":$plain_text,\"basis\":$plain_text,\"code\":$plain_text,\"decisionHash\":$hash_or_null,\"statement\":$hash_or_null,\"signature\":$hash_or_null,\"ocsp\":$hash_or_null,\"configuration\":$count,\"retention\":\"[a-z0-9-]+\"\\}"
 
+# The payload of a certificate of destruction, in its one spelling: members sorted by name, nothing between them
+json_text='"([^"\\]|\\["\\bfnrt]|\\u[0-9a-f]{4})+"'
+uuid='[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}'
+retention='[a-z][a-z0-9-]{0,31}'
+person="\\{\"atMs\":$count,\"key\":\"$h43\",\"name\":$json_text,\"role\":\"(administrator|auditor)\"\\}"
+list() { printf '%s' "\\[($1(,$1)*)?\\]"; }
+destroyed_days="\\{\"firstDay\":$count,\"keys\":$count,\"lastDay\":$count,\"records\":$count,\"retention\":\"$retention\"\\}"
+kept_seqs="\\{\"origin\":$json_text,\"seqs\":\\[$count(,$count)*\\]\\}"
+one_record="\\{\"leaf\":\"$h43\",\"origin\":$json_text,\"seq\":$count\\}"
+destruction_form="\\{\"approved\":$person,\"days\":$(list "$destroyed_days"),\"destroyedAtMs\":$count,\"destruction\":\"$uuid\",\"except\":$(list "$kept_seqs"),\"intent\":\\{\"leaf\":\"$h43\",\"seq\":$count\\},\"kind\":\"destruction\",\"legalBasis\":$json_text,\"origin\":$json_text,\"reason\":$json_text,\"records\":$(list "$one_record"),\"requested\":$person,\"rule\":(null|\"$retention\"),\"server\":\"$server_id\",\"v\":1\\}"
+# Under which configuration a destruction is judged, and the messages that it took something from
+later=$of_answer
+[ "$of_anchoring" -eq 0 ] || later=$of_anchoring
+later=${of_destruction:-$later}
+destroyed_messages=
+
 # present FILE …: the manifest names them
 present() { for one in "$@"; do [ -f "$one" ] || fail PACK_FILE_MISSING "$one"; done; }
 # statement MESSAGE FORM: flattened to $tmp/MESSAGE
@@ -770,6 +790,12 @@ short() {
     END { exit bad }' "$1"
 }
 value() { at "$tmp/$1" "$2"; }
+# entryform FILE NAME: an entry of a log in its one spelling, flattened to $tmp/NAME.entry.flat
+entryform() {
+  oneline "$1" && grep -Eqx "$entry_form" "$1" || return 1
+  flat "$1" >"$tmp/$2.entry.flat"
+  short "$tmp/$2.entry.flat" 512 code 64 retention 32
+}
 
 # signature MESSAGE: the statement stands in the batch that the certificate's key signed
 signature() {
@@ -815,9 +841,7 @@ certificate() {
 entry() {
   check "$1: entry"
   present "$1/entry"
-  oneline "$1/entry" && grep -Eqx "$entry_form" "$1/entry" || fail ENTRY_WRONG "$1"
-  flat "$1/entry" >"$tmp/$1.entry.flat"
-  short "$tmp/$1.entry.flat" 512 code 64 retention 32 || fail ENTRY_WRONG "$1"
+  entryform "$1/entry" "$1" || fail ENTRY_WRONG "$1"
   kind=$(value "$1" kind)
   case $side/$1 in
     consumer/request) wanted=request-sent ;;
@@ -834,7 +858,7 @@ entry() {
   done
   ok
 }
-# content MESSAGE VERSION: context and body open their commitments, or were lawfully destroyed
+# content MESSAGE: context and body open their commitments, or were lawfully destroyed
 content() {
   for part in context body; do
     check "$1: $part"
@@ -844,13 +868,14 @@ content() {
       [ "$(shaurl "$tmp/salted")" = "$(value "$1" "$part/commitment")" ] || fail COMMITMENT_WRONG "$part of the $1"
       ok
     elif [ -f "destruction/$1/certificate.jws" ]; then
-      destruction "$1" "$2" && gone
+      destruction "$1" && gone
     else
       miss CONTENT_MISSING "$part of the $1"
     fi
   done
 }
-# destruction MESSAGE VERSION: two persons had the key of exactly this record destroyed, and the server signed for it
+# destruction MESSAGE: the server signed that two persons had the key of exactly this record destroyed; what it says goes to
+# $tmp/destruction.MESSAGE, flattened, and to $tmp/destruction.MESSAGE.payload
 destruction() {
   present "destruction/$1/certificate.jws" "destruction/$1/certificate.der"
   if [ ! -f log/checkpoint ]; then
@@ -861,17 +886,17 @@ destruction() {
   compact "destruction/$1/certificate.jws" accord-destruction+jws 'alg typ x5t#S256' || fail DESTRUCTION_WRONG "$1"
   oneline "$tmp/payload" || [ "$(tr -d '\040-\176\200-\377' <"$tmp/payload" | wc -c)" -eq 0 ] || fail DESTRUCTION_WRONG "$1"
   facts "destruction/$1/certificate.der" destroyer || fail DESTRUCTION_WRONG "$1"
-  flat "$tmp/payload" >"$tmp/destruction"
+  cp "$tmp/payload" "$tmp/destruction.$1.payload"
+  flat "$tmp/payload" >"$tmp/destruction.$1"
   [ "$(tr ',' '\n' <"$tmp/destroyer.facts" | sed -n 's/^ *URI:accord:server://p')" = "$server" ] &&
-    [ "$(at "$tmp/destruction" server)" = "$server" ] &&
+    [ "$(at "$tmp/destruction.$1" server)" = "$server" ] &&
     [ "$(shaurl "destruction/$1/certificate.der")" = "$(at "$tmp/header.flat" 'x5t#S256')" ] ||
     fail DESTRUCTION_WRONG 'it is not by the server whose log it is'
   printf '%s.%s' "$head64" "$payload64" >"$tmp/input"
   jws "$alg" "$tmp/destroyer.key" "$tmp/input" "$sig64" || fail DESTRUCTION_WRONG 'the signature does not verify'
-  [ "$(at "$tmp/destruction" kind)" = destruction ] || fail DESTRUCTION_WRONG "$1"
-  ended=$(at "$tmp/destruction" destroyedAtMs)
-  case $ended in '' | *[!0-9]*) fail DESTRUCTION_WRONG "$1" ;; esac
-  chain "$2" "$tmp/destroyer.pem" $((ended / 1000)) || fail CERTIFICATE_INVALID
+  grep -Eqx "$destruction_form" "$tmp/payload" || fail DESTRUCTION_WRONG "$1"
+  ended=$(at "$tmp/destruction.$1" destroyedAtMs)
+  chain "$later" "$tmp/destroyer.pem" $((ended / 1000)) || fail CERTIFICATE_INVALID
   { printf '\000'; cat "$1/entry"; } >"$tmp/leaf"
   written=$(at "$tmp/$1.entry.flat" t)
   # A record that is named, or one of its class and day that is not excepted and was there before the intent.
@@ -887,7 +912,8 @@ destruction() {
         for (j = 0; j <= m[i]; j++) if (v["except/" i "/seqs/" j] == seq && seq != "") covered = 0
       if (v["origin"] == origin && seq + 0 >= v["intent/seq"] + 0) covered = 0
       exit covered ? 0 : 1
-    }' "$tmp/destruction" && [ "$ended" -ge "$written" ] || fail DESTRUCTION_WRONG 'it is about other records'
+    }' "$tmp/destruction.$1" && [ "$ended" -ge "$written" ] || fail DESTRUCTION_WRONG 'it is about other records'
+  case $destroyed_messages in *"$1"*) ;; *) destroyed_messages="$destroyed_messages $1" ;; esac
 }
 # message MESSAGE VERSION SUBSYSTEM
 message() {
@@ -896,7 +922,7 @@ message() {
   entry "$1"
   check "$1: certificate status"
   status "$1" "$2" $(($(value "$1" at) / 1000))
-  content "$1" "$2"
+  content "$1"
 }
 
 check 'request: statement'
@@ -936,14 +962,14 @@ else
   message answer "$of_answer" "${service%/*}"
 fi
 
-# ---------------------------------------------------------------------------------------------- 20 to 25: the log
+# ---------------------------------------------------------------------------------------------- 20 to 26: the log
 
-# inlog MESSAGE
+# inlog FOLDER SEQ: the entry in FOLDER stands at SEQ in the tree of $tree leaves with this $root
 inlog() {
   present "$1/inclusion"
   hashes "$1/inclusion" || fail PACK_MALFORMED "$1/inclusion"
   { printf '\000'; cat "$1/entry"; } >"$tmp/leaf"
-  included "$(shahex "$tmp/leaf")" "$(at "$tmp/$1.entry.flat" seq)" "$tree" "$1/inclusion" "$root" || fail INCLUSION_WRONG "$1"
+  included "$(shahex "$tmp/leaf")" "$2" "$tree" "$1/inclusion" "$root" || fail INCLUSION_WRONG "$1"
 }
 base() { printf '%s\n' "$1" | sed -E 's#^(accord(/[^/]+){4})/([2-9]|[1-9][0-9]{1,8})$#\1#'; }
 
@@ -954,11 +980,11 @@ if [ ! -f log/checkpoint ]; then
 fi
 note log/checkpoint checkpoint || fail CHECKPOINT_WRONG checkpoint
 log_tree=$tree log_root=$root
-inlog request
+inlog request "$(at "$tmp/request.entry.flat" seq)"
 ok
 if [ -n "$answered" ]; then
   check 'answer: in the log'
-  inlog answer
+  inlog answer "$(at "$tmp/answer.entry.flat" seq)"
   [ "$(at "$tmp/answer.entry.flat" seq)" -gt "$(at "$tmp/request.entry.flat" seq)" ] &&
     [ "$(at "$tmp/answer.entry.flat" t)" -ge "$(at "$tmp/request.entry.flat" t)" ] || fail ENTRY_WRONG 'the answer stands before its request'
   registered "$(value answer from)" "$of_answer" || fail ENTRY_WRONG
@@ -973,56 +999,13 @@ else
   last=$(at "$tmp/request.entry.flat" t)
 fi
 
-check checkpoint
-of=$of_anchoring
-[ "$of" -gt 0 ] || of=$of_answer
-registered "$server" "$of" || fail CHECKPOINT_WRONG "$origin"
-[ "$(base "$origin")" = "$(base "$(at "$members" "$registered/log/origin")")" ] || fail CHECKPOINT_WRONG "$origin"
-unurl "$(at "$members" "$registered/log/key")" "$tmp/logkey" || fail CHECKPOINT_WRONG
-signedfirst checkpoint "$origin" "$(hex "$tmp/logkey")" || fail CHECKPOINT_WRONG "$origin"
-ok
-
-# 23 to 25 are one judgement: what is wrong comes before what is missing.
-check 'aggregate log'
-part=$tmp/witnesses.$of
-[ -f "$part" ] || : >"$part"
-aggregate=$(at "$part" aggregate/origin)
-above=
-if [ -f log/aggregate ] && [ -z "$aggregate" ]; then fail AGGREGATE_WRONG 'the configuration names no aggregate log'; fi
-if [ ! -f log/aggregate ] || [ -z "$aggregate" ]; then
-  miss AGGREGATE_MISSING
-else
-  [ -f log/aggregate.place ] || fail PACK_MALFORMED log/aggregate
-  plain log/aggregate.place && sed -n 1p log/aggregate.place | grep -Eqx '0|[1-9][0-9]{0,14}' || fail PACK_MALFORMED log/aggregate.place
-  sed 1d log/aggregate.place >"$tmp/path"
-  hashes "$tmp/path" || fail PACK_MALFORMED log/aggregate.place
-  own_line=$(sed -n 1p "$tmp/checkpoint.signed")
-  { printf '\000'; cat "$tmp/checkpoint.text"; printf '\n%s\n' "$own_line"; } >"$tmp/leaf"
-  note log/aggregate above || fail CHECKPOINT_WRONG 'the aggregate checkpoint'
-  [ "$origin" = "$aggregate" ] || fail AGGREGATE_WRONG "$origin"
-  verifier "$(at "$part" aggregate/verifierKey)" || fail AGGREGATE_WRONG
-  signedfirst above "$aggregate" "$key_hex" || fail AGGREGATE_WRONG "$origin"
-  included "$(shahex "$tmp/leaf")" "$(sed -n 1p log/aggregate.place)" "$tree" "$tmp/path" "$root" || fail AGGREGATE_WRONG 'it does not hold the checkpoint'
-  above=yes
-  ok
-fi
-
-check witnesses
-below "$part" registryWitness/verifierKeys >"$tmp/keys"
-cosigned checkpoint "$tmp/keys" || fail COSIGNATURE_WRONG "on the log's checkpoint"
-registry=$(at "$part" registryWitness/name)
-[ -n "$registry" ] && [ ! -s "$tmp/cosigners" ] && lacks=registry || lacks=
-good=0 quorum=$(at "$part" quorum)
-if [ -n "$above" ]; then
-  awk -F '\t' '$1 ~ /^witnesses\/[0-9]+\/verifierKeys\// { print $2 }' "$part" >"$tmp/keys"
-  cosigned above "$tmp/keys" || fail COSIGNATURE_WRONG "on the aggregate's checkpoint"
-  good=$(sort -u "$tmp/cosigners" | wc -l | tr -d ' ')
-fi
-if [ -n "$lacks" ]; then miss QUORUM_MISSING "$registry did not cosign"
-elif [ "${quorum:-0}" -eq 0 ]; then miss QUORUM_MISSING 'the configuration demands no witness'
-elif [ "$good" -lt "$quorum" ]; then miss QUORUM_MISSING "$good of $quorum"
-else ok "$good of at least $quorum"; fi
-
+# logkey VERSION: the checkpoint that `note` read last is signed first by the registered key of the exporter's log
+logkey() {
+  registered "$server" "$1" || fail CHECKPOINT_WRONG "$origin"
+  [ "$(base "$origin")" = "$(base "$(at "$members" "$registered/log/origin")")" ] || fail CHECKPOINT_WRONG "$origin"
+  unurl "$(at "$members" "$registered/log/key")" "$tmp/logkey" || fail CHECKPOINT_WRONG
+  signedfirst checkpoint "$origin" "$(hex "$tmp/logkey")" || fail CHECKPOINT_WRONG "$origin"
+}
 # stamped TOKEN TEXT: $stamped is the time of a good token over this text, by an authority in $tmp/stamps.pem
 stamped() {
   openssl ts -reply -token_in -in "$1" -text >"$tmp/ts" 2>/dev/null || fail TIME_STAMP_WRONG
@@ -1044,67 +1027,228 @@ utc() {
     y = int((o - int(o / 1460) + int(o / 36524) - int(o / 146096)) / 365); n = o - (365 * y + int(y / 4) - int(y / 100)); m = int((5 * n + 2) / 153)
     printf "%04d-%02d-%02dT%02d:%02d:%02dZ", y + e * 400 + (m >= 10), (m < 10 ? m + 3 : m - 9), n - int((153 * m + 2) / 5) + 1, int(r / 3600), int(r % 3600 / 60), r % 60 }'
 }
+# vouched FOLDER VERSION LAST PREFIX: three checks of who vouches for the checkpoint that `note` read from FOLDER, which holds
+# entries up to the time LAST. They are one judgement: what is wrong comes before what is missing.
+vouched() {
+  check "$4aggregate log"
+  part=$tmp/witnesses.$2
+  [ -f "$part" ] || : >"$part"
+  aggregate=$(at "$part" aggregate/origin)
+  above=
+  if [ -f "$1/aggregate" ] && [ -z "$aggregate" ]; then fail AGGREGATE_WRONG 'the configuration names no aggregate log'; fi
+  if [ ! -f "$1/aggregate" ] || [ -z "$aggregate" ]; then
+    miss AGGREGATE_MISSING
+  else
+    [ -f "$1/aggregate.place" ] || fail PACK_MALFORMED "$1/aggregate"
+    plain "$1/aggregate.place" && sed -n 1p "$1/aggregate.place" | grep -Eqx '0|[1-9][0-9]{0,14}' || fail PACK_MALFORMED "$1/aggregate.place"
+    sed 1d "$1/aggregate.place" >"$tmp/path"
+    hashes "$tmp/path" || fail PACK_MALFORMED "$1/aggregate.place"
+    own_line=$(sed -n 1p "$tmp/checkpoint.signed")
+    { printf '\000'; cat "$tmp/checkpoint.text"; printf '\n%s\n' "$own_line"; } >"$tmp/leaf"
+    note "$1/aggregate" above || fail CHECKPOINT_WRONG 'the aggregate checkpoint'
+    [ "$origin" = "$aggregate" ] || fail AGGREGATE_WRONG "$origin"
+    verifier "$(at "$part" aggregate/verifierKey)" || fail AGGREGATE_WRONG
+    signedfirst above "$aggregate" "$key_hex" || fail AGGREGATE_WRONG "$origin"
+    included "$(shahex "$tmp/leaf")" "$(sed -n 1p "$1/aggregate.place")" "$tree" "$tmp/path" "$root" || fail AGGREGATE_WRONG 'it does not hold the checkpoint'
+    above=yes
+    ok
+  fi
 
-check time-stamp
-sed -n 's,^\(log/token\..*\),\1,p' "$tmp/found" >"$tmp/tokens"
-stamps=$tmp/time-stamps.$of earliest=
-if [ -f "$stamps" ] && [ -s "$tmp/tokens" ]; then
+  check "$4witnesses"
+  below "$part" registryWitness/verifierKeys >"$tmp/keys"
+  cosigned checkpoint "$tmp/keys" || fail COSIGNATURE_WRONG "on the log's checkpoint"
+  registry=$(at "$part" registryWitness/name)
+  [ -n "$registry" ] && [ ! -s "$tmp/cosigners" ] && lacks=registry || lacks=
+  good=0 quorum=$(at "$part" quorum)
+  if [ -n "$above" ]; then
+    awk -F '\t' '$1 ~ /^witnesses\/[0-9]+\/verifierKeys\// { print $2 }' "$part" >"$tmp/keys"
+    cosigned above "$tmp/keys" || fail COSIGNATURE_WRONG "on the aggregate's checkpoint"
+    good=$(sort -u "$tmp/cosigners" | wc -l | tr -d ' ')
+  fi
+  if [ -n "$lacks" ]; then miss QUORUM_MISSING "$registry did not cosign"
+  elif [ "${quorum:-0}" -eq 0 ]; then miss QUORUM_MISSING 'the configuration demands no witness'
+  elif [ "$good" -lt "$quorum" ]; then miss QUORUM_MISSING "$good of $quorum"
+  else ok "$good of at least $quorum"; fi
+
+  check "$4time-stamp"
+  sed -n "s,^\($1/token\..*\),\1,p" "$tmp/found" >"$tmp/tokens"
+  stamps=$tmp/time-stamps.$2 earliest=
+  if [ -f "$stamps" ] && [ -s "$tmp/tokens" ]; then
+    authorities "$stamps"
+    while read -r token; do
+      case $token in
+        */token.aggregate.*)
+          [ -f "$1/aggregate" ] || fail TIME_STAMP_WRONG 'over an aggregate that is not there'
+          [ -n "$above" ] || continue
+          text=$tmp/above.text
+          ;;
+        *) text=$tmp/checkpoint.text ;;
+      esac
+      stamped "$token" "$text"
+      if [ -z "$earliest" ] || [ "$stamped" -lt "$earliest" ]; then earliest=$stamped; fi
+    done <"$tmp/tokens"
+  elif [ ! -f "$1/aggregate" ] && grep -q "^$1/token\\.aggregate" "$tmp/tokens"; then
+    fail TIME_STAMP_WRONG 'over an aggregate that is not there'
+  fi
+  if [ -z "$earliest" ]; then
+    miss TIME_STAMP_MISSING
+  else
+    # A token says the second and its fraction; here the second is enough.
+    [ $(($3 / 1000)) -le $((earliest + 300)) ] || fail TIME_WRONG
+    ok "not later than $(utc "$earliest")"
+  fi
+}
+
+check checkpoint
+of=$of_anchoring
+[ "$of" -gt 0 ] || of=$of_answer
+log_origin=$origin
+logkey "$of"
+ok
+vouched log "$of" "$last" ''
+
+# The newest time-stamp before the request, which it was written after
+before() {
+  if [ ! -f before/entry ]; then
+    ok 'no earlier time-stamp in the pack'
+    return
+  fi
+  present before/note
+  entryform before/entry before || fail ENTRY_WRONG before
+  [ "$(at "$tmp/before.entry.flat" kind)" = anchored ] && [ "$(at "$tmp/before.entry.flat" statement)" = "$(shaurl before/note)" ] &&
+    [ "$(at "$tmp/before.entry.flat" seq)" -lt "$(at "$tmp/request.entry.flat" seq)" ] || fail ENTRY_WRONG before
+  tree=$log_tree root=$log_root
+  inlog before "$(at "$tmp/before.entry.flat" seq)"
+  if [ ! -f "$stamps" ]; then
+    ok 'the configuration names no time-stamp authority'
+    return
+  fi
   authorities "$stamps"
-  while read -r token; do
-    case $token in
-      log/token.aggregate.*)
-        [ -f log/aggregate ] || fail TIME_STAMP_WRONG 'over an aggregate that is not there'
-        [ -n "$above" ] || continue
-        text=$tmp/above.text
-        ;;
-      *) text=$tmp/checkpoint.text ;;
+  flat before/note >"$tmp/before"
+  latest= n=0
+  while [ -n "$(at "$tmp/before" "tokens/$n/token")" ]; do
+    case $(at "$tmp/before" "tokens/$n/over") in
+      checkpoint) over=checkpoint ;;
+      *) over=aggregate/checkpoint ;;
     esac
-    stamped "$token" "$text"
-    if [ -z "$earliest" ] || [ "$stamped" -lt "$earliest" ]; then earliest=$stamped; fi
-  done <"$tmp/tokens"
-elif [ ! -f log/aggregate ] && grep -q '^log/token\.aggregate' "$tmp/tokens"; then
-  fail TIME_STAMP_WRONG 'over an aggregate that is not there'
-fi
-if [ -z "$earliest" ]; then
-  miss TIME_STAMP_MISSING
-else
-  # A token says the second and its fraction; here the second is enough.
-  [ $((last / 1000)) -le $((earliest + 300)) ] || fail TIME_WRONG
-  ok "not later than $(utc "$earliest")"
+    at "$tmp/before" "$over" | awk '{ t = substr($0, 1, index($0, "\\n\\n") + 1); gsub(/\\n/, "\n", t); printf "%s", t }' >"$tmp/before.text"
+    unurl "$(at "$tmp/before" "tokens/$n/token")" "$tmp/before.token" || fail TIME_STAMP_WRONG
+    stamped "$tmp/before.token" "$tmp/before.text"
+    if [ -z "$latest" ] || [ "$stamped" -gt "$latest" ]; then latest=$stamped; fi
+    n=$((n + 1))
+  done
+  [ -n "$latest" ] || fail TIME_STAMP_WRONG before
+  [ $(($(at "$tmp/request.entry.flat" t) / 1000 + 300)) -ge "$latest" ] || fail TIME_WRONG
+  ok "not before $(utc "$latest")"
+}
+check 'not before'
+before
+
+# ---------------------------------------------------------------------------------------------- 27 to 34: a destruction
+
+if [ -z "$destroyed_messages" ]; then
+  for one in certificate 'two persons' order 'in the log' checkpoint 'aggregate log' witnesses time-stamp; do
+    check "destruction: $one"
+    ok 'nothing was destroyed'
+  done
+  conclude
 fi
 
-check 'not before'
-if [ ! -f before/entry ]; then
-  ok 'no earlier time-stamp in the pack'
-  conclude
-fi
-present before/note
-oneline before/entry && grep -Eqx "$entry_form" before/entry || fail ENTRY_WRONG before
-flat before/entry >"$tmp/before.entry.flat"
-short "$tmp/before.entry.flat" 512 code 64 retention 32 || fail ENTRY_WRONG before
-[ "$(at "$tmp/before.entry.flat" kind)" = anchored ] && [ "$(at "$tmp/before.entry.flat" statement)" = "$(shaurl before/note)" ] &&
-  [ "$(at "$tmp/before.entry.flat" seq)" -lt "$(at "$tmp/request.entry.flat" seq)" ] || fail ENTRY_WRONG before
-tree=$log_tree root=$log_root
-inlog before
-if [ ! -f "$stamps" ]; then
-  ok 'the configuration names no time-stamp authority'
-  conclude
-fi
-authorities "$stamps"
-flat before/note >"$tmp/before"
-latest= n=0
-while [ -n "$(at "$tmp/before" "tokens/$n/token")" ]; do
-  case $(at "$tmp/before" "tokens/$n/over") in
-    checkpoint) over=checkpoint ;;
-    *) over=aggregate/checkpoint ;;
-  esac
-  at "$tmp/before" "$over" | awk '{ t = substr($0, 1, index($0, "\\n\\n") + 1); gsub(/\\n/, "\n", t); printf "%s", t }' >"$tmp/before.text"
-  unurl "$(at "$tmp/before" "tokens/$n/token")" "$tmp/before.token" || fail TIME_STAMP_WRONG
-  stamped "$tmp/before.token" "$tmp/before.text"
-  if [ -z "$latest" ] || [ "$stamped" -gt "$latest" ]; then latest=$stamped; fi
-  n=$((n + 1))
+# said MESSAGE KEY: what the certificate says
+said() { at "$tmp/destruction.$1" "$2"; }
+# logged MESSAGE: the two entries and their notes say what the certificate says
+logged() {
+  folder=destruction/$1
+  id=$(said "$1" destruction)
+  for kind in intended done; do
+    present "$folder/$kind/entry" "$folder/$kind/note"
+    entryform "$folder/$kind/entry" "$1.$kind" || fail DESTRUCTION_ENTRY_WRONG "$1: the entry $kind"
+    [ "$(at "$tmp/$1.$kind.entry.flat" kind)" = "destruction-$kind" ] && [ "$(at "$tmp/$1.$kind.entry.flat" id)" = "$id" ] &&
+      [ "$(at "$tmp/$1.$kind.entry.flat" statement)" = "$(shaurl "$folder/$kind/note")" ] ||
+      fail DESTRUCTION_ENTRY_WRONG "$1: the entry $kind"
+  done
+  printf '{"certificate":"%s","destruction":"%s","v":1}' "$(cat "$folder/certificate.jws")" "$id" >"$tmp/note"
+  cmp -s "$tmp/note" "$folder/done/note" || fail DESTRUCTION_ENTRY_WRONG "$1: another certificate"
+  { printf '\000'; cat "$folder/intended/entry"; } >"$tmp/leaf"
+  [ "$(at "$tmp/$1.intended.entry.flat" seq)" = "$(said "$1" intent/seq)" ] && [ "$(shaurl "$tmp/leaf")" = "$(said "$1" intent/leaf)" ] ||
+    fail DESTRUCTION_ENTRY_WRONG "$1: the certificate cites another intent"
+  # The note of the intent is what the certificate says without what only the certificate knows.
+  sed -e 's/,"destroyedAtMs":[0-9]*,"destruction":"/,"destruction":"/' \
+    -e 's/,"intent":{"leaf":"[A-Za-z0-9_-]*","seq":[0-9]*},"kind":"destruction","legalBasis":/,"legalBasis":/' \
+    -e 's/,"origin":"[^"]*","reason":/,"reason":/' -e 's/,"server":"[^"]*","v":1}$/,"v":1}/' "$tmp/destruction.$1.payload" |
+    tr -d '\n' >"$tmp/note"
+  cmp -s "$tmp/note" "$folder/intended/note" || fail DESTRUCTION_ENTRY_WRONG "$1: something else was done than intended"
+}
+# A name as people compare it: without upper case and needless spaces. Of letters beyond ASCII nothing is said here.
+spelled() { printf '%s' "$1" | tr 'A-Z' 'a-z' | sed 's/  */ /g; s/^ //; s/ $//'; }
+# number ORIGIN: which of its server's logs
+number() { if [ "$(base "$1")" = "$1" ]; then echo 1; else echo "${1##*/}"; fi; }
+# order MESSAGE: the record, the word of two persons, the intent, the end of the keys, what is written of it
+order() {
+  record=$tmp/$1.entry.flat intended=$tmp/$1.intended.entry.flat done=$tmp/$1.done.entry.flat
+  of=$(said "$1" origin) ended=$(said "$1" destroyedAtMs) begun=$(at "$intended" t)
+  [ "$(base "$of")" = "$(base "$log_origin")" ] && [ "$(number "$log_origin")" -le "$(number "$of")" ] || return 1
+  [ "$log_origin" != "$of" ] || [ "$(at "$record" seq)" -lt "$(at "$intended" seq)" ] || return 1
+  [ "$(at "$record" t)" -le $((begun + 300000)) ] && [ "$(said "$1" approved/atMs)" -le $((begun + 300000)) ] &&
+    [ "$(at "$intended" seq)" -lt "$(at "$done" seq)" ] && [ "$begun" -le "$(at "$done" t)" ] &&
+    [ "$begun" -le $((ended + 300000)) ] && [ "$ended" -le "$(at "$done" t)" ]
+}
+
+check 'destruction: certificate'
+unlogged=
+for whose in $destroyed_messages; do
+  if [ -f "destruction/$whose/intended/entry" ] && [ -f "destruction/$whose/done/entry" ]; then logged "$whose"; else unlogged=${unlogged:-$whose}; fi
 done
-[ -n "$latest" ] || fail TIME_STAMP_WRONG before
-[ $(($(at "$tmp/request.entry.flat" t) / 1000 + 300)) -ge "$latest" ] || fail TIME_WRONG
-ok "not before $(utc "$latest")"
+if [ -n "$unlogged" ]; then miss DESTRUCTION_NOT_LOGGED "$unlogged"; else ok; fi
+
+check 'destruction: two persons'
+for whose in $destroyed_messages; do
+  [ "$(said "$whose" requested/key)" != "$(said "$whose" approved/key)" ] &&
+    [ "$(spelled "$(said "$whose" requested/name)")" != "$(spelled "$(said "$whose" approved/name)")" ] ||
+    fail DESTRUCTION_BY_ONE "$whose"
+done
+ok
+[ -z "$unlogged" ] || conclude
+
+check 'destruction: order'
+for whose in $destroyed_messages; do order "$whose" || fail DESTRUCTION_ORDER_WRONG "$whose"; done
+ok
+
+check 'destruction: in the log'
+folder=log
+[ ! -f destruction/log/checkpoint ] || folder=destruction/log
+note "$folder/checkpoint" checkpoint || fail CHECKPOINT_WRONG checkpoint
+uncovered=
+for whose in $destroyed_messages; do
+  if [ ! -f "destruction/$whose/done/inclusion" ]; then
+    uncovered=${uncovered:-$whose}
+    continue
+  fi
+  [ "$(said "$whose" origin)" = "$origin" ] || fail DESTRUCTION_ENTRY_WRONG "$whose: it was intended in another log"
+  for kind in intended done; do
+    inlog "destruction/$whose/$kind" "$(at "$tmp/$whose.$kind.entry.flat" seq)"
+  done
+done
+if [ -n "$uncovered" ]; then
+  miss CHECKPOINT_MISSING "the destruction of the $uncovered"
+  conclude
+fi
+ok
+
+if [ "$folder" = log ]; then
+  for one in checkpoint 'aggregate log' witnesses time-stamp; do
+    check "destruction: $one"
+    ok 'the checkpoint of the exchange'
+  done
+  conclude
+fi
+check 'destruction: checkpoint'
+logkey "$later"
+ok
+last=0
+for whose in $destroyed_messages; do
+  written=$(at "$tmp/$whose.done.entry.flat" t)
+  [ "$written" -le "$last" ] || last=$written
+done
+vouched destruction/log "$later" "$last" 'destruction: '
 conclude

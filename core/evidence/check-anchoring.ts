@@ -9,14 +9,16 @@ import { CLOCK_WINDOW_MS } from '#schemas/limits.ts';
 import { checked, type PackConfiguration } from './check-configuration.ts';
 import { anchoringOf } from './check-log.ts';
 import type { PackFiles } from './check-message.ts';
-import type { CheckRun } from './check-run.ts';
+import type { CheckName, CheckRun } from './check-run.ts';
 import { type PackCode, PackFinding, PackGap } from './finding.ts';
+import type { LogFolder } from './layout.ts';
 
 interface AnchoringPlace {
+  folder: LogFolder;
   configuration: PackConfiguration;
   server: string;
   origin: string;
-  /** When the younger of the two entries was written, as the log says. */
+  /** When the youngest of the entries was written, as the log says. */
   lastMs: number;
   nowMs: number;
 }
@@ -34,29 +36,40 @@ const MISSING: Partial<Record<AnchoringCode, PackCode>> = {
   COSIGNATURE_MISSING: 'QUORUM_MISSING',
   QUORUM_MISSING: 'QUORUM_MISSING',
   TOKEN_MISSING: 'TIME_STAMP_MISSING',
+  TOKEN_REVOKED: 'TIME_STAMP_MISSING',
 };
 
+const NAMES = {
+  log: { aggregate: 'aggregate log', witnesses: 'witnesses', timeStamp: 'time-stamp' },
+  'destruction/log': {
+    aggregate: 'destruction: aggregate log',
+    witnesses: 'destruction: witnesses',
+    timeStamp: 'destruction: time-stamp',
+  },
+} as const satisfies Record<LogFolder, Record<string, CheckName>>;
+
 export function checkAnchoring(run: CheckRun, files: PackFiles, place: AnchoringPlace): void {
-  const { configuration, lastMs } = place;
+  const { configuration, lastMs, folder } = place;
+  const names = NAMES[folder];
   let verdict: AnchoringVerdict | null = null;
   const judged = () => (verdict ??= judge(files, place));
-  run.check('aggregate log', () => {
-    if (configuration.witnesses?.aggregate == null && files.has('log/aggregate')) {
+  run.check(names.aggregate, () => {
+    if (configuration.witnesses?.aggregate == null && files.has(`${folder}/aggregate`)) {
       throw new PackFinding('AGGREGATE_WRONG', 'the configuration names no aggregate log');
     }
-    if (configuration.witnesses?.aggregate == null || !files.has('log/aggregate')) {
+    if (configuration.witnesses?.aggregate == null || !files.has(`${folder}/aggregate`)) {
       throw new PackGap('AGGREGATE_MISSING', '');
     }
     tell(judged(), ['AGGREGATE_WRONG', 'AGGREGATE_MISSING', 'CHECKPOINT_WRONG']);
   });
-  run.check('witnesses', () => {
+  run.check(names.witnesses, () => {
     tell(judged(), ['COSIGNATURE_WRONG', 'QUORUM_MISSING']);
     const { good, needed } = judged().quorum;
     // Nobody beside the department: then nobody but the department says what its log was.
     if (needed === 0) throw new PackGap('QUORUM_MISSING', 'the configuration demands no witness');
     return `${good} of at least ${needed}`;
   });
-  run.check('time-stamp', () => {
+  run.check(names.timeStamp, () => {
     tell(judged(), ['TIME_STAMP_WRONG', 'TIME_STAMP_MISSING']);
     const at = judged().existedAtMs;
     if (at === null) throw new PackGap('TIME_STAMP_MISSING', '');
@@ -65,14 +78,14 @@ export function checkAnchoring(run: CheckRun, files: PackFiles, place: Anchoring
   });
 }
 
-function judge(files: PackFiles, { configuration, server, origin, nowMs }: AnchoringPlace): AnchoringVerdict {
+function judge(files: PackFiles, { folder, configuration, server, origin, nowMs }: AnchoringPlace): AnchoringVerdict {
   const log = configuration.server(server)?.log;
   const verifier = log && logVerifier(log, origin);
   if (verifier === undefined) throw new PackFinding('CHECKPOINT_WRONG', origin);
   const policy = checked('CONFIGURATION_WRONG', 'witnesses', () =>
     configuration.witnesses === null ? null : policyOf(configuration.witnesses),
   );
-  return verifyAnchoring(anchoringOf(files), {
+  return verifyAnchoring(anchoringOf(files, folder), {
     origin,
     logKeyAt: () => verifier,
     policy,

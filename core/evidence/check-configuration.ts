@@ -86,8 +86,8 @@ export function checkContents(
   return contents;
 }
 
-function versionsOf({ request, answer, anchoring }: PackHead): number[] {
-  return [...new Set([request, answer, anchoring])].filter((version) => version > 0).sort((a, b) => a - b);
+function versionsOf({ request, answer, anchoring, destruction }: PackHead): number[] {
+  return [...new Set([request, answer, anchoring, destruction])].filter((version) => version > 0).sort((a, b) => a - b);
 }
 
 /** The version of the root that a content cites, before anything of it is verified; 0 when it cannot be read. */

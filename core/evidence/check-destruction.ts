@@ -6,6 +6,7 @@ import { leafHash } from '#certs/merkle.ts';
 import { certificateHash } from '#certs/path.ts';
 import { coversEntry, readCertificate } from '#core/retention/certificate.ts';
 import type { LogEntry } from '#schemas/log-entry.ts';
+import type { DestructionCertificate } from '#schemas/retention.ts';
 import { holderOf, publicKeyOf, signingPath } from './check-certificate.ts';
 import { checked, type PackConfiguration } from './check-configuration.ts';
 import { readCheckpoint } from './check-log.ts';
@@ -13,14 +14,14 @@ import { needed, type PackFiles } from './check-message.ts';
 import { PackFinding } from './finding.ts';
 import type { MessageName, PackHead } from './layout.ts';
 
-/** @returns when it was destroyed. @throws PackFinding DESTRUCTION_WRONG, CERTIFICATE_INVALID; PackGap CHECKPOINT_MISSING */
+/** @throws PackFinding DESTRUCTION_WRONG, CERTIFICATE_INVALID; PackGap CHECKPOINT_MISSING */
 export function checkDestruction(
   files: PackFiles,
   name: MessageName,
   head: PackHead,
   entry: LogEntry,
   { trust }: PackConfiguration,
-): number {
+): DestructionCertificate {
   const jws = needed(files, `destruction/${name}/certificate.jws`).toString('latin1');
   const der = needed(files, `destruction/${name}/certificate.der`);
   const { origin } = readCheckpoint(files);
@@ -38,5 +39,5 @@ export function checkDestruction(
   if (certificate.destroyedAtMs < entry.t || !coversEntry(certificate, origin, entry, leaf)) {
     throw new PackFinding('DESTRUCTION_WRONG', 'it is about other records');
   }
-  return certificate.destroyedAtMs;
+  return certificate;
 }

@@ -30,6 +30,14 @@ export const CHECKS = [
   'witnesses',
   'time-stamp',
   'not before',
+  'destruction: certificate',
+  'destruction: two persons',
+  'destruction: order',
+  'destruction: in the log',
+  'destruction: checkpoint',
+  'destruction: aggregate log',
+  'destruction: witnesses',
+  'destruction: time-stamp',
 ] as const;
 
 export type CheckName = (typeof CHECKS)[number];

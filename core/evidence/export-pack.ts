@@ -16,7 +16,7 @@ import { openLogAuditSqlite } from '#core/log/store-sqlite.ts';
 import { AccordError } from '#schemas/problems.ts';
 import { parseStatement } from '#schemas/statement.ts';
 import { anchoringFiles, type FoundAnchor, findAnchor, findBefore } from './find-anchoring.ts';
-import { findDestruction } from './find-destruction.ts';
+import { addDestructionEntries, type FoundDestruction, findDestruction } from './find-destruction.ts';
 import { type FoundExchange, findExchanges } from './find-exchange.ts';
 import { encodeHashes, encodeHead, encodePlace, MESSAGES, type MessageName, type PackHead } from './layout.ts';
 import { PastConfiguration } from './past-configuration.ts';
@@ -55,20 +55,22 @@ export async function exportPack(place: ExportPlace, options: ExportOptions): Pr
     const answer = found.answer === null ? request : addMessage(files, 'answer', found.answer, past, servers);
     const anchor = findAnchor(log, (found.answer ?? found.request).seq);
     const { exchange } = options;
-    const head: PackHead = { exchange, server: place.server, side: found.side, request, answer, anchoring: 0 };
+    const { server } = place;
+    const head: PackHead = { exchange, server, side: found.side, request, answer, anchoring: 0, destruction: 0 };
     if (anchor !== null) {
       head.anchoring = anchor.configuration === 0 ? 0 : past.nearest(anchor.configuration, anchor.atMs);
       addLog(files, log, found, anchor);
     }
-    files.set('pack', encodeHead(head));
-    addConfiguration(files, past, head, servers);
     addStatuses(files, log, found);
     if (options.storageKey !== null) {
       const erased = addSealed(files, place, found, options.storageKey);
       for (const name of MESSAGES) addBody(files, name, options.bodies?.[name]);
-      const origin = log.identity()?.origin ?? '';
-      for (const name of erased) await addDestruction(files, name, place, origin, found[name], past, servers);
+      const own = { origin: log.identity()?.origin ?? '', size: anchor === null ? 0 : sizeOf(anchor) };
+      const later = addDestructions(files, erased, place, own, found, past, servers);
+      if (later !== null) head.destruction = past.nearest(later.configuration, later.atMs);
     }
+    files.set('pack', encodeHead(head));
+    addConfiguration(files, past, head, servers);
     return files;
   } finally {
     log.close();
@@ -128,7 +130,7 @@ function certificateIn(
 }
 
 function addLog(files: Map<string, Buffer>, log: LogAuditReader, found: FoundExchange, anchor: FoundAnchor): void {
-  const { size } = parseCheckpointText(parseNote(anchor.anchoring.checkpoint).text);
+  const size = sizeOf(anchor);
   for (const [name, bytes] of anchoringFiles(anchor.anchoring)) files.set(name, bytes);
   for (const name of ['request', 'answer'] as const) {
     const record = found[name];
@@ -141,14 +143,18 @@ function addLog(files: Map<string, Buffer>, log: LogAuditReader, found: FoundExc
   files.set('before/inclusion', encodeHashes(inclusionProof(before.seq, size, log.subtree)));
 }
 
+function sizeOf({ anchoring }: FoundAnchor): number {
+  return parseCheckpointText(parseNote(anchoring.checkpoint).text).size;
+}
+
 function addConfiguration(
   files: Map<string, Buffer>,
   past: PastConfiguration,
-  { request, answer, anchoring }: PackHead,
+  { request, answer, anchoring, destruction }: PackHead,
   servers: readonly string[],
 ): void {
   let lastRoot = 0;
-  for (const version of [request, answer, anchoring]) {
+  for (const version of [request, answer, anchoring, destruction]) {
     if (version === 0) continue;
     const { file, document } = past.content(version);
     lastRoot = Math.max(lastRoot, document.root.version);
@@ -204,23 +210,38 @@ function addBody(files: Map<string, Buffer>, name: MessageName, body: Buffer | u
   files.set(`${name}/body`, body);
 }
 
-async function addDestruction(
+/** @returns the later anchoring that covers the entries about it, when the exchange's own does not */
+function addDestructions(
   files: Map<string, Buffer>,
-  name: MessageName,
+  erased: readonly MessageName[],
   place: ExportPlace,
-  origin: string,
-  record: RecordView | null,
+  own: { origin: string; size: number },
+  exchange: FoundExchange,
   past: PastConfiguration,
   servers: readonly string[],
-): Promise<void> {
-  const found = record && (await findDestruction(place.inUse, origin, record));
-  if (found === null) return;
-  for (const version of past.versionsNear(0, Number.MAX_SAFE_INTEGER)) {
-    const certificate = certificateIn(past, version, servers, place.server, found.certificateHash);
-    if (certificate === undefined) continue;
+): FoundAnchor | null {
+  const destructions = new Map<MessageName, FoundDestruction>();
+  for (const name of erased) {
+    const record = exchange[name];
+    const found = record && findDestruction(place.inUse, own.origin, record);
+    if (found === null) continue;
+    destructions.set(name, found);
     files.set(`destruction/${name}/certificate.jws`, Buffer.from(found.jws, 'latin1'));
-    files.set(`destruction/${name}/certificate.der`, certificate);
-    return;
+    files.set(`destruction/${name}/certificate.der`, destroyerOf(found, place.server, past, servers));
+  }
+  return addDestructionEntries(files, destructions, own);
+}
+
+/** The certificate that signed. @throws CERTIFICATE_NOT_REGISTERED */
+function destroyerOf(
+  { certificateHash }: FoundDestruction,
+  server: string,
+  past: PastConfiguration,
+  servers: readonly string[],
+): Buffer {
+  for (const version of past.versionsNear(0, Number.MAX_SAFE_INTEGER)) {
+    const certificate = certificateIn(past, version, servers, server, certificateHash);
+    if (certificate !== undefined) return certificate;
   }
   throw new AccordError('CERTIFICATE_NOT_REGISTERED', 'of the certificate of destruction');
 }

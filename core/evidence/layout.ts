@@ -13,6 +13,8 @@ export const MAX_PACK_FILES = 512;
 export type Side = 'consumer' | 'provider';
 export type MessageName = 'request' | 'answer';
 export const MESSAGES: readonly MessageName[] = ['request', 'answer'];
+/** Where a checkpoint lies with what vouches for it: the exchange's, and a later one with the entries of a destruction. */
+export type LogFolder = 'log' | 'destruction/log';
 
 /** What lies outside the manifest: the manifest itself, and the exporter's signature over it. */
 export const MANIFEST = 'manifest';
@@ -24,8 +26,8 @@ const FILE_NAME = new RegExp(
     '|(?:request|answer)/(?:statement|signature|place|certificate\\.der|context|context\\.salt|body|body\\.salt' +
     '|entry|inclusion|certificate-status\\.der)' +
     '|before/(?:entry|inclusion|note)' +
-    '|log/(?:checkpoint|aggregate|aggregate\\.place|token\\.(?:aggregate|checkpoint)\\.[1-8]\\.der)' +
-    '|destruction/(?:request|answer)/(?:certificate\\.jws|certificate\\.der)' +
+    '|(?:destruction/)?log/(?:checkpoint|aggregate|aggregate\\.place|token\\.(?:aggregate|checkpoint)\\.[1-8]\\.der)' +
+    '|destruction/(?:request|answer)/(?:certificate\\.jws|certificate\\.der|(?:intended|done)/(?:entry|inclusion|note))' +
     '|configuration/root\\.[1-9][0-9]{0,8}\\.jws' +
     '|configuration/[1-9][0-9]{0,14}/(?:content\\.jws|parts/(?:members\\.[0-9a-f]{2}|trust|witnesses|time-stamps)))$',
 );
@@ -45,6 +47,8 @@ export interface PackHead {
   answer: number;
   /** Of the entry that anchored the log; 0 without one. */
   anchoring: number;
+  /** Of the entry that anchored it later, when a destruction was written in it; 0, and no line, without one. */
+  destruction: number;
 }
 
 const HEAD = new RegExp(
@@ -54,14 +58,16 @@ const HEAD = new RegExp(
     'side (consumer|provider)\n' +
     'configuration of the request ([1-9][0-9]{0,14})\n' +
     'configuration of the answer ([1-9][0-9]{0,14})\n' +
-    'configuration of the anchoring (0|[1-9][0-9]{0,14})\n$',
+    'configuration of the anchoring (0|[1-9][0-9]{0,14})\n' +
+    '(?:configuration of the destruction ([1-9][0-9]{0,14})\n)?$',
 );
 
-export function encodeHead({ exchange, server, side, request, answer, anchoring }: PackHead): Buffer {
+export function encodeHead({ exchange, server, side, request, answer, anchoring, destruction }: PackHead): Buffer {
   const versions = [
     `configuration of the request ${request}`,
     `configuration of the answer ${answer}`,
     `configuration of the anchoring ${anchoring}`,
+    ...(destruction > 0 ? [`configuration of the destruction ${destruction}`] : []),
   ];
   const lines = ['accord-evidence/1', `exchange ${exchange}`, `server ${server}`, `side ${side}`, ...versions];
   return Buffer.from(`${lines.join('\n')}\n`);
@@ -71,8 +77,11 @@ export function encodeHead({ exchange, server, side, request, answer, anchoring 
 export function parseHead(bytes: Buffer): PackHead {
   const m = HEAD.exec(bytes.toString('latin1'));
   if (m === null) throw new PackFinding('PACK_MALFORMED', 'pack');
-  const [, exchange = '', server = '', side = '', request, answer, anchoring] = m;
-  const versions = { request: Number(request), answer: Number(answer), anchoring: Number(anchoring) };
+  const [, exchange = '', server = '', side = '', request, answer, anchoring, destruction = 0] = m;
+  const versions = {
+    ...{ request: Number(request), answer: Number(answer) },
+    ...{ anchoring: Number(anchoring), destruction: Number(destruction) },
+  };
   return { exchange, server, side: side as Side, ...versions };
 }
 

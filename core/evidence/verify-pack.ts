@@ -9,6 +9,7 @@ import { checkAnchoring } from './check-anchoring.ts';
 import { checkBefore } from './check-before.ts';
 import { checkCertificate, checkStatus, signingPath } from './check-certificate.ts';
 import { checkContents, checkParts, checkRoots, type PackConfiguration } from './check-configuration.ts';
+import { checkDestroyed, type DestroyedMessage } from './check-destroyed.ts';
 import { checkDestruction } from './check-destruction.ts';
 import { checkCheckpoint, checkInclusion, readCheckpoint } from './check-log.ts';
 import {
@@ -47,6 +48,8 @@ export function verifyPack(files: PackFiles, auditor: Auditor): PackVerdict {
 interface CheckedMessage {
   statement: Statement;
   entry: LogEntry;
+  /** Where context or body are gone, the certificate that stands for them. */
+  destroyed: DestroyedMessage | null;
 }
 
 function checkAll(run: CheckRun, files: PackFiles, { anchor, nowMs }: Auditor): void {
@@ -68,9 +71,10 @@ function checkAll(run: CheckRun, files: PackFiles, { anchor, nowMs }: Auditor): 
   });
   const request = run.check('request: statement', () => checkRequestStatement(files, head));
   if (request === null) return;
-  const checkedRequest = checkMessage(run, files, 'request', request, head, of(head.request));
+  const later = of(head.destruction || head.anchoring || head.answer);
+  const checkedRequest = checkMessage(run, files, 'request', request, head, of(head.request), later);
   const answer = run.check('answer: statement', () => checkAnswerStatement(files, request));
-  const checkedAnswer = answer && checkMessage(run, files, 'answer', answer, head, of(head.answer));
+  const checkedAnswer = answer && checkMessage(run, files, 'answer', answer, head, of(head.answer), later);
   checkLog(run, files, head, { request: checkedRequest, answer: checkedAnswer }, of, nowMs);
 }
 
@@ -88,6 +92,7 @@ function checkMessage(
   statement: Statement,
   head: PackHead,
   configuration: PackConfiguration,
+  later: PackConfiguration,
 ): CheckedMessage {
   const certificate = run.check(`${name}: signature`, () => checkSignature(files, name)) ?? unreachable();
   const subsystem = name === 'request' ? statement.client : subsystemOfService(statement.service);
@@ -97,16 +102,17 @@ function checkMessage(
   const entry = run.check(`${name}: entry`, () => checkEntry(files, name, statement, head)) ?? unreachable();
   const status = files.get(`${name}/certificate-status.der`);
   run.check(`${name}: certificate status`, () => checkStatus(status, path, entry, configuration, statement.at));
+  let destroyed: DestroyedMessage | null = null;
   for (const part of ['context', 'body'] as const) {
     run.check(`${name}: ${part}`, () => {
       if (checkPart(files, name, part, statement[part].commitment)) return '';
       if (!files.has(`destruction/${name}/certificate.jws`))
         throw new PackGap('CONTENT_MISSING', `${part} of the ${name}`);
-      checkDestruction(files, name, head, entry, configuration);
+      destroyed = { name, entry, certificate: checkDestruction(files, name, head, entry, later) };
       return DESTROYED;
     });
   }
-  return { statement, entry };
+  return { statement, entry, destroyed };
 }
 
 function checkLog(
@@ -133,8 +139,13 @@ function checkLog(
   const configuration = of(head.anchoring > 0 ? head.anchoring : head.answer);
   run.check('checkpoint', () => checkCheckpoint(files, head.server, configuration));
   const last = answer?.entry ?? request.entry;
-  checkAnchoring(run, files, { configuration, origin: inLog.origin, lastMs: last.t, nowMs, server: head.server });
+  const { origin } = inLog;
+  const { server } = head;
+  checkAnchoring(run, files, { folder: 'log', configuration, origin, lastMs: last.t, nowMs, server });
   run.check('not before', () => checkBefore(files, request.entry, inLog, configuration.verifyToken(nowMs)));
+  const gone = [request, answer].flatMap((one) => one?.destroyed ?? []);
+  const later = head.destruction > 0 ? of(head.destruction) : configuration;
+  checkDestroyed(run, files, gone, { origin, server, configuration: later, nowMs });
 }
 
 function unreachable(): never {

@@ -92,6 +92,24 @@ export function coversEntry(
   return isOfDays && !isKept && (origin !== ofIntent || seq < intent.seq);
 }
 
+/** Whether a certificate says what had been intended, in the same words. */
+export function isCertificateOf(certificate: DestructionCertificate, note: IntentNote): boolean {
+  const {
+    v: _v,
+    kind: _kind,
+    server: _server,
+    origin: _origin,
+    intent: _intent,
+    destroyedAtMs: _at,
+    ...scope
+  } = certificate;
+  return spelled(scope) === spelled(scopeOf(note));
+}
+
+function spelled(value: object): string {
+  return canonicalJson(value as JsonValue);
+}
+
 /** What an intent asks for and its certificate repeats. */
 export function scopeOf(note: IntentNote): Omit<IntentNote, 'v'> {
   const { destruction, requested, approved, rule, legalBasis, reason, days, except, records } = note;

@@ -8,8 +8,6 @@
 import { leafHash } from '#certs/merkle.ts';
 import { originNumber } from '#core/log/origin.ts';
 import { base64url } from '#schemas/base64url.ts';
-import { canonicalJson } from '#schemas/canonical-json.ts';
-import type { JsonValue } from '#schemas/json.ts';
 import { encodeLogEntry, type LogEntry } from '#schemas/log-entry.ts';
 import { isAccordError } from '#schemas/problems.ts';
 import {
@@ -22,7 +20,7 @@ import {
   readIntent,
   readLift,
 } from '#schemas/retention.ts';
-import { readCertificate, scopeOf } from './certificate.ts';
+import { isCertificateOf, readCertificate } from './certificate.ts';
 
 const RETENTION_KINDS = ['destruction-intended', 'destruction-done', 'hold-placed', 'hold-lifted'] as const;
 type RetentionKind = (typeof RETENTION_KINDS)[number];
@@ -92,10 +90,10 @@ export class RetentionEntries {
     const { certificate } = readCertificate(note.certificate);
     if (intent === undefined && this.#isEarlier(certificate.origin)) return null;
     if (intent === undefined) return this.done.has(id) ? 'done twice' : 'done without an intent';
-    const { v: _v, kind: _kind, server: _server, origin, intent: cited, destroyedAtMs, ...scope } = certificate;
+    const { origin, intent: cited, destroyedAtMs } = certificate;
     if (origin !== this.#origin || cited.seq !== intent.seq || cited.leaf !== intent.leaf)
       return 'another intent is cited';
-    if (spelled(scope) !== spelled(scopeOf(intent.note))) return 'something else was done than intended';
+    if (!isCertificateOf(certificate, intent.note)) return 'something else was done than intended';
     if (destroyedAtMs > t) return 'done after it was written down';
     this.open.delete(id);
     this.done.set(id, { intent, certificate: note.certificate, seq });
@@ -152,8 +150,4 @@ export function holdsDays(
 ): boolean {
   if (scope.kind === 'class') return scope.retention === retention;
   return scope.kind === 'period' && scope.firstDay <= lastDay && firstDay <= scope.lastDay;
-}
-
-function spelled(value: object): string {
-  return canonicalJson(value as JsonValue);
 }

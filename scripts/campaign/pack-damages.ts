@@ -6,41 +6,22 @@ import { certificateHash } from '#certs/path.ts';
 import { systemClock } from '#core/clock.ts';
 import { MANIFEST, SEAL } from '#core/evidence/layout.ts';
 import { manifestOf, sealPack } from '#core/evidence/seal.ts';
+import {
+  copy,
+  type Damage,
+  drop,
+  type Files,
+  flip,
+  flipLine,
+  NO_HASH,
+  otherRoot,
+  set,
+  swap,
+  text,
+  withLine,
+  withoutLine,
+} from './pack-edits.ts';
 import type { PackSetting } from './pack-setting.ts';
-
-export type Files = Map<string, Buffer>;
-const NO_HASH = 'A'.repeat(43);
-/** Changes a copy of the files, which are then sealed again by the exporter: what a lying department can do. */
-type Damage = (files: Files) => void;
-
-const set = (name: string, change: (bytes: Buffer) => Buffer | string) => (files: Files) => {
-  const bytes = files.get(name);
-  if (bytes === undefined) throw new TypeError(`no file ${name}`);
-  files.set(name, Buffer.from(change(Buffer.from(bytes))));
-};
-const text = (name: string, from: string | RegExp, to: string) =>
-  set(name, (bytes) => {
-    const changed = bytes.toString('latin1').replace(from, to);
-    if (changed === bytes.toString('latin1')) throw new TypeError(`nothing to change in ${name}`);
-    return Buffer.from(changed, 'latin1');
-  });
-const drop =
-  (...names: string[]) =>
-  (files: Files) => {
-    for (const name of names) if (!files.delete(name)) throw new TypeError(`no file ${name}`);
-  };
-const copy = (from: string, to: string) => (files: Files) => {
-  files.set(to, files.get(from) ?? Buffer.alloc(0));
-};
-const swap = (a: string, b: string) => (files: Files) => {
-  const [one, other] = [files.get(a), files.get(b)];
-  files.set(a, other ?? Buffer.alloc(0)).set(b, one ?? Buffer.alloc(0));
-};
-const flip = (name: string, at: number) =>
-  set(name, (bytes) => {
-    bytes[at < 0 ? bytes.length + at : at] = (bytes.at(at) ?? 0) ^ 1;
-    return bytes;
-  });
 
 const RESEALED: readonly [name: string, verdict: string, damage: Damage][] = [
   ['nothing', 'VALID', () => {}],
@@ -192,35 +173,6 @@ function twin(jws: Buffer): string {
   const s = order - BigInt(`0x${raw.subarray(32).toString('hex')}`);
   const other = Buffer.concat([raw.subarray(0, 32), Buffer.from(s.toString(16).padStart(64, '0'), 'hex')]);
   return `${head}.${payload}.${other.toString('base64url')}`;
-}
-
-function linesOf(note: Buffer): { body: string; lines: string[] } {
-  const [body = '', signed = ''] = note.toString('utf8').split('\n\n');
-  return { body, lines: signed.split('\n').slice(0, -1) };
-}
-const noteOf = (body: string, lines: readonly string[]) => `${body}\n\n${lines.map((line) => `${line}\n`).join('')}`;
-
-function flipLine(note: Buffer, which: number): string {
-  const { body, lines } = linesOf(note);
-  const [dash, name, encoded = ''] = (lines[which] ?? '').split(' ');
-  const bytes = Buffer.from(encoded, 'base64');
-  bytes[30] = (bytes[30] ?? 0) ^ 1;
-  return noteOf(body, lines.with(which, `${dash} ${name} ${bytes.toString('base64')}`));
-}
-
-function withoutLine(note: Buffer, which: number): string {
-  const { body, lines } = linesOf(note);
-  return noteOf(body, lines.toSpliced(which, 1));
-}
-
-function withLine(note: string, from: Buffer, which: number): string {
-  return `${note}${linesOf(from).lines[which]}\n`;
-}
-
-function otherRoot(note: Buffer): string {
-  const { body, lines } = linesOf(note);
-  const [origin, size] = body.split('\n');
-  return noteOf(`${origin}\n${size}\n${Buffer.alloc(32).toString('base64')}`, lines);
 }
 
 /** Damages of manifest and seal themselves. */

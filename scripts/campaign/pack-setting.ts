@@ -48,7 +48,7 @@ export interface PackSetting {
   /** One answered lookup; its id. */
   ask(body?: string): Promise<string>;
   /** Another configuration is signed, under other roots: `change` says what it says otherwise than the servers know. */
-  publish(change: (state: RegistryState) => void, issuedAtMs?: number): void;
+  publish(change: (state: RegistryState) => unknown, issuedAtMs?: number): void;
   /** Others vouch for all of a server's log; without some of it when told so. */
   anchorLog(which: Which, without?: 'aggregate' | 'quorum' | 'token', stampedAtMs?: number): Promise<void>;
   /** The files of a pack, without and with manifest and seal. */
@@ -72,8 +72,6 @@ interface Vouchers {
 export interface PackSettingOptions {
   /** A responder answers about both servers, and its answers are demanded. */
   ocsp?: boolean;
-  /** The list that the approvers signed names the consumer's certificate; the servers do not know it. */
-  revoked?: boolean;
   /** The root was rotated since the auditor got the anchor, with other approvers. */
   rotated?: boolean;
 }
@@ -89,7 +87,6 @@ export async function openPackSetting(options: PackSettingOptions = {}): Promise
   const stamper = await makeDevelopmentTimeStampSigner('Development time-stamp authority', nowMs - HOUR_MS);
   const signingOf = (which: Which) =>
     Buffer.from(pair.identities[which].registration.signingCertificates[0] ?? '', 'base64url');
-  if (options.revoked === true) pair.authority.revoke(signingOf('consumer'));
   const list = { number: 1, thisUpdateMs: nowMs - HOUR_MS, nextUpdateMs: nowMs + 24 * HOUR_MS };
   const crl = await pair.authority.revocationList(list);
   const responder = options.ocsp === true ? await openResponder(pair) : null;

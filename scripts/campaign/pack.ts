@@ -7,7 +7,8 @@ import { PackFinding } from '#core/evidence/finding.ts';
 import { MANIFEST, SEAL, SEAL_CERTIFICATE } from '#core/evidence/layout.ts';
 import { readZip, writeZip } from '#core/evidence/zip.ts';
 import type { Campaign, CampaignRun } from './campaign.ts';
-import { damagedPacks, type Files } from './pack-damages.ts';
+import { damagedPacks } from './pack-damages.ts';
+import type { Files } from './pack-edits.ts';
 import { openPackSetting, type PackSetting } from './pack-setting.ts';
 import { libraryVerdict, scriptVerdict } from './pack-verdicts.ts';
 

@@ -10,7 +10,7 @@ import { MANIFEST, SEAL, SEAL_CERTIFICATE } from '#core/evidence/layout.ts';
 import { readZip, writeZip } from '#core/evidence/zip.ts';
 import { checkpointText, noteVerifier, signNote } from '#core/log/signed-note.ts';
 import type { Source } from '#scripts/demo/random.ts';
-import type { Files } from './pack-damages.ts';
+import type { Files } from './pack-edits.ts';
 import { openPackSetting, type PackSetting, type Which } from './pack-setting.ts';
 import { libraryVerdict } from './pack-verdicts.ts';
 import { damageBytes } from './tamper-bytes.ts';

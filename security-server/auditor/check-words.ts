@@ -32,6 +32,14 @@ const NAMES_ZH: Readonly<Record<string, string>> = {
   witnesses: '见证方',
   'time-stamp': '时间戳',
   'not before': '不早于',
+  'destruction: certificate': '销毁：证明',
+  'destruction: two persons': '销毁：两人',
+  'destruction: order': '销毁：先后',
+  'destruction: in the log': '销毁：在日志中',
+  'destruction: checkpoint': '销毁：检查点',
+  'destruction: aggregate log': '销毁：汇总日志',
+  'destruction: witnesses': '销毁：见证方',
+  'destruction: time-stamp': '销毁：时间戳',
 };
 
 const CODES_ZH: Readonly<Record<string, string>> = {
@@ -55,6 +63,9 @@ const CODES_ZH: Readonly<Record<string, string>> = {
   CERTIFICATE_STATUS_WRONG: '关于证书的应答不是其机构的有效应答。',
   COMMITMENT_WRONG: '上下文或正文与声明所承诺的不符。',
   DESTRUCTION_WRONG: '销毁证明无效，或不涵盖此记录。',
+  DESTRUCTION_ENTRY_WRONG: '日志中关于销毁的条目与销毁证明不一致。',
+  DESTRUCTION_BY_ONE: '销毁只由一人决定。',
+  DESTRUCTION_ORDER_WRONG: '先销毁后有意向，或意向早于记录的写入。',
   ENTRY_WRONG: '日志条目与其声明不一致。',
   INCLUSION_WRONG: '条目不在检查点的树中。',
   CHECKPOINT_WRONG: '检查点不是用日志登记的密钥签名的。',
@@ -67,6 +78,7 @@ const CODES_ZH: Readonly<Record<string, string>> = {
   CONFIGURATION_MISSING: '缺少判断该消息所依据的配置。',
   CERTIFICATE_STATUS_MISSING: '没有内容说明签名证书是否已被吊销。',
   CONTENT_MISSING: '缺少上下文或正文，也没有其销毁证明。',
+  DESTRUCTION_NOT_LOGGED: '有销毁证明，但缺少日志中关于销毁的两个条目。',
   CHECKPOINT_MISSING: '没有已签名的检查点覆盖这些条目。',
   AGGREGATE_MISSING: '检查点不在任何汇总日志中。',
   QUORUM_MISSING: '为日志作证的见证方少于所需数目。',
@@ -114,6 +126,14 @@ const MEANINGS: Readonly<Record<string, Readonly<Record<Language, string>>>> = {
   witnesses: { zh: '有足够的见证方共同签名。', en: 'Enough witnesses cosigned.' },
   'time-stamp': { zh: '条目最迟在时间戳的时刻存在。', en: 'The entries existed when the time-stamp was made.' },
   'not before': { zh: '没有更早的时间戳与条目矛盾。', en: 'No earlier time-stamp contradicts the entries.' },
+  'destruction: certificate': { zh: '所销毁的（如有）与日志中的意向和完成条目一致。', en: 'What was destroyed, if anything, is what the log says was intended and done.' },
+  'destruction: two persons': { zh: '由两个不同的人决定。', en: 'Two different persons decided.' },
+  'destruction: order': { zh: '先有记录，再有意向，然后销毁。', en: 'The record, then the intent, then the end.' },
+  'destruction: in the log': { zh: '两个条目都在检查点的树中。', en: 'Both entries stand in the tree of a checkpoint.' },
+  'destruction: checkpoint': { zh: '由日志登记的密钥签名。', en: 'It is signed with the registered key of the log.' },
+  'destruction: aggregate log': { zh: '汇总日志含有此检查点。', en: 'The aggregate log holds it.' },
+  'destruction: witnesses': { zh: '有足够的见证方共同签名。', en: 'Enough witnesses cosigned.' },
+  'destruction: time-stamp': { zh: '销毁的条目最迟在时间戳的时刻存在。', en: 'The entries about it existed when the time-stamp was made.' },
 };
 
 // Outcomes and decisions that an auditor meets; every other code has the English title of the table of errors.
