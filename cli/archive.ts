@@ -24,12 +24,11 @@ import { LOG_PLACES } from '#security-server/log-origin.ts';
 import { resolveSettings } from '#security-server/settings.ts';
 import { type AdminOptions, callAdmin, withAdmin } from './admin-client.ts';
 import { CommandEnd, EXIT, type OutputOptions, outputFormat, print, runAction, withOutput } from './output.ts';
-import { type PassphraseOptions, passphraseOption, readPassphrase } from './passphrase.ts';
+import { PASSPHRASE_VARIABLE, type PassphraseOptions, passphraseOption, readPassphrase } from './passphrase.ts';
 
-const PASSPHRASE_VARIABLE = 'ACCORD_KEY_PASSPHRASE';
 const ASKED_EVERY_MS = 200;
 
-type PlaceOptions = OutputOptions & {
+export type PlaceOptions = OutputOptions & {
   dir?: string;
   from?: string;
   origin?: string;
@@ -37,7 +36,18 @@ type PlaceOptions = OutputOptions & {
   s3Region?: string;
   s3Credentials?: string;
 };
-type KeyedOptions = PlaceOptions & PassphraseOptions & { archiveKey?: string; key?: string };
+export type KeyedOptions = PlaceOptions & PassphraseOptions & { archiveKey?: string; key?: string };
+
+const S3_ENDPOINT = new Option('--s3-endpoint <url>', 'address of the S3-compatible store');
+const S3_REGION = new Option('--s3-region <region>', 'region of the bucket').default(DEFAULT_ARCHIVE.s3Region);
+const S3_CREDENTIALS = new Option('--s3-credentials <file>', 'file with accessKeyId and secretAccessKey, as JSON');
+const ARCHIVE_KEY = new Option('--archive-key <file>', 'key file of the archive key');
+
+/** How an archive is reached and opened, for a command that names its destination otherwise than with --from. */
+export function withArchive(command: Command): Command {
+  for (const option of [S3_ENDPOINT, S3_REGION, S3_CREDENTIALS, ARCHIVE_KEY]) command.addOption(option);
+  return command;
+}
 
 export function archiveCommand(): Command {
   const archive = new Command('archive').description('old parts of the message log in a folder or a bucket');
@@ -70,15 +80,13 @@ function placed(command: Command): Command {
     .option('--dir <folder>', "the server's data folder: destination, archive key and credentials are read there")
     .option('--from <destination>', 'the destination itself: a folder, or s3://BUCKET/PREFIX')
     .option('--origin <origin>', 'the log, where a destination holds several')
-    .option('--s3-endpoint <url>', 'address of the S3-compatible store')
-    .addOption(new Option('--s3-region <region>', 'region of the bucket').default(DEFAULT_ARCHIVE.s3Region))
-    .option('--s3-credentials <file>', 'file with accessKeyId and secretAccessKey, as JSON');
+    .addOption(S3_ENDPOINT)
+    .addOption(S3_REGION)
+    .addOption(S3_CREDENTIALS);
 }
 
 function keyed(command: Command): Command {
-  return placed(command)
-    .option('--archive-key <file>', 'key file of the archive key')
-    .addOption(passphraseOption(PASSPHRASE_VARIABLE));
+  return placed(command).addOption(ARCHIVE_KEY).addOption(passphraseOption(PASSPHRASE_VARIABLE));
 }
 
 async function runNow(options: AdminOptions & { afterDays?: number }): Promise<void> {
@@ -151,7 +159,10 @@ function chosen({ origin }: PlaceOptions): { origin?: string } {
   return origin === undefined ? {} : { origin };
 }
 
-async function reaching<T>(options: PlaceOptions, use: (destination: ArchiveDestination) => Promise<T>): Promise<T> {
+export async function reaching<T>(
+  options: PlaceOptions,
+  use: (destination: ArchiveDestination) => Promise<T>,
+): Promise<T> {
   const found = placeOf(options);
   if (found === null) throw new AccordError('ARCHIVE_OFF');
   const http = openClient({ maxConnectionsPerOrigin: 2 });
@@ -178,7 +189,7 @@ function placeOf(options: PlaceOptions): ReturnType<typeof destinationIn> {
   return destinationIn(dir, { ...DEFAULT_ARCHIVE, destination, s3Endpoint: endpoint, s3Region: region });
 }
 
-async function archiveKey(options: KeyedOptions): Promise<ArchiveKey> {
+export async function archiveKey(options: KeyedOptions): Promise<ArchiveKey> {
   const file =
     options.archiveKey ??
     (options.dir === undefined ? undefined : join(options.dir, FILES.keys, `${ARCHIVE_FILES.key}.key.json`));

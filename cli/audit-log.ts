@@ -12,43 +12,44 @@ import { readKeyFile } from '#core/key-store.ts';
 import { bodyAudit } from '#core/log/audit-bodies.ts';
 import { auditRange, type RangeReport } from '#core/log/audit-range.ts';
 import { readRecordKeysSqlite } from '#core/log/record-keys-sqlite.ts';
-import { openLogAuditSqlite } from '#core/log/store-sqlite.ts';
 import { PROBLEMS } from '#schemas/problems.ts';
 import { FILES } from '#security-server/data-folder.ts';
 import { LOG_PLACES } from '#security-server/log-origin.ts';
+import { withArchive } from './archive.ts';
 import { readProgress, watchProgress } from './audit-progress.ts';
-import { placeOf, tokensUnder } from './log.ts';
+import { type AuditSource, type SourceOptions, withAuditSource } from './audit-source.ts';
+import { tokensUnder } from './log.ts';
 import { count } from './option-values.ts';
-import { CommandEnd, EXIT, type OutputOptions, outputFormat, print, runAction, withOutput } from './output.ts';
-import { type PassphraseOptions, passphraseOption, readPassphrase } from './passphrase.ts';
+import { CommandEnd, EXIT, outputFormat, print, runAction, withOutput } from './output.ts';
+import { PASSPHRASE_VARIABLE, passphraseOption, readPassphrase } from './passphrase.ts';
 
-const PASSPHRASE_VARIABLE = 'ACCORD_KEY_PASSPHRASE';
-
-type LogOptions = OutputOptions &
-  PassphraseOptions & {
-    dir: string;
-    origin?: string;
-    from?: number;
-    to?: number;
-    key?: string;
-    anchor?: string;
-    timeStampAnchors?: string;
-    bodies?: boolean;
-    seen?: string[];
-    checkpoint: boolean;
-    progress?: string;
-    threads?: number;
-  };
+type LogOptions = SourceOptions & {
+  archive?: string;
+  configuration?: string;
+  from?: number;
+  to?: number;
+  anchor?: string;
+  timeStampAnchors?: string;
+  bodies?: boolean;
+  seen?: string[];
+  checkpoint: boolean;
+  progress?: string;
+  threads?: number;
+};
 
 export function logAuditCommand(): Command {
   const command = new Command('log')
-    .description('verify a log, or a part of one; goes on where it was stopped; also while the server runs')
-    .requiredOption('--dir <folder>', "the server's data folder, or a copy of it")
-    .option('--origin <origin>', 'a closed log: its origin, or its number')
+    .description(
+      'verify a log, its archive, or a part of them; goes on where it was stopped; also while the server runs',
+    )
+    .option('--dir <folder>', "the server's data folder, or a copy of it")
+    .option('--archive <destination>', 'the archive of the log, a folder or s3://BUCKET/PREFIX: beside --dir, or alone')
+    .option('--origin <origin>', 'a closed log: its origin, or its number; the log, where an archive holds several')
     .option('--from <seq>', 'begin at the last checkpoint at or before this entry', count)
     .option('--to <seq>', 'end at the first checkpoint at or behind this entry', count)
     .option('--key <verifier-key>', 'verifier key of the checkpoints (NAME+ID+KEY); without it the one in the log')
     .option('--anchor <folder>', "the auditor's own folder with anchor.json: then every signature is verified")
+    .option('--configuration <folder>', 'a copy of the configuration; by default that of the data folder')
     .option(
       '--time-stamp-anchors <file>',
       'roots of time-stamp authorities, PEM; without them time-stamps are not judged',
@@ -59,55 +60,73 @@ export function logAuditCommand(): Command {
     .option('--progress <file>', 'save how far it is there, and go on from it')
     .option('--threads <n>', 'threads beside the first; by default one for each processor', count)
     .addOption(passphraseOption(PASSPHRASE_VARIABLE));
-  return withOutput(command).action(runAction(auditAction));
+  return withOutput(withArchive(command)).action(runAction(auditAction));
 }
 
 async function auditAction(options: LogOptions): Promise<void> {
-  const { folder, checkpointFile } = placeOf(options);
   const { from, to, key, anchor, timeStampAnchors, progress: file, threads } = options;
-  const signers = anchor === undefined ? null : signersOf(options.dir, anchor);
+  if (from !== undefined && to !== undefined && to < from) throw usage('Give --to an entry behind --from.');
+  const signers = anchor === undefined ? null : signersOf(options, anchor);
   const keys = options.bodies ? await keysOf(options) : null;
-  const log = openLogAuditSqlite(folder);
   const watched = watchProgress(file, process.stderr.isTTY === true && outputFormat(options) === 'table');
   try {
     const progress = file === undefined ? null : readProgress(file);
-    const report = await auditRange(log, {
-      folder,
-      progress,
-      onProgress: watched.follow,
-      seen: (options.seen ?? []).map((one) => readFileSync(one, 'utf8')),
-      ...(from === undefined ? {} : { from }),
-      ...(to === undefined ? {} : { to }),
-      ...(key === undefined ? {} : { verifierKey: key }),
-      ...(options.checkpoint ? { checkpointFile } : {}),
-      ...(signers === null ? {} : { signers: signers.keys }),
-      ...(timeStampAnchors === undefined ? {} : { verifyToken: tokensUnder(timeStampAnchors) }),
-      ...(keys === null ? {} : { bodies: bodyAudit(log, keys) }),
-      ...(threads === undefined ? {} : { threads }),
+    const [report, archive] = await withAuditSource(options, async ({ log, folder, checkpointFile, archive }) => {
+      const report = await auditRange(log, {
+        progress,
+        onProgress: watched.follow,
+        seen: (options.seen ?? []).map((one) => readFileSync(one, 'utf8')),
+        ...(folder === null ? {} : { folder }),
+        ...(from === undefined ? {} : { from }),
+        ...(to === undefined ? {} : { to }),
+        ...(key === undefined ? {} : { verifierKey: key }),
+        ...(options.checkpoint && checkpointFile !== null ? { checkpointFile } : {}),
+        ...(signers === null ? {} : { signers: signers.keys }),
+        ...(timeStampAnchors === undefined ? {} : { verifyToken: tokensUnder(timeStampAnchors) }),
+        ...(keys === null ? {} : { bodies: bodyAudit(log, keys) }),
+        ...(threads === undefined ? {} : { threads }),
+      });
+      return [report, archive] as const;
     });
     watched.end();
     if (file !== undefined) rmSync(file, { force: true });
-    end(report, signers, options);
+    end(report, archive, signers, options);
   } finally {
     watched.end();
     keys?.close();
-    log.close();
   }
 }
 
-function signersOf(dir: string, anchor: string): PastSigners {
-  return pastSigners(join(dir, 'configuration'), readAnchor(readFileSync(join(anchor, FILES.anchor))));
+function signersOf({ dir, configuration }: LogOptions, anchor: string): PastSigners {
+  const folder = configuration ?? (dir === undefined ? undefined : join(dir, 'configuration'));
+  if (folder === undefined) throw usage('An archive brings no configuration: name a copy with --configuration.');
+  return pastSigners(folder, readAnchor(readFileSync(join(anchor, FILES.anchor))));
 }
 
 async function keysOf(options: LogOptions) {
+  const { dir } = options;
+  if (dir === undefined)
+    throw usage('What is kept opens with the keys of the server: name its data folder with --dir.');
   const passphrase = await readPassphrase(options, PASSPHRASE_VARIABLE, { prompt: 'Passphrase of the keys: ' });
-  const { privateKey } = await openKey(await readKeyFile(join(options.dir, FILES.keys), 'storage'), passphrase);
-  return readRecordKeysSqlite(join(options.dir, LOG_PLACES.recordKeys), storageKeyOf(privateKey));
+  const { privateKey } = await openKey(await readKeyFile(join(dir, FILES.keys), 'storage'), passphrase);
+  return readRecordKeysSqlite(join(dir, LOG_PLACES.recordKeys), storageKeyOf(privateKey));
 }
 
-function end(report: RangeReport, signers: PastSigners | null, options: LogOptions): void {
+function usage(next: string): CommandEnd {
+  return new CommandEnd(EXIT.usage, `The log is not known.\nNext: ${next}`);
+}
+
+function end(
+  report: RangeReport,
+  archive: AuditSource['archive'],
+  signers: PastSigners | null,
+  options: LogOptions,
+): void {
   const configuration = signers && { versions: signers.versions, unverified: signers.unverified };
-  print(outputFormat(options) === 'table' ? forPeople(report) : { ...report, configuration }, options);
+  const archived = archive === null ? {} : { archive: `${archive.segments} segments, entries up to ${archive.until}` };
+  const all =
+    outputFormat(options) === 'table' ? { ...forPeople(report), ...archived } : { ...report, configuration, archive };
+  print(all, options);
   if (report.code === null) return;
   const { code, firstBadSeq, detail } = report;
   const { title, next } = PROBLEMS[code];
@@ -119,7 +138,7 @@ function end(report: RangeReport, signers: PastSigners | null, options: LogOptio
 }
 
 function forPeople({ bodies, heartbeats, heartbeatsMissing, ...report }: RangeReport) {
-  const { origin, startedAt, endedAt, size, checkpoints, root, signatures } = report;
+  const { origin, startedAt, endedAt, size, checkpoints, root, signatures, archivedUntil } = report;
   const wereOpen = heartbeats.filter(({ wasOpen }) => wasOpen);
   const silences = heartbeats.map(
     ({ fromMs, toMs, wasOpen }) =>
@@ -135,6 +154,9 @@ function forPeople({ bodies, heartbeats, heartbeatsMissing, ...report }: RangeRe
     ...(bodies === null
       ? {}
       : { 'kept records': `${bodies.opened} opened, ${bodies.erased} erased, ${bodies.none} without` }),
+    ...(archivedUntil === 0
+      ? {}
+      : { 'archived, not looked at': `what lies beside the entries before ${archivedUntil}; see --archive` }),
     'times without a checkpoint': `${heartbeatsMissing}, ${wereOpen.length} of them while the log was open`,
     ...(silences.length === 0 ? {} : { '': silences.slice(0, 10).join('\n') }),
   };

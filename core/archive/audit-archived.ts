@@ -3,7 +3,7 @@
 // at here (`accord archive verify` does). Whoever held the disk controls the notes, and what the log lacks.
 import { sha256 } from '#certs/commitment.ts';
 import { Finding } from '#core/log/audit-finding.ts';
-import type { KeyChain } from '#core/log/key-chain.ts';
+import type { KeyChain, NotesById } from '#core/log/key-chain.ts';
 import { openCheckpoint } from '#core/log/signed-note.ts';
 import type { LogReader } from '#core/log/store.ts';
 import { type ArchiveManifest, parseManifest } from '#schemas/archive.ts';
@@ -61,9 +61,11 @@ export class ArchivedEntries {
 }
 
 /** The newest entry `archived` of a log; null while there is none. @throws ARCHIVE_MALFORMED, JSON_* */
-export function newestArchived(
-  log: Pick<LogReader, 'linesOf' | 'evidence'>,
-): { seq: number; manifest: ArchiveManifest; hash: string } | null {
+export function newestArchived(log: NotesById): {
+  seq: number;
+  manifest: ArchiveManifest;
+  hash: string;
+} | null {
   const [row] = log.linesOf(ARCHIVED_ID, 1);
   const note = row === undefined ? undefined : log.evidence(row.seq)?.statement;
   if (row === undefined || note === undefined || !row.line.includes('"kind":"archived"')) return null;
@@ -81,7 +83,7 @@ export function requireHere(
 }
 
 /** What a log lacks has to be in an archive that its own entries speak of. @throws Finding */
-export function requireArchiveSaid(log: Pick<LogReader, 'archivedUntil' | 'linesOf' | 'evidence'>): void {
+export function requireArchiveSaid(log: NotesById & Pick<LogReader, 'archivedUntil'>): void {
   const until = log.archivedUntil();
   if (until === 0) return;
   try {

@@ -3,9 +3,10 @@
 // verify-segments.ts. Whoever holds the archive controls every byte.
 import { type ArchiveKey, decipherFile } from '#certs/archive-cipher.ts';
 import { sha256 } from '#certs/commitment.ts';
+import { Finding } from '#core/log/audit-finding.ts';
 import { type ArchiveManifest, parseManifest } from '#schemas/archive.ts';
 import { MAX_ARCHIVE_MANIFEST_BYTES } from '#schemas/limits.ts';
-import { AccordError } from '#schemas/problems.ts';
+import { AccordError, isAccordError } from '#schemas/problems.ts';
 import { type ArchiveDestination, MANIFEST, placeOfFile, segmentName } from './destination.ts';
 import {
   type ArchivedCheckpoint,
@@ -28,43 +29,91 @@ export interface Segment {
   anchoring: Buffer | null;
 }
 
+/** A segment as far as it can be read. */
+export interface ReadableSegment extends Segment {
+  /** What is wrong first, pinned to an entry; the rows end before it. */
+  fault: Finding | null;
+}
+
 /** @throws ARCHIVE_UNREACHABLE, ARCHIVE_DAMAGED, ARCHIVE_MALFORMED, ARCHIVE_KEY_WRONG, JSON_* */
 export async function readSegment(
   destination: ArchiveDestination,
   key: ArchiveKey,
   manifest: ArchiveManifest,
 ): Promise<Segment> {
+  const { fault, ...segment } = await readableSegment(destination, key, manifest);
+  if (fault !== null) throw new AccordError(fault.code, fault.message);
+  return segment;
+}
+
+/** For an audit, which says where an archive is damaged. @throws ARCHIVE_UNREACHABLE, ARCHIVE_KEY_WRONG */
+export async function readableSegment(
+  destination: ArchiveDestination,
+  key: ArchiveKey,
+  manifest: ArchiveManifest,
+): Promise<ReadableSegment> {
   if (manifest.key !== key.kid) throw new AccordError('ARCHIVE_KEY_WRONG', `it is ${manifest.key}`);
-  const { origin, from, to } = manifest;
-  const folder = segmentName(origin, from, to);
-  const plain = new Map<string, Buffer>();
-  for (const { name, bytes: length, sha256: hash } of manifest.files) {
-    const bytes = await destination.get(`${folder}/${name}`, length);
-    if (bytes === null) throw new AccordError('ARCHIVE_DAMAGED', `${folder}/${name} is not there`);
-    if (bytes.length !== length || sha256(bytes) !== hash) {
-      throw new AccordError('ARCHIVE_DAMAGED', `${folder}/${name} has other bytes`);
+  const { from, to, files, checkpoints } = manifest;
+  const segment: ReadableSegment = {
+    ...{ manifest, rows: [], signatures: [], checkpoints: [], tiles: [], anchoring: null, fault: null },
+  };
+  try {
+    const file = (name: string) => readFileOf(destination, key, manifest, name);
+    segment.signatures = decodeSignatures(await file('signatures'));
+    segment.checkpoints = decodeCheckpoints(await file('checkpoints'));
+    segment.tiles = decodeTiles(await file('tiles'));
+    if (files.some(({ name }) => name === 'anchoring')) segment.anchoring = await file('anchoring');
+    if (segment.checkpoints.length !== checkpoints.to - checkpoints.from) {
+      throw new AccordError('ARCHIVE_MALFORMED', `${folderOf(manifest)} holds more or less than it says`);
     }
-    plain.set(name, decipherFile(key, placeOfFile(origin, from, to, name), bytes));
-  }
-  const file = (name: string): Buffer => {
-    const found = plain.get(name);
-    if (found === undefined) throw new AccordError('ARCHIVE_MALFORMED', `${folder} has no ${name}`);
-    return found;
-  };
-  const parts = manifest.files.filter(({ name }) => name.startsWith('rows-')).map(({ name }) => file(name));
-  const segment = {
-    manifest,
-    rows: parts.flatMap((part) => decodeRows(part)),
-    signatures: decodeSignatures(file('signatures')),
-    checkpoints: decodeCheckpoints(file('checkpoints')),
-    tiles: decodeTiles(file('tiles')),
-    anchoring: plain.get('anchoring') ?? null,
-  };
-  const { checkpoints } = manifest;
-  if (segment.rows.length !== to - from || segment.checkpoints.length !== checkpoints.to - checkpoints.from) {
-    throw new AccordError('ARCHIVE_MALFORMED', `${folder} holds more or less than it says`);
+    for (const { name } of files) {
+      if (name.startsWith('rows-')) for (const row of decodeRows(await file(name))) segment.rows.push(row);
+    }
+    if (segment.rows.length !== to - from) {
+      throw new AccordError('ARCHIVE_MALFORMED', `${folderOf(manifest)} holds more or less than it says`);
+    }
+  } catch (error) {
+    if (!isAccordError(error) || error.code === 'ARCHIVE_UNREACHABLE') throw error;
+    segment.fault = findingAt(error, Math.min(from + segment.rows.length, to));
   }
   return segment;
+}
+
+/** What cannot be read as JSON is malformed like everything else that is not in its form. */
+export function findingAt({ code, detail }: AccordError, seq: number): Finding {
+  return new Finding(code.startsWith('JSON_') ? 'ARCHIVE_MALFORMED' : code, seq, detail);
+}
+
+/** The tiles alone: for the tree of what is not read. @throws ARCHIVE_* */
+export async function readTiles(
+  destination: ArchiveDestination,
+  key: ArchiveKey,
+  manifest: ArchiveManifest,
+): Promise<ArchivedTile[]> {
+  if (manifest.key !== key.kid) throw new AccordError('ARCHIVE_KEY_WRONG', `it is ${manifest.key}`);
+  return decodeTiles(await readFileOf(destination, key, manifest, 'tiles'));
+}
+
+function folderOf({ origin, from, to }: ArchiveManifest): string {
+  return segmentName(origin, from, to);
+}
+
+async function readFileOf(
+  destination: ArchiveDestination,
+  key: ArchiveKey,
+  manifest: ArchiveManifest,
+  name: string,
+): Promise<Buffer> {
+  const folder = folderOf(manifest);
+  const file = manifest.files.find((one) => one.name === name);
+  if (file === undefined) throw new AccordError('ARCHIVE_MALFORMED', `${folder} has no ${name}`);
+  const bytes = await destination.get(`${folder}/${name}`, file.bytes);
+  if (bytes === null) throw new AccordError('ARCHIVE_DAMAGED', `${folder}/${name} is not there`);
+  if (bytes.length !== file.bytes || sha256(bytes) !== file.sha256) {
+    throw new AccordError('ARCHIVE_DAMAGED', `${folder}/${name} has other bytes`);
+  }
+  const { origin, from, to } = manifest;
+  return decipherFile(key, placeOfFile(origin, from, to, name), bytes);
 }
 
 /** The manifest of a segment, with its exact bytes. @throws ARCHIVE_UNREACHABLE, ARCHIVE_DAMAGED, ARCHIVE_MALFORMED, JSON_* */

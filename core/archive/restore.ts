@@ -7,16 +7,16 @@ import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import type { ArchiveKey } from '#certs/archive-cipher.ts';
 import { batchPath } from '#certs/batch.ts';
-import { Frontier, HASH_BYTES, sha256Of, TILE_HEIGHT } from '#certs/merkle.ts';
+import { Frontier, HASH_BYTES, leafHash, sha256Of, TILE_HEIGHT } from '#certs/merkle.ts';
 import { type LogAudit, verifyLog } from '#core/log/audit.ts';
 import { syncFolder, writeCheckpointFile } from '#core/log/checkpoint-file.ts';
 import type { LogStore, StoredEvidence, StoredRecord, StoredTile } from '#core/log/store.ts';
 import { openLogStoreSqlite } from '#core/log/store-sqlite.ts';
 import { AccordError } from '#schemas/problems.ts';
+import { idIn } from './archived-page.ts';
 import type { ArchiveChain } from './chain.ts';
 import type { ArchiveDestination } from './destination.ts';
 import { readSegment, type Segment } from './read-segment.ts';
-import { storedRow } from './segment-rows.ts';
 
 /** Entries appended in one transaction. */
 const AT_ONCE = 1_024;
@@ -89,7 +89,9 @@ async function append(
   for (let at = from; at < to; at += AT_ONCE) {
     const tiles: StoredTile[] = [];
     const records = segment.rows.slice(at - from, at - from + AT_ONCE).map((row, i): StoredRecord => {
-      const { seq, line, leaf, exchangeId } = storedRow(row, at + i);
+      const seq = at + i;
+      const line = row.line.toString('utf8');
+      const [leaf, exchangeId] = [leafHash(line), idIn(row.line)];
       frontier.push(leaf, (height, index, hash) => tiles.push({ level: height / TILE_HEIGHT, index, hash }));
       const sealed = row.keyId === null ? null : { keyId: row.keyId, bytes: row.sealed ?? NO_PATH };
       return { seq, line, leaf, exchangeId, evidence: evidenceOf(segment, seq, paths), sealed, claim: null };

@@ -7,9 +7,7 @@ import { readFileSync, rmSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
 import { type Static, Type } from '@sinclair/typebox';
 import type { ArchiveKey } from '#certs/archive-cipher.ts';
-import { Frontier } from '#certs/merkle.ts';
-import { Finding } from '#core/log/audit-finding.ts';
-import { KeyChain } from '#core/log/key-chain.ts';
+import { auditRange } from '#core/log/audit-range.ts';
 import type { MessageLog } from '#core/log/message-log.ts';
 import type { LogAuditReader } from '#core/log/store.ts';
 import { openLogAuditSqlite } from '#core/log/store-sqlite.ts';
@@ -19,14 +17,15 @@ import { parseJson } from '#schemas/json.ts';
 import { AccordError, isAccordError } from '#schemas/problems.ts';
 import { Sha256 } from '#schemas/registrations.ts';
 import { compile } from '#schemas/validate.ts';
+import { ArchiveSource } from './archive-source.ts';
+import { archivedLogSource } from './archived-log.ts';
 import { ARCHIVED_ID, newestArchived } from './audit-archived.ts';
 import { type ArchiveDestination, MANIFEST, segmentName } from './destination.ts';
 import { planSegment, type SegmentPlan, type WhatIsOld } from './plan.ts';
-import { readSegment } from './read-segment.ts';
-import { ArchiveWalk } from './verify-segments.ts';
 import { writeSegment } from './write-segment.ts';
 
-const MAX_OF_EXCHANGE = 1_000;
+/** Entries verified before others may run: some milliseconds. */
+const AT_ONCE = 512;
 
 export interface ArchiveRun {
   log: Pick<MessageLog, 'append' | 'archivedUntil' | 'releaseArchived'>;
@@ -79,37 +78,23 @@ async function release({ log }: ArchiveRun, entrySeq: number, until: number): Pr
   }
 }
 
-/** What was put there is asked for, and is judged as an audit judges the log itself. @throws ARCHIVE_DAMAGED */
+/** What was put there is asked for, and is judged beside the log as an audit judges the log itself. @throws ARCHIVE_DAMAGED */
 async function verifyCopy(
   reader: LogAuditReader,
   { destination, key }: ArchiveRun,
   manifest: ArchiveManifest,
   note: Buffer,
 ): Promise<void> {
-  const { origin, verifierKey, from, to, checkpoints } = manifest;
+  const { origin, verifierKey, from, to } = manifest;
   const name = segmentName(origin, from, to);
   const back = await destination.get(`${name}/${MANIFEST}`, note.length);
   if (back?.equals(note) !== true) throw new AccordError('ARCHIVE_DAMAGED', `${name}/${MANIFEST} has other bytes`);
-  const segment = await readSegment(destination, key, manifest);
-  const walk = new ArchiveWalk(
-    {
-      ...{ origin, verifierKey },
-      elsewhere: (id) => reader.linesOf(id, MAX_OF_EXCHANGE),
-      rootAt: (size) => Frontier.at(size, reader.subtree).root(),
-    },
-    {
-      frontier: Frontier.at(from, reader.subtree),
-      chain: KeyChain.of(reader, verifierKey, from),
-      ...{ lastMs: 0, checkpoints: checkpoints.from },
-    },
-  );
-  try {
-    await walk.take(segment);
-  } catch (error) {
-    if (!(error instanceof Finding)) throw error;
-    throw new AccordError('ARCHIVE_DAMAGED', `${name}: ${error.code} ${error.message}`, { cause: error });
-  }
-  if (!walk.frontier.root().equals(Frontier.at(to, reader.subtree).root())) {
+  const archive = new ArchiveSource(destination, key, { origin, verifierKey, chain: [manifest], fault: null, end: to });
+  const source = archivedLogSource(reader, archive, to);
+  const report = await auditRange(source, { from, to, width: AT_ONCE, onRange: () => setImmediate() });
+  const { code, detail, startedAt, endedAt, root } = report;
+  if (code !== null) throw new AccordError('ARCHIVE_DAMAGED', `${name}: ${code} ${detail}`);
+  if (startedAt !== from || endedAt !== to || root !== manifest.root) {
     throw new AccordError('ARCHIVE_DAMAGED', `${name} has another root than the log`);
   }
   reader.renew();

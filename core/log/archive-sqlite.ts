@@ -92,7 +92,9 @@ export function releaser(db: Connection): (entrySeq: number, until: number) => n
   const take = db.prepare(`DELETE FROM entries WHERE ${WITH_MORE}`);
   const put = db.prepare(`INSERT INTO entries (seq, line, leaf, exchange_id, key_id)
     VALUES (@seq, @line, @leaf, @exchange_id, @key_id)`);
-  const forget = db.prepare(`DELETE FROM signatures WHERE number <= @bound AND number NOT IN
+  // Never the newest: the next one is numbered behind it.
+  const forget = db.prepare(`DELETE FROM signatures WHERE number <= @bound
+    AND number < (SELECT max(number) FROM signatures) AND number NOT IN
     (SELECT number FROM signatures WHERE number <= @bound AND first IS NULL ORDER BY number DESC
      LIMIT ${RECENT_SIGNATURES})`);
   /** Entries of one turn have one time: where it changes, one ended. */

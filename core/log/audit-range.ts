@@ -20,14 +20,12 @@ import { OwnEntries } from './audit-own-entries.ts';
 import { type Followed, follow, rootOf, verifiedRanges, type WalkOptions } from './audit-walk.ts';
 import { type Heartbeat, type HeartbeatState, Heartbeats } from './heartbeats.ts';
 import { KeyChain } from './key-chain.ts';
+import type { RangeSource } from './range-source.ts';
 import { type Checkpoint, openCheckpoint, parseVerifierKey } from './signed-note.ts';
 import { statusEntryId } from './status-answers.ts';
-import type { LogAuditReader, StoredCheckpoint } from './store.ts';
+import type { StoredCheckpoint } from './store.ts';
 
 const MAX_RECALLED = 100;
-
-/** What an audit reads: a log's store, or an archive that gives the same in order. */
-export type RangeSource = Omit<LogAuditReader, 'lines' | 'sealed'>;
 
 export interface RangeOptions extends WalkOptions {
   from?: number;
@@ -86,6 +84,8 @@ export interface RangeReport extends RangeCounts {
   root: string | null;
   /** Every signature was verified, by keys that were handed in. */
   signatures: boolean;
+  /** Of the entries before this one the evidence lies in an archive, and was not looked at. */
+  archivedUntil: number;
 }
 
 /** @throws AUDIT_PROGRESS_WRONG, NOTE_MALFORMED for a malformed `verifierKey`; everything else is in the report */
@@ -105,6 +105,7 @@ class RangeState {
   readonly followed: Followed = { frontier: new Frontier(), checkpoints: 0, lastMs: 0, wrongTile: null };
   readonly heartbeats: Heartbeats;
   readonly size: number;
+  readonly #archivedUntil: number;
   origin = '';
   startedAt = 0;
   endedAt = 0;
@@ -116,6 +117,7 @@ class RangeState {
     const { progress } = options;
     this.#options = options;
     this.size = log.size();
+    this.#archivedUntil = log.archivedUntil();
     this.heartbeats = new Heartbeats(log, progress?.silence, progress?.heartbeats, progress?.heartbeatsMissing);
     this.bodies = options.bodies === undefined ? null : { ...noBodies(), ...progress?.bodies };
   }
@@ -153,6 +155,7 @@ class RangeState {
       endedAt: this.endedAt,
       root: finding === null ? frontier.root().toString('base64url') : null,
       signatures: this.#options.signers !== undefined,
+      archivedUntil: this.#archivedUntil,
       ...this.counts(),
     };
   }
@@ -168,15 +171,18 @@ async function walk(log: RangeSource, options: RangeOptions, state: RangeState):
   const isOther = first.name !== identity.origin || (given !== null && given.name !== identity.origin);
   if (isOther) throw new Finding('LOG_ORIGIN_WRONG', null, identity.origin);
   const { followed } = state;
-  const start = startOf(log, identity, options, state);
-  const chain = start === null ? new KeyChain(first) : KeyChain.of(log, identity.verifierKey, start.size);
-  if (start !== null) begin(log, chain, start, state);
-  const end = endOf(log, to, state.size);
+  const start = await startOf(log, identity, options, state);
+  const chainTo = async (size?: number) =>
+    (await log.ahead?.chain?.(size ?? Number.POSITIVE_INFINITY)) ?? KeyChain.of(log, identity.verifierKey, size);
+  const chain = start === null ? new KeyChain(first) : await chainTo(start.size);
+  if (start !== null) await begin(log, chain, start, state);
+  const end = await endOf(log, to, state.size);
+  await log.ahead?.entries(followed.frontier.size, followed.frontier.size);
   const kept = end.isWhole ? keptCheckpoint(checkpointFile, state.size) : null;
   const checkpoints = new StoredCheckpoints(log, chain, kept, start ?? { number: 0, size: 0 });
   checkpoints.compare(followed);
   state.heartbeats.begin(start);
-  const rootAt = (size: number) => checkpoints.rootAt(size) ?? rootOf(log, size);
+  const rootAt = (size: number) => checkpoints.rootAt(size) ?? log.rootAt?.(size) ?? rootOf(log, size);
   const own = new OwnEntries(identity.origin, chain, rootAt, options.verifyToken);
   if (start !== null) own.beginLater();
   const recall = recaller(log, own, start?.size ?? 0);
@@ -185,6 +191,7 @@ async function walk(log: RangeSource, options: RangeOptions, state: RangeState):
     to: end.size,
     isOpen: false,
   })) {
+    await log.ahead?.own?.(range.own, start?.size ?? 0, (size) => checkpoints.rootAt(size) !== null);
     for (const { entry } of range.own) recall(entry);
     follow(range, log, followed, own, checkpoints);
     state.heartbeats.follow(range);
@@ -198,11 +205,11 @@ async function walk(log: RangeSource, options: RangeOptions, state: RangeState):
   state.endedAt = followed.frontier.size;
   if (end.isWhole) checkpoints.finish(followed);
   requireArchiveSaid(log);
-  if (given !== null && !KeyChain.of(log, identity.verifierKey).names(given)) {
+  if (given !== null && !(await chainTo()).names(given)) {
     throw new Finding('LOG_CHECKPOINT_WRONG', null, 'signed by another key');
   }
   if (followed.wrongTile !== null) throw new Finding('LOG_TILE_WRONG', null, followed.wrongTile);
-  compareSeen(log, options.seen ?? [], chain, followed.frontier);
+  await compareSeen(log, options.seen ?? [], chain, followed.frontier);
   if (!end.isWhole || from > 0) return;
   const stray = log.straySeq();
   if (stray !== null) throw new Finding('LOG_TRUNCATED', stray, `rows beside entry ${stray}, which is not there`);
@@ -211,14 +218,14 @@ async function walk(log: RangeSource, options: RangeOptions, state: RangeState):
 }
 
 /** The checkpoint to begin with; null at the beginning of the log. @throws AUDIT_PROGRESS_WRONG */
-function startOf(
+async function startOf(
   log: RangeSource,
   { origin }: { origin: string },
   { from = 0, to, progress, signers }: RangeOptions,
   state: RangeState,
-): StoredCheckpoint | null {
+): Promise<StoredCheckpoint | null> {
   if (progress === null || progress === undefined) {
-    const start = from === 0 ? null : checkpointBefore(log, from);
+    const start = from === 0 ? null : await checkpointBefore(log, from);
     state.startedAt = start?.size ?? 0;
     state.base = { number: start?.number ?? 0, counted: 0 };
     return start;
@@ -228,7 +235,7 @@ function startOf(
   if (!isSame || progress.signatures !== (signers !== undefined)) {
     throw new AccordError('AUDIT_PROGRESS_WRONG', 'it is of another log, or of another audit of it');
   }
-  const stored = log.checkpointFrom(checkpoint.number);
+  const stored = (await log.ahead?.checkpoint?.(checkpoint.number)) ?? log.checkpointFrom(checkpoint.number);
   if (stored?.number !== checkpoint.number || stored.note !== checkpoint.note || stored.size !== checkpoint.size) {
     throw new AccordError('AUDIT_PROGRESS_WRONG', `checkpoint ${checkpoint.number} is not the one it was then`);
   }
@@ -240,9 +247,14 @@ function startOf(
 }
 
 /** The tree up to a signed checkpoint, by what is stored of it: its root says that it is the one that was signed. */
-function begin(log: RangeSource, chain: KeyChain, start: StoredCheckpoint, { followed }: RangeState): void {
+async function begin(
+  log: RangeSource,
+  chain: KeyChain,
+  start: StoredCheckpoint,
+  { followed }: RangeState,
+): Promise<void> {
   const { size, root } = opened(start.note, chain, start.size, `stored checkpoint ${start.number}`);
-  const frontier = Frontier.at(size, log.subtree);
+  const frontier = await frontierAt(log, size);
   if (size !== start.size || !frontier.root().equals(root)) {
     const detail = `the tree of the ${size} entries before is not the one that was signed; audit the whole log`;
     throw new Finding('LOG_TILE_WRONG', null, detail);
@@ -259,7 +271,8 @@ function opened(note: string, chain: KeyChain, size: number, where: string): Che
 }
 
 /** The first of the largest size at or below `size`; null when there is none. */
-function checkpointBefore(log: RangeSource, size: number): StoredCheckpoint | null {
+async function checkpointBefore(log: RangeSource, size: number): Promise<StoredCheckpoint | null> {
+  if (log.ahead?.checkpointBefore !== undefined) return await log.ahead.checkpointBefore(size);
   let low = 0;
   let high = (log.lastCheckpoint()?.number ?? -1) + 1;
   while (low < high) {
@@ -271,9 +284,13 @@ function checkpointBefore(log: RangeSource, size: number): StoredCheckpoint | nu
 }
 
 /** Where the audit ends: at the first checkpoint that covers the range, or at the end of the log. */
-function endOf(log: RangeSource, to: number | undefined, size: number): { size: number; isWhole: boolean } {
+async function endOf(
+  log: RangeSource,
+  to: number | undefined,
+  size: number,
+): Promise<{ size: number; isWhole: boolean }> {
   if (to === undefined || to >= size) return { size, isWhole: true };
-  const before = checkpointBefore(log, to);
+  const before = await checkpointBefore(log, to);
   const covering = before?.size === to ? before : log.checkpointFrom((before?.number ?? -1) + 1);
   return covering === null ? { size, isWhole: true } : { size: Math.min(covering.size, size), isWhole: false };
 }
@@ -304,7 +321,12 @@ function openBodies(
 }
 
 /** Checkpoints that others hold say the same of this log. @throws Finding */
-function compareSeen(log: RangeSource, notes: readonly string[], chain: KeyChain, frontier: Frontier): void {
+async function compareSeen(
+  log: RangeSource,
+  notes: readonly string[],
+  chain: KeyChain,
+  frontier: Frontier,
+): Promise<void> {
   for (const note of notes) {
     const { size, root } = openedSeen(note, chain);
     if (size > frontier.size) {
@@ -312,10 +334,15 @@ function compareSeen(log: RangeSource, notes: readonly string[], chain: KeyChain
         throw new Finding('LOG_TRUNCATED', log.size(), `somebody holds a checkpoint of ${size} entries`);
       continue;
     }
-    if (!rootOf(log, size).equals(root)) {
+    if (!(await frontierAt(log, size)).root().equals(root)) {
       throw new Finding('LOG_FORKED', null, `somebody holds a checkpoint with another root of ${size} entries`);
     }
   }
+}
+
+/** By the stored tiles. */
+async function frontierAt(log: RangeSource, size: number): Promise<Frontier> {
+  return (await log.ahead?.frontier?.(size)) ?? Frontier.at(size, log.subtree);
 }
 
 /** By whichever key of the chain signed it. */

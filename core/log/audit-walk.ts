@@ -9,6 +9,7 @@ import { type AuditRows, rangeVerifier, type VerifiedRange } from './audit-entri
 import { Finding } from './audit-finding.ts';
 import type { OwnEntries } from './audit-own-entries.ts';
 import { rangesInThreads } from './audit-threads.ts';
+import type { Ahead } from './range-source.ts';
 import type { LogAuditReader } from './store.ts';
 
 /** Entries verified at a time, from one snapshot: a multiple of TILE_WIDTH. */
@@ -21,6 +22,10 @@ export interface WalkOptions {
   /** Threads that read and verify entries beside this one; by default one for each processor when the log is long. */
   threads?: number;
   signers?: SignerKeys;
+  /** Entries verified at a time where no threads do it. */
+  width?: number;
+  /** Waited for between those. */
+  onRange?: () => Promise<unknown>;
 }
 
 /** How far an audit is. */
@@ -44,8 +49,8 @@ export function rootOf(log: Pick<LogAuditReader, 'subtree'>, size: number): Buff
  * meanwhile behind it. Ends after a range with a finding.
  */
 export async function* verifiedRanges(
-  log: AuditRows,
-  { folder, threads, signers }: WalkOptions,
+  log: AuditRows & { ahead?: Pick<Ahead, 'entries'> },
+  { folder, threads, signers, width: atOnce = RANGE, onRange }: WalkOptions,
   which: { from: number; to: number; isOpen: boolean },
 ): AsyncGenerator<VerifiedRange> {
   let { from } = which;
@@ -60,8 +65,13 @@ export async function* verifiedRanges(
     }
   }
   const verify = rangeVerifier(log, signerAmong(signers));
-  const next = () => verify(from, which.isOpen ? from + RANGE : Math.min(which.to, from + RANGE));
-  for (let range = next(); range.to > range.from || range.finding !== null; range = next()) {
+  const next = async () => {
+    const to = which.isOpen ? from + atOnce : Math.min(which.to, from + atOnce);
+    await onRange?.();
+    await log.ahead?.entries(from, to);
+    return verify(from, to);
+  };
+  for (let range = await next(); range.to > range.from || range.finding !== null; range = await next()) {
     yield range;
     from = range.to;
   }

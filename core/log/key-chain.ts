@@ -21,7 +21,7 @@ import {
   signatureLine,
   signNote,
 } from './signed-note.ts';
-import type { LogReader } from './store.ts';
+import type { LogReader, StoredEvidence } from './store.ts';
 
 /** The `id` of such entries: they belong to no exchange. */
 const ROTATION_ID = 'key-rotated';
@@ -57,6 +57,11 @@ function openRotation(note: Uint8Array, old: NoteVerifier): { checkpoint: Checkp
   return { checkpoint, next };
 }
 
+/** Where entries about the log are found by their id, with their notes. */
+export interface NotesById extends Pick<LogReader, 'linesOf'> {
+  evidence(seq: number): Pick<StoredEvidence, 'statement'> | null;
+}
+
 export class KeyChain {
   readonly #keys: { fromSize: number; verifier: NoteVerifier }[];
 
@@ -68,7 +73,7 @@ export class KeyChain {
    * The chain of a stored log from its first key on, as far as entries before `size` go.
    * @throws NOTE_*, LOG_DATABASE_DAMAGED
    */
-  static of(log: Pick<LogReader, 'linesOf' | 'evidence'>, firstKey: string, size = Number.POSITIVE_INFINITY): KeyChain {
+  static of(log: NotesById, firstKey: string, size = Number.POSITIVE_INFINITY): KeyChain {
     const chain = new KeyChain(parseVerifierKey(firstKey));
     const rows = log.linesOf(ROTATION_ID, MAX_ROTATIONS + 1);
     if (rows.length > MAX_ROTATIONS) throw new AccordError('LOG_DATABASE_DAMAGED', 'too many rotations of the key');

@@ -4,8 +4,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { sha256 } from '#certs/commitment.ts';
 import { readChain } from '#core/archive/chain.ts';
-import { readSegment } from '#core/archive/read-segment.ts';
-import { ArchiveWalk } from '#core/archive/verify-segments.ts';
+import { verifyArchive } from '#core/archive/verify-archive.ts';
 import { systemClock } from '#core/clock.ts';
 import { verifyLog } from '#core/log/audit.ts';
 import { readCheckpointFile } from '#core/log/checkpoint-file.ts';
@@ -123,15 +122,14 @@ async function brokenArchive(file: PowerFile, objects: Said<'object'>, archived:
   const until = Math.max(0, ...archived.map(({ to }) => to));
   if (until === 0) return found;
   const { origin } = logOptionsOf(file);
-  const walk = new ArchiveWalk({ origin, verifierKey: verifierKeyOf(file), elsewhere: () => [] });
   try {
-    for (const { manifest } of (await readChain(destination, { origin })).segments) {
-      await walk.take(await readSegment(destination, key, manifest));
-    }
+    const chain = await readChain(destination, { origin });
+    const report = await verifyArchive({ destination, key, chain, log: null, verifierKey: verifierKeyOf(file) });
+    if (!report.ok) found.push(`the archive does not verify: ${report.code} ${report.detail}`);
+    if (report.entries < until) found.push(`the archive ends at ${report.entries}, not ${until}`);
   } catch (error) {
     found.push(`the archive does not verify: ${error instanceof Error ? error.message : String(error)}`);
   }
-  if (walk.frontier.size < until) found.push(`the archive ends at ${walk.frontier.size}, not ${until}`);
   return found;
 }
 

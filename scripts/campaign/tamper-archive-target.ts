@@ -9,10 +9,10 @@ import type { ArchiveDestination } from '#core/archive/destination.ts';
 import { folderDestination } from '#core/archive/folder-destination.ts';
 import { readSegment } from '#core/archive/read-segment.ts';
 import { archiveSegment } from '#core/archive/run-archive.ts';
-import { ArchiveWalk } from '#core/archive/verify-segments.ts';
-import { Finding } from '#core/log/audit-finding.ts';
+import { verifyArchive } from '#core/archive/verify-archive.ts';
 import { openMessageLog } from '#core/log/message-log.ts';
 import { type ArchiveManifest, manifestText } from '#schemas/archive.ts';
+import { fromBase64url } from '#schemas/base64url.ts';
 import { isAccordError } from '#schemas/problems.ts';
 import type { Source } from '#scripts/demo/random.ts';
 import { MADE_SIGNERS } from '#scripts/log/made-log.ts';
@@ -105,14 +105,14 @@ export async function readArchive(target: ArchiveTarget, objects: Objects, newes
   const destination = inMemory(objects);
   const said: Said = { code: null, seq: null, roots: new Map(), content: '' };
   const { origin } = subject.options;
-  const walk = new ArchiveWalk({ origin, verifierKey, elsewhere: () => [], signers: MADE_SIGNERS });
   try {
     const chain = await readChain(destination, { origin, ...(newest !== null && { newest }) });
+    const report = await verifyArchive({ destination, key, chain, log: null, verifierKey, signers: MADE_SIGNERS });
+    if (!report.ok) return { ...said, code: report.code, seq: report.firstBadSeq };
     const parts: unknown[] = [];
     for (const { manifest } of chain.segments) {
       const segment = await readSegment(destination, key, manifest);
-      await walk.take(segment);
-      said.roots.set(walk.frontier.size, walk.frontier.root());
+      said.roots.set(manifest.to, fromBase64url(manifest.root));
       // What is sealed is guarded by its own authenticated encryption: without the record keys nobody can say more.
       const rows = segment.rows.map(({ sealed, keyId, ...row }) => [row, sealed === null, keyId === null]);
       parts.push(
@@ -124,7 +124,6 @@ export async function readArchive(target: ArchiveTarget, objects: Objects, newes
     }
     said.content = sha256(Buffer.from(JSON.stringify(parts)));
   } catch (error) {
-    if (error instanceof Finding) return { ...said, code: error.code, seq: error.seq };
     if (isAccordError(error)) return { ...said, code: error.code };
     throw error;
   }

@@ -104,6 +104,23 @@ t.test('from the first run to a restore on another machine', async (t) => {
   );
   t.match(wrongKey, { stderr: /KEY_UNSUITABLE/ });
 
+  const audited = async (...argv: string[]) => {
+    const { code, stdout, stderr } = await accord('audit', 'log', '--json', ...argv);
+    return { code, stderr, report: stdout === '' ? null : JSON.parse(stdout) };
+  };
+  const alone = await audited('--archive', at, ...key);
+  t.match(alone, { code: 0, report: { ok: true, endedAt: until, archivedUntil: 0, archive: { segments: 1, until } } });
+  t.match(await audited('--dir', dir, '--no-checkpoint'), { code: 0, report: { archivedUntil: until, archive: null } });
+  const together = await audited('--dir', dir, '--archive', at, ...key, '--no-checkpoint');
+  t.match(
+    together,
+    { code: 0, report: { ok: true, archivedUntil: 0, archive: { segments: 1, until } } },
+    together.stderr,
+  );
+  for (const wrong of [[], ['--archive', at, ...key, '--bodies'], ['--dir', dir, '--from', '2', '--to', '1']]) {
+    t.match(await audited(...wrong), { code: 2 }, wrong.join(' '));
+  }
+
   const first = log.read(0, 1)[0]!;
   t.match(await accord('audit', 'replay', first.entry.id, '--dir', dir), { stderr: /RECORD_ARCHIVED/ });
   t.match(await accord('log', 'show', '--dir', dir, '--id', first.entry.id, '--json'), {
