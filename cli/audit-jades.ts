@@ -25,9 +25,8 @@ import { signingKeyOf } from '#security-server/folder-keys.ts';
 import { currentLogOrigin, LOG_PLACES } from '#security-server/log-origin.ts';
 import { placeOf } from './log.ts';
 import { CommandEnd, EXIT, type OutputOptions, outputFormat, print, runAction, withOutput } from './output.ts';
-import { type PassphraseOptions, passphraseOption, readPassphrase } from './passphrase.ts';
+import { PASSPHRASE_VARIABLE, type PassphraseOptions, passphraseOption, readPassphrase } from './passphrase.ts';
 
-const PASSPHRASE_VARIABLE = 'ACCORD_KEY_PASSPHRASE';
 const NOT_VALIDATED =
   'No third party has validated this form. `*.jades.json` is the signature of that day, over a batch: it says nothing of the ' +
   'statement without the place beside it. `report.json` says what is met and what is not.\n';

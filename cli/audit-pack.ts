@@ -21,9 +21,7 @@ import { signingKeyOf } from '#security-server/folder-keys.ts';
 import { currentLogOrigin, LOG_PLACES } from '#security-server/log-origin.ts';
 import { placeOf } from './log.ts';
 import { CommandEnd, EXIT, type OutputOptions, outputFormat, print, runAction, withOutput } from './output.ts';
-import { type PassphraseOptions, passphraseOption, readPassphrase } from './passphrase.ts';
-
-const PASSPHRASE_VARIABLE = 'ACCORD_KEY_PASSPHRASE';
+import { PASSPHRASE_VARIABLE, type PassphraseOptions, passphraseOption, readPassphrase } from './passphrase.ts';
 
 type ExportOptions = OutputOptions &
   PassphraseOptions & {

@@ -27,9 +27,8 @@ import { entriesCommand, reconcileCommand } from './audit-reconcile.ts';
 import { evidenceInWords } from './evidence-words.ts';
 import { placeOf } from './log.ts';
 import { CommandEnd, EXIT, type OutputOptions, outputFormat, print, runAction, withOutput } from './output.ts';
-import { type PassphraseOptions, passphraseOption, readPassphrase } from './passphrase.ts';
+import { PASSPHRASE_VARIABLE, type PassphraseOptions, passphraseOption, readPassphrase } from './passphrase.ts';
 
-const PASSPHRASE_VARIABLE = 'ACCORD_KEY_PASSPHRASE';
 const SEALED_NOTHING: Unsealed = { state: 'none' };
 
 type ReplayOptions = OutputOptions &

@@ -10,10 +10,9 @@ import { type JsonValue, parseJson } from '#schemas/json.ts';
 import { isProblemCode, PROBLEMS } from '#schemas/problems.ts';
 import { readSecretFile } from './argument-secrets.ts';
 import { inNameOf, withToken } from './call-signed.ts';
-import { OFFICIAL_KEY_VARIABLE } from './official-file.ts';
 import { collectWords } from './option-values.ts';
 import { CommandEnd, EXIT, outputFormat, print, runAction } from './output.ts';
-import { type PassphraseOptions, passphraseOption } from './passphrase.ts';
+import { PASSPHRASE_VARIABLE, type PassphraseOptions, passphraseOption } from './passphrase.ts';
 import {
   asSystem,
   exitOf,
@@ -87,7 +86,7 @@ export function callCommand(): Command {
     .option('--issue <case>', 'case number')
     .option('--evidence <file...>', "file with the official's token; for an emergency the files of both officials")
     .option('--sign-as <file>', 'JSON file of an official, who signs this lookup: id, name, unit, key')
-    .addOption(passphraseOption(OFFICIAL_KEY_VARIABLE))
+    .addOption(passphraseOption(PASSPHRASE_VARIABLE))
     .option('--hidden-until <day>', 'the day from which the citizen is shown it, YYYY-MM-DD, where the law delays it')
     .option('--effective', 'say what would be released, and look nothing up')
     .option('--settle <id>', 'find out what became of the lookup with this id, instead of asking')

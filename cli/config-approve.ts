@@ -20,7 +20,7 @@ import { compile } from '#schemas/validate.ts';
 import { openHolderKey } from './config-keys.ts';
 import { fromFirst } from './config-source.ts';
 import { outputFormat, print, runAction } from './output.ts';
-import { confirm, type PassphraseOptions, passphraseOption } from './passphrase.ts';
+import { confirm, PASSPHRASE_VARIABLE, type PassphraseOptions, passphraseOption } from './passphrase.ts';
 import { callRegistry, type RegistryCallOptions, withChange } from './registry-call.ts';
 
 type ApproveOptions = RegistryCallOptions &
@@ -34,7 +34,7 @@ export function approveCommand(): Command {
     .requiredOption('--anchor <file>', 'configuration anchor')
     .option('--draft <version>', 'which draft; default the newest')
     .option('--yes', 'sign without asking')
-    .addOption(passphraseOption('ACCORD_KEY_PASSPHRASE'))
+    .addOption(passphraseOption(PASSPHRASE_VARIABLE))
     .action(runAction(approve));
 }
 

@@ -11,7 +11,7 @@ import { fileHash } from '#core/configuration/verify.ts';
 import { isJsonObject } from '#schemas/json.ts';
 import { openHolderKey } from './config-keys.ts';
 import { CommandEnd, EXIT, print, runAction } from './output.ts';
-import { confirm, type PassphraseOptions, passphraseOption } from './passphrase.ts';
+import { confirm, PASSPHRASE_VARIABLE, type PassphraseOptions, passphraseOption } from './passphrase.ts';
 import { callRegistry, type RegistryCallOptions, withChange, withRegistry } from './registry-call.ts';
 
 type DistrustOptions = RegistryCallOptions &
@@ -41,7 +41,7 @@ export function distrustCommands(): Command[] {
     .requiredOption('--reason <text>', 'why; everybody can read it')
     .option('--out <file>', 'write the signed statement there, for somebody else to hand in')
     .option('--yes', 'do not ask')
-    .addOption(passphraseOption('ACCORD_KEY_PASSPHRASE'))
+    .addOption(passphraseOption(PASSPHRASE_VARIABLE))
     .action(runAction(distrust));
   const send = withChange(
     new Command('distrust-send').argument('<file>').description('hand in a statement made with `distrust --out`'),

@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import { openKey, readKeyHeader } from '#certs/key-file.ts';
 import { importPublicJwk, importPublicPem } from '#certs/keys.ts';
 import type { JsonValue } from '#schemas/json.ts';
-import { type PassphraseOptions, readPassphrase } from './passphrase.ts';
+import { PASSPHRASE_VARIABLE, type PassphraseOptions, readPassphrase } from './passphrase.ts';
 
 /** The public key in a key file or a PEM file. */
 export function holderOf(file: string): KeyObject {
@@ -16,6 +16,6 @@ export function holderOf(file: string): KeyObject {
 
 /** The private key of a sealed key file. */
 export async function openHolderKey(file: string, options: PassphraseOptions, prompt: string): Promise<KeyObject> {
-  const passphrase = await readPassphrase(options, 'ACCORD_KEY_PASSPHRASE', { prompt });
+  const passphrase = await readPassphrase(options, PASSPHRASE_VARIABLE, { prompt });
   return (await openKey(readFileSync(file), passphrase)).privateKey;
 }

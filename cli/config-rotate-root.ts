@@ -23,7 +23,7 @@ import { holderOf, openHolderKey } from './config-keys.ts';
 import { fromFirst } from './config-source.ts';
 import { collect, personAndFile, wholeNumber } from './option-values.ts';
 import { CommandEnd, EXIT, type OutputOptions, outputFormat, print, runAction, withOutput } from './output.ts';
-import { confirm, type PassphraseOptions, passphraseOption } from './passphrase.ts';
+import { confirm, PASSPHRASE_VARIABLE, type PassphraseOptions, passphraseOption } from './passphrase.ts';
 import { callRegistry, type RegistryCallOptions, withChange } from './registry-call.ts';
 
 const DAY_MS = 86_400_000;
@@ -72,7 +72,7 @@ export function rotateRootCommand(): Command {
     .requiredOption('--key <file>', "a root holder's key file, of the old root or the new one")
     .option('--out <file>', 'write the signed plan there; default into the plan itself')
     .option('--yes', 'sign without asking')
-    .addOption(passphraseOption('ACCORD_KEY_PASSPHRASE'))
+    .addOption(passphraseOption(PASSPHRASE_VARIABLE))
     .action(runAction(sign));
   from(
     withChange(rotate.command('publish <plan...>').description('put signed copies of one plan together, hand it in')),

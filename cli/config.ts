@@ -17,10 +17,9 @@ import { rotateRootCommand } from './config-rotate-root.ts';
 import { fromFirst } from './config-source.ts';
 import { collect, personAndFile, wholeNumber } from './option-values.ts';
 import { CommandEnd, EXIT, type OutputOptions, print, runAction, withOutput } from './output.ts';
-import { type PassphraseOptions, passphraseOption } from './passphrase.ts';
+import { PASSPHRASE_VARIABLE, type PassphraseOptions, passphraseOption } from './passphrase.ts';
 import { callRegistry, type RegistryCallOptions, withChange, withRegistry } from './registry-call.ts';
 
-const KEY_VARIABLE = 'ACCORD_KEY_PASSPHRASE';
 const DAY_MS = 86_400_000;
 
 export function configCommand(): Command {
@@ -70,7 +69,7 @@ function initRootCommand(): Command {
     .option('--threshold <n>', 'root holders who must sign a root', '1')
     .option('--days <n>', 'how long the root is valid', '365')
     .option('--out <folder>', 'where root.1.jws and anchor.json are written', '.')
-    .addOption(passphraseOption(KEY_VARIABLE));
+    .addOption(passphraseOption(PASSPHRASE_VARIABLE));
   return withOutput(command).action(runAction(initRoot));
 }
 

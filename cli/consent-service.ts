@@ -10,9 +10,7 @@ import { untilSignal } from '#core/program.ts';
 import { subsystemId } from '#schemas/identifiers.ts';
 import { AccordError } from '#schemas/problems.ts';
 import { type OutputOptions, outputFormat, print, runAction, withOutput } from './output.ts';
-import { type PassphraseOptions, passphraseOption, readPassphrase } from './passphrase.ts';
-
-const PASSPHRASE_VARIABLE = 'ACCORD_KEY_PASSPHRASE';
+import { PASSPHRASE_VARIABLE, type PassphraseOptions, passphraseOption, readPassphrase } from './passphrase.ts';
 
 export function consentServiceCommand(): Command {
   return new Command('consent-service')

@@ -13,10 +13,10 @@ import { EMERGENCY_LIFETIME_MS, MAX_EMERGENCY_PERSONS } from '#schemas/limits.ts
 import { AccordError } from '#schemas/problems.ts';
 import { readSecretFile } from './argument-secrets.ts';
 import { askRegistry, type PublicRegistryOptions, requireRegistry, withPublicRegistry } from './emergency-registry.ts';
-import { OFFICIAL_KEY_VARIABLE, openOfficialKey, readOfficialFile } from './official-file.ts';
+import { openOfficialKey, readOfficialFile } from './official-file.ts';
 import { collectWords, wholeNumber } from './option-values.ts';
 import { CommandEnd, EXIT, type OutputOptions, outputFormat, print, runAction, withOutput } from './output.ts';
-import { confirm, type PassphraseOptions, passphraseOption } from './passphrase.ts';
+import { confirm, PASSPHRASE_VARIABLE, type PassphraseOptions, passphraseOption } from './passphrase.ts';
 import { listRegistry, type RegistryCallOptions, withRegistry } from './registry-call.ts';
 
 interface SignerOptions extends OutputOptions, PassphraseOptions {
@@ -79,7 +79,7 @@ export function emergencyCommand(): Command {
 function withSigner(command: Command): Command {
   return withOutput(command)
     .requiredOption('--official <file>', 'JSON file of the official who signs: id, name, unit, key')
-    .addOption(passphraseOption(OFFICIAL_KEY_VARIABLE))
+    .addOption(passphraseOption(PASSPHRASE_VARIABLE))
     .option('--yes', 'do not ask');
 }
 

@@ -18,7 +18,7 @@ import { systemClock } from '#core/clock.ts';
 import { listKeyFiles, readKeyFile, writeKeyFile } from '#core/key-store.ts';
 import { AccordError } from '#schemas/problems.ts';
 import { CommandEnd, EXIT, type OutputOptions, print, runAction, withOutput } from './output.ts';
-import { type PassphraseOptions, passphraseOption, readPassphrase } from './passphrase.ts';
+import { PASSPHRASE_VARIABLE, type PassphraseOptions, passphraseOption, readPassphrase } from './passphrase.ts';
 
 interface KeyOptions extends OutputOptions, PassphraseOptions {
   dir: string;
@@ -48,13 +48,13 @@ interface ImportOptions extends KeyOptions, Pkcs12Options {
   certOut?: string;
 }
 
-const KEY_VARIABLE = 'ACCORD_KEY_PASSPHRASE';
 /** Uses that are no signatures; a storage or archive key is an X25519 key whose secret is expanded. */
 const KINDS_OF_USE: Partial<Record<string, readonly string[]>> = {
   encrypt: ['P-256', 'X25519'],
   subject: ['P-256'],
   storage: ['X25519'],
   archive: ['X25519'],
+  ocsp: ['P-256'],
   witness: ['Ed25519', 'ML-DSA-44'],
 };
 const P12_VARIABLE = 'ACCORD_P12_PASSPHRASE';
@@ -99,7 +99,7 @@ export function keyCommand(): Command {
 function sealed(command: Command): Command {
   return withOutput(command)
     .option('--dir <folder>', 'where the key files are', 'keys')
-    .addOption(passphraseOption(KEY_VARIABLE));
+    .addOption(passphraseOption(PASSPHRASE_VARIABLE));
 }
 
 function pkcs12Options(command: Command): Command {
@@ -185,7 +185,7 @@ function readCertificates(file: string): X509Certificate[] {
 }
 
 async function keyPassphrase(name: string, options: KeyOptions, twice: boolean): Promise<string> {
-  return await readPassphrase(options, KEY_VARIABLE, { prompt: `Passphrase of the key ${name}: `, twice });
+  return await readPassphrase(options, PASSPHRASE_VARIABLE, { prompt: `Passphrase of the key ${name}: `, twice });
 }
 
 async function pkcs12Passphrase({ p12PassphraseFile }: Pkcs12Options, twice: boolean): Promise<string> {

@@ -19,9 +19,8 @@ import { FILES } from '#security-server/data-folder.ts';
 import { currentLogOrigin, LOG_PLACES } from '#security-server/log-origin.ts';
 import { resolveSettings } from '#security-server/settings.ts';
 import { CommandEnd, EXIT, type OutputOptions, print, runAction, withOutput } from './output.ts';
-import { type PassphraseOptions, passphraseOption, readPassphrase } from './passphrase.ts';
+import { PASSPHRASE_VARIABLE, type PassphraseOptions, passphraseOption, readPassphrase } from './passphrase.ts';
 
-const PASSPHRASE_VARIABLE = 'ACCORD_KEY_PASSPHRASE';
 const KEY = 'checkpoint';
 const NEXT_KEY = 'checkpoint-next';
 

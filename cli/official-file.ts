@@ -12,9 +12,7 @@ import type { Official } from '#schemas/evidence.ts';
 import { parseJson } from '#schemas/json.ts';
 import { AccordError } from '#schemas/problems.ts';
 import { compile } from '#schemas/validate.ts';
-import { type PassphraseOptions, readPassphrase } from './passphrase.ts';
-
-export const OFFICIAL_KEY_VARIABLE = 'ACCORD_KEY_PASSPHRASE';
+import { PASSPHRASE_VARIABLE, type PassphraseOptions, readPassphrase } from './passphrase.ts';
 
 const Text = (maxLength: number) => Type.String({ minLength: 1, maxLength });
 const Form = Type.Object(
@@ -45,10 +43,7 @@ export async function openOfficialKey(
 ): Promise<NamedKey> {
   const text = await readKeyFile(folder, keyName);
   const prompt = `Passphrase of the key ${keyName}: `;
-  const { use, kid, privateKey } = await openKey(
-    text,
-    await readPassphrase(options, OFFICIAL_KEY_VARIABLE, { prompt }),
-  );
+  const { use, kid, privateKey } = await openKey(text, await readPassphrase(options, PASSPHRASE_VARIABLE, { prompt }));
   if (use !== 'official' || keyAlgorithm(privateKey) !== 'ES256') {
     throw new AccordError(
       'KEY_UNSUITABLE',

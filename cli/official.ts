@@ -6,9 +6,8 @@ import { exportPublicJwk, generateKeys, thumbprint } from '#certs/keys.ts';
 import { systemClock } from '#core/clock.ts';
 import { readKeyFile, writeKeyFile } from '#core/key-store.ts';
 import { AccordError } from '#schemas/problems.ts';
-import { OFFICIAL_KEY_VARIABLE } from './official-file.ts';
 import { type OutputOptions, outputFormat, print, runAction, withOutput } from './output.ts';
-import { type PassphraseOptions, passphraseOption, readPassphrase } from './passphrase.ts';
+import { PASSPHRASE_VARIABLE, type PassphraseOptions, passphraseOption, readPassphrase } from './passphrase.ts';
 
 interface KeyOptions extends OutputOptions, PassphraseOptions {
   dir: string;
@@ -22,7 +21,7 @@ export function officialCommand(): Command {
     .description('make a key and store it sealed; its public half is for `accord registry official-keys-set`')
     .argument('<name>', 'lower-case letters, digits and hyphens')
     .option(...folder)
-    .addOption(passphraseOption(OFFICIAL_KEY_VARIABLE))
+    .addOption(passphraseOption(PASSPHRASE_VARIABLE))
     .action(runAction(newKey));
   withOutput(key.command('show'))
     .description('print the public half; asks for no passphrase and so proves nothing')
@@ -38,7 +37,7 @@ export function officialCommand(): Command {
 
 async function newKey(name: string, options: KeyOptions): Promise<void> {
   const ask = { prompt: `Passphrase of the key ${name}: `, twice: true };
-  const passphrase = await readPassphrase(options, OFFICIAL_KEY_VARIABLE, ask);
+  const passphrase = await readPassphrase(options, PASSPHRASE_VARIABLE, ask);
   const { privateKey } = generateKeys('P-256');
   const meta = { use: 'official' as const, createdAtMs: systemClock.nowMs() };
   await writeKeyFile(options.dir, name, await sealKey(privateKey, passphrase, meta));

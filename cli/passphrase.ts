@@ -9,6 +9,9 @@ export interface PassphraseOptions {
   passphraseFile?: string;
 }
 
+/** Where the passphrase of a server's, a registry's or a person's keys may stand; that of an authority's has its own. */
+export const PASSPHRASE_VARIABLE = 'ACCORD_KEY_PASSPHRASE';
+
 const MAX_PASSPHRASE_BYTES = 1024;
 
 export function passphraseOption(variable: string): Option {

@@ -17,7 +17,13 @@ import { isJsonObject, type JsonValue } from '#schemas/json.ts';
 import { AccordError } from '#schemas/problems.ts';
 import { groupCommands } from './group-registry.ts';
 import { CommandEnd, EXIT, print, runAction } from './output.ts';
-import { confirm, type PassphraseOptions, passphraseOption, readPassphrase } from './passphrase.ts';
+import {
+  confirm,
+  PASSPHRASE_VARIABLE,
+  type PassphraseOptions,
+  passphraseOption,
+  readPassphrase,
+} from './passphrase.ts';
 import { callRegistry, type RegistryCallOptions, withChange, withRegistry } from './registry-call.ts';
 import { consentCommands } from './registry-consent.ts';
 import { limitCommands } from './registry-limits.ts';
@@ -26,7 +32,6 @@ import { timeStampCommands } from './registry-time-stamps.ts';
 import { witnessStateCommands } from './registry-witness.ts';
 import { witnessCommands } from './registry-witnesses.ts';
 
-const PASSPHRASE_VARIABLE = 'ACCORD_KEY_PASSPHRASE';
 const TRUST_KINDS = ['anchor', 'intermediate', 'crl'] as const;
 const ROLES = ['registry-admin', 'registration-officer', 'publisher', 'auditor'] as const;
 

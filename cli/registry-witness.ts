@@ -15,10 +15,8 @@ import { cosignerKey, formatCosignerKey } from '#core/witness/cosignature.ts';
 import { isJsonObject } from '#schemas/json.ts';
 import { AccordError } from '#schemas/problems.ts';
 import { CommandEnd, EXIT, type OutputOptions, print, runAction, withOutput } from './output.ts';
-import { type PassphraseOptions, passphraseOption, readPassphrase } from './passphrase.ts';
+import { PASSPHRASE_VARIABLE, type PassphraseOptions, passphraseOption, readPassphrase } from './passphrase.ts';
 import { callRegistry, type RegistryCallOptions, withRegistry } from './registry-call.ts';
-
-const PASSPHRASE_VARIABLE = 'ACCORD_KEY_PASSPHRASE';
 
 interface InitOptions extends PassphraseOptions, OutputOptions {
   dir: string;

@@ -16,10 +16,14 @@ import { LOG_PLACES } from '#security-server/log-origin.ts';
 import { type AdminOptions, callAdmin, listAdmin, withAdmin } from './admin-client.ts';
 import { collectWords } from './option-values.ts';
 import { CommandEnd, EXIT, type OutputOptions, outputFormat, print, runAction, withOutput } from './output.ts';
-import { confirm, type PassphraseOptions, passphraseOption, readPassphrase } from './passphrase.ts';
+import {
+  confirm,
+  PASSPHRASE_VARIABLE,
+  type PassphraseOptions,
+  passphraseOption,
+  readPassphrase,
+} from './passphrase.ts';
 import { holdCommand } from './retention-hold.ts';
-
-const PASSPHRASE_VARIABLE = 'ACCORD_KEY_PASSPHRASE';
 
 interface ClassOptions extends AdminOptions {
   days: number;

@@ -11,9 +11,7 @@ import { AccordError } from '#schemas/problems.ts';
 import { FILES, initServerFolder } from '#security-server/data-folder.ts';
 import { DEFAULT_SETTINGS, OVERRIDES, resolveSettings } from '#security-server/settings.ts';
 import { type OutputOptions, outputFormat, print, runAction, withOutput } from './output.ts';
-import { type PassphraseOptions, passphraseOption, readPassphrase } from './passphrase.ts';
-
-const PASSPHRASE_VARIABLE = 'ACCORD_KEY_PASSPHRASE';
+import { PASSPHRASE_VARIABLE, type PassphraseOptions, passphraseOption, readPassphrase } from './passphrase.ts';
 
 export function serverInitCommand(): Command {
   return withOutput(

@@ -14,10 +14,8 @@ import { type BareUse, makeBareKey } from '#security-server/folder-keys.ts';
 import { resolveSettings } from '#security-server/settings.ts';
 import { type AdminOptions, callAdmin, withAdmin } from './admin-client.ts';
 import { CommandEnd, print, runAction } from './output.ts';
-import { type PassphraseOptions, passphraseOption, readPassphrase } from './passphrase.ts';
+import { PASSPHRASE_VARIABLE, type PassphraseOptions, passphraseOption, readPassphrase } from './passphrase.ts';
 import { callRegistry, type RegistryCallOptions, withRegistry } from './registry-call.ts';
-
-const PASSPHRASE_VARIABLE = 'ACCORD_KEY_PASSPHRASE';
 
 export function reloadKeysCommand(): Command {
   const command = new Command('reload-keys').description('have a running server read its keys and certificates again');

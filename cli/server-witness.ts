@@ -10,9 +10,7 @@ import { initWitnessKeys } from '#security-server/anchoring/witness-keys.ts';
 import { FILES } from '#security-server/data-folder.ts';
 import { resolveSettings } from '#security-server/settings.ts';
 import { type OutputOptions, print, runAction, withOutput } from './output.ts';
-import { type PassphraseOptions, passphraseOption, readPassphrase } from './passphrase.ts';
-
-const PASSPHRASE_VARIABLE = 'ACCORD_KEY_PASSPHRASE';
+import { PASSPHRASE_VARIABLE, type PassphraseOptions, passphraseOption, readPassphrase } from './passphrase.ts';
 
 export function initWitnessCommand(): Command {
   return withOutput(
