@@ -13,7 +13,7 @@ export function addOcspRoutes(frame: AdminFrame, { store }: RegistryContext): vo
     url: '/ocsp',
     summary: 'Rules for OCSP answers and their responders; null while none were set',
     permission: 'read',
-    read: () => ({ ocsp: store.ocsp.rules() ?? null }),
+    read: () => ({ ocsp: store.ocsp.get() ?? null }),
   });
   frame.change({
     method: 'POST',

@@ -11,7 +11,7 @@ export function addTimeStampRoutes(frame: AdminFrame, { store }: RegistryContext
     url: '/time-stamps',
     summary: 'Time-stamp authorities in the order they are asked, and the period of grace; null while none are named',
     permission: 'read',
-    read: () => ({ timeStamps: store.timeStamps.part() ?? null }),
+    read: () => ({ timeStamps: store.timeStamps.get() ?? null }),
   });
   frame.change({
     method: 'POST',

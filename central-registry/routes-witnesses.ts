@@ -11,7 +11,7 @@ export function addWitnessRoutes(frame: AdminFrame, { store }: RegistryContext):
     url: '/witnesses',
     summary: 'The aggregate log, its witnesses and the quorum; null while none are named',
     permission: 'read',
-    read: () => ({ witnesses: store.witnesses.part() ?? null }),
+    read: () => ({ witnesses: store.witnesses.get() ?? null }),
   });
   frame.change({
     method: 'POST',

@@ -4,6 +4,7 @@
 import type Database from 'better-sqlite3';
 import type { DetachedSignature } from '#certs/multi-signature.ts';
 import type { RegistryState } from '#core/configuration/parts.ts';
+import type { OcspRules, TimeStampsPart, WitnessesPart } from '#schemas/configuration.ts';
 import type { MemberId, ServerId, ServiceId, SubsystemId } from '#schemas/identifiers.ts';
 import type {
   AnnouncedMaintenance,
@@ -17,21 +18,19 @@ import { CONSENT_SCHEMA, ConsentStore } from './consent-store-sqlite.ts';
 import { DICTIONARY_SCHEMA, DictionaryStore } from './dictionary-store-sqlite.ts';
 import { EMERGENCIES_SCHEMA, EmergencyStore } from './emergency-store-sqlite.ts';
 import { GROUPS_SCHEMA, GroupStore } from './groups-store-sqlite.ts';
-import { OCSP_RULES_SCHEMA, OcspRulesStore } from './ocsp-rules-store-sqlite.ts';
+import { KeptDocument } from './kept-document-sqlite.ts';
 import { OFFICIALS_SCHEMA, OfficialsStore } from './officials-store-sqlite.ts';
 import { openDatabase, type ServerRow } from './schema-sqlite.ts';
-import { TIME_STAMP_PART_SCHEMA, TimeStampPartStore } from './time-stamp-part-store-sqlite.ts';
-import { WITNESS_PART_SCHEMA, WitnessPartStore } from './witness-part-store-sqlite.ts';
 
 const STORES_SCHEMA =
   DICTIONARY_SCHEMA +
-  OCSP_RULES_SCHEMA +
+  KeptDocument.schema('ocsp_rules') +
   CONSENT_SCHEMA +
   OFFICIALS_SCHEMA +
   EMERGENCIES_SCHEMA +
   GROUPS_SCHEMA +
-  WITNESS_PART_SCHEMA +
-  TIME_STAMP_PART_SCHEMA;
+  KeptDocument.schema('witness_part') +
+  KeptDocument.schema('time_stamp_part');
 
 type KeyUse = 'authentication' | 'signing' | 'encryption' | 'subject';
 export type PublishedKind = 'root' | 'content' | 'locks';
@@ -56,9 +55,9 @@ export class RegistryStore {
   readonly officials: OfficialsStore;
   readonly emergencies: EmergencyStore;
   readonly groups: GroupStore;
-  readonly witnesses: WitnessPartStore;
-  readonly timeStamps: TimeStampPartStore;
-  readonly ocsp: OcspRulesStore;
+  readonly witnesses: KeptDocument<WitnessesPart>;
+  readonly timeStamps: KeptDocument<TimeStampsPart>;
+  readonly ocsp: KeptDocument<OcspRules>;
   readonly #db: InstanceType<typeof Database>;
   readonly #statements = new Map<string, Database.Statement>();
 
@@ -70,9 +69,9 @@ export class RegistryStore {
     this.officials = new OfficialsStore(this.#db);
     this.emergencies = new EmergencyStore(this.#db);
     this.groups = new GroupStore(this.#db);
-    this.witnesses = new WitnessPartStore(this.#db);
-    this.timeStamps = new TimeStampPartStore(this.#db);
-    this.ocsp = new OcspRulesStore(this.#db);
+    this.witnesses = new KeptDocument(this.#db, 'witness_part');
+    this.timeStamps = new KeptDocument(this.#db, 'time_stamp_part');
+    this.ocsp = new KeptDocument(this.#db, 'ocsp_rules');
   }
 
   close(): void {
@@ -236,9 +235,9 @@ export class RegistryStore {
 
   /** Everything that goes into the parts. */
   state(): RegistryState {
-    const witnesses = this.witnesses.part();
-    const timeStamps = this.timeStamps.part();
-    const ocsp = this.ocsp.rules();
+    const witnesses = this.witnesses.get();
+    const timeStamps = this.timeStamps.get();
+    const ocsp = this.ocsp.get();
     return {
       members: this.members('', -1),
       services: this.services('', -1),
