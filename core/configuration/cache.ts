@@ -9,18 +9,7 @@
 //
 // Who controls the folder: the server's own account. A disk may still damage it, and a restored backup may hold links:
 // only regular files below their limits are read, none is read or deleted through a link.
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  lstatSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-} from 'node:fs';
+import { lstatSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Static, Type } from '@sinclair/typebox';
 import { replaceFileMeanwhile, replaceFilesMeanwhile } from '#core/replace-file.ts';
@@ -34,6 +23,7 @@ import { requireConfirmed, type VerifiedDistrust, verifyDistrust } from './distr
 import type { Part } from './gather.ts';
 import { type VerifiedLocks, verifyLocks } from './locks.ts';
 import { readPart, requirePart } from './parts.ts';
+import { readKept } from './read-kept.ts';
 import {
   type VerifiedContent,
   type VerifiedFreshness,
@@ -217,21 +207,7 @@ export class ConfigurationCache {
   }
 
   #read(name: string, maxBytes = MAX_SIGNED_FILE_BYTES): Buffer | undefined {
-    const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants;
-    let file: number;
-    try {
-      file = openSync(join(this.#folder, name), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-      throw error;
-    }
-    try {
-      const stat = fstatSync(file);
-      if (!stat.isFile() || stat.size > maxBytes) throw new AccordError('CONFIGURATION_CACHE_CORRUPT', name);
-      return readFileSync(file);
-    } finally {
-      closeSync(file);
-    }
+    return readKept(join(this.#folder, name), maxBytes);
   }
 
   async #writeFloor(floor: HeldSet['floor']): Promise<void> {

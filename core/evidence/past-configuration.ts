@@ -1,10 +1,11 @@
 // The global configuration of an exchange's day, out of a server's own copy: the content in force now, and the ones before
 // it that the copy kept (core/configuration/cache.ts). Read for an evidence pack, also while the server runs and moves
 // files; nothing is verified here, because whoever checks the pack does that. The folder's owner controls what is read.
-import { closeSync, constants, fstatSync, openSync, readdirSync, readFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { EVIDENT_PART, PAST } from '#core/configuration/cache.ts';
 import { partShardOf } from '#core/configuration/parts.ts';
+import { readKept } from '#core/configuration/read-kept.ts';
 import { fromBase64url } from '#schemas/base64url.ts';
 import { type ContentConfiguration, MAX_PART_BYTES, MAX_SIGNED_FILE_BYTES } from '#schemas/configuration.ts';
 import { memberOf } from '#schemas/identifiers.ts';
@@ -38,7 +39,7 @@ export class PastConfiguration {
   roots(last: number): Buffer[] {
     const found: Buffer[] = [];
     for (let version = last; version > 0; version--) {
-      const file = read(join(this.#folder, `root.${version}.jws`), MAX_SIGNED_FILE_BYTES);
+      const file = readKept(join(this.#folder, `root.${version}.jws`), MAX_SIGNED_FILE_BYTES);
       if (file === undefined) break;
       found.unshift(file);
     }
@@ -90,7 +91,7 @@ export class PastConfiguration {
   /** From where it lies; looked for again, because the server may move it meanwhile. */
   #file(name: string, maxBytes: number): Buffer | undefined {
     for (const place of ['', PAST, '']) {
-      const bytes = read(join(this.#folder, place, name), maxBytes);
+      const bytes = readKept(join(this.#folder, place, name), maxBytes);
       if (bytes !== undefined) return bytes;
     }
     return undefined;
@@ -103,22 +104,5 @@ function namesIn(folder: string): string[] {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
     throw error;
-  }
-}
-
-function read(path: string, maxBytes: number): Buffer | undefined {
-  let file: number;
-  try {
-    file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
-  try {
-    const stat = fstatSync(file);
-    if (!stat.isFile() || stat.size > maxBytes) throw new AccordError('CONFIGURATION_CACHE_CORRUPT', path);
-    return readFileSync(file);
-  } finally {
-    closeSync(file);
   }
 }
