@@ -2,7 +2,7 @@
 // control the registered ones. A token names its key; it is looked up among those of the one signer it must come from.
 import type { KeyObject } from 'node:crypto';
 import type { JsonObject } from '#schemas/json.ts';
-import { isAccordError } from '#schemas/problems.ts';
+import { isAccordError, orNull } from '#schemas/problems.ts';
 import { type ParsedJws, verifyParsed } from './jws.ts';
 import { importPublicJwk } from './keys.ts';
 
@@ -38,16 +38,7 @@ export function verifiedBy(parsed: ParsedJws, kid: string, keys: readonly Regist
 function keyOf(jwk: RegisteredKey['jwk']): KeyObject | null {
   const known = imported.get(jwk);
   if (known !== undefined) return known;
-  const key = importOrNull(jwk);
+  const key = orNull(() => importPublicJwk({ ...jwk } as JsonObject, 'sig'));
   imported.set(jwk, key);
   return key;
-}
-
-function importOrNull(jwk: RegisteredKey['jwk']): KeyObject | null {
-  try {
-    return importPublicJwk({ ...jwk } as JsonObject, 'sig');
-  } catch (error) {
-    if (isAccordError(error)) return null;
-    throw error;
-  }
 }

@@ -3,9 +3,7 @@
 // server wrote it, from what the registry, witnesses and time-stamp authorities sent; an auditor believes only the
 // signatures in it (core/witness/verify-anchoring.ts).
 import { type Static, Type } from '@sinclair/typebox';
-import { canonicalJson } from './canonical-json.ts';
-import { parseJson } from './json.ts';
-import { AccordError } from './problems.ts';
+import { readSpelled, spelled } from './one-spelling.ts';
 import { compile } from './validate.ts';
 
 const closed = { additionalProperties: false };
@@ -59,16 +57,10 @@ const check = compile(Anchoring, 'ANCHORING_MALFORMED');
 
 /** The one spelling. @throws ANCHORING_MALFORMED when a member is out of bounds, or the text too long */
 export function anchoringText(anchoring: Anchoring): string {
-  const text = canonicalJson(check(anchoring));
-  if (Buffer.byteLength(text) > MAX_ANCHORING_BYTES) throw new AccordError('ANCHORING_MALFORMED', 'too large');
-  return text;
+  return spelled(check(anchoring), MAX_ANCHORING_BYTES, 'ANCHORING_MALFORMED');
 }
 
 /** Reads the one spelling. @throws ANCHORING_MALFORMED, JSON_* */
 export function parseAnchoring(bytes: Uint8Array | string): Anchoring {
-  if (bytes.length > MAX_ANCHORING_BYTES) throw new AccordError('ANCHORING_MALFORMED', 'too large');
-  const anchoring = check(parseJson(bytes));
-  const text = typeof bytes === 'string' ? bytes : Buffer.from(bytes).toString('utf8');
-  if (canonicalJson(anchoring) !== text) throw new AccordError('ANCHORING_MALFORMED', 'not its one spelling');
-  return anchoring;
+  return readSpelled(bytes, check, { maxBytes: MAX_ANCHORING_BYTES }, 'ANCHORING_MALFORMED');
 }

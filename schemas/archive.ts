@@ -4,9 +4,8 @@
 // log's first entry on. Written by the log's own server; whoever holds the archive controls what is read back, and a reader
 // believes the checkpoint's signature and the log.
 import { type Static, Type } from '@sinclair/typebox';
-import { canonicalJson } from './canonical-json.ts';
-import { parseJson } from './json.ts';
 import { MAX_ARCHIVE_FILES, MAX_ARCHIVE_MANIFEST_BYTES, MAX_ARCHIVE_OBJECT_BYTES } from './limits.ts';
+import { readSpelled, spelled } from './one-spelling.ts';
 import { AccordError } from './problems.ts';
 import { Sha256 } from './registrations.ts';
 import { compile } from './validate.ts';
@@ -56,18 +55,12 @@ const check = compile(ArchiveManifest, 'ARCHIVE_MALFORMED');
 
 /** The one spelling. @throws ARCHIVE_MALFORMED when a member is out of bounds, or the text too long */
 export function manifestText(manifest: ArchiveManifest): string {
-  const text = canonicalJson(check(manifest));
-  if (Buffer.byteLength(text) > MAX_ARCHIVE_MANIFEST_BYTES) throw new AccordError('ARCHIVE_MALFORMED', 'too large');
-  return text;
+  return spelled(check(manifest), MAX_ARCHIVE_MANIFEST_BYTES, 'ARCHIVE_MALFORMED');
 }
 
 /** Reads the one spelling. @throws ARCHIVE_MALFORMED, JSON_* */
 export function parseManifest(bytes: Uint8Array): ArchiveManifest {
-  if (bytes.length > MAX_ARCHIVE_MANIFEST_BYTES) throw new AccordError('ARCHIVE_MALFORMED', 'a manifest too large');
-  const manifest = check(parseJson(bytes));
-  if (canonicalJson(manifest) !== Buffer.from(bytes).toString('utf8')) {
-    throw new AccordError('ARCHIVE_MALFORMED', 'a manifest that is not its one spelling');
-  }
+  const manifest = readSpelled(bytes, check, { maxBytes: MAX_ARCHIVE_MANIFEST_BYTES }, 'ARCHIVE_MALFORMED');
   const { from, to, firstMs, lastMs, checkpoints, files } = manifest;
   const names = new Set(files.map(({ name }) => name));
   if (from >= to || firstMs > lastMs || checkpoints.from >= checkpoints.to || names.size !== files.length) {

@@ -360,6 +360,16 @@ export function isAccordError(error: unknown, code?: ProblemCode): error is Acco
   return error instanceof AccordError && (code === undefined || error.code === code);
 }
 
+/** What `read` gives; null where it refuses with an AccordError. */
+export function orNull<T>(read: () => T): T | null {
+  try {
+    return read();
+  } catch (error) {
+    if (isAccordError(error)) return null;
+    throw error;
+  }
+}
+
 /** True when `code` has a row here: codes also arrive from peers, who may know more of them. */
 export function isProblemCode(code: string): code is ProblemCode {
   return Object.hasOwn(PROBLEMS, code);

@@ -4,9 +4,10 @@
 // them trusts nothing about them.
 import { type Static, type TSchema, Type } from '@sinclair/typebox';
 import { canonicalJson } from './canonical-json.ts';
-import { type JsonValue, parseJson } from './json.ts';
+import type { JsonValue } from './json.ts';
 import { MAX_DESTROYED_RECORDS, MAX_HELD_EXCHANGES, MAX_KEPT_RECORDS, MAX_RETENTION_NOTE_BYTES } from './limits.ts';
-import { AccordError, type ProblemCode } from './problems.ts';
+import { readSpelled } from './one-spelling.ts';
+import { AccordError, isAccordError, type ProblemCode } from './problems.ts';
 import { Sha256 } from './registrations.ts';
 import { compile } from './validate.ts';
 
@@ -176,17 +177,13 @@ function reader<T extends TSchema>(schema: T): (bytes: Uint8Array) => Static<T> 
 
 /** @throws `code` unless the bytes are canonical JSON of this shape */
 export function canonical<T>(bytes: Uint8Array, check: (value: unknown) => T, code: ProblemCode): T {
-  if (bytes.length > 2 * MAX_RETENTION_NOTE_BYTES) throw new AccordError(code, 'too long');
-  let value: JsonValue;
+  const limits = { maxBytes: 2 * MAX_RETENTION_NOTE_BYTES, maxDepth: 8, maxValues: 20_000 };
   try {
-    value = parseJson(Buffer.from(bytes), { maxBytes: 2 * MAX_RETENTION_NOTE_BYTES, maxDepth: 8, maxValues: 20_000 });
+    return readSpelled(bytes, check, limits, code);
   } catch (cause) {
-    if (!(cause instanceof AccordError)) throw cause;
+    if (!isAccordError(cause) || cause.code === code) throw cause;
     throw new AccordError(code, cause.code, { cause });
   }
-  const checked = check(value);
-  if (!Buffer.from(canonicalJson(value), 'utf8').equals(bytes)) throw new AccordError(code, 'not its one spelling');
-  return checked;
 }
 
 /** Each reads exact bytes. @throws RETENTION_NOTE_MALFORMED */

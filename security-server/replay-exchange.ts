@@ -20,7 +20,7 @@ import {
 } from '#schemas/context.ts';
 import { CLOCK_WINDOW_MS } from '#schemas/limits.ts';
 import type { EntryKind } from '#schemas/log-entry.ts';
-import { isAccordError } from '#schemas/problems.ts';
+import { orNull } from '#schemas/problems.ts';
 import { isReserved } from '#schemas/service-path.ts';
 import { parseStatement, type Statement } from '#schemas/statement.ts';
 
@@ -72,7 +72,7 @@ export function findAnswers(records: readonly RecordView[]): Answered[] {
     const own = answers.filter(({ entry }) => entry.peer === peer);
     const answer = own.find(({ entry }) => entry.code !== 'MESSAGE_REPLAYED') ?? own[0];
     if (answer === undefined) return [];
-    const named = parsed(() => statementOf(answer).request);
+    const named = orNull(() => statementOf(answer).request);
     const request = records.find(
       ({ entry }) => entry.kind === REQUESTS[side] && entry.peer === peer && entry.statement === named,
     );
@@ -135,7 +135,7 @@ function recordFault({ line, leafHash: leaf, entry, evidence }: RecordView): str
   if (evidence === null || sha256(evidence.statement) !== entry.statement) {
     return 'the statement is not the one the entry names';
   }
-  const statement = parsed(() => parseStatement(evidence.statement));
+  const statement = orNull(() => parseStatement(evidence.statement));
   if (statement === null) return 'the statement is malformed';
   if ((statement.decisionHash ?? null) !== entry.decisionHash) return "the entry's hash is not the signed statement's";
   return null;
@@ -235,14 +235,5 @@ function contextOf<T>(kept: Unsealed, { context }: Statement, parse: (bytes: Buf
   if (kept.state !== 'open' || kept.parts.context === undefined || kept.parts.contextSalt === undefined) return null;
   const { context: bytes, contextSalt } = kept.parts;
   if (!opens(context.commitment, contextSalt, bytes)) return null;
-  return parsed(() => parse(bytes));
-}
-
-function parsed<T>(parse: () => T): T | null {
-  try {
-    return parse();
-  } catch (error) {
-    if (isAccordError(error)) return null;
-    throw error;
-  }
+  return orNull(() => parse(bytes));
 }

@@ -13,7 +13,7 @@ import {
 } from '#core/log/signed-note.ts';
 import { type Anchoring, parseAnchoring } from '#schemas/anchoring.ts';
 import { fromBase64url } from '#schemas/base64url.ts';
-import { isAccordError } from '#schemas/problems.ts';
+import { isAccordError, orNull } from '#schemas/problems.ts';
 import { type CosignerKey, goodCosignatures } from './cosignature.ts';
 import type { Witness, WitnessPolicy } from './policy.ts';
 
@@ -272,29 +272,20 @@ function isSignedFirstBy(input: string, note: SignedNote, verifier: NoteVerifier
   const isOwn = ({ name, keyId }: { name: string; keyId: Buffer }) =>
     name === verifier.name && keyId.equals(verifier.keyId);
   if (note.signatures.findIndex(isOwn) !== 0 || note.signatures.findLastIndex(isOwn) !== 0) return false;
-  return coded(() => openNote(input, verifier)) !== null;
+  return orNull(() => openNote(input, verifier)) !== null;
 }
 
 function noteOf(input: string, verdict: AnchoringVerdict): SignedNote | null {
-  return coded(() => parseNote(input)) ?? found(verdict, 'ANCHORING_MALFORMED', 'a note');
+  return orNull(() => parseNote(input)) ?? found(verdict, 'ANCHORING_MALFORMED', 'a note');
 }
 
 function checkpointOf({ text }: SignedNote, verdict: AnchoringVerdict): Checkpoint | null {
-  return coded(() => parseCheckpointText(text)) ?? found(verdict, 'ANCHORING_MALFORMED', 'not a checkpoint');
+  return orNull(() => parseCheckpointText(text)) ?? found(verdict, 'ANCHORING_MALFORMED', 'not a checkpoint');
 }
 
 /** Empty, and so in no tree, for another spelling. */
 function hashOf(text: string): Buffer {
-  return coded(() => fromBase64url(text)) ?? Buffer.alloc(0);
-}
-
-function coded<T>(read: () => T): T | null {
-  try {
-    return read();
-  } catch (error) {
-    if (isAccordError(error)) return null;
-    throw error;
-  }
+  return orNull(() => fromBase64url(text)) ?? Buffer.alloc(0);
 }
 
 function found(verdict: AnchoringVerdict, code: AnchoringCode, detail: string): null {
