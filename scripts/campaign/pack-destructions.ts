@@ -13,6 +13,7 @@ import type { DamagedPack } from './pack-damages.ts';
 import { type Damage, drop, type Files, flip, flipLine, set, text, withoutLine } from './pack-edits.ts';
 import type { PackSetting } from './pack-setting.ts';
 
+const MINUTE_MS = 60_000;
 const HOUR_MS = 3_600_000;
 const OF = 'destruction/answer';
 
@@ -21,6 +22,8 @@ interface Lie {
   intended?: Partial<LogEntry>;
   certificate?: (certificate: DestructionCertificate) => object;
   done?: Partial<LogEntry>;
+  /** Added to the times of both entries. */
+  laterMs?: [intended: number, done: number];
 }
 
 /** The destruction of the answer, said otherwise from the intent to the certificate, all of it signed and cited as it must be. */
@@ -30,17 +33,15 @@ function retold({ pair, certificateOf }: PackSetting, lie: Lie): Damage {
     const note = readIntent(read('intended/note'));
     lie.intent?.(note);
     const intendedNote = encodeNote(note);
-    const entryOf = (kind: 'intended' | 'done', ofNote: string, over: Partial<LogEntry> = {}) => {
-      const entry = {
-        ...parseLogEntry(read(`${kind}/entry`).toString()),
-        statement: sha256(Buffer.from(ofNote)),
-        ...over,
-      };
+    const entryOf = (kind: 'intended' | 'done', ofNote: string) => {
+      const old = parseLogEntry(read(`${kind}/entry`).toString());
+      const t = old.t + (lie.laterMs?.[kind === 'intended' ? 0 : 1] ?? 0);
+      const entry = { ...old, t, statement: sha256(Buffer.from(ofNote)), ...lie[kind] };
       files.set(`${OF}/${kind}/note`, Buffer.from(ofNote));
       files.set(`${OF}/${kind}/entry`, Buffer.from(encodeLogEntry(entry)));
       return entry;
     };
-    const { seq } = entryOf('intended', intendedNote, lie.intended);
+    const { seq } = entryOf('intended', intendedNote);
     const leaf = base64url(leafHash(read('intended/entry')));
     const { certificate } = readCertificate(read('certificate.jws').toString('latin1'));
     const said = { ...certificate, ...scopeOf(note), intent: { seq, leaf } };
@@ -52,7 +53,7 @@ function retold({ pair, certificateOf }: PackSetting, lie: Lie): Damage {
       certificateHash: certificateHash(certificateOf('provider')),
     });
     files.set(`${OF}/certificate.jws`, Buffer.from(jws, 'latin1'));
-    entryOf('done', encodeNote({ v: 1, destruction: note.destruction, certificate: jws }), lie.done);
+    entryOf('done', encodeNote({ v: 1, destruction: note.destruction, certificate: jws }));
   };
 }
 
@@ -93,7 +94,13 @@ const LIES: readonly [name: string, verdict: string, lie: Lie][] = [
   ],
   ['intended before the record was', ORDER, { intended: { seq: 0 } }],
   ['intended at a later time', ORDER, { intended: { t: 4_000_000_000_000 }, done: { t: 4_000_000_000_001 } }],
-  ['an intent before its record in time', ORDER, { intended: { t: 1_700_000_000_000 } }],
+  ['done at a slightly earlier time', ORDER, { laterMs: [2 * MINUTE_MS, MINUTE_MS] }],
+  [
+    'intended long before the record was',
+    ORDER,
+    { intent: ({ approved }) => Object.assign(approved, { atMs: 0 }), laterMs: [-HOUR_MS, 0] },
+  ],
+  ['an end that has another note', ENTRY, { done: { statement: sha256('x') } }],
   ['another reason', 'INVALID(INCLUSION_WRONG)', { intent: (one) => Object.assign(one, { reason: 'another' }) }],
   ['another end', 'INVALID(INCLUSION_WRONG)', { done: { code: 'X' } }],
   ['in another log', ENTRY, { certificate: (one) => Object.assign(one, { origin: `${one.origin}/2` }) }],
@@ -118,6 +125,7 @@ const EDITS: readonly [name: string, verdict: string, damage: Damage][] = [
   ['no checkpoint', 'INCOMPLETE(CHECKPOINT_MISSING)', drop(...PATHS, ...CHECKPOINT)],
   ['the checkpoint of the exchange', 'INVALID(INCLUSION_WRONG)', drop(...CHECKPOINT)],
   ["the checkpoint's signature", 'INVALID(CHECKPOINT_WRONG)', set(`${LOG}/checkpoint`, (bytes) => flipLine(bytes, 0))],
+  ["the checkpoint's signature, nothing above", 'INVALID(CHECKPOINT_WRONG)', unvouched],
   ["the registry's cosignature", 'INVALID(COSIGNATURE_WRONG)', set(`${LOG}/checkpoint`, (bytes) => flipLine(bytes, 1))],
   ['no aggregate', 'INCOMPLETE(AGGREGATE_MISSING)', drop(...CHECKPOINT.slice(1))],
   ['a cosignature', 'INVALID(COSIGNATURE_WRONG)', set(`${LOG}/aggregate`, (bytes) => flipLine(bytes, 3))],
@@ -126,6 +134,11 @@ const EDITS: readonly [name: string, verdict: string, damage: Damage][] = [
   ['no token', 'INCOMPLETE(TIME_STAMP_MISSING)', drop(`${LOG}/token.aggregate.1.der`)],
   ['another configuration', 'INCOMPLETE(CONFIGURATION_MISSING)', text('pack', /(the destruction) \d+/, '$1 8')],
 ];
+
+function unvouched(files: Files): void {
+  drop(...CHECKPOINT.slice(1))(files);
+  set(`${LOG}/checkpoint`, (bytes) => flipLine(bytes, 0))(files);
+}
 
 function dropAll(files: Files): void {
   for (const name of [...files.keys()]) if (name.startsWith('destruction/')) files.delete(name);
