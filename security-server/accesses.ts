@@ -8,6 +8,7 @@
 // transaction, as in the message log. A crash after a row and before its answer leaves a row that is under way for ever.
 import { cipherKey, decipher, encipher } from '#certs/record-cipher.ts';
 import { storageSubkeyOf } from '#certs/storage-key.ts';
+import { TurnEnd } from '#core/turn-end.ts';
 import type { Access } from '#schemas/accesses.ts';
 import { parseJsonObject } from '#schemas/json.ts';
 import { MAX_QUESTIONS_PER_HOUR, MAX_RELEASED_PATHS } from '#schemas/limits.ts';
@@ -158,11 +159,13 @@ export function openAccesses(
     for (const { resolve } of now) resolve();
   }
 
+  const turn = new TurnEnd(flush);
   return {
     note: (access) =>
       new Promise((resolve, reject) => {
         if (waiting.length >= MAX_WAITING) throw new AccordError('ANSWER_NOT_LOGGED', 'too many rows wait');
-        if (waiting.push({ row: seal(access), resolve, reject }) === 1) setImmediate(flush);
+        waiting.push({ row: seal(access), resolve, reject });
+        turn.add();
       }),
     page: (window, nowMs, limit) => store.page(window, nowMs, limit).map(unseal),
     about: (tag, provider, exchange, nowMs) => store.about(tag, provider, exchange, nowMs).map(unseal),

@@ -8,6 +8,7 @@ import { rawEd25519PublicKey } from '#certs/ed25519.ts';
 import { consistencyProof, type Frontier, inclusionProof } from '#certs/merkle.ts';
 import { type Clock, everyUnref } from '#core/clock.ts';
 import { messageIdTimeMs } from '#core/message-id.ts';
+import { TurnEnd } from '#core/turn-end.ts';
 import { base64url } from '#schemas/base64url.ts';
 import { AccordError, type ProblemCode } from '#schemas/problems.ts';
 import { Checkpointer, type SignedCheckpoint } from './checkpointer.ts';
@@ -163,6 +164,7 @@ class Log implements MessageLog {
   #frontier: Frontier;
   #lastMs: number;
   #waiting: Waiting[] = [];
+  readonly #turn = new TurnEnd(() => this.#flush());
   #state: LogState = { ok: true };
 
   constructor(
@@ -201,7 +203,8 @@ class Log implements MessageLog {
   }
 
   #wait(record: NewRecord, resolve: (appended: Appended) => void, reject: (error: unknown) => void): void {
-    if (this.#waiting.push({ record, resolve, reject }) === 1) setImmediate(() => this.#flush());
+    this.#waiting.push({ record, resolve, reject });
+    this.#turn.add();
   }
 
   async claimVoid(from: string, id: string, untilMs: number, configurationVersion: number): Promise<Appended> {

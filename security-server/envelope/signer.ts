@@ -4,6 +4,7 @@ import type { KeyObject } from 'node:crypto';
 import type { SignatureAlgorithm } from '#certs/algorithms.ts';
 import { type StatementSignature, signBatch } from '#certs/batch.ts';
 import type { Clock } from '#core/clock.ts';
+import { TurnEnd } from '#core/turn-end.ts';
 import { MAX_BATCH_STATEMENTS } from '#schemas/limits.ts';
 import { AccordError, isAccordError } from '#schemas/problems.ts';
 import type { HeldAnswer } from '#security-server/certificate-status/answers.ts';
@@ -42,6 +43,7 @@ export function openSigner(
 
   function flush(): void {
     const batch = waiting.slice(0, MAX_BATCH_STATEMENTS);
+    if (batch.length === 0) return;
     waiting = waiting.slice(MAX_BATCH_STATEMENTS);
     if (waiting.length > 0) setImmediate(flush);
     try {
@@ -58,12 +60,13 @@ export function openSigner(
     }
   }
 
+  const turn = new TurnEnd(flush);
   return {
     answer: () => last,
     sign: (statement) =>
       new Promise((resolve, reject) => {
-        if (waiting.length === 0) setImmediate(flush);
         waiting.push({ statement, resolve, reject });
+        turn.add();
       }),
   };
 }

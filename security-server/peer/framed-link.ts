@@ -9,6 +9,7 @@ import type { ServerEntry } from '#core/configuration/snapshot.ts';
 import type { ClientTls } from '#core/http/connect.ts';
 import { dialFrames } from '#core/http/frames/dial.ts';
 import { newMessageId } from '#core/message-id.ts';
+import { TurnEnd } from '#core/turn-end.ts';
 import { FRAMES_ASKED_AGAIN_MS, FRAMES_WRITE_BYTES, MAX_FRAMES_WAITING } from '#schemas/limits.ts';
 import { isAccordError } from '#schemas/problems.ts';
 import type { StatusNews } from '#security-server/certificate-status/wire.ts';
@@ -91,7 +92,7 @@ class Lane {
   #waiting: Underway[] = [];
   #line: FramedLine | undefined;
   readonly #retired = new Set<FramedLine>();
-  #scheduled = false;
+  readonly #turn = new TurnEnd(() => this.#flush());
   #connecting = false;
   #closed = false;
   #speaksHttpUntilMs = Number.NEGATIVE_INFINITY;
@@ -128,9 +129,7 @@ class Lane {
   }
 
   #schedule(): void {
-    if (this.#scheduled || this.#connecting) return;
-    this.#scheduled = true;
-    setImmediate(() => this.#flush());
+    if (!this.#connecting) this.#turn.add();
   }
 
   #settleWaiting(delivery: Delivery | 'http1'): void {
@@ -139,9 +138,8 @@ class Lane {
 
   /** All that waits and may go, in one write. */
   #flush(): void {
-    this.#scheduled = false;
     const peer = this.#peer;
-    if (peer === undefined || this.#waiting.length === 0) return;
+    if (this.#connecting || peer === undefined || this.#waiting.length === 0) return;
     const line = this.#line;
     const ticket = this.#parts.channels.ready(peer);
     if (line === undefined) this.#connect(peer);

@@ -9,6 +9,7 @@ import type { ServerEntry } from '#core/configuration/snapshot.ts';
 import { type FramedConnection, openFrames } from '#core/http/frames/connection.ts';
 import type { FrameName } from '#core/http/frames/wire.ts';
 import { newMessageId } from '#core/message-id.ts';
+import { TurnEnd } from '#core/turn-end.ts';
 import { FRAMES_CREDIT_BYTES, FRAMES_CREDIT_MESSAGES, FRAMES_WRITE_BYTES } from '#schemas/limits.ts';
 import { AccordError, isAccordError, type ProblemCode } from '#schemas/problems.ts';
 import type { HeldAnswer } from '#security-server/certificate-status/answers.ts';
@@ -74,7 +75,7 @@ class Visitor {
   readonly #hash: string;
   readonly #connection: FramedConnection;
   #answers: Answer[] = [];
-  #scheduled = false;
+  readonly #turn = new TurnEnd(() => this.#flush());
   #messages = 0;
   #bytes = 0;
   #hint: string | undefined;
@@ -203,14 +204,11 @@ class Visitor {
   }
 
   #schedule(): void {
-    if (this.#scheduled || this.#answers.length === 0) return;
-    this.#scheduled = true;
-    setImmediate(() => this.#flush());
+    if (this.#answers.length > 0) this.#turn.add();
   }
 
   /** All answers that are ready, in one write; while the peer takes nothing they wait, with their places. */
   #flush(): void {
-    this.#scheduled = false;
     const peer = this.#peer();
     const ticket = peer && this.#server.channels.ready(peer);
     if (!this.#connection.isOpen) this.#letGo();

@@ -1,0 +1,40 @@
+// When the work of a turn is done: what one callback brings together, and enough of it before the turn is over.
+import t from 'tap';
+import { TurnEnd } from '#core/turn-end.ts';
+
+/** What was worked on together, when each of these callbacks of one turn brought so many. */
+async function batches(callbacks: readonly number[]): Promise<number[]> {
+  const done: number[] = [];
+  let waiting = 0;
+  const turn = new TurnEnd(() => {
+    done.push(waiting);
+    waiting = 0;
+  });
+  for (const count of callbacks) {
+    // Callbacks that are due together run one after the other in one phase of the loop, as those of sockets do.
+    setTimeout(() => {
+      for (let at = 0; at < count; at += 1) {
+        // Behind a promise, as what is signed together is logged.
+        void Promise.resolve().then(() => {
+          waiting += 1;
+          turn.add();
+        });
+      }
+    }, 1);
+  }
+  const until = performance.now() + 3;
+  while (performance.now() < until); // now all are due
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  t.equal(waiting, 0, 'nothing waits for ever');
+  return done;
+}
+
+for (const [name, callbacks, expected] of [
+  ['a few: once, at the end of the turn', [1, 2, 3], [6]],
+  ['enough: as soon as they are there, and the rest at the end', [10, 10, 10], [20, 10]],
+  ['each time', [16, 16, 1], [16, 16, 1]],
+  ['what one callback brings is not cut', [64, 2], [64, 2]],
+  ['nor what came before it', [15, 200], [215]],
+] as const) {
+  t.test(name, async (t) => t.same(await batches(callbacks), expected));
+}
