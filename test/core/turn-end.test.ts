@@ -1,4 +1,5 @@
 // When the work of a turn is done: what one callback brings together, and enough of it before the turn is over.
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import t from 'tap';
 import { TurnEnd } from '#core/turn-end.ts';
 
@@ -11,8 +12,8 @@ async function batches(callbacks: readonly number[]): Promise<number[]> {
     waiting = 0;
   });
   for (const count of callbacks) {
-    // Callbacks that are due together run one after the other in one phase of the loop, as those of sockets do.
-    setTimeout(() => {
+    // Immediates that wait together run in one turn, one callback after the other, as those of sockets do.
+    setImmediate(() => {
       for (let at = 0; at < count; at += 1) {
         // Behind a promise, as what is signed together is logged.
         void Promise.resolve().then(() => {
@@ -20,11 +21,9 @@ async function batches(callbacks: readonly number[]): Promise<number[]> {
           turn.add();
         });
       }
-    }, 1);
+    });
   }
-  const until = performance.now() + 3;
-  while (performance.now() < until); // now all are due
-  await new Promise((resolve) => setTimeout(resolve, 5));
+  for (let turns = 0; turns < 3; turns += 1) await nextTurn();
   t.equal(waiting, 0, 'nothing waits for ever');
   return done;
 }
