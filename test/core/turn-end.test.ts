@@ -14,9 +14,10 @@ async function batches(callbacks: readonly number[]): Promise<number[]> {
   for (const count of callbacks) {
     // Immediates that wait together run in one turn, one callback after the other, as those of sockets do.
     setImmediate(() => {
+      // One promise behind the other, as what is signed together is logged.
+      let settled = Promise.resolve();
       for (let at = 0; at < count; at += 1) {
-        // Behind a promise, as what is signed together is logged.
-        void Promise.resolve().then(() => {
+        settled = settled.then(() => {
           waiting += 1;
           turn.add();
         });
