@@ -24,6 +24,9 @@ export interface ExpectedCertificate {
   signatureCurve: AuthorityCurve;
 }
 
+/** id-pkix-ocsp-nocheck, whose value is NULL (RFC 6960 4.2.2.2.1). */
+export const OID_NO_CHECK = '1.3.6.1.5.5.7.48.1.5';
+
 /** A key identifier after RFC 7093 section 2 method 1: 160 bits of SHA-256 over the key's bits. */
 export function keyIdentifier(publicKeyInfo: Uint8Array): Buffer {
   const info = openDer(publicKeyInfo, TAG.SEQUENCE, 'public key');
@@ -67,6 +70,7 @@ function extensionsOf(x509: X509Library, { profile, names, issuer, publicKeyInfo
       ]),
     );
   }
+  if (row.noCheck) extensions.push(new x509.Extension(OID_NO_CHECK, false, Buffer.of(TAG.NULL, 0)));
   if (crlUrl !== undefined) extensions.push(new x509.CRLDistributionPointsExtension([crlUrl]));
   return extensions;
 }

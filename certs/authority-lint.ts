@@ -3,7 +3,7 @@
 // the profile's use, does not end in a signature. Findings are data; none means that it may be signed.
 import { X509Certificate } from 'node:crypto';
 import { isAccordError } from '#schemas/problems.ts';
-import { type ExpectedCertificate, keyIdentifier } from './authority-contents.ts';
+import { type ExpectedCertificate, keyIdentifier, OID_NO_CHECK } from './authority-contents.ts';
 import { type HolderNames, holderUri, readHolderNames } from './holder-names.ts';
 import { BACKDATE_MS, DAY_MS, PROFILES } from './profiles.ts';
 import { readCertificateKey, signatureAlgorithmName } from './x509-algorithms.ts';
@@ -91,6 +91,7 @@ function checkUse(certificate: Certificate, expected: ExpectedCertificate): [str
   if (row.keyPurposes.length > 0) extensions.set(EXTENSION.extendedKeyUsage, false);
   if (expected.issuer) extensions.set(EXTENSION.authorityKeyId, false);
   if (expected.names) extensions.set(EXTENSION.subjectAltName, false);
+  if (row.noCheck) extensions.set(OID_NO_CHECK, false);
   if (expected.crlUrl !== undefined) extensions.set(OID_CRL_DISTRIBUTION_POINTS, false);
   const sameExtensions = [...extensions].every(([oid, flag]) => critical.get(oid) === flag);
   return [

@@ -71,6 +71,24 @@ export async function createIssuing(
   return await signPlanned(root, plan(root, authorityOrder('issuing', name, publicKey, days), circumstances));
 }
 
+/**
+ * Appoints a responder that signs OCSP answers about what `issuer` issued (RFC 6960 4.2.2.2). The key is the operator's own.
+ * @throws KEY_UNSUITABLE, KEY_ALREADY_CERTIFIED, KEY_COMPROMISED, VALIDITY_REFUSED, CSR_REFUSED for the name
+ */
+export async function createResponder(
+  issuer: Issuer,
+  name: string,
+  publicKey: KeyObject,
+  circumstances: Circumstances,
+  days?: number,
+): Promise<IssuedCertificate> {
+  checkKeyHistory(publicKey, 'ocsp-responder', name, circumstances.ledger);
+  return await signPlanned(
+    issuer,
+    plan(issuer, authorityOrder('ocsp-responder', name, publicKey, days), circumstances),
+  );
+}
+
 /** Certifies the key of a request under a profile: `planIssue`, then `signPlanned`. @throws what both throw */
 export async function issue(
   issuer: Issuer,
@@ -115,7 +133,7 @@ export function planRenewal(
 ): PlannedCertificate {
   const { certificate, revocation } = previous;
   const { profile } = certificate;
-  if (profile === 'root' || profile === 'issuing')
+  if (profile === 'root' || profile === 'issuing' || profile === 'ocsp-responder')
     throw new AccordError('RENEWAL_REFUSED', 'authorities are made anew');
   if (revocation) throw new AccordError('RENEWAL_REFUSED', 'the certificate was revoked');
   if (!request && !PROFILES[profile].keepsKey) throw new AccordError('RENEWAL_REFUSED', `${profile} keys are not kept`);
@@ -141,7 +159,7 @@ function namesUnder(profile: HolderProfileName, asked: HolderNames, approved: Ho
 
 // One key serves one profile of one holder: else a TLS handshake could be made to sign what passes for a statement, or
 // one holder's statements would verify with another's certificate.
-function checkKeyHistory(publicKey: KeyObject, profile: HolderProfileName, holder: string, ledger: Ledger): void {
+function checkKeyHistory(publicKey: KeyObject, profile: ProfileName, holder: string, ledger: Ledger): void {
   for (const { certificate, revocation } of ledger.ofKey(keyHashOf(publicKey))) {
     if (revocation?.reason === 'keyCompromise') throw new AccordError('KEY_COMPROMISED', certificate.serial);
     if (certificate.profile !== profile || certificate.holder !== holder) {
@@ -154,7 +172,12 @@ function checkKeyHistory(publicKey: KeyObject, profile: HolderProfileName, holde
 // characters, nothing that looks like the separator of another attribute.
 const AUTHORITY_NAME = /^[\p{L}\p{N}](?:[\p{L}\p{M}\p{N} ()._-]{0,62}[\p{L}\p{M}\p{N})])?$/u;
 
-function authorityOrder(profile: 'root' | 'issuing', name: string, key: KeyObject, days?: number): Order {
+function authorityOrder(
+  profile: 'root' | 'issuing' | 'ocsp-responder',
+  name: string,
+  key: KeyObject,
+  days?: number,
+): Order {
   if (!AUTHORITY_NAME.test(name)) throw new AccordError('CSR_REFUSED', 'the name of an authority: 1 to 64 letters');
   const publicKey = key.type === 'private' ? createPublicKey(key) : key;
   const order = { profile, publicKey, subject: [['CN', name] as const] };

@@ -27,6 +27,7 @@ export const KEY_USES = [
   'approve',
   'official',
   'ca',
+  'ocsp',
 ] as const;
 export type KeyUse = (typeof KEY_USES)[number];
 

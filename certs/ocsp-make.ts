@@ -36,7 +36,7 @@ export function ledgerStatus(ledger: Pick<Ledger, 'get'>, role: 'root' | 'issuin
 
 /**
  * The DER of the answer to a request; a refusal (RFC 6960 4.2.1) when it cannot be read (`malformedRequest`) or asks
- * about another authority's certificates (`unauthorized`, RFC 5019 2.2.3). Never throws for what stands in the request.
+ * about another authority's certificates (`unauthorized`, RFC 5019 2.2.3), or when the responder's certificate is over (`tryLater`). Never throws for what stands in the request.
  * @throws KEY_UNSUITABLE
  */
 export function answerOcsp(request: Uint8Array, responder: OcspResponder, nowMs: number): Buffer {
@@ -49,7 +49,14 @@ export function answerOcsp(request: Uint8Array, responder: OcspResponder, nowMs:
   }
   const issuer = readCertificate(responder.issuer);
   if (!asked.every((one) => namesIssuer(one, issuer))) return refusal(6);
+  // An answer that outlives the certificate below it counts nowhere: better none, and somebody looks.
+  if (endOf(responder) <= nowMs) return refusal(3);
   return signedAnswer(asked, responder, nowMs);
+}
+
+/** No answer lasts longer than the certificate that it is signed with. */
+function endOf({ certificate }: OcspResponder): number {
+  return readCertificate(certificate).notAfterSeconds * 1000;
 }
 
 function refusal(status: number): Buffer {
@@ -60,7 +67,7 @@ function signedAnswer(asked: readonly CertId[], responder: OcspResponder, nowMs:
   const certificate = readCertificate(responder.certificate);
   const isDelegated = !certificate.der.equals(responder.issuer);
   const now = generalized(nowMs);
-  const next = generalized(nowMs + responder.validityMs);
+  const next = generalized(Math.min(nowMs + responder.validityMs, endOf(responder)));
   const answers = asked.map((one) =>
     derSequence(one.der, statusValue(responder.statusOf(one.serial)), now, derOf(0xa0, next)),
   );

@@ -6,6 +6,7 @@
 // itself issued (4.2.2.2). Whether such a responder was itself revoked is either excluded by id-pkix-ocsp-nocheck, or
 // shown by a list of the CA at hand; a list that names it refuses in both cases.
 import { isAccordError } from '#schemas/problems.ts';
+import { OID_NO_CHECK } from './authority-contents.ts';
 import { DerReader, TAG } from './der.ts';
 import { keyHash, namesCertificate } from './ocsp-request.ts';
 import { type BasicAnswer, readOcspResponse, type SingleAnswer } from './ocsp-response.ts';
@@ -206,13 +207,11 @@ function checkResponderStatus(responder: Certificate, request: OcspRequest): Ocs
   return listed || hasNoCheck(responder) ? undefined : refuse('OCSP_RESPONDER_UNCHECKED', responder.subject.text);
 }
 
-const NO_CHECK = '1.3.6.1.5.5.7.48.1.5';
-
 /** id-pkix-ocsp-nocheck (4.2.2.2.1), whose value is NULL. */
 function hasNoCheck({ extensions, tbs }: Certificate): boolean {
-  if (!extensions.critical.has(NO_CHECK)) return false;
+  if (!extensions.critical.has(OID_NO_CHECK)) return false;
   const inner = new DerReader(new DerReader(tbs).next().body);
   while (inner.peek() !== 0xa3) inner.next();
   const list: RawExtension[] = extensionList(inner.open(0xa3, 'extensions').open(TAG.SEQUENCE, 'extensions'));
-  return list.some(({ oid, value }) => oid === NO_CHECK && value.equals(Buffer.of(TAG.NULL, 0)));
+  return list.some(({ oid, value }) => oid === OID_NO_CHECK && value.equals(Buffer.of(TAG.NULL, 0)));
 }

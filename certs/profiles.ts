@@ -4,13 +4,13 @@
 import { KEY_USAGE } from './x509-extensions.ts';
 import type { AuthorityCurve } from './x509-library.ts';
 
-type AuthorityProfileName = 'root' | 'issuing';
+type AuthorityProfileName = 'root' | 'issuing' | 'ocsp-responder';
 export type HolderProfileName = 'authentication' | 'signing' | 'encryption' | 'information-system';
 export type ProfileName = AuthorityProfileName | HolderProfileName;
 
 export interface CertificateProfile {
   title: string;
-  /** What the certificate names: `server` and `subsystem` identifiers stand in a URI `accord:server:...`. */
+  /** What the certificate names: `server` and `subsystem` identifiers stand in a URI `accord:server:...`; else a name. */
   holder: 'authority' | 'server' | 'subsystem';
   /** Present on authorities: how many authorities may stand below (basicConstraints, 4.2.1.9). */
   pathLength?: number;
@@ -25,10 +25,13 @@ export interface CertificateProfile {
   maxDays: number;
   /** Whether a renewal may certify the same key once more. */
   keepsKey: boolean;
+  /** id-pkix-ocsp-nocheck (RFC 6960 4.2.2.2.1): nobody is asked about it, so that it lives shortly. */
+  noCheck?: true;
 }
 
 const SERVER_AUTH = '1.3.6.1.5.5.7.3.1';
 const CLIENT_AUTH = '1.3.6.1.5.5.7.3.2';
+const OCSP_SIGNING = '1.3.6.1.5.5.7.3.9';
 const AUTHORITY_USAGE = KEY_USAGE.keyCertSign | KEY_USAGE.cRLSign;
 const EITHER: readonly AuthorityCurve[] = ['P-256', 'P-384'];
 
@@ -56,6 +59,19 @@ export const PROFILES: Readonly<Record<ProfileName, CertificateProfile>> = {
     defaultDays: 1825,
     maxDays: 3650,
     keepsKey: false,
+  },
+  // Signs OCSP answers for the authority that issued it (RFC 6960 4.2.2.2), so that the authority's own key stays offline.
+  'ocsp-responder': {
+    title: 'OCSP responder of a certification authority',
+    holder: 'authority',
+    keyUsage: KEY_USAGE.digitalSignature,
+    keyPurposes: [OCSP_SIGNING],
+    addresses: false,
+    curves: EITHER,
+    defaultDays: 14,
+    maxDays: 30,
+    keepsKey: true,
+    noCheck: true,
   },
   // TLS between security servers: each is client and server.
   authentication: {

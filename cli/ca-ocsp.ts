@@ -1,6 +1,6 @@
 // `accord ca ocsp`: an authority's OCSP responder (RFC 6960). It answers from the authority's ledger, which is read again
-// while it runs, so that a certificate that `accord ca revoke` names is revoked in the next answer. The passphrase is the
-// operator's; who asks is anybody.
+// while it runs, so that a certificate that `accord ca revoke` names is revoked in the next answer. With an appointed key
+// (ca-responder.ts) the authority's own may be kept elsewhere. The passphrase is the operator's; who asks is anybody.
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { pino } from 'pino';
 import { answerOcsp, type KnownStatus } from '#certs/ocsp-make.ts';
@@ -11,14 +11,17 @@ import { openOcspResponder } from '#core/ocsp-responder.ts';
 import { untilSignal } from '#core/program.ts';
 import { isAccordError } from '#schemas/problems.ts';
 import { CA_PASSPHRASE } from './ca-files.ts';
-import { runAction } from './output.ts';
-import { type PassphraseOptions, passphraseOption, readPassphrase } from './passphrase.ts';
+import { endOf, openAppointed, type Signs } from './ca-responder.ts';
+import { CommandEnd, EXIT, runAction } from './output.ts';
+import { PASSPHRASE_VARIABLE, type PassphraseOptions, passphraseOption, readPassphrase } from './passphrase.ts';
 
 interface OcspOptions extends PassphraseOptions {
   dir: string;
   authority: 'issuing' | 'root';
   listen: { host: string; port: number };
   hours: number;
+  responderKey?: string;
+  responderCertificate?: string;
 }
 
 const HOUR_MS = 3_600_000;
@@ -34,23 +37,22 @@ export function caOcspCommand(): Command {
     )
     .option('--listen <host:port>', 'where it is asked', hostAndPort, { host: '127.0.0.1', port: 4402 })
     .option('--hours <n>', 'how long an answer holds', wholeHours, 24)
+    .option('--responder-key <file>', "sign with this appointed key; its passphrase is asked for, not the authority's")
+    .option(
+      '--responder-certificate <file>',
+      'its certificate, of `accord ca appoint-responder`; read again when it changes',
+    )
     .addOption(passphraseOption(CA_PASSPHRASE))
     .action(runAction(serve));
 }
 
 async function serve(options: OcspOptions): Promise<void> {
   const { dir, authority: role, listen, hours } = options;
-  const passphrase = await readPassphrase(options, CA_PASSPHRASE, { prompt: 'Passphrase of the authority: ' });
-  const first = new CertificationAuthority(dir, systemClock);
-  let responder: Awaited<ReturnType<CertificationAuthority['ocspResponder']>>;
-  try {
-    responder = await first.ocspResponder(role, hours * HOUR_MS, passphrase);
-  } finally {
-    first.close();
-  }
+  const signs = await signer(options);
   const statusOf = ledgerReader(dir, role);
   const app = openOcspResponder({
-    answer: (request) => answerOcsp(request, { ...responder, statusOf: statusOf() }, systemClock.nowMs()),
+    answer: (request) =>
+      answerOcsp(request, { ...signs(), validityMs: hours * HOUR_MS, statusOf: statusOf() }, systemClock.nowMs()),
     logger: pino({ level: 'warn' }, pino.destination(2)),
   });
   try {
@@ -59,6 +61,34 @@ async function serve(options: OcspOptions): Promise<void> {
     await untilSignal();
   } finally {
     await app.close();
+  }
+}
+
+/** The authority's own key, or the one it appointed. */
+async function signer(options: OcspOptions): Promise<() => Signs> {
+  const { dir, authority: role, responderKey: key, responderCertificate: certificate } = options;
+  if ((key === undefined) !== (certificate === undefined)) {
+    throw new CommandEnd(EXIT.usage, 'Give both --responder-key and --responder-certificate, or none of them.');
+  }
+  const isAppointed = key !== undefined && certificate !== undefined;
+  const passphrase = await (isAppointed
+    ? readPassphrase(options, PASSPHRASE_VARIABLE, { prompt: 'Passphrase of the responder: ' })
+    : readPassphrase(options, CA_PASSPHRASE, { prompt: 'Passphrase of the authority: ' }));
+  const authority = new CertificationAuthority(dir, systemClock);
+  try {
+    if (!isAppointed) {
+      const own = await authority.ocspResponder(role, passphrase);
+      return () => own;
+    }
+    const tell = (text: string) => process.stderr.write(`${text}\n`);
+    const chain = (role === 'root' ? ['root' as const] : (['issuing', 'root'] as const)).map((one) =>
+      authority.certificate(one),
+    );
+    const signs = await openAppointed({ key, certificate }, chain, passphrase, tell);
+    tell(`Signed by an appointed responder, whose certificate ends ${endOf(signs().certificate)}`);
+    return signs;
+  } finally {
+    authority.close();
   }
 }
 

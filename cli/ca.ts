@@ -19,6 +19,7 @@ import { systemClock } from '#core/clock.ts';
 import { SEGMENT_PATTERN } from '#schemas/identifiers.ts';
 import { CA_PASSPHRASE, describeCertificate, describeFile, entryRow, outputFile, readRequestFile } from './ca-files.ts';
 import { caOcspCommand } from './ca-ocsp.ts';
+import { caAppointResponderCommand } from './ca-responder.ts';
 import { caVerifyCommand } from './ca-verify.ts';
 import { type OutputOptions, print, runAction, withOutput } from './output.ts';
 import { confirm, type PassphraseOptions, passphraseOption, readPassphrase } from './passphrase.ts';
@@ -44,6 +45,7 @@ export function caCommand(): Command {
     .addCommand(listCommand())
     .addCommand(showCommand())
     .addCommand(caOcspCommand())
+    .addCommand(caAppointResponderCommand())
     .addCommand(caVerifyCommand());
 }
 

@@ -1,10 +1,11 @@
 // A certification authority at work: what `accord ca` and throw-away instances do with the folder of core/authority-store
 // and the rules of certs/authority. Each act is judged first, then signed, then recorded durably, then handed out.
-import { randomBytes } from 'node:crypto';
+import { type KeyObject, randomBytes } from 'node:crypto';
 import {
   type Authority,
   type Circumstances,
   createIssuing,
+  createResponder,
   createRoot,
   type Issuer,
   type PlannedCertificate,
@@ -128,16 +129,37 @@ export class CertificationAuthority {
   }
 
   /**
-   * What answers OCSP requests about certificates of one authority, from the ledger as it is now.
+   * Appoints a responder for one authority and records it.
+   * @throws as `createResponder`, and for the key file
+   */
+  async appointResponder(
+    role: AuthorityRole,
+    publicKey: KeyObject,
+    passphrase: string,
+    days?: number,
+  ): Promise<IssuedCertificate> {
+    const issuer = await this.#issuer(role, passphrase);
+    const name = `${this.#store.settings.name} ${role === 'root' ? 'Root' : 'Issuing'} OCSP`;
+    const made = await createResponder(issuer, name, publicKey, this.#circumstances(), days);
+    this.#store.recordIssued(made, this.#clock.nowMs());
+    return made;
+  }
+
+  /** The certificate of one authority, DER. */
+  certificate(role: AuthorityRole): Buffer {
+    return this.#store.certificate(role);
+  }
+
+  /**
+   * What answers OCSP requests about certificates of one authority with its own key, from the ledger as it is now.
    * @throws for the key file
    */
   async ocspResponder(
     role: AuthorityRole,
-    validityMs: number,
     passphrase: string,
-  ): Promise<Omit<OcspResponder, 'statusOf'>> {
+  ): Promise<Omit<OcspResponder, 'statusOf' | 'validityMs'>> {
     const { der, privateKey } = await this.#issuer(role, passphrase);
-    return { issuer: der, certificate: der, privateKey, validityMs };
+    return { issuer: der, certificate: der, privateKey };
   }
 
   /** What the ledger says of a serial number, as it is now. */

@@ -1,7 +1,14 @@
 // A certification authority that lives as long as its process, for `accord dev up`, the demonstration and the tests:
 // the real issuing code, keys that are never written down. A member of a real instance uses `accord ca`.
 import { createHash, createPublicKey, type KeyObject, randomBytes, X509Certificate } from 'node:crypto';
-import { createIssuing, createRoot, type Issuer, issue } from '#certs/authority.ts';
+import {
+  type Circumstances,
+  createIssuing,
+  createResponder,
+  createRoot,
+  type Issuer,
+  issue,
+} from '#certs/authority.ts';
 import { type CrlOrder, createCrl } from '#certs/crl-make.ts';
 import { createCsr, readCsr } from '#certs/csr.ts';
 import { rawEd25519PublicKey } from '#certs/ed25519.ts';
@@ -65,6 +72,8 @@ export async function openThrowAwayAuthority(clock: Clock): Promise<ThrowAwayAut
   const issuing = await createIssuing(rootIssuer, name, createPublicKey(issuingKey), circumstances());
   ledger.add(issuing);
   const issuer: Issuer = { role: 'issuing', der: issuing.der, privateKey: issuingKey };
+
+  const answers = await openAnswers(issuer, ledger, circumstances());
 
   const addressesOf = (profile: HolderProfileName) => (profile === 'authentication' ? ['127.0.0.1'] : []);
 
@@ -133,11 +142,17 @@ export async function openThrowAwayAuthority(clock: Clock): Promise<ThrowAwayAut
       if (entry === undefined) throw new TypeError('this authority issued no such certificate');
       ledger.revoke(entry.certificate.serial, { atMs: clock.nowMs(), reason: 'keyCompromise' });
     },
-    ocsp(request, validityMs) {
-      const responder = { issuer: issuing.der, certificate: issuing.der, privateKey: issuingKey, validityMs };
-      return answerOcsp(request, { ...responder, statusOf: ledgerStatus(ledger, 'issuing') }, clock.nowMs());
-    },
+    ocsp: (request, validityMs) => answers(request, validityMs, clock.nowMs()),
     revocationList: (order, of) => createCrl(of === 'root' ? rootIssuer : issuer, ledger.entries(), order),
     system,
   };
+}
+
+/** OCSP answers by an appointed key, as a real authority would give them (RFC 6960 4.2.2.2). */
+async function openAnswers(issuer: Issuer, ledger: Ledger, circumstances: Circumstances) {
+  const { privateKey, publicKey } = generateKeys('P-256');
+  const made = await createResponder(issuer, 'Accord development OCSP', publicKey, circumstances);
+  ledger.add(made);
+  const signs = { issuer: issuer.der, certificate: made.der, privateKey, statusOf: ledgerStatus(ledger, 'issuing') };
+  return (request: Buffer, validityMs: number, nowMs: number) => answerOcsp(request, { ...signs, validityMs }, nowMs);
 }

@@ -1,18 +1,23 @@
 // `accord ca ocsp`: openssl asks, over HTTP, an authority whose ledger another command changes meanwhile.
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import t from 'tap';
 import { createCsr, readCsr } from '#certs/csr.ts';
+import { sealKey } from '#certs/key-file.ts';
 import { generateKeys } from '#certs/keys.ts';
+import { verifyOcsp } from '#certs/ocsp.ts';
+import { makeOcspRequest } from '#certs/ocsp-request.ts';
 import { readOcspResponse } from '#certs/ocsp-response.ts';
 import { toPem } from '#certs/x509-library.ts';
 import { CertificationAuthority, initAuthority } from '#core/certification-authority.ts';
 import { systemClock } from '#core/clock.ts';
 import { openssl } from '#test/certs/chains.ts';
+import { accord } from './run.ts';
 
 const MAIN = `
   import { Command } from 'commander';
@@ -23,14 +28,28 @@ const passphrase = 'a passphrase for a test';
 const hasOpenssl = openssl(['version']).status === 0;
 const run = promisify(execFile);
 
-async function address(child: ChildProcess): Promise<string> {
+/** The responder as a process of its own. */
+function start(dir: string, more: Record<string, string>, secret: string): ChildProcess {
+  const options = Object.entries(more).flatMap(([name, value]) => [`--${name}`, value]);
+  const args = ['ca', 'ocsp', '--dir', dir, '--listen', '127.0.0.1:0', ...options];
+  const preload = `--import=${join(process.cwd(), 'test/preload.ts')}`;
+  return spawn(process.execPath, [preload, '--input-type=module', '-e', MAIN, '--', ...args], {
+    env: { PATH: process.env['PATH'], ACCORD_CA_PASSPHRASE: secret, ACCORD_KEY_PASSPHRASE: secret },
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+}
+
+/** Read to the end: what is told later goes there too. */
+function address(child: ChildProcess): Promise<string> {
   let text = '';
-  for await (const chunk of child.stderr ?? []) {
-    text += chunk;
-    const found = /http:\/\/127\.0\.0\.1:\d+/.exec(text);
-    if (found !== null) return found[0];
-  }
-  throw new Error(`it did not start: ${text}`);
+  return new Promise((resolve, reject) => {
+    child.once('exit', () => reject(new Error(`it did not start: ${text}`)));
+    child.stderr?.on('data', (chunk: Buffer) => {
+      text += chunk.toString();
+      const found = /http:\/\/127\.0\.0\.1:\d+/.exec(text);
+      if (found !== null) resolve(found[0]);
+    });
+  });
 }
 
 t.test('answers from the ledger as it is now', hasOpenssl ? {} : { skip: 'openssl is not installed' }, async (t) => {
@@ -47,15 +66,7 @@ t.test('answers from the ledger as it is now', hasOpenssl ? {} : { skip: 'openss
   put('issuing.pem', issuing.der);
   put('leaf.pem', issued.der);
 
-  const args = ['ca', 'ocsp', '--dir', dir, '--listen', '127.0.0.1:0'];
-  const child = spawn(
-    process.execPath,
-    [`--import=${join(process.cwd(), 'test/preload.ts')}`, '--input-type=module', '-e', MAIN, '--', ...args],
-    {
-      env: { PATH: process.env['PATH'], ACCORD_CA_PASSPHRASE: passphrase },
-      stdio: ['ignore', 'ignore', 'pipe'],
-    },
-  );
+  const child = start(dir, {}, passphrase);
   t.teardown(() => {
     child.kill('SIGKILL');
     rmSync(folder, { recursive: true, force: true });
@@ -111,4 +122,83 @@ t.test('answers from the ledger as it is now', hasOpenssl ? {} : { skip: 'openss
   child.kill('SIGTERM');
   const [code] = await once(child, 'exit');
   t.equal(code, 0, 'ends when it is told to');
+});
+
+t.test('an appointed responder, while the keys of the authority are elsewhere', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'accord-ca-appointed-'));
+  const [dir, elsewhere] = [join(folder, 'authority'), join(folder, 'elsewhere')];
+  const { root, issuing } = await initAuthority({ dir, name: 'Test', passphrase, clock: systemClock });
+  const authority = new CertificationAuthority(dir, systemClock);
+  const names = { kind: 'server' as const, id: 'DEV/GOV/1001/ss1', dnsNames: [], ipAddresses: [] };
+  const csr = readCsr(Buffer.from(await createCsr(generateKeys().privateKey, names)));
+  const leaf = await authority.sign(authority.plan('signing', csr, names), passphrase);
+  authority.close();
+  const request = makeOcspRequest(leaf.der, issuing.der, 'sha-256');
+  await initAuthority({ dir: elsewhere, name: 'Other', passphrase, clock: systemClock });
+  const file = (name: string) => join(folder, name);
+  const key = file('responder.key.json');
+  const secret = 'the words of the responder';
+  const keys = ['P-256', 'P-256'].map(() => generateKeys('P-256').privateKey);
+  const [own, signing] = await Promise.all(
+    keys.map((one, at) => sealKey(one, secret, { use: at === 0 ? 'ocsp' : 'sign', createdAtMs: systemClock.nowMs() })),
+  );
+  writeFileSync(key, own ?? '');
+  writeFileSync(file('signing.key.json'), signing ?? '');
+  writeFileSync(file('words'), `${passphrase}\n`, { mode: 0o600 });
+  writeFileSync(file('secret'), `${secret}\n`, { mode: 0o600 });
+  const appoint = (at: string, keyFile: string, out: string, ...more: string[]) =>
+    accord(
+      ...['ca', 'appoint-responder', '--dir', at, '--key', keyFile, '--out', file(out), '--json'],
+      ...['--passphrase-file', file('words'), ...more],
+    );
+  t.match(await appoint(dir, key, 'responder.crt'), { code: 0, stdout: /"profile": ?"ocsp-responder"/ });
+  t.match(await appoint(elsewhere, key, 'other.crt'), { code: 0 });
+  t.match(await appoint(dir, file('signing.key.json'), 'x.crt'), { stderr: /KEY_UNSUITABLE/ });
+  t.match(await appoint(dir, key, 'x.crt', '--days', '31'), { stderr: /VALIDITY_REFUSED/ });
+  for (const role of ['root', 'issuing']) renameSync(join(dir, `${role}.key`), file(`${role}.key`));
+  t.match(await appoint(dir, key, 'x.crt'), { stderr: /AUTHORITY_KEY_OFFLINE/ });
+  const serve = (...more: string[]) =>
+    accord('ca', 'ocsp', '--dir', dir, '--listen', '127.0.0.1:0', '--passphrase-file', file('secret'), ...more);
+  const by = (name: string, keyFile = key) => [...['--responder-key', keyFile, '--responder-certificate', file(name)]];
+  t.match(await serve('--responder-key', key), { code: 2 });
+  t.match(await serve(...by('other.crt')), { stderr: /CERTIFICATE_INVALID/ }, 'of another authority');
+  t.match(await serve(...by('responder.crt', file('signing.key.json'))), { stderr: /KEY_UNSUITABLE/ });
+
+  const child = start(dir, { 'responder-key': key, 'responder-certificate': file('responder.crt') }, secret);
+  t.teardown(() => {
+    child.kill('SIGKILL');
+    rmSync(folder, { recursive: true, force: true });
+  });
+  const url = await address(child);
+  const said = async () => {
+    const headers = { 'content-type': 'application/ocsp-request' };
+    const reply = await fetch(url, { method: 'POST', headers, body: new Uint8Array(request) });
+    return Buffer.from(await reply.arrayBuffer());
+  };
+  const certificateIn = async () => {
+    const answer = readOcspResponse(await said());
+    return 'refused' in answer ? answer.refused : answer.certificates[0]?.toString('base64');
+  };
+  const inFile = () => new X509Certificate(readFileSync(file('responder.crt'))).raw.toString('base64');
+  t.equal(await certificateIn(), inFile());
+  const path = [leaf.der, issuing.der, root.der];
+  t.match(verifyOcsp({ response: await said(), path, atMs: systemClock.nowMs() }), { status: 'good' });
+  if (hasOpenssl) {
+    for (const [name, der] of Object.entries({ root, issuing, leaf })) {
+      writeFileSync(file(`${name}.pem`), toPem('CERTIFICATE', der.der));
+    }
+    const files = ['-issuer', 'issuing.pem', '-cert', 'leaf.pem', '-CAfile', 'root.pem', '-url', url, '-no_nonce'];
+    const { stdout, stderr } = await run('openssl', ['ocsp', ...files], { cwd: folder });
+    t.match(`${stderr}${stdout}`, /Response verify OK[\s\S]*leaf\.pem: good/);
+  }
+  const before = inFile();
+  writeFileSync(file('responder.crt'), readFileSync(file('other.crt')));
+  renameSync(file('issuing.key'), join(dir, 'issuing.key'));
+  t.equal(await certificateIn(), before, 'what does not fit is passed over');
+  t.match(await appoint(dir, key, 'responder.crt', '--days', '3'), { code: 0 }, 'the next one, for the same key');
+  let now = before;
+  for (const endMs = Date.now() + 10_000; now === before && Date.now() < endMs; ) now = (await certificateIn()) ?? '';
+  t.equal(now, inFile(), 'is taken up while it runs');
+  child.kill('SIGTERM');
+  t.same(await once(child, 'exit'), [0, null]);
 });
