@@ -1,9 +1,9 @@
 // What the typed client asks and reads about the shared dictionary: the catalogue, reports of doubt, and what would be
 // released. The department's own security server controls the answers; members that a newer one adds are let through.
-import { type Static, Type } from '@sinclair/typebox';
 import { Level } from '#schemas/dictionary-entry.ts';
 import { type DoubtReport, DoubtStatus } from '#schemas/doubt.ts';
 import { EffectiveAccess } from '#schemas/effective-access.ts';
+import { type Static, Type } from '#schemas/schema-builder.ts';
 import { compile } from '#schemas/validate.ts';
 
 const Text = Type.String({ maxLength: 2000 });

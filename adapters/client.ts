@@ -6,13 +6,13 @@
 //
 // The department's own security server controls the answers; they are capped and checked all the same.
 
-import { type Static, Type } from '@sinclair/typebox';
 import { type BoundedResponse, openClient } from '#core/http/client.ts';
 import type { ClientTls } from '#core/http/connect.ts';
 import { checkRequestDigest, type RequestDigest } from '#schemas/evidence.ts';
 import { isJsonObject, type JsonObject, type JsonValue, parseJsonObject } from '#schemas/json.ts';
 import { AccordError, isAccordError, PROBLEMS } from '#schemas/problems.ts';
 import { Release } from '#schemas/release.ts';
+import { type Static, Type } from '#schemas/schema-builder.ts';
 import { compile } from '#schemas/validate.ts';
 import {
   type Catalogue,

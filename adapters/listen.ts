@@ -4,10 +4,10 @@
 import { readFile } from 'node:fs/promises';
 import type { ServerOptions } from 'node:https';
 import { dirname, resolve } from 'node:path';
-import { type Static, Type } from '@sinclair/typebox';
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import { addressOf } from '#core/http/server-frame.ts';
 import { AccordError } from '#schemas/problems.ts';
+import { type Static, Type } from '#schemas/schema-builder.ts';
 import type { YamlFile } from './yaml-file.ts';
 
 const closed = { additionalProperties: false } as const;

@@ -11,12 +11,12 @@
 //   responseHeaders: [etag]
 
 import { readFile } from 'node:fs/promises';
-import { type Static, Type } from '@sinclair/typebox';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { type BoundedClient, type BoundedRequest, type BoundedResponse, openClient } from '#core/http/client.ts';
 import type { ClientTls } from '#core/http/connect.ts';
 import { openServer } from '#core/http/server-frame.ts';
 import { AccordError, isAccordError, type ProblemCode } from '#schemas/problems.ts';
+import { type Static, Type } from '#schemas/schema-builder.ts';
 import { servicePath, serviceQuery } from '#schemas/service-path.ts';
 import {
   type Adapter,

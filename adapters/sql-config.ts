@@ -13,9 +13,9 @@
 //       joins: {home: {table: households, on: {household_id: id}}}      # then column: home.address
 //       children: {members: {table: residents, on: {household_id: household_id}, properties: {…}}}
 
-import { type Static, Type } from '@sinclair/typebox';
 import { ENTRY_REF_PATTERN, Level } from '#schemas/dictionary-entry.ts';
 import type { AccordError } from '#schemas/problems.ts';
+import { type Static, Type } from '#schemas/schema-builder.ts';
 import { PURPOSE_PATTERN } from '#schemas/statement.ts';
 import { ListenSchema, ServiceSchema } from './listen.ts';
 import { readYaml, type YamlFile } from './yaml-file.ts';

@@ -1,11 +1,11 @@
 // Reads an adapter file: YAML 1.2 without aliases, tags or repeated keys, checked against a closed JSON Schema (2020-12)
 // so that every complaint names the line. The department's own administrator writes the file.
 
-import type { Static, TSchema } from '@sinclair/typebox';
 import { Ajv2020, type ErrorObject } from 'ajv/dist/2020.js';
 import formats from 'ajv-formats';
 import { type Document, isCollection, isMap, isNode, isPair, LineCounter, parseDocument } from 'yaml';
 import { AccordError, type ProblemCode } from '#schemas/problems.ts';
+import type { Static, TSchema } from '#schemas/schema-builder.ts';
 
 export interface YamlFile<T> {
   value: T;

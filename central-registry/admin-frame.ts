@@ -4,10 +4,10 @@
 //
 // Whoever reaches the admin port controls every byte; before the API key was checked, nothing is looked up for them.
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
-import { type Static, type TSchema, Type } from '@sinclair/typebox';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Clock } from '#core/clock.ts';
 import { AccordError } from '#schemas/problems.ts';
+import { type Static, type TSchema, Type } from '#schemas/schema-builder.ts';
 import type { Role } from './administration-store-sqlite.ts';
 import type { Publisher } from './publisher.ts';
 import type { ReleasedDictionary } from './released-dictionary.ts';

@@ -1,12 +1,13 @@
 // Admin API: trust, limits, API keys, the audit trail, and the publishing of the configuration: drafts, approvers'
 // signatures, roots and distrust lists. Signed files are uploaded as base64url of their exact bytes.
-import { Type } from '@sinclair/typebox';
+
 import type { VerifiedRoot } from '#core/configuration/verify.ts';
 import { fromBase64url } from '#schemas/base64url.ts';
 import { LimitsPart } from '#schemas/configuration.ts';
 import { MAX_DISTRUST_STATEMENT_BYTES } from '#schemas/limits.ts';
 import { AccordError } from '#schemas/problems.ts';
 import { Sha256 } from '#schemas/registrations.ts';
+import { Type } from '#schemas/schema-builder.ts';
 import { type AdminFrame, idFrom, newApiKey, PageQuery, pageOf, type RegistryContext } from './admin-frame.ts';
 import { addTrust, removeTrust } from './trust-rules.ts';
 

@@ -2,12 +2,12 @@
 // for who a citizen is. What is registered here is worth as much as the keys in it, so those are judged as certificates'
 // keys are; it counts when two approvers signed a content that holds it.
 import { createHash } from 'node:crypto';
-import { Type } from '@sinclair/typebox';
 import { exportSpki, importPublicJwk, thumbprint } from '#certs/keys.ts';
 import { isInUse } from '#policy/binding/leaf.ts';
 import { ConsentPart, ConsentServiceEntry, IdentityPart, IdentityProviderEntry } from '#schemas/configuration.ts';
 import { SEGMENT_PATTERN, subsystemId } from '#schemas/identifiers.ts';
 import { AccordError } from '#schemas/problems.ts';
+import { Type } from '#schemas/schema-builder.ts';
 import { type AdminFrame, idFrom, type RegistryContext } from './admin-frame.ts';
 
 const closed = { additionalProperties: false };

@@ -2,7 +2,7 @@
 // dictionary at once. It is taken only if it passes its own tests, follows the rules of versions against the release
 // before, and leaves every bound service bound and every purpose its elements; published it is with the next content, when
 // two approvers have signed.
-import { Type } from '@sinclair/typebox';
+
 import { dictionaryFiles, entryReader } from '#core/configuration/dictionary-parts.ts';
 import { isInUse } from '#policy/binding/leaf.ts';
 import { dayOf } from '#policy/calendar.ts';
@@ -14,6 +14,7 @@ import { MAX_PART_BYTES } from '#schemas/configuration.ts';
 import { DictionaryPart } from '#schemas/dictionary-entry.ts';
 import { MAX_DICTIONARY_BYTES } from '#schemas/limits.ts';
 import { AccordError } from '#schemas/problems.ts';
+import { Type } from '#schemas/schema-builder.ts';
 import { type AdminFrame, PageQuery, pageOf, type RegistryContext } from './admin-frame.ts';
 import { purposesWithout } from './purpose-rules.ts';
 import { legalDay } from './routes-purposes.ts';

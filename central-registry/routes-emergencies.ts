@@ -3,7 +3,6 @@
 // locks names. On the admin port: everything that was signed, for auditors.
 //
 // Anybody reaches the public port: small bodies, a bounded number of signatures a minute for each address and in all.
-import { type Static, Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
 import type { Clock } from '#core/clock.ts';
 import { EmergencyReport, ReviewReport } from '#schemas/emergency-report.ts';
@@ -14,6 +13,7 @@ import {
   MAX_EVIDENCE_BYTES,
 } from '#schemas/limits.ts';
 import { AccordError } from '#schemas/problems.ts';
+import { type Static, Type } from '#schemas/schema-builder.ts';
 import { MESSAGE_ID_PATTERN } from '#schemas/statement.ts';
 import { type AdminFrame, PageQuery, pageOf } from './admin-frame.ts';
 import type { Emergencies } from './emergencies.ts';

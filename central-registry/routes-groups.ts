@@ -1,9 +1,10 @@
 // Admin API: global groups, which providers give access rights to as a whole. A new member gets what every provider gave the
 // group, so two approvers see each member as a line of its own before it counts; a group is removed only when it is empty.
-import { Type } from '@sinclair/typebox';
+
 import { GroupFacts, GroupsPart, MAX_GROUP_MEMBERS } from '#schemas/groups.ts';
 import { SEGMENT_PATTERN, SUBSYSTEM_ID_PATTERN, subsystemId } from '#schemas/identifiers.ts';
 import { AccordError } from '#schemas/problems.ts';
+import { Type } from '#schemas/schema-builder.ts';
 import type { AdminFrame, RegistryContext } from './admin-frame.ts';
 
 const closed = { additionalProperties: false };

@@ -2,11 +2,11 @@
 // open half of an emergency, so a key serves nothing and nobody else, now or before; it counts when two approvers signed a
 // content that holds it.
 import { createHash } from 'node:crypto';
-import { Type } from '@sinclair/typebox';
 import { exportSpki, importPublicJwk, thumbprint } from '#certs/keys.ts';
 import { OfficialsEntry, OfficialsPart } from '#schemas/configuration.ts';
 import { SEGMENT_PATTERN, subsystemId } from '#schemas/identifiers.ts';
 import { AccordError } from '#schemas/problems.ts';
+import { Type } from '#schemas/schema-builder.ts';
 import { type AdminFrame, idFrom, type RegistryContext } from './admin-frame.ts';
 
 const closed = { additionalProperties: false };

@@ -1,11 +1,12 @@
 // Admin API: purposes. Each version is registered once and never changes: receipts and access rights pin its hash. It
 // counts when two approvers signed a content that holds it.
-import { Type } from '@sinclair/typebox';
+
 import { purposeHashOf } from '#core/configuration/consent-parts.ts';
 import { dayAt } from '#policy/calendar.ts';
 import { MAX_PART_BYTES } from '#schemas/configuration.ts';
 import { AccordError } from '#schemas/problems.ts';
 import { Purpose, PurposesPart } from '#schemas/purpose.ts';
+import { Type } from '#schemas/schema-builder.ts';
 import { type AdminFrame, idFrom, PageQuery, pageOf, type RegistryContext } from './admin-frame.ts';
 import { endingOf, judgePurpose, statesOf } from './purpose-rules.ts';
 

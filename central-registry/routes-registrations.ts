@@ -1,6 +1,5 @@
 // Admin API: members, subsystems and security servers. The rules stand in registration-rules.ts; here stands
 // the order of things: what must exist before, what must be gone before.
-import { type Static, Type } from '@sinclair/typebox';
 import {
   MEMBER_ID_PATTERN,
   type MemberId,
@@ -14,6 +13,7 @@ import {
 } from '#schemas/identifiers.ts';
 import { AccordError } from '#schemas/problems.ts';
 import { RegisteredMember, RegisteredServer } from '#schemas/registrations.ts';
+import { type Static, Type } from '#schemas/schema-builder.ts';
 import { type AdminFrame, idFrom, PageQuery, pageOf, type RegistryContext } from './admin-frame.ts';
 import { judgeBareKey, judgeCertificate, registerKeys } from './registration-rules.ts';
 import type { RegisteredKey, RegistryStore } from './store-sqlite.ts';

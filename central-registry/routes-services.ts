@@ -1,13 +1,14 @@
 // Admin API: services, their OpenAPI descriptions and what those bind them to. A service with a description that names
 // the dictionary is registered only when its description compiles to a binding table; the table's hash stands in the
 // registration, the table itself goes into the same content.
-import { Type } from '@sinclair/typebox';
+
 import { bindingHashOf } from '#core/configuration/dictionary-parts.ts';
 import { SEGMENT_PATTERN, SERVICE_ID_PATTERN, serviceId, subsystemOfService } from '#schemas/identifiers.ts';
 import type { JsonObject } from '#schemas/json.ts';
 import { requireOrdinaryCode } from '#schemas/metaservices.ts';
 import { AccordError } from '#schemas/problems.ts';
 import { RegisteredService } from '#schemas/registrations.ts';
+import { Type } from '#schemas/schema-builder.ts';
 import { type AdminFrame, idFrom, PageQuery, pageOf, type RegistryContext } from './admin-frame.ts';
 import { judgeBinding, putBinding, requireFaultless } from './service-binding.ts';
 import { readDescription, type ServiceDescription } from './service-description.ts';

@@ -5,11 +5,11 @@
 // Anybody between the consent service and the reader controls the text until its signature is verified, and the signature
 // comes before anything is inflated; still nothing is inflated beyond the size of the longest list.
 import { deflateSync, inflateSync } from 'node:zlib';
-import { type Static, Type } from '@sinclair/typebox';
 import { base64url, fromBase64url } from '#schemas/base64url.ts';
 import { parseJson } from '#schemas/json.ts';
 import { MAX_STATUS_ENTRIES, MAX_STATUS_LIST_BYTES } from '#schemas/limits.ts';
 import { AccordError, isAccordError } from '#schemas/problems.ts';
+import { type Static, Type } from '#schemas/schema-builder.ts';
 import { compile } from '#schemas/validate.ts';
 import { parseCompact, signCompact } from './jws.ts';
 import { type NamedKey, type RegisteredKey, verifiedBy } from './registered-key.ts';

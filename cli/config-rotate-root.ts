@@ -4,7 +4,6 @@
 // every command follows the chain of roots from the anchor. A mirror that hides the newest root makes a plan that the
 // registry refuses, nothing worse.
 import { readFileSync, writeFileSync } from 'node:fs';
-import { type Static, Type } from '@sinclair/typebox';
 import { Command } from 'commander';
 import { importPublicJwk, thumbprint } from '#certs/keys.ts';
 import { assembleSigned, type DetachedSignature, parseSignature } from '#certs/multi-signature.ts';
@@ -18,6 +17,7 @@ import { CONFIGURATION_TYP, RootConfiguration } from '#schemas/configuration.ts'
 import { type JsonValue, parseJson } from '#schemas/json.ts';
 import { AccordError } from '#schemas/problems.ts';
 import { Sha256 } from '#schemas/registrations.ts';
+import { type Static, Type } from '#schemas/schema-builder.ts';
 import { compile } from '#schemas/validate.ts';
 import { holderOf, openHolderKey } from './config-keys.ts';
 import { fromFirst } from './config-source.ts';

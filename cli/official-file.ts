@@ -3,7 +3,6 @@
 // signs in its own sign-on, where each official proves who they are. Whoever holds the file and the passphrase is believed.
 import { readFileSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
-import { type Static, Type } from '@sinclair/typebox';
 import { openKey } from '#certs/key-file.ts';
 import { keyAlgorithm } from '#certs/keys.ts';
 import type { NamedKey } from '#certs/registered-key.ts';
@@ -11,6 +10,7 @@ import { readKeyFile } from '#core/key-store.ts';
 import type { Official } from '#schemas/evidence.ts';
 import { parseJson } from '#schemas/json.ts';
 import { AccordError } from '#schemas/problems.ts';
+import { type Static, Type } from '#schemas/schema-builder.ts';
 import { compile } from '#schemas/validate.ts';
 import { PASSPHRASE_VARIABLE, type PassphraseOptions, readPassphrase } from './passphrase.ts';
 

@@ -2,11 +2,12 @@
 // what became of it (with the receipts while it is given), POST /requests/{id}/revoke gives a consent back. This is a
 // backend behind the consent member's own security server, which has judged the exchange and says in `accord-client` who
 // asks; whoever else reaches the port could say anything, so it listens on loopback unless told otherwise.
-import { Type } from '@sinclair/typebox';
+
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { ConsentRequest } from '#schemas/consent.ts';
 import { SUBSYSTEM_ID_PATTERN } from '#schemas/identifiers.ts';
 import { AccordError } from '#schemas/problems.ts';
+import { Type } from '#schemas/schema-builder.ts';
 import { MESSAGE_ID_PATTERN } from '#schemas/statement.ts';
 import { type Consents, type ConsentView, linkUrl } from './consents.ts';
 import type { EmergencyNotices } from './emergency-notices.ts';

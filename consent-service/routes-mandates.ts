@@ -1,9 +1,10 @@
 // What a register of guardians or a court asks for: POST /mandates says that somebody acts for somebody else, GET
 // /mandates/{id} what became of it, POST /mandates/{id}/revoke ends it. On the filing port, behind the consent member's own
 // security server like every request (routes-filing.ts); which subsystems are registers says the signed configuration.
-import { Type } from '@sinclair/typebox';
+
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { MandateFiling } from '#schemas/mandate.ts';
+import { Type } from '#schemas/schema-builder.ts';
 import { MESSAGE_ID_PATTERN } from '#schemas/statement.ts';
 import type { Mandates, MandateView } from './mandates.ts';
 

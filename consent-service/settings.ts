@@ -1,8 +1,8 @@
 // The settings of one consent service: `consent.json` in its data folder, made by `accord consent-service init`. Secrets do
 // not stand here: the address of a PostgreSQL comes from the environment (main.ts). The service's operator controls all of it.
-import { type Static, Type } from '@sinclair/typebox';
 import { SUBSYSTEM_ID_PATTERN } from '#schemas/identifiers.ts';
 import { parseJson } from '#schemas/json.ts';
+import { type Static, Type } from '#schemas/schema-builder.ts';
 import { compile } from '#schemas/validate.ts';
 
 const closed = { additionalProperties: false };

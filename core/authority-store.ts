@@ -24,7 +24,6 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { type Static, Type } from '@sinclair/typebox';
 import { type IssuedCertificate, Ledger, type Revocation } from '#certs/ledger.ts';
 import { pemCertificates } from '#certs/pem.ts';
 import { PROFILES, type ProfileName, REVOCATION_REASONS, type RevocationReason } from '#certs/profiles.ts';
@@ -32,6 +31,7 @@ import { toPem } from '#certs/x509-library.ts';
 import { base64url, fromBase64url } from '#schemas/base64url.ts';
 import { parseJsonObject } from '#schemas/json.ts';
 import { AccordError, isAccordError } from '#schemas/problems.ts';
+import { type Static, Type } from '#schemas/schema-builder.ts';
 import { compile } from '#schemas/validate.ts';
 
 export type AuthorityRole = 'root' | 'issuing';

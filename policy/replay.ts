@@ -1,10 +1,10 @@
 // The auditor's replay (DESIGN: who may ask for what): the archived inputs of a past decision go through `decide` once
 // more and must give the hash that both logs carry. Pure: the server's archive is judged, never believed. Whoever holds
 // the archive controls its bytes; the hash was signed with the answer.
-import { type Static, Type } from '@sinclair/typebox';
 import { sha256 } from '#certs/commitment.ts';
 import { parseJson } from '#schemas/json.ts';
 import { isAccordError } from '#schemas/problems.ts';
+import { type Static, Type } from '#schemas/schema-builder.ts';
 import { compile } from '#schemas/validate.ts';
 import { archiveDecision, type Decision, decide } from './decide.ts';
 import type { ConsentFacts, DecisionInputs, FrequencyFacts, ReceiptFacts } from './decision-inputs.ts';

@@ -1,12 +1,12 @@
 // An access right: what a provider allows one consumer subsystem, or a group of them, at one of its services (DESIGN: who may
 // ask for what).
 // Written by the provider's own administrator, read by `decide`.
-import { type Static, Type } from '@sinclair/typebox';
 import { METHODS } from './context.ts';
 import { EntryRef } from './dictionary-entry.ts';
 import { GROUP_PATTERN, SERVICE_ID_PATTERN, SUBSYSTEM_ID_PATTERN } from './identifiers.ts';
 import { MAX_FIELDS } from './limits.ts';
 import { Sha256 } from './registrations.ts';
+import { type Static, Type } from './schema-builder.ts';
 import { Basis, PURPOSE_PATTERN } from './statement.ts';
 
 const closed = { additionalProperties: false };

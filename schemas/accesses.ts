@@ -2,7 +2,6 @@
 // consent service as ordinary exchanges on reserved paths. Each question brings the citizen's ID token, made for this one
 // question: its nonce is the hash of it. So neither the consent service nor anybody else can ask in a citizen's name. The
 // consent service controls the form, the identity provider's signature decides.
-import { type Static, Type } from '@sinclair/typebox';
 import { BindingPath } from './binding-path.ts';
 import { canonicalJson } from './canonical-json.ts';
 import { EntryRef } from './dictionary-entry.ts';
@@ -17,6 +16,7 @@ import {
   MAX_RELEASED_PATHS,
 } from './limits.ts';
 import { Sha256 } from './registrations.ts';
+import { type Static, Type } from './schema-builder.ts';
 import { Basis, MESSAGE_ID_PATTERN, PURPOSE_PATTERN } from './statement.ts';
 import { compile } from './validate.ts';
 

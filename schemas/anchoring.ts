@@ -2,8 +2,8 @@
 // entry `anchored`, and what an evidence pack carries. Canonical JSON in its one spelling. Who controls it: the log's own
 // server wrote it, from what the registry, witnesses and time-stamp authorities sent; an auditor believes only the
 // signatures in it (core/witness/verify-anchoring.ts).
-import { type Static, Type } from '@sinclair/typebox';
 import { readSpelled, spelled } from './one-spelling.ts';
+import { type Static, Type } from './schema-builder.ts';
 import { compile } from './validate.ts';
 
 const closed = { additionalProperties: false };

@@ -3,11 +3,11 @@
 // `archived`, and `manifest.json` of the segment. Each names the hash of the one before, so that they are a chain from the
 // log's first entry on. Written by the log's own server; whoever holds the archive controls what is read back, and a reader
 // believes the checkpoint's signature and the log.
-import { type Static, Type } from '@sinclair/typebox';
 import { MAX_ARCHIVE_FILES, MAX_ARCHIVE_MANIFEST_BYTES, MAX_ARCHIVE_OBJECT_BYTES } from './limits.ts';
 import { readSpelled, spelled } from './one-spelling.ts';
 import { AccordError } from './problems.ts';
 import { Sha256 } from './registrations.ts';
+import { type Static, Type } from './schema-builder.ts';
 import { compile } from './validate.ts';
 
 const closed = { additionalProperties: false };

@@ -4,13 +4,13 @@
 //
 // A path is a JSON Pointer (RFC 6901) into the answer's JSON without array indices: arrays are transparent. A segment
 // `{pattern}` stands for every name that `patternProperties` allows; `~2` is a literal `{` at the start of a name.
-import { type Static, Type } from '@sinclair/typebox';
 import { BindingPath } from './binding-path.ts';
 import { canonicalJson } from './canonical-json.ts';
 import { Method } from './context.ts';
 import { EntryRef, Level, ValueDomain } from './dictionary-entry.ts';
 import { SERVICE_ID_PATTERN } from './identifiers.ts';
 import type { JsonValue } from './json.ts';
+import { type Static, Type } from './schema-builder.ts';
 import { PURPOSE_PATTERN } from './statement.ts';
 
 const closed = { additionalProperties: false };

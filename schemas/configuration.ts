@@ -1,12 +1,12 @@
 // The documents of the global configuration (DESIGN.md 5): root.N, content.M, distrust.K, locks.V, freshness, the
 // configuration anchor and the parts. Made by the central registry and by approvers offline, read by every security server. Payloads
 // are canonical JSON (canonical-json.ts); hashes are base64url SHA-256 of a file's exact bytes.
-import { type Static, Type } from '@sinclair/typebox';
 import { BindingTable } from './binding-table.ts';
 import { type DictionaryEntry, EntryRef, Level } from './dictionary-entry.ts';
 import { SEGMENT_PATTERN, SUBSYSTEM_ID_PATTERN } from './identifiers.ts';
 import { MAX_DISTRUST_ENTRIES, MAX_DISTRUST_STATEMENT_BYTES, MAX_LOCKS, MAX_OFFICIAL_KEYS } from './limits.ts';
 import { EcJwk, RegisteredMember, RegisteredService, Sha256 } from './registrations.ts';
+import { type Static, Type } from './schema-builder.ts';
 import { MESSAGE_ID_PATTERN } from './statement.ts';
 
 const closed = { additionalProperties: false };

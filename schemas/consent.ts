@@ -1,7 +1,6 @@
 // What a department asks of a citizen, and the records of what became of it (DESIGN: who may ask for what, Consent). A
 // request is written by a department's backend; records by the consent service alone, one canonical JSON line each, never
 // changed: every line carries the hash of the line before, so that a changed or missing one shows.
-import { type Static, Type } from '@sinclair/typebox';
 import { canonicalJson } from './canonical-json.ts';
 import { EntryRef, Level } from './dictionary-entry.ts';
 import { Frequency } from './frequency.ts';
@@ -11,6 +10,7 @@ import { MAX_CONSENT_DAYS, MAX_CONSENT_RECORD_BYTES, MAX_CONSENT_SERVICES, MAX_F
 import { mandateRecordMembers } from './mandate.ts';
 import { Purpose } from './purpose.ts';
 import { Sha256 } from './registrations.ts';
+import { type Static, Type } from './schema-builder.ts';
 import { MESSAGE_ID_PATTERN } from './statement.ts';
 import { compile } from './validate.ts';
 

@@ -2,7 +2,6 @@
 // in the statement, never hashed bare, and sealed with the message; like the statement it has one spelling only. The
 // sending department's backend controls its values, the sending security server its form.
 import { isUtf8 } from 'node:buffer';
-import { type Static, Type } from '@sinclair/typebox';
 import { EvidenceToken } from './evidence-token.ts';
 import { parseJson } from './json.ts';
 import {
@@ -19,6 +18,7 @@ import {
 import { isPlainAnswer, isPlainRequest } from './plain-context.ts';
 import { AccordError } from './problems.ts';
 import { Release } from './release.ts';
+import { type Static, Type } from './schema-builder.ts';
 import { MESSAGE_ID_PATTERN } from './statement.ts';
 import { compile } from './validate.ts';
 

@@ -2,8 +2,8 @@
 // groups, one JSON file each in schemas/dictionary/. Written by the dictionary's editors, released by the registry as a
 // signed part of the global configuration; every file passes this form, its own tests and the rules in policy/dictionary.
 // After ISO/IEC 11179 an element is a concept (labels, definition, matches) with a value domain (domain, codelist, unit).
-import { type Static, Type } from '@sinclair/typebox';
 import { MEMBER_ID_PATTERN } from './identifiers.ts';
+import { type Static, Type } from './schema-builder.ts';
 
 const closed = { additionalProperties: false };
 const DICTIONARY_ID = '[a-z][a-z0-9]*(?:[._][a-z0-9]+)*';

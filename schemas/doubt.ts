@@ -1,11 +1,11 @@
 // Reports of doubt: a department that received a value says that it may be wrong, and the department it came from answers
 // (DESIGN: the dictionary; after the Dutch BRP's "terugmelding"). The reporting department controls a report, the
 // providing one its answers; both travel as ordinary exchanges, so they are signed, sealed and logged like all others.
-import { type Static, Type } from '@sinclair/typebox';
 import { BindingPath } from './binding-path.ts';
 import { EntryRef } from './dictionary-entry.ts';
 import { SERVICE_ID_PATTERN } from './identifiers.ts';
 import { Sha256 } from './registrations.ts';
+import { type Static, Type } from './schema-builder.ts';
 import { MESSAGE_ID_PATTERN } from './statement.ts';
 import { compile } from './validate.ts';
 

@@ -2,11 +2,11 @@
 // would decide, without asking its backend: an ordinary exchange on a reserved path, on the purpose and the basis of the
 // statement that carries it, for the official, the case and the receipt of the context that carries it. The consumer
 // controls the description, the provider's server the answer.
-import { type Static, Type } from '@sinclair/typebox';
 import { RequestContext } from './context.ts';
 import { MAX_RELEASED_PATHS } from './limits.ts';
 import { Sha256 } from './registrations.ts';
 import { OmittedElement } from './release.ts';
+import { type Static, Type } from './schema-builder.ts';
 import { compile } from './validate.ts';
 
 const closed = { additionalProperties: false };

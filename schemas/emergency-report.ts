@@ -1,10 +1,10 @@
 // What the registry is told of emergencies (DESIGN: who may ask for what, Emergency), over its public port: the two tokens
 // that opened one, by the provider's server that answered on them or by anybody else who has them, and the token of its
 // review. The tokens prove themselves; who brings them proves nothing. They name no citizen.
-import { type Static, Type } from '@sinclair/typebox';
 import { EvidenceToken } from './evidence-token.ts';
 import { SUBSYSTEM_ID_PATTERN } from './identifiers.ts';
 import { MAX_DUE_REVIEWS } from './limits.ts';
+import { type Static, Type } from './schema-builder.ts';
 import { MESSAGE_ID_PATTERN } from './statement.ts';
 import { compile } from './validate.ts';
 

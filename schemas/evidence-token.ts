@@ -1,6 +1,7 @@
 // The text of a token of evidence inside a request's context; what it says stands in evidence.ts.
-import { Type } from '@sinclair/typebox';
+
 import { MAX_EVIDENCE_BYTES } from './limits.ts';
+import { Type } from './schema-builder.ts';
 
 /** A compact JWS. */
 export const EvidenceToken = Type.String({

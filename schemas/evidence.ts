@@ -2,13 +2,13 @@
 // request; that an emergency is opened, by two of them; and how it was reviewed. The keys are registered for the asking
 // department's subsystem and lie with the department's own sign-on, not with its security server. The department
 // controls every value; the provider's server verifies signature, form and binding.
-import { type Static, Type } from '@sinclair/typebox';
 import { canonicalJson } from './canonical-json.ts';
 import { RequestContext } from './context.ts';
 import { SERVICE_ID_PATTERN, SUBSYSTEM_ID_PATTERN } from './identifiers.ts';
 import { type JsonValue, parseJson } from './json.ts';
 import { MAX_EMERGENCY_PERSONS, MAX_EMERGENCY_SERVICES, MAX_EVIDENCE_BYTES } from './limits.ts';
 import { Sha256 } from './registrations.ts';
+import { type Static, Type } from './schema-builder.ts';
 import { Basis, MESSAGE_ID_PATTERN, PURPOSE_PATTERN } from './statement.ts';
 import { compile } from './validate.ts';
 

@@ -1,8 +1,8 @@
 // Groups of subsystems that an access right can be given to (X-Road's local and global groups). A local group is one
 // provider's own and stands in its server's state; a global group is the instance's and stands in the global
 // configuration, approved by two persons.
-import { type Static, Type } from '@sinclair/typebox';
 import { SEGMENT_PATTERN, SUBSYSTEM_ID_PATTERN } from './identifiers.ts';
+import { type Static, Type } from './schema-builder.ts';
 
 const closed = { additionalProperties: false };
 

@@ -2,9 +2,9 @@
 // spelling, because the leaf of the Merkle tree is the hash of these bytes. It holds no personal data and stays for
 // ever; whatever must be erasable lies beside it. Written by the security server itself; read back by auditors, who
 // trust nothing about it.
-import { type Static, Type } from '@sinclair/typebox';
 import { AccordError } from './problems.ts';
 import { Sha256 } from './registrations.ts';
+import { type Static, Type } from './schema-builder.ts';
 import { compile } from './validate.ts';
 
 /** What an entry records, and which kind of statement its evidence then has to be (null: any, or none). */

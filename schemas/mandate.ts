@@ -2,12 +2,12 @@
 // of another, how far and how long. A citizen offers one and the other accepts, or a register of guardians or a court
 // files it; both control what they write. Its records stand in the chain of the consents (consent.ts). Identifiers and
 // names of the two persons are in no record: they lie sealed beside them, and records hold keyed tags.
-import { type Static, Type } from '@sinclair/typebox';
 import { EntryRef, Level } from './dictionary-entry.ts';
 import { SUBSYSTEM_ID_PATTERN } from './identifiers.ts';
 import { MAX_MANDATE_NAME_CHARS, MAX_MANDATE_PURPOSES } from './limits.ts';
 import { Purpose } from './purpose.ts';
 import { Sha256 } from './registrations.ts';
+import { type Static, Type } from './schema-builder.ts';
 import { MESSAGE_ID_PATTERN } from './statement.ts';
 
 const closed = { additionalProperties: false };

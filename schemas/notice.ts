@@ -2,9 +2,9 @@
 // emergency about them. The provider's server sends it to every consent service as an exchange on a reserved path; the
 // consent service's own server hands it to the service's filing port. The provider's server controls all of it, and can
 // speak only of what its own department answered.
-import { type Static, Type } from '@sinclair/typebox';
 import { EntryRef } from './dictionary-entry.ts';
 import { SERVICE_ID_PATTERN, SUBSYSTEM_ID_PATTERN } from './identifiers.ts';
+import { type Static, Type } from './schema-builder.ts';
 import { MESSAGE_ID_PATTERN } from './statement.ts';
 import { compile } from './validate.ts';
 

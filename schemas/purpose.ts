@@ -1,10 +1,10 @@
 // A purpose (DESIGN: who may ask for what): why data may be asked for at all, in words a citizen reads, with its bounds.
 // Registered in the central registry and approved by two persons with the configuration. A version never changes: what
 // was read and agreed to is named by its hash, and whoever wants other words publishes the next version.
-import { type Static, Type } from '@sinclair/typebox';
 import { canonicalJson } from './canonical-json.ts';
 import { EntryRef } from './dictionary-entry.ts';
 import type { JsonValue } from './json.ts';
+import { type Static, Type } from './schema-builder.ts';
 import { Basis, PURPOSE_PATTERN } from './statement.ts';
 
 const closed = { additionalProperties: false };

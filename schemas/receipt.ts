@@ -1,7 +1,6 @@
 // A receipt (DESIGN: who may ask for what, Consent): what one citizen allowed one subsystem to learn from one service for
 // one purpose, as a JWS of the consent service that the provider's server checks without asking anybody. The consent
 // service writes it; the asking department carries it, and may not be able to change a byte of it.
-import { type Static, Type } from '@sinclair/typebox';
 import { EntryRef, Level } from './dictionary-entry.ts';
 import { Frequency } from './frequency.ts';
 import { SERVICE_ID_PATTERN, SUBSYSTEM_ID_PATTERN } from './identifiers.ts';
@@ -9,6 +8,7 @@ import { parseJson } from './json.ts';
 import { MAX_FIELDS, MAX_RECEIPT_BYTES } from './limits.ts';
 import { Purpose } from './purpose.ts';
 import { Sha256 } from './registrations.ts';
+import { type Static, Type } from './schema-builder.ts';
 import { MESSAGE_ID_PATTERN } from './statement.ts';
 import { compile } from './validate.ts';
 

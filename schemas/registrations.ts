@@ -1,8 +1,8 @@
 // What the global configuration says of members, subsystems, security servers and services (DESIGN: parts). Written by
 // the central registry, approved by two persons, read by every security server; nothing here is trusted before the
 // content that names its hash was verified.
-import { type Static, Type } from '@sinclair/typebox';
 import { MEMBER_ID_PATTERN, SEGMENT_PATTERN, SERVICE_ID_PATTERN, SUBSYSTEM_ID_PATTERN } from './identifiers.ts';
+import { type Static, Type } from './schema-builder.ts';
 
 const closed = { additionalProperties: false };
 const Segment = Type.String({ pattern: `^${SEGMENT_PATTERN}$` });

@@ -1,11 +1,11 @@
 // What a provider's server says about an answer of a bound service (DESIGN: the dictionary): under which table it was
 // released, what each value is worth, and what is missing on purpose. It travels in the answer's committed context, so it
 // is signed with the answer; the consumer's server checks it again.
-import { type Static, Type } from '@sinclair/typebox';
 import { BindingPath } from './binding-path.ts';
 import { EntryRef } from './dictionary-entry.ts';
 import { MAX_RELEASED_PATHS } from './limits.ts';
 import { Sha256 } from './registrations.ts';
+import { type Static, Type } from './schema-builder.ts';
 
 const closed = { additionalProperties: false };
 

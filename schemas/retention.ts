@@ -2,13 +2,13 @@
 // destroyed. The notes are the statements of four kinds of log entries, in canonical JSON (RFC 8785), and stay for ever:
 // they hold no personal data beside the names of those who decided. Written by the security server; an auditor who reads
 // them trusts nothing about them.
-import { type Static, type TSchema, Type } from '@sinclair/typebox';
 import { canonicalJson } from './canonical-json.ts';
 import type { JsonValue } from './json.ts';
 import { MAX_DESTROYED_RECORDS, MAX_HELD_EXCHANGES, MAX_KEPT_RECORDS, MAX_RETENTION_NOTE_BYTES } from './limits.ts';
 import { readSpelled } from './one-spelling.ts';
 import { AccordError, isAccordError, type ProblemCode } from './problems.ts';
 import { Sha256 } from './registrations.ts';
+import { type Static, type TSchema, Type } from './schema-builder.ts';
 import { compile } from './validate.ts';
 
 const closed = { additionalProperties: false };

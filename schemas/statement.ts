@@ -1,12 +1,12 @@
 // The statement: what a security server signs about one message of an exchange (DESIGN: what is signed). Its exact
 // bytes are kept for ever, so it has one spelling only: fixed member order, no white space, nothing unknown. The sender
 // controls every byte until its signature, its registration and this form have been checked.
-import { type Static, Type } from '@sinclair/typebox';
 import { SERVICE_ID_PATTERN, SUBSYSTEM_ID_PATTERN } from './identifiers.ts';
 import { parseJson } from './json.ts';
 import { MAX_STATEMENT_BYTES } from './limits.ts';
 import { AccordError } from './problems.ts';
 import { Sha256 } from './registrations.ts';
+import { type Static, Type } from './schema-builder.ts';
 import { compile } from './validate.ts';
 
 const closed = { additionalProperties: false };

@@ -1,8 +1,9 @@
 // JSON Schema 2020-12 checks compiled once per schema. Nothing is coerced, removed or filled in: what was sent is what
 // is judged.
-import type { Static, TSchema } from '@sinclair/typebox';
+
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { AccordError, type ProblemCode } from './problems.ts';
+import type { Static, TSchema } from './schema-builder.ts';
 
 // The schemas are this program's own: strict mode finds a wrong keyword, and neither checking them against the schema of
 // schemas nor making the compiled code shorter is worth what it costs, more than all of the compiling, at every start.

@@ -4,7 +4,6 @@
 import { createHash, type KeyObject, randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Static, Type } from '@sinclair/typebox';
 import { createCsr } from '#certs/csr.ts';
 import { type KeyFileCost, type KeyUse, sealKey } from '#certs/key-file.ts';
 import { generateKeys, type KeyKind } from '#certs/keys.ts';
@@ -13,6 +12,7 @@ import { base64url } from '#schemas/base64url.ts';
 import { parseJson } from '#schemas/json.ts';
 import { AccordError } from '#schemas/problems.ts';
 import { Sha256 } from '#schemas/registrations.ts';
+import { type Static, Type } from '#schemas/schema-builder.ts';
 import { compile } from '#schemas/validate.ts';
 import type { Settings } from './settings.ts';
 

@@ -1,11 +1,11 @@
 // The settings of one security server: `server.json` in its data folder, over it ACCORD_SERVER_* from the environment,
 // over that the command line. Unknown names are refused with their place, and `origins` says where each value came from.
 // The server's administrator controls all of it.
-import { type Static, Type } from '@sinclair/typebox';
 import { SUBSYSTEM_ID_PATTERN } from '#schemas/identifiers.ts';
 import { parseJson } from '#schemas/json.ts';
 import { DEFAULT_MAX_STREAMED_BYTES, MAX_DEADLINE_MS, MAX_SPOOLED_BYTES, MAX_STREAMED_BYTES } from '#schemas/limits.ts';
 import { AccordError } from '#schemas/problems.ts';
+import { type Static, Type } from '#schemas/schema-builder.ts';
 import { compile } from '#schemas/validate.ts';
 import { ANCHORING_EVERY_MS } from './anchoring/server-anchoring.ts';
 import { ArchiveSettings, DEFAULT_ARCHIVE } from './archive/settings.ts';

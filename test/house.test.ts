@@ -70,6 +70,16 @@ t.test('a check that saw no file fails', async (t) => {
   for (const name of ['types', 'lint', 'floors', 'clock', 'unused']) t.match(done.stdout, `FAILED  ${name}: 0 files`);
 });
 
+t.test("TypeBox's builders, which take long to load, are in no program", async (t) => {
+  const files = globSync(
+    '{schemas,certs,policy,core,security-server,central-registry,consent-service,adapters,cli}/**/*.ts',
+  );
+  t.ok(files.length > 600, `${files.length} files`);
+  const naming = files.filter((file) => readFileSync(file, 'utf8').includes("'@sinclair/typebox'"));
+  t.same(naming, ['schemas/schema-builder.ts']);
+  t.notMatch(readFileSync('schemas/schema-builder.ts', 'utf8'), /^(?:im|ex)port (?!type ).*'@sinclair/m, 'but types');
+});
+
 t.test('every test file is run, and once', async (t) => {
   const taken = globSync('test/*.test.ts').flatMap((group) => {
     const [, patterns = ''] = /^together\(t,([^;]*)\);$/m.exec(readFileSync(group, 'utf8')) ?? [];

@@ -4,7 +4,6 @@
 import type { KeyObject } from 'node:crypto';
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 import type {} from '@fastify/cookie';
-import { type Static, Type } from '@sinclair/typebox';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { decipher, encipher } from '#certs/record-cipher.ts';
 import { base64url } from '#schemas/base64url.ts';
@@ -12,6 +11,7 @@ import { Level } from '#schemas/dictionary-entry.ts';
 import { parseJson } from '#schemas/json.ts';
 import { MAX_SIGN_INS_PER_BROWSER, SIGN_IN_ATTEMPT_MS } from '#schemas/limits.ts';
 import { AccordError } from '#schemas/problems.ts';
+import { type Static, Type } from '#schemas/schema-builder.ts';
 import { compile } from '#schemas/validate.ts';
 
 const Text = Type.String({ maxLength: 1200 });

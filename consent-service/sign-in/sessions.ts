@@ -1,7 +1,6 @@
 // Sessions of citizens: an opaque random id in a cookie, a sealed row in the store, and the linked accounts of the same
 // person. The browser controls the cookie; nothing else of a request says who somebody is.
 import { createHash, createHmac, type KeyObject, randomBytes } from 'node:crypto';
-import { type Static, Type } from '@sinclair/typebox';
 import { cipherKey, decipher, encipher } from '#certs/record-cipher.ts';
 import { storageSubkeyOf } from '#certs/storage-key.ts';
 import type { Person } from '#consent-service/consents.ts';
@@ -17,6 +16,7 @@ import {
   SIGN_IN_ATTEMPT_MS,
 } from '#schemas/limits.ts';
 import { AccordError } from '#schemas/problems.ts';
+import { type Static, Type } from '#schemas/schema-builder.ts';
 import { compile } from '#schemas/validate.ts';
 import type { LinkRow, SessionStore } from './session-store.ts';
 

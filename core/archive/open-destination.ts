@@ -1,9 +1,9 @@
 // A destination as an operator writes it: the path of a folder, or `s3://BUCKET/PREFIX` with the store's address beside it.
-import { type Static, Type } from '@sinclair/typebox';
 import type { Clock } from '#core/clock.ts';
 import type { BoundedClient } from '#core/http/client.ts';
 import { parseJson } from '#schemas/json.ts';
 import { AccordError } from '#schemas/problems.ts';
+import { type Static, Type } from '#schemas/schema-builder.ts';
 import { compile } from '#schemas/validate.ts';
 import type { ArchiveDestination } from './destination.ts';
 import { folderDestination } from './folder-destination.ts';

@@ -4,12 +4,12 @@
 // of canonical JSON. A statement without a path stands in a batch of which every statement is in the segment. Sealed parts
 // are ciphertext under keys that never come here. Whoever holds the archive controls what is read: every number is held
 // against the bytes that are there.
-import { type Static, Type } from '@sinclair/typebox';
 import { canonicalJson } from '#schemas/canonical-json.ts';
 import { type JsonValue, parseJson } from '#schemas/json.ts';
 import { MAX_SIGNATURE_BYTES } from '#schemas/limits.ts';
 import { AccordError } from '#schemas/problems.ts';
 import { Sha256 } from '#schemas/registrations.ts';
+import { type Static, Type } from '#schemas/schema-builder.ts';
 import { compile } from '#schemas/validate.ts';
 
 export interface ArchivedRow {

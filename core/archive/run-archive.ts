@@ -5,7 +5,6 @@
 //   plan. An entry without all of it let go, and a segment without an entry, are no faults.
 import { readFileSync, rmSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
-import { type Static, Type } from '@sinclair/typebox';
 import type { ArchiveKey } from '#certs/archive-cipher.ts';
 import { auditRange } from '#core/log/audit-range.ts';
 import type { MessageLog } from '#core/log/message-log.ts';
@@ -16,6 +15,7 @@ import { type ArchiveManifest, parseManifest } from '#schemas/archive.ts';
 import { parseJson } from '#schemas/json.ts';
 import { AccordError, isAccordError } from '#schemas/problems.ts';
 import { Sha256 } from '#schemas/registrations.ts';
+import { type Static, Type } from '#schemas/schema-builder.ts';
 import { compile } from '#schemas/validate.ts';
 import { ArchiveSource } from './archive-source.ts';
 import { archivedLogSource } from './archived-log.ts';

@@ -2,7 +2,6 @@
 // distrust. The client, `accord config verify`, the approvers and the registry itself call the same ones. Whoever serves
 // the files controls their bytes; only the anchor (or a root verified before) is trusted. Time is an argument.
 import { hash as digest, type KeyObject } from 'node:crypto';
-import type { TSchema } from '@sinclair/typebox';
 import { verifyCompact } from '#certs/jws.ts';
 import { importPublicJwk, thumbprint } from '#certs/keys.ts';
 import { parseSigned, type SignedFile, verifySigned } from '#certs/multi-signature.ts';
@@ -20,6 +19,7 @@ import {
 import { parseJson } from '#schemas/json.ts';
 import { CLOCK_WINDOW_MS } from '#schemas/limits.ts';
 import { AccordError } from '#schemas/problems.ts';
+import type { TSchema } from '#schemas/schema-builder.ts';
 import { compile } from '#schemas/validate.ts';
 
 /** A document whose signatures and rules held, with its exact file and its hash. */

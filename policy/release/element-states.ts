@@ -2,13 +2,13 @@
 // value is missing (DESIGN: the dictionary). A backend can say it in its header `accord-states`, a JSON object from path
 // to `{state, asOf, source}`, each optional, characters outside ASCII escaped. The header is the backend's: it is read
 // strictly, all of it or nothing, and never forwarded.
-import { type Static, Type } from '@sinclair/typebox';
 import { fitsFormat } from '#policy/dictionary/value-format.ts';
 import { MEMBER_ID_PATTERN } from '#schemas/identifiers.ts';
 import { parseJsonObject } from '#schemas/json.ts';
 import { MAX_HEADER_VALUE_BYTES, MAX_RELEASED_PATHS } from '#schemas/limits.ts';
 import { isAccordError } from '#schemas/problems.ts';
 import { ElementState } from '#schemas/release.ts';
+import { type Static, Type } from '#schemas/schema-builder.ts';
 import { compile } from '#schemas/validate.ts';
 
 const DAY_MS = 86_400_000;

@@ -1,6 +1,6 @@
 // GET and POST /anchoring in the admin API: how far the message log is anchored, and doing it now.
-import { type Static, Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
+import { type Static, Type } from '#schemas/schema-builder.ts';
 import type { ServerParts } from '#security-server/server-parts.ts';
 
 const closed = { additionalProperties: false };

@@ -1,7 +1,7 @@
 // GET and POST /archive in the admin API: how far the message log is archived, and beginning a run now. An administrator
 // controls the input.
-import { type Static, Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
+import { type Static, Type } from '#schemas/schema-builder.ts';
 import { compile } from '#schemas/validate.ts';
 import type { ServerParts } from '#security-server/server-parts.ts';
 

@@ -1,8 +1,8 @@
 // How a service's https backend is checked, as an administrator writes it (state.ts, BackendTls).
-import { type Static, Type } from '@sinclair/typebox';
 import { pemCertificates } from '#certs/pem.ts';
 import { readCertificate } from '#certs/x509-read.ts';
 import { AccordError } from '#schemas/problems.ts';
+import { type Static, Type } from '#schemas/schema-builder.ts';
 
 const closed = { additionalProperties: false };
 

@@ -1,10 +1,11 @@
 // Reports of doubt in the admin API of the provider's server: GET /doubts and POST /doubts/{id}/answer. The department
 // looks into its own data, and says here what came of it; the reporter asks for it with an exchange. An auditor sees that
 // a report was made and answered, not whom and which values it is about.
-import { Type } from '@sinclair/typebox';
+
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { DoubtNote, DoubtState, DoubtStatus, doubtMembers } from '#schemas/doubt.ts';
 import { AccordError } from '#schemas/problems.ts';
+import { Type } from '#schemas/schema-builder.ts';
 import { MESSAGE_ID_PATTERN } from '#schemas/statement.ts';
 import { compile } from '#schemas/validate.ts';
 import type { Doubt } from '#security-server/doubts.ts';

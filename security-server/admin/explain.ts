@@ -1,7 +1,6 @@
 // POST /access-rights/explain: which access right decides a request of this client, and what each of the others lacks. The
 // rules are those of a real request (policy/decide.ts) over this server's rights, counters and configuration as they are;
 // nobody is asked, nothing is counted or kept. An administrator or auditor controls the input.
-import { type Static, Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
 import { newMessageId } from '#core/message-id.ts';
 import { type Decision, decide } from '#policy/decide.ts';
@@ -11,6 +10,7 @@ import { BARE_REQUEST, Method, RequestContext } from '#schemas/context.ts';
 import { SERVICE_ID_PATTERN, SUBSYSTEM_ID_PATTERN, subsystemOfService } from '#schemas/identifiers.ts';
 import { DEFAULT_DEADLINE_MS } from '#schemas/limits.ts';
 import { AccordError } from '#schemas/problems.ts';
+import { type Static, Type } from '#schemas/schema-builder.ts';
 import { SUBJECT_PLACEHOLDER, servicePath } from '#schemas/service-path.ts';
 import { Basis, PURPOSE_PATTERN, type Statement } from '#schemas/statement.ts';
 import { compile } from '#schemas/validate.ts';

@@ -1,10 +1,11 @@
 // Local groups in the admin API of the provider's server: subsystems that get the same access rights. Who is added gets, at
 // once, what every right of the group gives. The administrator controls the input.
-import { Type } from '@sinclair/typebox';
+
 import type { FastifyInstance } from 'fastify';
 import { GroupFacts, MAX_GROUP_MEMBERS } from '#schemas/groups.ts';
 import { LOCAL_GROUP, SEGMENT_PATTERN, SUBSYSTEM_ID_PATTERN } from '#schemas/identifiers.ts';
 import { AccordError } from '#schemas/problems.ts';
+import { Type } from '#schemas/schema-builder.ts';
 import { compile } from '#schemas/validate.ts';
 import type { ServerParts } from '#security-server/server-parts.ts';
 

@@ -1,10 +1,11 @@
 // How the server is run, in its admin API: GET/PUT/DELETE /connection-modes (how information systems connect that speak for
 // a subsystem) and GET/PUT/DELETE /maintenance. Both are effective when they are answered, and stay so over restarts. The
 // administrator controls the input.
-import { Type } from '@sinclair/typebox';
+
 import type { FastifyInstance } from 'fastify';
 import { SUBSYSTEM_ID_PATTERN } from '#schemas/identifiers.ts';
 import { AccordError } from '#schemas/problems.ts';
+import { Type } from '#schemas/schema-builder.ts';
 import { compile } from '#schemas/validate.ts';
 import type { ServerParts } from '#security-server/server-parts.ts';
 import { addressRange, LOOPBACK_ADDRESSES } from '#security-server/source-addresses.ts';

@@ -1,13 +1,13 @@
 // Retention and lawful erasure in the admin API (docs/evidence.md): classes, rules of the consumer's side, the plan, requests
 // for destruction, holds. What takes two persons takes two API keys under different names: the first is an administrator's,
 // the second an administrator's or an auditor's. Auditors may also place holds. Both control the input.
-import { type Static, Type } from '@sinclair/typebox';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { HashedKey } from '#core/http/bearer.ts';
 import { SERVICE_ID_PATTERN, SUBSYSTEM_ID_PATTERN } from '#schemas/identifiers.ts';
 import { MAX_HELD_EXCHANGES } from '#schemas/limits.ts';
 import { AccordError } from '#schemas/problems.ts';
 import { Day, LegalBasis, type Person, Reason, RetentionClass, RetentionName } from '#schemas/retention.ts';
+import { type Static, Type } from '#schemas/schema-builder.ts';
 import { compile } from '#schemas/validate.ts';
 import type { DestructionView } from '#security-server/retention/contract.ts';
 import type { ServerParts } from '#security-server/server-parts.ts';

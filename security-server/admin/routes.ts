@@ -1,6 +1,5 @@
 // The routes of the admin API; `openapi.ts` describes the same table.
 import { randomUUID } from 'node:crypto';
-import { type Static, Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
 import { dayAt } from '#policy/calendar.ts';
 import { AccessRight } from '#schemas/access-right.ts';
@@ -15,6 +14,7 @@ import { MAX_DEADLINE_MS } from '#schemas/limits.ts';
 import { requireOrdinaryCode } from '#schemas/metaservices.ts';
 import { AccordError } from '#schemas/problems.ts';
 import { Sha256 } from '#schemas/registrations.ts';
+import { type Static, Type } from '#schemas/schema-builder.ts';
 import { compile } from '#schemas/validate.ts';
 import type { ServerParts } from '#security-server/server-parts.ts';
 import type { WitnessView } from './anchoring.ts';

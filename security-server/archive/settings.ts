@@ -2,7 +2,6 @@
 // (`keys/archive`), and `archive-s3.json` with the credentials of a bucket. Whoever can write there is the server.
 import { readFileSync, statSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
-import { Type } from '@sinclair/typebox';
 import { archiveKeyOf } from '#certs/archive-cipher.ts';
 import { openKey } from '#certs/key-file.ts';
 import {
@@ -14,6 +13,7 @@ import {
 } from '#core/archive/open-destination.ts';
 import { readKeyFile } from '#core/key-store.ts';
 import { AccordError } from '#schemas/problems.ts';
+import { Type } from '#schemas/schema-builder.ts';
 import type { ArchiveOptions } from './server-archive.ts';
 
 export const ArchiveSettings = Type.Object(

@@ -3,13 +3,13 @@
 // word; whoever can write to the folder can write it.
 import { existsSync, readFileSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
-import { type Static, Type } from '@sinclair/typebox';
 import type { FastifyBaseLogger } from 'fastify';
 import type { Clock } from '#core/clock.ts';
 import type { RangeReport } from '#core/log/audit-range.ts';
 import { replaceFileMeanwhile } from '#core/replace-file.ts';
 import { parseJson } from '#schemas/json.ts';
 import { AccordError, isAccordError } from '#schemas/problems.ts';
+import { type Static, Type } from '#schemas/schema-builder.ts';
 import { compile } from '#schemas/validate.ts';
 import type { AuditorPlaces } from './examine.ts';
 

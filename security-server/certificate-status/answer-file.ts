@@ -1,13 +1,13 @@
 // The OCSP answers that outlast a restart: those of this server's own certificates, and those that say `revoked`. One JSON
 // file in the data folder; the server's administrator controls it.
 import { readFileSync } from 'node:fs';
-import { type Static, Type } from '@sinclair/typebox';
 import { sha256 } from '#certs/commitment.ts';
 import { replaceFile } from '#core/replace-file.ts';
 import { fromBase64url } from '#schemas/base64url.ts';
 import { parseJson } from '#schemas/json.ts';
 import { AccordError } from '#schemas/problems.ts';
 import { Sha256 } from '#schemas/registrations.ts';
+import { type Static, Type } from '#schemas/schema-builder.ts';
 import { compile } from '#schemas/validate.ts';
 import type { HeldAnswer } from './answers.ts';
 

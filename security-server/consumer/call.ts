@@ -1,6 +1,5 @@
 // What a department's information system asks for, after its form was checked and before anything is signed. The
 // information system controls every member but `caller`.
-import { type Static, Type } from '@sinclair/typebox';
 import { readReceipt } from '#certs/receipt.ts';
 import { type Subject, subjectOf } from '#policy/binding/binding.ts';
 import { type CallerWay, type HeaderList, Method, RequestContext } from '#schemas/context.ts';
@@ -16,6 +15,7 @@ import {
   MAX_QUERY_BYTES,
 } from '#schemas/limits.ts';
 import { AccordError } from '#schemas/problems.ts';
+import { type Static, Type } from '#schemas/schema-builder.ts';
 import { SUBJECT_PLACEHOLDER, servicePath, serviceQuery } from '#schemas/service-path.ts';
 import { Basis, PURPOSE_PATTERN } from '#schemas/statement.ts';
 import type { MessageBody } from '#security-server/body.ts';

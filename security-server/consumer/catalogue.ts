@@ -1,7 +1,6 @@
 // GET /catalogue and GET /catalogue/{ref} for a department's information systems: what the shared dictionary means and who
 // gives it. Everything comes from the verified global configuration; the information system controls the query.
 import { setImmediate } from 'node:timers/promises';
-import { Type } from '@sinclair/typebox';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { ConfigurationSnapshot } from '#core/configuration/snapshot.ts';
 import { type Catalogue, type CatalogueItem, openCatalogueInSteps } from '#policy/catalogue.ts';
@@ -11,6 +10,7 @@ import type { Level } from '#schemas/dictionary-entry.ts';
 import { ENTRY_REF_PATTERN } from '#schemas/dictionary-entry.ts';
 import { MAX_CATALOGUE_ITEMS } from '#schemas/limits.ts';
 import { AccordError } from '#schemas/problems.ts';
+import { Type } from '#schemas/schema-builder.ts';
 import { compile } from '#schemas/validate.ts';
 import type { ServerParts } from '#security-server/server-parts.ts';
 

@@ -1,12 +1,13 @@
 // POST /doubts and GET /doubts/{id} for a department's information systems: reports that a received value may be wrong
 // (schemas/doubt.ts). Each is an ordinary exchange with the service, on a path that its own server answers. The
 // information system controls what it sends, the provider's server the answer.
-import { Type } from '@sinclair/typebox';
+
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { checkDoubtStatus, DOUBTS_PATH, DoubtNote, doubtMembers } from '#schemas/doubt.ts';
 import { SERVICE_ID_PATTERN, SUBSYSTEM_ID_PATTERN } from '#schemas/identifiers.ts';
 import { parseJson } from '#schemas/json.ts';
 import { AccordError } from '#schemas/problems.ts';
+import { Type } from '#schemas/schema-builder.ts';
 import { type Basis, MESSAGE_ID_PATTERN } from '#schemas/statement.ts';
 import { compile } from '#schemas/validate.ts';
 import { wholeBody } from '#security-server/body.ts';

@@ -1,11 +1,11 @@
 // A consumer's server says that an answer of ours held more than was asked for (consumer/over-delivery.ts). Either its
 // configuration and ours differ, or a filter failed: in both cases an operator looks, so the only work is an alarm. The
 // consumer controls the report; it is taken only about an exchange that this server did answer.
-import { type Static, Type } from '@sinclair/typebox';
 import type { ServerEntry } from '#core/configuration/snapshot.ts';
 import { parseJson } from '#schemas/json.ts';
 import { MAX_CONTEXT_BYTES } from '#schemas/limits.ts';
 import { AccordError } from '#schemas/problems.ts';
+import { type Static, Type } from '#schemas/schema-builder.ts';
 import { MESSAGE_ID_PATTERN, type Statement } from '#schemas/statement.ts';
 import { compile } from '#schemas/validate.ts';
 import type { ServerParts } from '#security-server/server-parts.ts';

@@ -1,10 +1,11 @@
 // A consent service says that one of its status lists has changed, so that a withdrawal counts within a second and not at
 // the next poll. The hint proves nothing: the list is fetched and verified like every other. Only registered consent
 // services are listened to, so that nobody else makes this server ask.
-import { Type } from '@sinclair/typebox';
+
 import { parseJson } from '#schemas/json.ts';
 import { MAX_CONTEXT_BYTES } from '#schemas/limits.ts';
 import { AccordError } from '#schemas/problems.ts';
+import { Type } from '#schemas/schema-builder.ts';
 import type { Statement } from '#schemas/statement.ts';
 import { compile } from '#schemas/validate.ts';
 import type { ServerParts } from '#security-server/server-parts.ts';

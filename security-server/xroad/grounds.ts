@@ -1,8 +1,8 @@
 // On what grounds a call in X-Road's protocol asks: the Accord-* headers in the terms of a lookup, under the same rules. The
 // calling information system controls them; what they claim is judged by the provider's server.
-import { type Static, Type } from '@sinclair/typebox';
 import { readReceipt } from '#certs/receipt.ts';
 import { AccordError } from '#schemas/problems.ts';
+import { type Static, Type } from '#schemas/schema-builder.ts';
 import { Basis, PURPOSE_PATTERN } from '#schemas/statement.ts';
 import { compile } from '#schemas/validate.ts';
 import type { XRoadHeaders } from './headers.ts';

@@ -1,9 +1,9 @@
 // The server frame: every kind of bad request gets a problem document with a stable code, and nothing reaches a route.
 import { connect } from 'node:net';
-import { Type } from '@sinclair/typebox';
 import t from 'tap';
 import { addressOf, openServer } from '#core/http/server-frame.ts';
 import { AccordError } from '#schemas/problems.ts';
+import { Type } from '#schemas/schema-builder.ts';
 
 /** Sends raw bytes, returns status and code of the answer. */
 function raw(port: number, text: string): Promise<{ status: number; code: string; type: string }> {
