@@ -1,14 +1,13 @@
 // The certification authority judged by others: openssl, our own path validator and list reader; and its rules for names,
 // keys, validity and renewal.
 import { spawnSync } from 'node:child_process';
-import { createPublicKey, randomBytes, X509Certificate } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import {
   createIssuing,
-  createResponder,
   createRoot,
   type Issuer,
   issue,
@@ -23,10 +22,6 @@ import { createCsr, readCsr } from '#certs/csr.ts';
 import type { HolderNames } from '#certs/holder-names.ts';
 import { exportSpki, generateKeys } from '#certs/keys.ts';
 import { Ledger } from '#certs/ledger.ts';
-import { verifyOcsp } from '#certs/ocsp.ts';
-import { answerOcsp, ledgerStatus } from '#certs/ocsp-make.ts';
-import { makeOcspRequest } from '#certs/ocsp-request.ts';
-import { readOcspResponse } from '#certs/ocsp-response.ts';
 import { type PathPurpose, validatePath } from '#certs/path.ts';
 import { DAY_MS, HOLDER_PROFILES, type HolderProfileName, PROFILES } from '#certs/profiles.ts';
 import { toPem } from '#certs/x509-library.ts';
@@ -352,56 +347,3 @@ t.test('what the lint says of a certificate that is not as planned', async (t) =
   });
   await t.rejects(signPlanned(issuer, { ...planned, profile: 'encryption' }), { code: 'PROFILE_VIOLATED' });
 });
-
-t.test('an appointed OCSP responder', async (t) => {
-  const setting = await authority();
-  const { issuer, circumstances, root, issuing, rootIssuer } = setting;
-  const leaf = await certify(setting, 'signing');
-  const { publicKey, privateKey } = generateKeys();
-  const made = await createResponder(issuer, 'Test Issuing OCSP', publicKey, circumstances);
-  circumstances.ledger.add(made);
-  const { text } = openssl('x509', '-in', file('ocsp.pem', toPem('CERTIFICATE', made.der)), '-noout', '-text');
-  if (hasOpenssl) t.match(text, /OCSP Signing[\s\S]*OCSP No Check/);
-  t.equal(made.notAfterMs - Math.floor(NOW_MS / 1000) * 1000, 14 * DAY_MS);
-  const path = [leaf.der, issuing.der, root.der];
-  const request = makeOcspRequest(leaf.der, issuing.der, 'sha-256');
-  const answer = (by: { der: Uint8Array }, atMs: number, validityMs: number) =>
-    answerOcsp(
-      request,
-      {
-        issuer: issuing.der,
-        certificate: by.der,
-        privateKey,
-        validityMs,
-        statusOf: ledgerStatus(setting.ledger, 'issuing'),
-      },
-      atMs,
-    );
-  const judge = (response: Buffer, atMs = NOW_MS) => verifyOcsp({ response, path, atMs });
-  t.match(judge(answer(made, NOW_MS, DAY_MS)), { status: 'good', endsMs: Math.floor((NOW_MS + DAY_MS) / 1000) * 1000 });
-  const late = made.notAfterMs - DAY_MS;
-  t.match(
-    judge(answer(made, late, 7 * DAY_MS), late),
-    { status: 'good', endsMs: made.notAfterMs },
-    'no longer than itself',
-  );
-  t.same(readOcspResponse(answer(made, made.notAfterMs, DAY_MS)), { refused: 'tryLater' });
-  const above = await createResponder(rootIssuer, 'Test Root OCSP', generateKeys().publicKey, circumstances);
-  t.match(judge(answer(above, NOW_MS, DAY_MS)), { code: 'OCSP_RESPONDER_UNAUTHORISED' }, 'appointed by the root');
-  t.ok(await createResponder(issuer, 'Test Issuing OCSP', publicKey, circumstances), 'the same key once more');
-  const bad: [string, Promise<unknown>, string][] = [
-    ['31 days', createResponder(issuer, 'x', generateKeys().publicKey, circumstances, 31), 'VALIDITY_REFUSED'],
-    [
-      'a key of a server',
-      createResponder(issuer, 'x', createPublicKey(leafKey(leaf)), circumstances),
-      'KEY_ALREADY_CERTIFIED',
-    ],
-    ['for another authority', createResponder(issuer, 'Other', publicKey, circumstances), 'KEY_ALREADY_CERTIFIED'],
-  ];
-  for (const [name, act, code] of bad) await t.rejects(act, { code }, name);
-  t.throws(() => planRenewal(issuer, { certificate: made }, undefined, circumstances), { code: 'RENEWAL_REFUSED' });
-});
-
-function leafKey({ der }: { der: Uint8Array }): string {
-  return new X509Certificate(der).publicKey.export({ type: 'spki', format: 'pem' }).toString();
-}
