@@ -7,7 +7,8 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type { LookupAnswer } from '#adapters/client.ts';
 import { systemClock } from '#core/clock.ts';
 import { STATUS_MAX_AGE_MS, STATUS_MAX_DEVIATION_MS } from '#schemas/limits.ts';
-import { runAccord, typed } from './accord-command.ts';
+import { accordHere } from '#scripts/accord-here.ts';
+import { typed } from './accord-command.ts';
 import { type Asked, ask } from './ask.ts';
 import { CITIZEN_SCHEME } from './consent-office.ts';
 import { CONSENT_REQUESTS, serviceOf, subsystemOf } from './departments.ts';
@@ -131,7 +132,7 @@ export function requestCommand(world: World, folder: string): string[] {
 async function tellRequest({ world, tell, resident, folder }: Told): Promise<Filed | null> {
   const words = requestCommand(world, folder);
   writeFileSync(join(folder, 'resident'), `${resident.id}\n`, { mode: 0o600 });
-  const { status, stdout, stderr } = await runAccord(words);
+  const { code: status, stdout, stderr } = await accordHere(words);
   const filed = status === 0 ? (JSON.parse(stdout) as Filed) : null;
   const isLink = filed?.link.startsWith(`${world.consentOffice.urls.citizen}/link/`) === true;
   tell.step('consent request', isLink, { status, ...filed, command: ['accord', ...words], stderr }, [
@@ -297,7 +298,7 @@ async function tellReplay({ world, tell }: Told, exchange: string): Promise<void
     world.network.passphraseFile,
     '--json',
   ];
-  const { status, stdout, stderr } = await runAccord(words);
+  const { code: status, stdout, stderr } = await accordHere(words);
   const { verdict, code, hash, recomputedHash } = (status === 0 ? JSON.parse(stdout) : {}) as Record<string, string>;
   const isSame = verdict === 'SAME' && code === 'CONSENT_WITHDRAWN' && hash !== undefined && hash === recomputedHash;
   tell.step('audit replay', isSame, { status, verdict, code, hash, recomputedHash, exchange, stderr }, [

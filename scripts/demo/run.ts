@@ -8,6 +8,7 @@ import { untilSignal } from '#core/program.ts';
 import { typed } from './accord-command.ts';
 import { asHousing, requestCommand, tellConsent } from './consent-story.ts';
 import { tellEmergency } from './emergency-story.ts';
+import { tellEvidence } from './evidence-story.ts';
 import { chooseResident } from './people.ts';
 import { readPersonas } from './personas.ts';
 import { generatePopulation } from './residents.ts';
@@ -59,11 +60,12 @@ export async function runDemo(): Promise<void> {
     tell.heading('Four departments and a consent office');
     world = await openWorld(folder, population);
     tellWorld(tell, world, population.residents.length, systemClock.monotonicMs() - startedMs);
-    await tellStory(world, population, tell, folder);
+    const lookup = await tellStory(world, population, tell, folder);
     visitor = await openVisitor(tell, values.browser);
     const story = { world, tell, folder, visitor, resident: chooseResident(population).resident };
     await tellConsent(story);
     await tellEmergency(story);
+    await tellEvidence(story, lookup ?? '');
     tellPictures(tell, visitor);
     tellMemory(tell, world, systemClock.monotonicMs() - startedMs);
     if (values.stay) {

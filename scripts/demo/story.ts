@@ -28,7 +28,13 @@ const REVIEW = {
 } as const;
 const SUPPORT = ['gx.assistance.receiving_low_income_support', 'gx.assistance.monthly_amount', 'gx.assistance.since'];
 
-export async function tellStory(world: World, population: Population, tell: Transcript, folder: string): Promise<void> {
+/** @returns the id of the first lookup; null when it got no answer */
+export async function tellStory(
+  world: World,
+  population: Population,
+  tell: Transcript,
+  folder: string,
+): Promise<string | null> {
   const { resident, receiving } = chooseResident(population);
   tell.heading('A lookup');
   const answer = await tellSupport(world, tell, resident, receiving);
@@ -43,6 +49,7 @@ export async function tellStory(world: World, population: Population, tell: Tran
   await tellLogs(world, tell);
   await tellAnchoring(world, tell);
   await tellTampering(world, tell, folder, answer?.id ?? '');
+  return answer?.id ?? null;
 }
 
 async function tellSupport(world: World, tell: Transcript, resident: Resident, receiving: boolean) {
@@ -224,16 +231,23 @@ async function tellLogs(world: World, tell: Transcript): Promise<void> {
   );
 }
 
+/** Both sides of the first lookup; the first is told of. */
+const ANCHORED = ['civil-affairs', 'medical-insurance'] as const;
+
 /** What happens by itself every minute, now. */
 async function tellAnchoring({ servers, network }: World, tell: Transcript): Promise<void> {
-  const civil = servers['civil-affairs'];
-  await civil.call('POST', '/anchoring');
+  const anchored = () =>
+    Promise.all(ANCHORED.map(async (name) => (await servers[name].call('POST', '/anchoring')) as AnchoringState));
+  await anchored();
   await network.registry.witness?.aggregate.tick();
-  const { newest, quorum } = (await civil.call('POST', '/anchoring')) as AnchoringState;
+  const states = await anchored();
+  const [{ newest, quorum } = { newest: null, quorum: 0 }] = states;
   const cosignedBy = network.registry.witness?.aggregate.state().cosignedBy ?? [];
   tell.step(
     'anchored',
-    newest?.hasToken === true && !newest.isDirect && cosignedBy.length >= quorum && quorum > 0,
+    states.every((state) => state.newest?.hasToken === true && !state.newest.isDirect) &&
+      cosignedBy.length >= quorum &&
+      quorum > 0,
     { newest, quorum, cosignedBy },
     [
       'Others vouch for Civil Affairs’ log: the registry’s witness saw that it only grew, the Tax Office’s server cosigned',

@@ -9,7 +9,8 @@ import t from 'tap';
 import { sealKey } from '#certs/key-file.ts';
 import { generateKeys } from '#certs/keys.ts';
 import { EXIT } from '#cli/output.ts';
-import { type Ended, accord as run } from './run.ts';
+import type { Ended } from '#scripts/accord-here.ts';
+import { accord as run } from './run.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'accord-cli-config-'));
 const at = (name: string) => join(folder, name);

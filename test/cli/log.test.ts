@@ -7,10 +7,11 @@ import t from 'tap';
 import { openKey } from '#certs/key-file.ts';
 import { listKeyFiles, readKeyFile } from '#core/key-store.ts';
 import { openMessageLog } from '#core/log/message-log.ts';
+import type { Ended } from '#scripts/accord-here.ts';
 import { initServerFolder } from '#security-server/data-folder.ts';
 import { currentLogOrigin } from '#security-server/log-origin.ts';
 import { dataDir, logFixture, OWN, requestRecords, responseRecord } from '#test/core/log-fixture.ts';
-import { accord, type Ended } from './run.ts';
+import { accord } from './run.ts';
 
 const accordLog = (...args: string[]) => accord('log', ...args);
 

@@ -89,6 +89,16 @@ t.test('made-up residents', async (t) => {
   t.match(steps.get('log verify'), { logs: [10, 6, 2, 10].map((ofExchanges) => ({ ok: true, ofExchanges })) });
   t.ok(Number(steps.get('resources')?.['memoryMiB']) <= 1024);
   checkConsent(t, steps);
+  const valid = { script: 'VALID', command: 'VALID' };
+  t.match(steps.get('evidence'), {
+    exchange: steps.get('lookup')?.['id'],
+    packs: [
+      { party: 'medical-insurance', ...valid },
+      { party: 'civil-affairs', ...valid },
+    ],
+  });
+  const refused = 'INVALID(PACK_FILE_CHANGED)';
+  t.match(steps.get('evidence changed'), { file: 'answer/body', script: refused, command: refused });
 });
 
 function checkConsent(t: Test, steps: Map<string, Step>): void {
