@@ -6,8 +6,10 @@ import { join } from 'node:path';
 import { Command } from 'commander';
 import { openKey } from '#certs/key-file.ts';
 import { storageKeyOf } from '#certs/storage-key.ts';
+import { systemClock } from '#core/clock.ts';
 import { readAnchor } from '#core/configuration/anchor.ts';
 import { type PastSigners, pastSigners } from '#core/evidence/past-signers.ts';
+import { pastVouchers } from '#core/evidence/past-vouchers.ts';
 import { readKeyFile } from '#core/key-store.ts';
 import { bodyAudit } from '#core/log/audit-bodies.ts';
 import { auditRange, type RangeReport } from '#core/log/audit-range.ts';
@@ -81,7 +83,7 @@ async function auditAction(options: LogOptions): Promise<void> {
         ...(to === undefined ? {} : { to }),
         ...(key === undefined ? {} : { verifierKey: key }),
         ...(options.checkpoint && checkpointFile !== null ? { checkpointFile } : {}),
-        ...(signers === null ? {} : { signers: signers.keys }),
+        ...(signers === null ? {} : { signers: signers.keys, inForce: pastVouchers(signers, systemClock.nowMs()) }),
         ...(timeStampAnchors === undefined ? {} : { verifyToken: tokensUnder(timeStampAnchors) }),
         ...(keys === null ? {} : { bodies: bodyAudit(log, keys) }),
         ...(threads === undefined ? {} : { threads }),
@@ -127,6 +129,12 @@ function end(
   const all =
     outputFormat(options) === 'table' ? { ...forPeople(report), ...archived } : { ...report, configuration, archive };
   print(all, options);
+  const [gap] = report.gaps;
+  if (report.code === null && gap !== undefined) {
+    const { title, next } = PROBLEMS[gap.code];
+    const place = `at entry ${gap.seq} (${gap.detail})`;
+    throw new CommandEnd(EXIT.precondition, `INCOMPLETE(${gap.code}): ${title} ${place}\nNext: ${next}`);
+  }
   if (report.code === null) return;
   const { code, firstBadSeq, detail } = report;
   const { title, next } = PROBLEMS[code];
@@ -139,18 +147,22 @@ function end(
 
 function forPeople({ bodies, heartbeats, heartbeatsMissing, ...report }: RangeReport) {
   const { origin, startedAt, endedAt, size, checkpoints, root, signatures, archivedUntil } = report;
+  const { quorum, timeStamps, gaps, gapsFound } = report;
   const wereOpen = heartbeats.filter(({ wasOpen }) => wasOpen);
   const silences = heartbeats.map(
     ({ fromMs, toMs, wasOpen }) =>
       `${new Date(fromMs).toISOString()} to ${new Date(toMs).toISOString()}${wasOpen ? ', with entries' : ''}`,
   );
   return {
-    verdict: report.ok ? 'in order' : report.code,
+    verdict: report.code ?? (report.incomplete === null ? 'in order' : `INCOMPLETE(${report.incomplete})`),
     origin,
     entries: `${startedAt} to ${endedAt} of ${size}`,
     checkpoints,
     root,
     signatures: signatures ? 'all verified' : 'not verified; see --anchor',
+    'quorum of witnesses': coveredOf(quorum, '--anchor'),
+    'time-stamps': coveredOf(timeStamps, '--anchor, or --time-stamp-anchors'),
+    ...(gapsFound === 0 ? {} : { missing: gaps.slice(0, 10).map(gapOf).join('\n') }),
     ...(bodies === null
       ? {}
       : { 'kept records': `${bodies.opened} opened, ${bodies.erased} erased, ${bodies.none} without` }),
@@ -160,4 +172,15 @@ function forPeople({ bodies, heartbeats, heartbeatsMissing, ...report }: RangeRe
     'times without a checkpoint': `${heartbeatsMissing}, ${wereOpen.length} of them while the log was open`,
     ...(silences.length === 0 ? {} : { '': silences.slice(0, 10).join('\n') }),
   };
+}
+
+function coveredOf(covered: RangeReport['quorum'], option: string): string {
+  if (covered === null) return `NOT CHECKED; see ${option}`;
+  const { met, below, unknown, coveredUntil } = covered;
+  const unjudged = unknown === 0 ? '' : `, ${unknown} not judged`;
+  return `${met} anchorings have it, ${below} not${unjudged}; entries before ${coveredUntil} are covered`;
+}
+
+function gapOf({ code, seq, detail }: RangeReport['gaps'][number]): string {
+  return `${code} at entry ${seq}: ${detail}`;
 }

@@ -4,6 +4,7 @@ import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } f
 import { type Clock, systemClock } from '#core/clock.ts';
 import type { RangeProgress } from '#core/log/audit-range.ts';
 import { parseJson } from '#schemas/json.ts';
+import type { ProblemCode } from '#schemas/problems.ts';
 import { type Static, Type } from '#schemas/schema-builder.ts';
 import { compile } from '#schemas/validate.ts';
 
@@ -23,6 +24,31 @@ const Heartbeat = Type.Object(
     fromMs: Count,
     toMs: Count,
     wasOpen: Type.Boolean(),
+  },
+  closed,
+);
+const Anchored = Type.Object({ seq: Count, detail: Type.String({ maxLength: 1_000 }) }, closed);
+const Covered = Type.Object(
+  {
+    met: Count,
+    below: Count,
+    unknown: Count,
+    coveredUntil: Count,
+    waiting: orNull(Type.Object({ seq: Count, atMs: Count }, closed)),
+    short: orNull(Anchored),
+    anchored: Type.Array(Count, { maxItems: 256 }),
+  },
+  closed,
+);
+const Gap = Type.Object(
+  { code: Type.Unsafe<ProblemCode>(Type.String()), seq: Count, detail: Type.String({ maxLength: 1_000 }) },
+  closed,
+);
+const Vouched = Type.Object(
+  {
+    quorum: orNull(Covered),
+    timeStamps: orNull(Covered),
+    gaps: Type.Object({ found: Type.Array(Gap, { maxItems: 1_000 }), count: Count }, closed),
   },
   closed,
 );
@@ -50,6 +76,7 @@ const Progress = Type.Object(
     bodies: orNull(Type.Object({ opened: Count, erased: Count, none: Count }, closed)),
     heartbeats: Type.Array(Heartbeat, { maxItems: 1_000 }),
     heartbeatsMissing: Count,
+    vouched: Vouched,
   },
   closed,
 );

@@ -12,7 +12,7 @@ import {
   verifyStoredContent,
 } from '#core/configuration/verify.ts';
 import type { SignerKeys } from '#core/log/audit-batches.ts';
-import type { ConfigurationAnchor } from '#schemas/configuration.ts';
+import type { ConfigurationAnchor, ContentConfiguration } from '#schemas/configuration.ts';
 import { AccordError } from '#schemas/problems.ts';
 import { PastConfiguration } from './past-configuration.ts';
 
@@ -22,6 +22,9 @@ export interface PastSigners {
   versions: number[];
   /** Kept, but under a root older than the anchor. */
   unverified: number[];
+  /** The verified contents by version, and where their parts are. */
+  contents: ReadonlyMap<number, ContentConfiguration>;
+  past: PastConfiguration;
 }
 
 /** @throws CONFIGURATION_*, JWS_*: a version that is not what its signatures say ends it */
@@ -32,18 +35,20 @@ export function pastSigners(folder: string, anchor: ConfigurationAnchor): PastSi
   const roots = verifiedRoots(past, anchor, Math.max(...all.map(rootOf)));
   const keys = new Map<string, Uint8Array>();
   const seen = new Set<string>();
+  const contents = new Map<number, ContentConfiguration>();
   const versions = all.filter((version) => roots.has(rootOf(version)));
   for (const version of versions) {
     const root = roots.get(rootOf(version));
     if (root === undefined) continue;
     const { document } = verifyStoredContent(past.content(version).file, root);
+    contents.set(version, document);
     for (const [name, hash] of Object.entries(document.parts)) {
       if (!name.startsWith('members/') || seen.has(hash)) continue;
       seen.add(hash);
       addKeys(keys, past.part(hash), { name, hash, instance: document.instance });
     }
   }
-  return { keys, versions, unverified: all.filter((version) => !versions.includes(version)) };
+  return { keys, versions, unverified: all.filter((version) => !versions.includes(version)), contents, past };
 }
 
 function verifiedRoots(past: PastConfiguration, anchor: ConfigurationAnchor, last: number): Map<number, VerifiedRoot> {

@@ -4,9 +4,8 @@
 import type { Frontier } from '#certs/merkle.ts';
 import { ArchivedEntries } from '#core/archive/audit-archived.ts';
 import { RetentionEntries } from '#core/retention/entries.ts';
-import { AnchoredEntries } from '#core/witness/audit-anchored.ts';
+import { AnchoredEntries, type AnchoringJudge, type JudgedAnchoring } from '#core/witness/audit-anchored.ts';
 import type { AnchoredTime } from '#core/witness/time-bounds.ts';
-import type { AnchoringRules } from '#core/witness/verify-anchoring.ts';
 import type { LogEntry } from '#schemas/log-entry.ts';
 import { isAccordError } from '#schemas/problems.ts';
 import { Finding } from './audit-finding.ts';
@@ -25,16 +24,11 @@ export class OwnEntries {
   readonly #statuses = new StatusEntries();
 
   /** @param rootAt the log's root at a size that was read already; null where it is not known */
-  constructor(
-    origin: string,
-    chain: KeyChain,
-    rootAt: (size: number) => Buffer | null,
-    verifyToken: AnchoringRules['verifyToken'] = null,
-  ) {
+  constructor(origin: string, chain: KeyChain, rootAt: (size: number) => Buffer | null, anchorings?: AnchoringJudge) {
     const { base, number } = originNumber(origin);
     this.#chain = chain;
     this.#retention = new RetentionEntries(origin);
-    this.#anchored = new AnchoredEntries(origin, chain, rootAt, verifyToken);
+    this.#anchored = new AnchoredEntries(origin, chain, rootAt, anchorings);
     this.#archived = new ArchivedEntries(origin, chain, rootAt);
     this.#previous = number === 1 ? null : numberedOrigin(base, number - 1);
   }
@@ -42,6 +36,11 @@ export class OwnEntries {
   /** What the judged entries `anchored` say about time; none where tokens are not judged. */
   anchoredTimes(): readonly AnchoredTime[] {
     return this.#anchored.times;
+  }
+
+  /** Entries `anchored` that were judged since this was asked last. */
+  anchoringsTaken(): JudgedAnchoring[] {
+    return this.#anchored.taken();
   }
 
   /** @param before the tree without this entry. @throws Finding */

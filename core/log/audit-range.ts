@@ -9,6 +9,7 @@
 // file: whoever can write it can make an audit skip them. Whoever held the disk controls everything else.
 import { Frontier } from '#certs/merkle.ts';
 import { requireArchiveSaid } from '#core/archive/audit-archived.ts';
+import type { InForce } from '#core/witness/audit-anchored.ts';
 import type { AnchoringRules } from '#core/witness/verify-anchoring.ts';
 import { type LogEntry, parseLogEntry } from '#schemas/log-entry.ts';
 import { AccordError, isAccordError, type ProblemCode } from '#schemas/problems.ts';
@@ -17,6 +18,7 @@ import { keptCheckpoint, StoredCheckpoints } from './audit-checkpoints.ts';
 import type { VerifiedRange } from './audit-entries.ts';
 import { Finding, findingOf } from './audit-finding.ts';
 import { OwnEntries } from './audit-own-entries.ts';
+import { Vouched, type VouchedReport, type VouchedState } from './audit-vouched.ts';
 import { type Followed, follow, rootOf, verifiedRanges, type WalkOptions } from './audit-walk.ts';
 import { type Heartbeat, type HeartbeatState, Heartbeats } from './heartbeats.ts';
 import { KeyChain } from './key-chain.ts';
@@ -37,6 +39,8 @@ export interface RangeOptions extends WalkOptions {
   seen?: readonly string[];
   /** Throws a coded error for a time-stamp that is not good for this imprint; without it they are not judged. */
   verifyToken?: AnchoringRules['verifyToken'];
+  /** Who had to vouch for an anchoring, by the version of the configuration; without it that is not judged. */
+  inForce?: InForce;
   /** Opens what is kept of each record. */
   bodies?: BodyAudit;
   progress?: RangeProgress | null;
@@ -65,12 +69,16 @@ export interface RangeProgress extends RangeCounts {
   checkpoint: { number: number; size: number; note: string };
   lastMs: number;
   silence: HeartbeatState;
+  vouched: VouchedState;
 }
 
-export interface RangeReport extends RangeCounts {
+export interface RangeReport extends RangeCounts, VouchedReport {
   v: 1;
+  /** Nothing that was read is other than it was. */
   ok: boolean;
   code: ProblemCode | null;
+  /** The first of the gaps: what is there is in order, and is less than evidence takes. */
+  incomplete: ProblemCode | null;
   /** The first entry that is not what it was, when the damage can be pinned to one. */
   firstBadSeq: number | null;
   detail: string;
@@ -104,6 +112,7 @@ class RangeState {
   readonly #options: RangeOptions;
   readonly followed: Followed = { frontier: new Frontier(), checkpoints: 0, lastMs: 0, wrongTile: null };
   readonly heartbeats: Heartbeats;
+  readonly vouched: Vouched;
   readonly size: number;
   readonly #archivedUntil: number;
   origin = '';
@@ -118,6 +127,7 @@ class RangeState {
     this.#options = options;
     this.size = log.size();
     this.#archivedUntil = log.archivedUntil();
+    this.vouched = new Vouched(options, progress?.vouched);
     this.heartbeats = new Heartbeats(log, progress?.silence, progress?.heartbeats, progress?.heartbeatsMissing);
     this.bodies = options.bodies === undefined ? null : { ...noBodies(), ...progress?.bodies };
   }
@@ -136,17 +146,19 @@ class RangeState {
     const asked = { from, to: to ?? null, signatures: signers !== undefined };
     const lastMs = times[size - 1 - first] ?? 0;
     const silence = { ...heartbeats.state, newestMs: lastMs };
-    const counts = structuredClone(this.counts());
+    const counts = structuredClone({ ...this.counts(), vouched: this.vouched.state() });
     return { v: 1, origin, ...asked, startedAt, checkpoint: { number, size, note }, lastMs, silence, ...counts };
   }
 
   report(finding: Finding | null): RangeReport {
     const { frontier } = this.followed;
     this.endedAt = Math.max(this.endedAt, frontier.size);
+    const vouched = this.vouched.report();
     return {
       v: 1,
       ok: finding === null,
       code: finding?.code ?? null,
+      incomplete: vouched.gaps[0]?.code ?? null,
       firstBadSeq: finding?.seq ?? null,
       detail: finding?.message ?? '',
       origin: this.origin,
@@ -157,6 +169,7 @@ class RangeState {
       signatures: this.#options.signers !== undefined,
       archivedUntil: this.#archivedUntil,
       ...this.counts(),
+      ...vouched,
     };
   }
 }
@@ -183,7 +196,8 @@ async function walk(log: RangeSource, options: RangeOptions, state: RangeState):
   checkpoints.compare(followed);
   state.heartbeats.begin(start);
   const rootAt = (size: number) => checkpoints.rootAt(size) ?? log.rootAt?.(size) ?? rootOf(log, size);
-  const own = new OwnEntries(identity.origin, chain, rootAt, options.verifyToken);
+  const { verifyToken = null, inForce = null } = options;
+  const own = new OwnEntries(identity.origin, chain, rootAt, { verifyToken, inForce });
   if (start !== null) own.beginLater();
   const recall = recaller(log, own, start?.size ?? 0);
   for await (const range of verifiedRanges(log, options, {
@@ -197,11 +211,15 @@ async function walk(log: RangeSource, options: RangeOptions, state: RangeState):
     state.heartbeats.follow(range);
     const agreed = followed.checkpoints === 0 ? null : log.checkpointFrom(followed.checkpoints - 1);
     const cut = agreed !== null && agreed.size > range.from ? agreed.size : range.to;
+    const judged = own.anchoringsTaken();
     openBodies(bodies, range, { from: range.from, to: cut }, state);
+    state.vouched.follow(range, { from: range.from, to: cut }, judged);
     state.endedAt = cut;
     if (agreed?.size === cut) options.onProgress?.(state.progress(agreed, range), state.size);
     openBodies(bodies, range, { from: cut, to: range.to }, state);
+    state.vouched.follow(range, { from: cut, to: range.to }, judged);
   }
+  state.vouched.finish(followed.lastMs);
   state.endedAt = followed.frontier.size;
   if (end.isWhole) checkpoints.finish(followed);
   requireArchiveSaid(log);

@@ -120,7 +120,8 @@ async function audit(
   const checkpoints = new StoredCheckpoints(log, chain, kept);
   checkpoints.compare(progress);
   const rootAt = (size: number) => checkpoints.rootAt(size) ?? rootOf(log, size);
-  const own = new OwnEntries(identity.origin, chain, rootAt, options.verifyToken);
+  const anchorings = { verifyToken: options.verifyToken ?? null, inForce: null };
+  const own = new OwnEntries(identity.origin, chain, rootAt, anchorings);
   for await (const range of verifiedRanges(log, options, { from: 0, to: sizeAtFirst, isOpen: true })) {
     // Never behind the size of the beginning, or a busy server would keep an audit running for ever.
     if (range.from > 0 && range.from < sizeAtFirst) {

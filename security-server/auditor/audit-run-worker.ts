@@ -1,10 +1,12 @@
 // The thread that verifies the whole log (audit-run.ts): the same audit as `accord audit log`, through a connection of its own.
-// Who signed is judged by the configurations that this server kept, down to the anchor it was installed with; where they
-// cannot be read the report says that signatures were not verified.
+// Who signed, who cosigned and who stamped the time is judged by the configurations that this server kept, down to the anchor it was installed with; where they
+// cannot be read the report says that none of it was verified.
 import { readFileSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
+import { systemClock } from '#core/clock.ts';
 import { readAnchor } from '#core/configuration/anchor.ts';
 import { pastSigners } from '#core/evidence/past-signers.ts';
+import { pastVouchers } from '#core/evidence/past-vouchers.ts';
 import { bodyAudit } from '#core/log/audit-bodies.ts';
 import { auditRange } from '#core/log/audit-range.ts';
 import { readRecordKeysSqlite } from '#core/log/record-keys-sqlite.ts';
@@ -27,7 +29,7 @@ try {
   const report = await auditRange(log, {
     checkpointFile,
     onProgress: ({ checkpoint }, size) => tell({ done: checkpoint.size, size }),
-    ...(signers === null ? {} : { signers }),
+    ...(signers === null ? {} : { signers: signers.keys, inForce: pastVouchers(signers, systemClock.nowMs()) }),
     ...(keys === null ? {} : { bodies: bodyAudit(log, keys) }),
   });
   keys?.close();
@@ -39,7 +41,7 @@ try {
 
 function signersOf({ configuration, anchorFile }: AuditorPlaces) {
   try {
-    return pastSigners(configuration, readAnchor(readFileSync(anchorFile))).keys;
+    return pastSigners(configuration, readAnchor(readFileSync(anchorFile)));
   } catch (error) {
     if (isAccordError(error) || (error as NodeJS.ErrnoException).code === 'ENOENT') return null;
     throw error;

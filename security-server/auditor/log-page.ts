@@ -9,6 +9,9 @@ import type { AuditEnd, AuditState } from './audit-run.ts';
 import { type Language, WORDS } from './language.ts';
 import { fact, time, timeText } from './times.ts';
 
+/** Gaps shown; the report of `accord audit log` has more. */
+const MAX_GAPS = 10;
+
 type Server = Pick<ServerParts, 'log' | 'anchoring'>;
 
 export function logPage(language: Language, server: Server, audit: AuditState, csrf: string): Body {
@@ -68,12 +71,35 @@ function endOf(language: Language, { by, startedAtMs, endedAtMs, outcome, report
       ? outcome === 'stopped'
         ? words.auditStopped
         : words.auditFailed
-      : report.ok
-        ? words.auditOk
-        : words.auditWrong;
-  return html`<div class="box ${report !== null && (report.ok ? 'good' : 'bad')}"><p class="said">${words.auditResult}${words.colon}${result}</p>
+      : !report.ok
+        ? words.auditWrong
+        : isIncomplete(report)
+          ? words.auditIncomplete
+          : words.auditOk;
+  const tone = report !== null && (!report.ok ? 'bad' : !isIncomplete(report) && 'good');
+  return html`<div class="box ${tone}"><p class="said">${words.auditResult}${words.colon}${result}</p>
 <dl>${fact(words.auditBy, apart(by))}${fact(words.auditStarted, time(startedAtMs))}${fact(words.auditEnded, time(endedAtMs))}${report && reportOf(language, report)}</dl></div>
 `;
+}
+
+/** A report that was kept may be of a version that did not say so. */
+function isIncomplete({ incomplete }: RangeReport): boolean {
+  return incomplete != null;
+}
+
+function coveredOf(language: Language, covered: RangeReport['quorum'] | undefined): string {
+  const words = WORDS[language];
+  if (covered == null) return words.auditCoveredNo;
+  const { met, below, unknown, coveredUntil } = covered;
+  return words.auditCoveredOf(met, below, unknown, coveredUntil);
+}
+
+function vouchedOf(language: Language, { quorum, timeStamps, gaps = [] }: RangeReport): Html {
+  const words = WORDS[language];
+  const said = gaps
+    .slice(0, MAX_GAPS)
+    .map(({ code, seq, detail }) => html`<code>${code}</code> ${seq}: <span lang="en">${apart(detail)}</span><br>`);
+  return html`${fact(words.auditQuorum, coveredOf(language, quorum))}${fact(words.auditTimeStamps, coveredOf(language, timeStamps))}${said.length > 0 && fact(words.auditGaps, html`${said}`)}`;
 }
 
 function reportOf(language: Language, report: RangeReport): Html {
@@ -85,5 +111,5 @@ function reportOf(language: Language, report: RangeReport): Html {
     code &&
     html`<code>${code}</code> ${said && html`<span lang="en">${said.title}. ${said.next}</span>`} ${apart(detail)}`;
   const opened = bodies == null ? words.auditBodiesNo : words.auditBodiesOf(bodies.opened, bodies.erased, bodies.none);
-  return html`${fact(words.code, problem)}${fact(words.auditFirstBad, firstBadSeq)}${fact(words.auditScope, words.auditScopeOf(startedAt, endedAt, size))}${fact(words.auditSignatures, signatures ? words.auditSignaturesYes : words.auditSignaturesNo)}${fact(words.auditCheckpoints, checkpoints)}${fact(words.auditBodies, opened)}${fact(words.auditHeartbeats, heartbeatsMissing)}`;
+  return html`${fact(words.code, problem)}${fact(words.auditFirstBad, firstBadSeq)}${fact(words.auditScope, words.auditScopeOf(startedAt, endedAt, size))}${fact(words.auditSignatures, signatures ? words.auditSignaturesYes : words.auditSignaturesNo)}${vouchedOf(language, report)}${fact(words.auditCheckpoints, checkpoints)}${fact(words.auditBodies, opened)}${fact(words.auditHeartbeats, heartbeatsMissing)}`;
 }

@@ -229,6 +229,13 @@ export const EN = {
     `${opened} opened and compared, ${erased} destroyed, ${none} without`,
   auditBodiesNo: 'not opened',
   auditHeartbeats: 'Times without a checkpoint',
+  auditIncomplete: 'In order, but incomplete',
+  auditQuorum: 'Quorum of witnesses',
+  auditTimeStamps: 'Time-stamps',
+  auditCoveredNo: 'not checked: the configuration or the anchor could not be read',
+  auditCoveredOf: (met: number, below: number, unknown: number, until: number) =>
+    `${met} anchorings have it, ${below} do not, ${unknown} could not be judged; entries before ${until} are covered`,
+  auditGaps: 'What is missing or does not fit',
   auditRunning: 'It is running',
   auditProgress: (done: number, size: number) => `${done.toLocaleString('en')} of ${size.toLocaleString('en')} entries`,
   auditStopped: 'stopped by hand',

@@ -227,6 +227,13 @@ export const ZH: Words = {
   auditBodiesOf: (opened, erased, none) => `${opened} 个已打开并比对，${erased} 个已销毁，${none} 个没有`,
   auditBodiesNo: '未打开',
   auditHeartbeats: '没有检查点的时段',
+  auditIncomplete: '未发现篡改，但证据不完整',
+  auditQuorum: '见证方法定数',
+  auditTimeStamps: '时间戳',
+  auditCoveredNo: '未检查：无法读取配置或锚',
+  auditCoveredOf: (met: number, below: number, unknown: number, until: number) =>
+    `${met} 次锚定满足，${below} 次不满足，${unknown} 次无法判断；第 ${until} 条之前的条目已覆盖`,
+  auditGaps: '缺少或不相符之处',
   auditRunning: '正在进行',
   auditProgress: (done, size) => `${size.toLocaleString('zh')} 个条目中的 ${done.toLocaleString('zh')} 个`,
   auditStopped: '人为停止',

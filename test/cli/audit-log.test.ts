@@ -5,8 +5,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import t from 'tap';
+import { systemClock } from '#core/clock.ts';
 import { openPackSetting } from '#scripts/campaign/pack-setting.ts';
 import { accord } from './run.ts';
+
+type Gap = { code: string };
 
 t.setTimeout(60_000);
 
@@ -36,6 +39,35 @@ t.test('two logs are audited, and held against each other', async (t) => {
   t.match(people.stdout, /in order/);
   writeFileSync(progress, '{"v":2}');
   t.equal((await audit(folders.provider, '--progress', progress)).code, 5, 'progress of nobody knows what');
+
+  t.match(good.report, {
+    incomplete: null,
+    quorum: { met: 1, below: 0, unknown: 0 },
+    timeStamps: { met: 1, below: 0, unknown: 0 },
+    gaps: [],
+  });
+  const unjudged = await accord('audit', 'log', '--dir', folders.provider, '--no-checkpoint');
+  t.match(unjudged.stdout, /quorum of witnesses.*NOT CHECKED/s, 'without an anchor nobody says who has to vouch');
+  t.match((await audit(folders.provider)).report, { quorum: null, timeStamps: null });
+  const consumer = async () => {
+    const { code, report } = await audit(folders.consumer, '--anchor', made.anchorFolder);
+    return [code, report.incomplete, report.quorum, report.timeStamps, report.gaps.map((gap: Gap) => gap.code)];
+  };
+  const until = made.pair.consumer.parts.log.size();
+  const counts = (met: number, below: number) => ({ met, below, unknown: 0, coveredUntil: met === 0 ? 0 : until });
+  await made.anchorLog('consumer', 'quorum');
+  t.same(await consumer(), [5, 'QUORUM_MISSING', counts(0, 1), counts(1, 0), ['QUORUM_MISSING']]);
+  await made.anchorLog('consumer', 'token');
+  const [, , quorum, , codes] = await consumer();
+  t.match(quorum, { met: 1, below: 1 }, 'what is above makes up for it');
+  t.same(codes, ['TIME_STAMP_MISSING']);
+  await made.anchorLog('consumer', undefined, systemClock.nowMs() - 3_600_000);
+  const [code, incomplete, ...rest] = await consumer();
+  t.same(
+    [code, incomplete, rest.at(-1)],
+    [5, 'LOG_TIME_WRONG', ['LOG_TIME_WRONG']],
+    'time-stamped before it was written',
+  );
 
   // Somebody else's keys: a copy whose configuration knows no server of these.
   const copy = join(place, 'copy');

@@ -285,11 +285,12 @@ t.test('the whole log is verified, one at a time', async (t) => {
   const text = await ended(visitor);
   t.match(text, /Result: in order/);
   t.match(text, /all verified/);
+  t.match(text, /Quorum of witnesses.*[0-9]+ anchorings have it.*Time-stamps.*[0-9]+ anchorings have it/s);
   t.match(text, /[1-9] opened and compared/);
   const file = join(setting.pair.folder, 'consumer', 'auditor-audit.json');
   while (!existsSync(file)) await new Promise((resolve) => setImmediate(resolve));
   const kept = JSON.parse(readFileSync(file, 'utf8')) as object;
-  t.match(kept, { by: 'audit', outcome: 'reported', report: { ok: true, signatures: true } });
+  t.match(kept, { by: 'audit', outcome: 'reported', report: { ok: true, signatures: true, quorum: { unknown: 0 } } });
   t.equal((await visitor.post('/auditor/log/audit', { csrf })).status, 303);
   t.equal((await visitor.post('/auditor/log/stop', { csrf })).status, 303);
   t.match(
