@@ -3,7 +3,7 @@
 // nearly as often as before, what is not is told so at once with 503 and Retry-After before its body is read, each admitted
 // request has its entries in both logs and no other has any, and the memory comes back. The size is the overload's seconds.
 import { once } from 'node:events';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { rssMiB } from '#scripts/bench/weigh.ts';
 import type { Campaign, CampaignResult, CampaignRun } from './campaign.ts';
@@ -23,6 +23,7 @@ const CONCURRENCIES = [16, 64, 256];
 /** Of the best goodput; the least concurrency that reaches it is the one whose times are compared. */
 const NEARLY = 0.95;
 const PROBE_EVERY_MS = 100;
+const PROBES_READY = 16;
 const SETTLING_SECONDS = 20;
 
 const MIB = 1024 * 1024;
@@ -39,11 +40,15 @@ interface Probes {
   slowestMs: number;
 }
 
-/** Heads whose bodies never come: who is refused is told so all the same. */
-async function probeUntil(port: number, signal: AbortSignal): Promise<Probes> {
+/**
+ * Heads whose bodies never come: who is refused is told so all the same. One that is let in takes a second. Their
+ * connections are there before: one that is made while hundreds of others are waits for all of them.
+ */
+async function probeUntil(port: number, everyMs: number, signal: AbortSignal): Promise<Probes> {
   const probes: Probes = { refused: 0, slowestMs: 0 };
-  while (!signal.aborted) {
-    const socket = connect(port, '127.0.0.1').on('error', () => {});
+  const open = () => connect(port, '127.0.0.1').on('error', () => {});
+  const ready = Array.from({ length: PROBES_READY }, open);
+  const probe = async (socket: Socket) => {
     const sentMs = performance.now();
     socket.write(head(MIB / 2));
     const answered = once(socket, 'data', { signal: AbortSignal.any([signal, AbortSignal.timeout(1_000)]) });
@@ -53,8 +58,16 @@ async function probeUntil(port: number, signal: AbortSignal): Promise<Probes> {
       probes.slowestMs = Math.max(probes.slowestMs, performance.now() - sentMs);
     }
     socket.destroy();
-    await delay(PROBE_EVERY_MS, null, { signal }).catch(() => {});
+  };
+  const underWay: Promise<void>[] = [];
+  while (!signal.aborted) {
+    await delay(everyMs, null, { signal }).catch(() => {});
+    ready.push(open());
+    const socket = ready.shift();
+    if (socket !== undefined) underWay.push(probe(socket));
   }
+  await Promise.all(underWay);
+  for (const socket of ready) socket.destroy();
   return probes;
 }
 
@@ -92,16 +105,19 @@ async function measure(setting: LoadedSetting, size: number, say: (line: string)
     return capacity;
   };
   const found = [];
-  for (const at of size < WHOLE_SECONDS / 6 ? [64] : CONCURRENCIES) found.push(await closed(at));
+  const isShort = size < WHOLE_SECONDS / 6;
+  for (const at of isShort ? [64] : CONCURRENCIES) found.push(await closed(at));
   const best = Math.max(...found.map(({ goodput }) => goodput));
   const before = found.find(({ goodput }) => goodput >= best * NEARLY) ?? found[0];
   if (before === undefined) throw new TypeError('one of them is the best');
-  // What refuses is warmed too: memory is compared with that of servers that have done everything once.
-  await ask({ open: best * FACTOR, burst: BURST, seconds: seconds / 2, leadInSeconds: 0 });
-  await closed(before.at);
+  if (!isShort) {
+    // What refuses is warmed too: memory is compared with that of servers that have done everything once.
+    await ask({ open: best * FACTOR, burst: BURST, seconds: seconds / 2, leadInSeconds: 0 });
+    await closed(before.at);
+  }
   const rssBefore = await settled(setting, size, null);
   const ended = new AbortController();
-  const probing = probeUntil(port, ended.signal);
+  const probing = probeUntil(port, isShort ? PROBE_EVERY_MS / 2 : PROBE_EVERY_MS, ended.signal);
   const over = await ask({ open: best * FACTOR, burst: BURST, seconds: size, leadInSeconds });
   ended.abort();
   say(`${FACTOR} times that: ${told(over)}`);

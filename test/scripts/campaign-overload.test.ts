@@ -12,6 +12,7 @@ t.test('overload: nothing collapses, nothing is lost, who is refused is told so'
 });
 
 t.test('overload finds servers that let everybody in', async (t) => {
-  const { found } = await overload.run({ size: 0.5, seed: SEED, broken: { admitAll: true } });
+  // They work through all that is too much, ten times as long as they are asked.
+  const { found } = await overload.run({ size: 0.1, seed: SEED, broken: { admitAll: true } });
   t.match(found.join('\n'), /nobody was refused of \d+ that were too many/);
 });
