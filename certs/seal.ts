@@ -35,8 +35,16 @@ function info(binding: SealBinding): Buffer {
   return Buffer.concat(pieces);
 }
 
+// A channel's secret is used for minutes: made a KeyObject once, a key from it costs half.
+const channelKeys = new WeakMap<Uint8Array, KeyObject>();
+
 function sealingKey(secret: Uint8Array, salt: Uint8Array, binding: SealBinding): KeyObject {
-  return createSecretKey(Buffer.from(hkdfSync('sha256', secret, salt, info(binding), 32)));
+  let channelKey = channelKeys.get(secret);
+  if (channelKey === undefined) {
+    channelKey = createSecretKey(secret);
+    channelKeys.set(secret, channelKey);
+  }
+  return createSecretKey(Buffer.from(hkdfSync('sha256', channelKey, salt, info(binding), 32)));
 }
 
 function nonce(counter: number, isFinal: boolean): Buffer {
