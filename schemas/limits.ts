@@ -295,6 +295,8 @@ export const WITNESS_REPEAT_BURST = 30;
 export const WITNESS_REPEAT_EVERY_MS = 2_000;
 /** Lines of one answer of the feed that cosigners check every log with. */
 export const MAX_FEED_LEAVES = 4_096;
+/** Logs that a department's witness remembers; a registry that shows more of them is not followed. */
+export const MAX_WITNESSED_LOGS = 65_536;
 /** The auditor's pages: a session ends so long after its last use, and so long after it began. */
 export const AUDITOR_SESSION_IDLE_MS = 15 * 60_000;
 export const AUDITOR_SESSION_MS = 4 * 3_600_000;

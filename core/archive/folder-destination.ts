@@ -1,6 +1,6 @@
 // An archive in a folder of this machine, or one that is mounted: each file is written beside its place, synced and renamed,
 // so that after a crash there is the whole file or none. Whoever can write to the folder controls what is read back.
-import { chmodSync, existsSync, mkdirSync } from 'node:fs';
+import { chmodSync, constants, existsSync, mkdirSync } from 'node:fs';
 import { open, readdir } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { syncFolder } from '#core/log/checkpoint-file.ts';
@@ -9,6 +9,7 @@ import { AccordError } from '#schemas/problems.ts';
 import type { ArchiveDestination } from './destination.ts';
 
 const MODE = 0o400;
+const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants;
 
 /** @param given is made when there is none */
 export function folderDestination(given: string): ArchiveDestination {
@@ -25,13 +26,17 @@ export function folderDestination(given: string): ArchiveDestination {
       }),
     get: (name, maxBytes) =>
       reaching(name, async () => {
-        const file = await open(join(folder, name)).catch((error: unknown) => {
+        const file = await open(join(folder, name), O_RDONLY | O_NOFOLLOW | O_NONBLOCK).catch((error: unknown) => {
           if (isCode(error, 'ENOENT') || isCode(error, 'ENOTDIR')) return null;
+          if (isCode(error, 'ELOOP')) throw new AccordError('ARCHIVE_DAMAGED', `${name} is a link`);
           throw error;
         });
         if (file === null) return null;
         try {
-          const { size } = await file.stat();
+          const stat = await file.stat();
+          // A pipe or a device says no size, and gives bytes without end, or none for ever.
+          if (!stat.isFile()) throw new AccordError('ARCHIVE_DAMAGED', `${name} is no file`);
+          const { size } = stat;
           if (size > maxBytes) throw new AccordError('ARCHIVE_DAMAGED', `${name} has ${size} bytes`);
           return await file.readFile();
         } finally {

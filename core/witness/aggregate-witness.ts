@@ -61,6 +61,7 @@ async function vetted({ origin, tree }: Advance, options: AggregateWitnessOption
   const check = new FeedCheck(new RunningTree(stored?.size ?? 0, stored?.subtrees ?? Buffer.alloc(0)), {
     ...rules,
     latest: (each) => store.latest(each),
+    origins: store.origins(),
     begins: stored === null,
   });
   while (check.tree.size < tree.size) {

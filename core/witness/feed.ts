@@ -7,7 +7,7 @@
 import { HASH_BYTES, leafHash, nodeHash } from '#certs/merkle.ts';
 import { isSignedBy, type NoteVerifier, parseCheckpointText, parseNote } from '#core/log/signed-note.ts';
 import { isJsonObject, type JsonValue, parseJson } from '#schemas/json.ts';
-import { MAX_ADD_CHECKPOINT_BYTES } from '#schemas/limits.ts';
+import { MAX_ADD_CHECKPOINT_BYTES, MAX_WITNESSED_LOGS } from '#schemas/limits.ts';
 import { AccordError } from '#schemas/problems.ts';
 import { judgeCheckpoint, type TreeHead } from './judge.ts';
 import type { Advance } from './store.ts';
@@ -19,6 +19,8 @@ export interface FeedRules {
   instance: string;
   /** What this witness stored of an origin. */
   latest(origin: string): TreeHead | null;
+  /** How many origins it stored. */
+  origins: number;
   /** The registered key; undefined for a server that is not registered any more. */
   verifierOf(origin: string): NoteVerifier | undefined;
   /** Hash (base64) of a content version's file as this server holds it; undefined for a version it does not hold. */
@@ -70,6 +72,7 @@ export class FeedCheck {
   readonly #rules: FeedRules;
   readonly tree: RunningTree;
   readonly #steps = new Map<string, Advance>();
+  #begun = 0;
   /** Origins with a checkpoint that the key registered now did not sign: the key changed since, or somebody lied. */
   readonly strange = new Set<string>();
 
@@ -115,6 +118,7 @@ export class FeedCheck {
     if (!mayLack && judgement !== 'advance') {
       throw wrong(`${origin} did not grow from ${before?.size ?? 0} to ${head.size} leaves`);
     }
+    if (before === null && this.#rules.origins + ++this.#begun > MAX_WITNESSED_LOGS) throw wrong('too many logs');
     const first = this.#steps.get(origin)?.before ?? this.#rules.latest(origin);
     this.#steps.set(origin, { origin, before: first, tree: { ...head, note }, proof });
     const verifier = this.#rules.verifierOf(origin);

@@ -84,10 +84,11 @@ export class AuditRun {
     if (this.#running !== null) throw new AccordError('AUDIT_RUNNING');
     const startedAtMs = this.#ports.clock.nowMs();
     const running = { by, startedAtMs, done: 0, size };
-    this.#running = running;
     const workerData = { places: this.#ports.places(), withBodies };
     const worker = new Worker(new URL('./audit-run-worker.ts', import.meta.url), { workerData });
     worker.unref();
+    // Only now: where no thread can be had, the next one may ask again.
+    this.#running = running;
     this.#worker = worker;
     worker.on('message', (message: AuditMessage) => {
       if (this.#running !== running) return;

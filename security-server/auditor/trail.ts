@@ -2,8 +2,10 @@
 // stopping a verification. One JSON line each at the end of a file of the data folder, durable before anything is shown, and
 // the same in the operator's log. The auditor controls the reason; nothing of a record stands there.
 import { open } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import type { FastifyBaseLogger } from 'fastify';
 import type { Clock } from '#core/clock.ts';
+import { syncFolder } from '#core/log/checkpoint-file.ts';
 import { AccordError } from '#schemas/problems.ts';
 
 export interface Deed {
@@ -17,6 +19,8 @@ export interface Deed {
   withContent?: boolean;
   reason?: string;
 }
+
+const LINE_FEED = 0x0a;
 
 export class AuditorTrail {
   readonly #file: string;
@@ -46,11 +50,16 @@ export class AuditorTrail {
   }
 }
 
+/** What a full disk or a crash left of a line stays a line of its own; a new file is there after a crash as well. */
 async function append(path: string, line: string): Promise<void> {
-  const file = await open(path, 'a', 0o600);
+  const file = await open(path, 'a+', 0o600);
   try {
-    await file.writeFile(line);
+    const { size } = await file.stat();
+    const last = Buffer.alloc(1);
+    if (size > 0) await file.read(last, 0, 1, size - 1);
+    await file.appendFile(size > 0 && last[0] !== LINE_FEED ? `\n${line}` : line);
     await file.datasync();
+    if (size === 0) syncFolder(dirname(path));
   } finally {
     await file.close();
   }

@@ -16,6 +16,7 @@ import {
 } from '#core/witness/cosignature.ts';
 import { FeedCheck, type FeedRules, RunningTree } from '#core/witness/feed.ts';
 import { logVerifier } from '#core/witness/log-keys.ts';
+import { MAX_WITNESSED_LOGS } from '#schemas/limits.ts';
 import { isAccordError } from '#schemas/problems.ts';
 import { WitnessedLog } from './witnessed-log.ts';
 
@@ -111,6 +112,7 @@ t.test('the feed of the aggregate log', async (t) => {
   const rules: FeedRules = {
     instance: 'XA',
     latest: () => null,
+    origins: 0,
     verifierOf: (origin) => [one, two].find((log) => log.origin === origin)?.verifier,
     contentHash: (version) => (version === 3 ? Buffer.from('three'.padEnd(32)).toString('base64') : undefined),
     begins: false,
@@ -150,6 +152,13 @@ t.test('the feed of the aggregate log', async (t) => {
     ['of another instance', [content(2, 'two', 'XB')], 'WITNESS_FEED_WRONG'],
     ['signed by another key', [line(new WitnessedLog(one.origin).grow(3).note())], 'ok 1'],
     ['of a server that is gone', [line(new WitnessedLog('accord/XA/GOV/1/SS9').grow(3).note())], 'ok 1'],
+    [
+      'the last log that is remembered',
+      [step(one, 0, 5), step(one, 5, 9)],
+      'ok 0',
+      { origins: MAX_WITNESSED_LOGS - 1 },
+    ],
+    ['one log too many', [step(one, 0, 5), step(two, 0, 9)], 'WITNESS_FEED_WRONG', { origins: MAX_WITNESSED_LOGS - 1 }],
     ['rubbish', ['{}'], 'WITNESS_FEED_WRONG'],
     ['no JSON', ['rubbish'], 'JSON_INVALID'],
     ['no note', [line('rubbish')], 'NOTE_MALFORMED'],
