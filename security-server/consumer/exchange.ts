@@ -7,6 +7,7 @@ import { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ConfigurationSnapshot, ServerEntry } from '#core/configuration/snapshot.ts';
 import { newMessageId } from '#core/message-id.ts';
+import { underWay } from '#core/turn-end.ts';
 import { type AnswerContext, parseAnswerContext, type RequestContext } from '#schemas/context.ts';
 import { subsystemOfService } from '#schemas/identifiers.ts';
 import { metaserviceOf } from '#schemas/metaservices.ts';
@@ -69,7 +70,10 @@ export async function exchange(server: ServerParts, call: Call): Promise<LookupR
   const providers = resolveProvider(snapshot, call);
   const transfer = isSpooled(call.body) ? transferMs(call.body.length) * 2 : 0;
   const deadlineMs = startedMs + call.deadlineMs + transfer;
-  const { result, peer } = await deliver(server, snapshot, call, providers, deadlineMs);
+  underWay.count += 1;
+  const { result, peer } = await deliver(server, snapshot, call, providers, deadlineMs).finally(() => {
+    underWay.count -= 1;
+  });
   server.metrics.exchange({
     side: 'consumer',
     id: result.id,

@@ -8,6 +8,7 @@
 import type { Readable } from 'node:stream';
 import type { ConfigurationSnapshot, ServerEntry } from '#core/configuration/snapshot.ts';
 import { newMessageId } from '#core/message-id.ts';
+import { underWay } from '#core/turn-end.ts';
 import { dayAt } from '#policy/calendar.ts';
 import { archiveDecision, decide } from '#policy/decide.ts';
 import { encodeAnswerContext, parseRequestContext, type RequestContext } from '#schemas/context.ts';
@@ -100,10 +101,12 @@ export async function answerOpened(
   { judging = judgingNow(server), goesOn = null }: { judging?: Judging; goesOn?: LoggedRequest['goesOn'] } = {},
 ): Promise<SignedMessage> {
   const { snapshot, presentMs, startedMs } = judging;
+  underWay.count += 1;
   try {
     const message = server.verifier.verify(opened, snapshot, presentMs);
     return await answerVerified(server, snapshot, message, { arrivedMs, startedMs, goesOn });
   } finally {
+    underWay.count -= 1;
     removeBody(opened.body);
   }
 }

@@ -1,7 +1,7 @@
 // When the work of a turn is done: what one callback brings together, and enough of it before the turn is over.
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import t from 'tap';
-import { TurnEnd } from '#core/turn-end.ts';
+import { TurnEnd, underWay } from '#core/turn-end.ts';
 
 /** What was worked on together, when each of these callbacks of one turn brought so many. */
 async function batches(callbacks: readonly number[]): Promise<number[]> {
@@ -29,12 +29,18 @@ async function batches(callbacks: readonly number[]): Promise<number[]> {
   return done;
 }
 
-for (const [name, callbacks, expected] of [
-  ['a few: once, at the end of the turn', [1, 2, 3], [6]],
-  ['enough: as soon as they are there, and the rest at the end', [10, 10, 10], [20, 10]],
-  ['each time', [16, 16, 1], [16, 16, 1]],
-  ['what one callback brings is not cut', [64, 2], [64, 2]],
-  ['nor what came before it', [15, 200], [215]],
+for (const [name, exchanges, callbacks, expected] of [
+  ['a few: once, at the end of the turn', 64, [1, 2, 3], [6]],
+  ['enough: as soon as they are there, and the rest at the end', 64, [10, 10, 10], [20, 10]],
+  ['each time', 64, [16, 16, 1], [16, 16, 1]],
+  ['what one callback brings is not cut', 64, [64, 2], [64, 2]],
+  ['nor what came before it', 64, [15, 200], [215]],
+  ['where less is under way, less is enough', 16, [4, 4, 4, 4], [8, 8]],
+  ['but no fewer than eight', 1, [7, 1, 7], [8, 7]],
+  ['and sixteen are always enough', 1_000, [16, 15], [16, 15]],
 ] as const) {
-  t.test(name, async (t) => t.same(await batches(callbacks), expected));
+  t.test(name, async (t) => {
+    underWay.count = exchanges;
+    t.same(await batches(callbacks), expected);
+  });
 }
