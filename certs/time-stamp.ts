@@ -13,6 +13,7 @@ import { MAX_INTERMEDIATES } from './path-limits.ts';
 import { hashOf, verifyTokenSignature } from './time-stamp-algorithms.ts';
 import { namesSigner } from './time-stamp-attribute.ts';
 import { readTimeStampInfo, type TimeStampInfo } from './time-stamp-info.ts';
+import { plainToken } from './time-stamp-plain.ts';
 import { asMalformed, MAX_TIME_STAMP_BYTES, malformed } from './time-stamp-request.ts';
 import { requireNotRevoked, type TimeStampStatus } from './time-stamp-revocation.ts';
 import { readCertificateKey } from './x509-algorithms.ts';
@@ -34,6 +35,15 @@ export interface VerifiedTimeStamp extends TimeStampInfo {
 /** What a token says; nothing about it is verified. @throws TIME_STAMP_MALFORMED */
 export function readTimeStampToken(token: Uint8Array): TimeStampInfo {
   return readToken(token).info;
+}
+
+/** Whose certificate a token carries for its signer, for people; null for none. Nothing is verified. @throws TIME_STAMP_MALFORMED */
+export function timeStampSignerName(token: Uint8Array): string | null {
+  const { signed } = readToken(token);
+  const [named] = asUntrusted(() => signed.certificates.map((der) => readCertificate(der))).filter((one) =>
+    isNamed(signed, one),
+  );
+  return named?.subject.text ?? null;
 }
 
 /**
@@ -71,6 +81,18 @@ export function verifyTimeStampToken(
   requireNotRevoked({ ...info, path }, { ...status, crls: [...crls, ...signed.crls] }, atMs);
   const signerHash = base64url(createHash('sha256').update(signer.der).digest());
   return { ...info, signerHash, signerName: signer.subject.text, path };
+}
+
+/**
+ * The same token without anything that no signature covers (time-stamp-plain.ts); it is not verified by this.
+ * @param certificates as above
+ * @throws TIME_STAMP_MALFORMED, TIME_STAMP_SIGNER_WRONG, TIME_STAMP_UNTRUSTED; TypeError for a configured certificate that is none
+ */
+export function plainTimeStampToken(token: Uint8Array, certificates: readonly Uint8Array[]): Buffer {
+  const { info, signed } = readToken(token);
+  const known = readKnown(certificates);
+  const signer = findSigner(signed, known);
+  return plainToken(signed, checkPath(signer, signed.certificates, known, info.genTimeMs));
 }
 
 function refusal(code: ProblemCode, detail = ''): AccordError {
@@ -111,15 +133,16 @@ function readKnown(certificates: readonly Uint8Array[]): Certificate[] {
 /** The certificate that the signer names twice: by issuer and serial number, or key identifier, and by its hash. */
 function findSigner({ certificates, signer }: SignedData, known: readonly Certificate[]): Certificate {
   const carried = asUntrusted(() => certificates.map((der) => readCertificate(der)));
-  const named = [...carried, ...known].filter((one) =>
-    'keyId' in signer.identifier
-      ? one.extensions.subjectKeyId?.equals(signer.identifier.keyId) === true
-      : one.serialHex === signer.identifier.serialHex && one.issuer.key === signer.identifier.issuerKey,
-  );
+  const named = [...carried, ...known].filter((one) => isNamed({ signer }, one));
   if (named.length === 0) throw refusal('TIME_STAMP_SIGNER_WRONG', 'its certificate is not here');
   const found = asMalformed(() => named.find((one) => namesSigner(signer.attributes, one)));
   if (found === undefined) throw refusal('TIME_STAMP_SIGNER_WRONG', 'the signed attributes name another certificate');
   return found;
+}
+
+function isNamed({ signer: { identifier } }: Pick<SignedData, 'signer'>, one: Certificate): boolean {
+  if ('keyId' in identifier) return one.extensions.subjectKeyId?.equals(identifier.keyId) === true;
+  return one.serialHex === identifier.serialHex && one.issuer.key === identifier.issuerKey;
 }
 
 function asUntrusted<T>(read: () => T): T {

@@ -8,6 +8,7 @@ import { readAnchor } from '#core/configuration/anchor.ts';
 import type { HeldSet } from '#core/configuration/cache.ts';
 import type { ConfigurationAnchor } from '#schemas/configuration.ts';
 import { resolveSettings, type Settings } from '#security-server/settings.ts';
+import { checkAnchoring, checkArchive, checkOcsp } from './doctor/evidence.ts';
 import { type Finding, look, ok } from './doctor/finding.ts';
 import {
   checkCertificate,
@@ -109,6 +110,17 @@ async function examine({ dir, health }: DoctorOptions): Promise<Finding[]> {
     address = snapshot.server(configured.id)?.address ?? address;
     return checkRegistration(snapshot, configured, own, nowMs);
   });
+  await see('anchoring', () => {
+    // Without a log, which `log` has told, there is nothing to say.
+    if (held === undefined || own.verifierKey === null) return [];
+    return checkAnchoring(dir, snapshotOf(held), nowMs);
+  });
+  await see('certificate status', () =>
+    held === undefined ? [] : checkOcsp(dir, snapshotOf(held), own.signing, nowMs),
+  );
+  await see('archive', () =>
+    own.verifierKey === null ? [] : checkArchive(dir, configured.archive.destination !== null),
+  );
   await see('registry', () => checkRegistry(known, held, () => systemClock.nowMs()));
   const healthPort = configured.ports.health;
   const origin = health ?? (healthPort === 0 ? undefined : `http://127.0.0.1:${healthPort}`);

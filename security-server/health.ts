@@ -4,6 +4,7 @@ import type { FastifyInstance } from 'fastify';
 import { keysMatch } from '#certs/key-match.ts';
 import { publicKeyOf } from '#certs/keys.ts';
 import { openServer } from '#core/http/server-frame.ts';
+import { sayAnchoring } from '#core/witness/anchoring-facts.ts';
 import { CLOCK_WINDOW_MS } from '#schemas/limits.ts';
 import { AccordError, isAccordError } from '#schemas/problems.ts';
 import type { ServerParts } from './server-parts.ts';
@@ -79,7 +80,8 @@ function checkAnchoring({ anchoring }: ServerParts): string {
   const { registryWitness, newest, trouble } = anchoring.state();
   if (trouble?.code === 'LOG_NOT_AS_WITNESSED') throw new AccordError(trouble.code, trouble.detail);
   if (registryWitness === null) return 'no witness is named';
-  const known = newest === null ? 'nothing yet' : `${newest.size} entries`;
+  const facts = anchoring.newestFacts();
+  const known = newest === null || facts === null ? 'nothing yet' : `${sayAnchoring(facts)}; ${iso(newest.atMs)}`;
   return trouble === null ? known : `${known}; ${trouble.code}`;
 }
 
@@ -102,26 +104,36 @@ function checkStatus({ certificateStatus }: ServerParts): string {
   const revoked = own.find(({ status }) => status === 'revoked');
   if (revoked !== undefined) throw new AccordError('CERTIFICATE_INVALID', `revoked: ${revoked.certificate}`);
   const ends = own.flatMap(({ endsMs }) => endsMs ?? []);
-  return ends.length === 0 ? 'no OCSP answer' : `OCSP answers until ${new Date(Math.min(...ends)).toISOString()}`;
+  const since = own.flatMap(({ thisUpdateMs }) => thisUpdateMs ?? []);
+  if (ends.length === 0) return 'no OCSP answer';
+  return `OCSP answers until ${iso(Math.min(...ends))}, the oldest of ${iso(Math.min(...since))}`;
 }
 
 /** Never a reason to stop: nothing is let go that is not there. The alarms say what is late. */
 function sayArchive({ archive }: ServerParts): string {
-  const { destination, archivedUntil, overdue, trouble } = archive.state();
+  const { destination, archivedUntil, newest, overdue, trouble } = archive.state();
   if (destination === null) return 'none is set';
-  return `${archivedUntil} entries${overdue ? '; overdue' : ''}${trouble === null ? '' : `; ${trouble.code}`}`;
+  const last = newest === null ? '' : `, last ${iso(newest.atMs)}`;
+  return `${archivedUntil} entries${last}${overdue ? '; overdue' : ''}${trouble === null ? '' : `; ${trouble.code}`}`;
 }
 
 function checkTimeStamps({ anchoring }: ServerParts): string {
   anchoring.grace.requireInTime();
   const { graceMs, waiting } = anchoring.grace.state();
   if (graceMs === null) return 'no authority is named';
-  const failing = anchoring.authorities().filter(({ failures }) => failures > 0);
-  const trouble = failing.map(({ name, lastProblem }) => `; ${name}: ${lastProblem}`).join('');
+  const trouble = anchoring.authorities().map(sayAuthority).join('');
   if (waiting === null) return `nothing waits${trouble}`;
   return `entry ${waiting.seq} waits for ${minutes(waiting.waitedMs)} of ${minutes(graceMs)} minutes${trouble}`;
 }
 
+/** What this server met itself; the newest anchoring names who stamped for the registry. */
+function sayAuthority({ name, failures, lastProblem, certificate }: AuthorityNow): string {
+  const problems = [...(failures > 0 ? [lastProblem] : []), ...(certificate.status === 'revoked' ? ['revoked'] : [])];
+  return problems.length === 0 ? '' : `; ${name}: ${problems.join(', ')}`;
+}
+type AuthorityNow = ReturnType<ServerParts['anchoring']['authorities']>[number];
+
+const iso = (atMs: number) => new Date(atMs).toISOString();
 const minutes = (ms: number) => Math.floor(ms / 60_000);
 
 export function openHealthPort(server: ServerParts): FastifyInstance {

@@ -21,7 +21,19 @@ const TimeStamps = Type.Object(
     /** As this server met them itself; most tokens come through the registry. */
     authorities: Type.Array(
       Type.Object(
-        { name: Type.String(), failures: count, lastProblem: name, lastTokenAtMs: Type.Union([count, Type.Null()]) },
+        {
+          ...{
+            name: Type.String(),
+            failures: count,
+            lastProblem: name,
+            lastTokenAtMs: Type.Union([count, Type.Null()]),
+          },
+          /** What lists and responders say of its certificate. */
+          certificate: Type.Object(
+            { name: Type.String(), status: Type.String(), untilMs: Type.Union([count, Type.Null()]) },
+            closed,
+          ),
+        },
         closed,
       ),
     ),
@@ -55,6 +67,18 @@ export const AnchoringView = Type.Object(
     quorum: count,
     newest: Anchored,
     newestStamped: Anchored,
+    /** Who vouched for the newest anchoring. */
+    vouched: Type.Union([
+      Type.Object(
+        {
+          size: count,
+          witnesses: Type.Array(Type.String()),
+          stamps: Type.Array(Type.Object({ authority: Type.String(), genTimeMs: count }, closed)),
+        },
+        closed,
+      ),
+      Type.Null(),
+    ]),
     witnessedSize: count,
     waiting: count,
     trouble: Type.Union([
@@ -76,6 +100,7 @@ export function addAnchoringRoutes(
   const view = (state = anchoring.state()) => ({
     ...{ origin: log.origin, entries: log.size(), ...state },
     timeStamps: timeStamps(),
+    vouched: anchoring.newestFacts(),
     witness: witness(),
   });
   app.get('/anchoring', async () => view());

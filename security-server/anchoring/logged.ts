@@ -3,6 +3,7 @@
 import { sha256Of } from '#certs/merkle.ts';
 import type { MessageLog } from '#core/log/message-log.ts';
 import { parseCheckpointText, parseNote } from '#core/log/signed-note.ts';
+import { type AnchoringFacts, anchoringFacts } from '#core/witness/anchoring-facts.ts';
 import { type Anchoring, anchoringText, parseAnchoring } from '#schemas/anchoring.ts';
 import { fromBase64url } from '#schemas/base64url.ts';
 import { isAccordError } from '#schemas/problems.ts';
@@ -59,6 +60,12 @@ export function firstUncovered(log: Pick<MessageLog, 'read'>, size: number): { s
     if (records.length < limit) return null;
   }
   return null;
+}
+
+/** What the entry `anchored` at `seq` says of itself; null when there is none that can be read. */
+export function factsAt(log: Pick<MessageLog, 'read'>, seq: number): AnchoringFacts | null {
+  const [record] = log.read(seq, 1);
+  return record?.evidence ? anchoringFacts(record.evidence.statement) : null;
 }
 
 /** Whether every token of an entry `anchored` has ended since: a certificate below it was revoked or is distrusted. */

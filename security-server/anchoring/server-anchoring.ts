@@ -5,9 +5,11 @@ import type { Clock } from '#core/clock.ts';
 import type { ConfigurationSource } from '#core/configuration/snapshot.ts';
 import { openClient } from '#core/http/client.ts';
 import type { MessageLog } from '#core/log/message-log.ts';
+import type { AnchoringFacts } from '#core/witness/anchoring-facts.ts';
 import { AccordError, isAccordError } from '#schemas/problems.ts';
 import { openAnchoring, type ServerAnchoring } from './anchoring.ts';
 import { type Grace, type GraceStore, openGrace } from './grace.ts';
+import { factsAt } from './logged.ts';
 import { openRegistryPort } from './registry-port.ts';
 import { openStamps, type ServerStamps } from './stamps.ts';
 
@@ -26,6 +28,8 @@ export interface OpenedAnchoring extends ServerAnchoring {
   tickEveryMs: number;
   /** How long the log has waited for a time-stamp, and whether new exchanges stop. */
   grace: Pick<Grace, 'requireInTime' | 'state'>;
+  /** Who vouched for the newest anchoring in the log; null while there is none. */
+  newestFacts(): AnchoringFacts | null;
   /** The time-stamp authorities as this server met them. */
   authorities: ServerStamps['health'];
 }
@@ -51,6 +55,10 @@ export function openServerAnchoring(from: ServerAnchoringOptions, log: MessageLo
   return {
     tickEveryMs: Math.ceil(everyMs / 4),
     grace,
+    newestFacts() {
+      const { newest } = anchoring.state();
+      return newest && factsAt(log, newest.seq);
+    },
     authorities: stamps.health,
     async tick() {
       grace.tick();

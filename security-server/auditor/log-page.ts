@@ -3,6 +3,7 @@
 import { apart, type Html, html } from '#core/http/html.ts';
 import { type Body, csrfField } from '#core/http/pages/frame.ts';
 import type { RangeReport } from '#core/log/audit-range.ts';
+import type { AnchoringFacts } from '#core/witness/anchoring-facts.ts';
 import { isProblemCode, PROBLEMS } from '#schemas/problems.ts';
 import type { ServerParts } from '#security-server/server-parts.ts';
 import type { AuditEnd, AuditState } from './audit-run.ts';
@@ -12,12 +13,12 @@ import { fact, time, timeText } from './times.ts';
 /** Gaps shown; the report of `accord audit log` has more. */
 const MAX_GAPS = 10;
 
-type Server = Pick<ServerParts, 'log' | 'anchoring'>;
+type Server = Pick<ServerParts, 'log' | 'anchoring' | 'certificateStatus' | 'archive'>;
 
 export function logPage(language: Language, server: Server, audit: AuditState, csrf: string): Body {
   const words = WORDS[language];
   const content = html`${factsOf(language, server)}<h2>${words.anchoring}</h2>
-${anchoringOf(language, server)}<h2>${words.auditTitle}</h2>
+${anchoringOf(language, server)}${besideOf(language, server)}<h2>${words.auditTitle}</h2>
 ${auditOf(language, audit, csrf)}`;
   return { title: words.logTitle, content };
 }
@@ -40,9 +41,36 @@ function anchoringOf(language: Language, { anchoring }: Server): Html {
   const waits =
     waiting === null ? words.nothingWaits : words.waitingFor(waiting.seq, Math.floor(waiting.waitedMs / 60_000));
   const said = trouble && html`<code>${trouble.code}</code> <span lang="en">${PROBLEMS[trouble.code].title}</span>`;
+  const facts = anchoring.newestFacts();
+  const cosigned = facts && (facts.witnesses.length === 0 ? words.none : apart(facts.witnesses.join(', ')));
   return html`<dl>
-${fact(words.registryWitness, registryWitness === null ? words.none : apart(registryWitness))}${fact(words.quorum, quorum)}${fact(words.newestAnchored, at(newest))}${fact(words.newestStamped, at(newestStamped))}${fact(words.waiting, waits)}${fact(words.trouble, said)}</dl>
+${fact(words.registryWitness, registryWitness === null ? words.none : apart(registryWitness))}${fact(words.quorum, quorum)}${fact(words.newestAnchored, at(newest))}${fact(words.cosignedBy, cosigned)}${facts && fact(words.stampedBy, stampsOf(facts.stamps))}${fact(words.newestStamped, at(newestStamped))}${fact(words.waiting, waits)}${fact(words.trouble, said)}</dl>
 ${overdue && html`<p class="box error">${words.overdue}</p>`}`;
+}
+
+function stampsOf(stamps: AnchoringFacts['stamps']): Html {
+  return html`${stamps.map(({ authority, genTimeMs }, at) => html`${at > 0 && html`<br>`}${apart(authority)}, ${time(genTimeMs)}`)}`;
+}
+
+/** What else has to be there for evidence to stand: the authorities, the answers about own certificates, the archive. */
+function besideOf(language: Language, { anchoring, certificateStatus, archive }: Server): Html {
+  const words = WORDS[language];
+  const authorities = anchoring.authorities().map(({ name, lastTokenAtMs, lastProblem, certificate }, at) => {
+    const asked = lastTokenAtMs === null ? words.notAskedYet : timeText(lastTokenAtMs);
+    const problem = lastProblem !== null && html` <code>${lastProblem}</code>`;
+    const status = words.certificateIs[certificate.status];
+    return html`${at > 0 && html`<br>`}${apart(name)}${words.colon}${asked}${problem}${words.semicolon}${status}`;
+  });
+  const answers = certificateStatus.own().map(({ use, status, thisUpdateMs, endsMs }, at) => {
+    const times = thisUpdateMs !== null && endsMs !== null && words.answerOf(timeText(thisUpdateMs), timeText(endsMs));
+    return html`${at > 0 && html`<br>`}${words.certificateUse[use]}${words.colon}${words.answerSays[status]}${times && html`${words.semicolon}${times}`}`;
+  });
+  const { destination, newest, overdue } = archive.state();
+  const copy = newest === null ? words.never : words.copiedUntil(newest.to, timeText(newest.atMs));
+  const late = overdue && html`${words.semicolon}${words.archiveOverdue}`;
+  return html`<dl>
+${authorities.length > 0 && fact(words.authorities, html`${authorities}`)}${fact(words.ownAnswers, answers.length === 0 ? words.none : html`${answers}`)}${fact(words.lastCopy, destination === null ? words.none : html`${copy}${late}`)}</dl>
+`;
 }
 
 function auditOf(language: Language, { running, last, ended }: AuditState, csrf: string): Html {

@@ -16,6 +16,8 @@ export interface OwnStatus {
   certificate: string;
   use: 'sign' | 'client';
   status: 'good' | 'revoked' | 'none';
+  /** What the answer was true of: its age counts from here; null without one. */
+  thisUpdateMs: number | null;
   /** When it ends to count, without grace; null without one. */
   endsMs: number | null;
 }
@@ -85,8 +87,11 @@ export class OwnAnswers {
     const rules = rulesOf(this.#trust());
     return this.#owned().map(({ certificate: { hash }, use }) => {
       const answer = rules === null ? undefined : this.#parts.answers.of(hash);
-      if (rules === null || answer === undefined) return { certificate: hash, use, status: 'none', endsMs: null };
-      return { certificate: hash, use, status: answer.status, endsMs: countsUntilMs(answer, rules.freshnessMs) };
+      if (rules === null || answer === undefined) {
+        return { certificate: hash, use, status: 'none', thisUpdateMs: null, endsMs: null };
+      }
+      const { status, thisUpdateMs } = answer;
+      return { certificate: hash, use, status, thisUpdateMs, endsMs: countsUntilMs(answer, rules.freshnessMs) };
     });
   }
 

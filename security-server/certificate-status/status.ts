@@ -23,7 +23,7 @@ export interface CertificateStatus extends StatusNews {
 }
 
 /** The file in the data folder. */
-const ANSWER_FILE = 'certificate-status.json';
+export const ANSWER_FILE = 'certificate-status.json';
 
 interface StatusParts {
   folder: string;

@@ -3,12 +3,17 @@ import { chmodSync, cpSync, readdirSync, readFileSync, rmSync, writeFileSync } f
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import t from 'tap';
+import { checkAnchoring, checkArchive, checkOcsp } from '#cli/doctor/evidence.ts';
 import { checkLog, checkNode } from '#cli/doctor/folder.ts';
 import { checkFreshness } from '#cli/doctor/registration.ts';
 import { registrationOfFolder } from '#cli/server-registration.ts';
+import { openMessageLog } from '#core/log/message-log.ts';
 import { CLIENT, openPair, SERVICE } from '#scripts/campaign/pair.ts';
+import { writeAnswers } from '#security-server/certificate-status/answer-file.ts';
+import { ANSWER_FILE } from '#security-server/certificate-status/status.ts';
 import { emergencyReportsFile } from '#security-server/emergencies.ts';
 import { openOutboxStoreSqlite } from '#security-server/outbox-sqlite.ts';
+import { logFixture, requestRecords } from '#test/core/log-fixture.ts';
 import { openTestNetwork } from '#test/dev-network.ts';
 import { accord } from './run.ts';
 
@@ -52,6 +57,9 @@ t.test('a running server, and what can be wrong with it', async (t) => {
       'emergency notices',
       'configuration',
       'registration',
+      'anchoring',
+      'certificate status',
+      'archive',
       'registry',
       'running',
       'peer port',
@@ -204,6 +212,39 @@ t.test('a log older than its last checkpoint', async (t) => {
   rmSync(join(dir, 'log'), { recursive: true });
   cpSync(old, join(dir, 'log'), { recursive: true });
   t.throws(() => checkLog(dir), { code: 'LOG_ROLLED_BACK' });
+});
+
+t.test('what vouches for the log', async (t) => {
+  const { dir, options, clock } = logFixture(t);
+  const log = await openMessageLog(options);
+  await log.append(requestRecords()[0]!);
+  await log.close();
+  const writtenMs = clock.nowMs();
+  const snapshot = (more: object) => ({ witnesses: () => null, timeStamps: () => null, trust: {}, ...more }) as never;
+  const graceMs = 4 * 3_600_000;
+  const named = snapshot({ timeStamps: () => ({ graceMs }) });
+  t.match(checkAnchoring(dir, snapshot({}), writtenMs), [{ state: 'ok', detail: /names no witness/ }]);
+  const at = (waitedMs: number) => checkAnchoring(dir, named, writtenMs + waitedMs)[0];
+  t.match(at(graceMs / 4 - 1), { state: 'ok', detail: /nothing is anchored yet; entry 0 waits for 59 of 240 minutes/ });
+  t.match(at(graceMs / 4), { state: 'warn', code: 'ANCHORING_LATE' });
+  t.match(at(graceMs), { state: 'fail', code: 'ANCHORING_OVERDUE' });
+  const witnessed = snapshot({ witnesses: () => ({ quorum: 2 }) });
+  t.match(checkAnchoring(dir, witnessed, writtenMs + 86_400_000), [{ state: 'warn', code: 'ANCHORING_LATE' }]);
+
+  const rules = { mode: 'prefer', responders: [], namedInCertificate: false, freshnessMs: 86_400_000, graceMs: 0 };
+  const asked = (more = {}) => snapshot({ trust: { ocsp: { ...rules, ...more } } });
+  const ocsp = (more: object, nowMs = 60_000) => checkOcsp(dir, asked(more), 'c'.repeat(43), nowMs)[0];
+  t.match(checkOcsp(dir, snapshot({}), 'x', 0), [{ state: 'ok' }]);
+  t.match(ocsp({}), { state: 'ok', detail: /no OCSP answer/ });
+  t.match(ocsp({ mode: 'require' }), { state: 'warn', code: 'CERTIFICATE_STATUS_MISSING' });
+  const der = Buffer.from('an answer');
+  const held = { certificate: 'c'.repeat(43), reason: null, thisUpdateMs: 0, endsMs: 2 * 86_400_000, der, hash: '' };
+  writeAnswers(join(dir, ANSWER_FILE), [{ ...held, status: 'good' }]);
+  t.match(ocsp({}), { state: 'ok', detail: /good, 1 minutes old, until 1970-01-02/ });
+  t.match(ocsp({}, 86_400_001), { state: 'warn', code: 'CERTIFICATE_STATUS_MISSING' });
+  writeAnswers(join(dir, ANSWER_FILE), [{ ...held, status: 'revoked' }]);
+  t.match(ocsp({}), { state: 'fail', code: 'CERTIFICATE_INVALID' });
+  t.match([checkArchive(dir, false), checkArchive(dir, true)], [[{ detail: 'none is set' }], [{ detail: /yet/ }]]);
 });
 
 t.test('time and versions', async (t) => {

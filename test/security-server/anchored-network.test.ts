@@ -126,6 +126,23 @@ async function commands(t: Test, network: DevNetwork): Promise<void> {
   });
   t.match(await json('log', 'anchor', '--now', ...at), { trouble: null });
   t.match(await json('log', 'anchorings', '--limit', '1'), [{ anchoring: { v: 1, aggregate: { path: Array } } }]);
+  const doctor = await accord('doctor', '--dir', dir, '--json', '--health', servers[0]?.urls.health ?? '');
+  const witnesses = 'accord-witness/DEV, accord-witness/DEV/GOV/2002/ss2';
+  const { checks } = JSON.parse(doctor.stdout) as { checks: { check: string; detail: string; state: string }[] };
+  const seen = (name: string) => checks.find(({ check }) => check === name)?.detail;
+  t.match(
+    seen('anchoring'),
+    new RegExp(`cosigned by ${witnesses}; time-stamped by CN=development-time-1 at 20.*quorum 1`),
+  );
+  t.match(seen('certificate status'), /^signing certificate good, \d+ minutes old, until 20/);
+  t.equal(seen('archive'), 'none is set');
+  const ready = await fetch(`${servers[0]?.urls.health}/readyz`);
+  const probes = ((await ready.json()) as { checks: { name: string; detail: string }[] }).checks;
+  const probed = Object.fromEntries(probes.map(({ name, detail }) => [name, detail]));
+  t.match(probed, {
+    anchoring: `cosigned by ${witnesses}; time-stamped by CN=development-time-1 at 20`,
+    'certificate-status': /^OCSP answers until 20.*the oldest of 20/,
+  });
   const table = await accord('log', 'anchorings', '--dir', dir);
   t.match(table.stdout, /accord-witness\/DEV, accord-witness\/DEV\/GOV\/2002\/ss2/);
   const out = join(folder, 'tiles');

@@ -95,6 +95,10 @@ t.test('forms come from these pages and from this session', async (t) => {
   t.equal((await one.post('/auditor/sign-in', { key: AUDITOR_KEY }, { origin: 'http://evil.example' })).status, 403);
   t.equal((await one.post('/auditor/log/audit', { csrf, more: '1' })).status, 400, 'unknown fields');
   t.equal((await one.post('/auditor/record', { csrf, reason: 'x'.repeat(40_000) })).status, 413);
+  const { text: log } = await one.get('/auditor/log');
+  for (const name of ['本机证书的 OCSP 应答', '最近一次归档副本']) {
+    t.match(log, `<dt>${name}</dt>`);
+  }
   const { headers } = await one.get('/auditor/log');
   t.match(headers.get('content-security-policy'), /^default-src 'none'; .*form-action 'self'; frame-ancestors 'none'/);
   t.equal(headers.get('cache-control'), 'no-store');
