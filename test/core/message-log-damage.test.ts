@@ -57,8 +57,9 @@ t.test('bytes of entries and evidence, changed one at a time, is found in its pl
     for (const { key: row, type, bytes } of rows) {
       const seq = Buffer.isBuffer(row) ? 0 : row; // both statements share the one signature
       const expected = table === 'checkpoints' || table === 'identity' ? null : seq;
-      // All bytes of the first row, some of the second: an audit for each takes its time.
-      for (let i = 0; i < bytes.length; i += seq === 1 ? 7 : 1) {
+      // Of the first row's bytes a third, fewer of the second's: an audit for each takes its time. The campaign `log-damage`
+      // takes any bit of any row.
+      for (let i = 0; i < bytes.length; i += seq === 1 ? 13 : 3) {
         const other = Buffer.from(bytes);
         other[i]! ^= 1 << (i % 8);
         const value = type === 'text' ? 'CAST(? AS TEXT)' : '?';
@@ -72,7 +73,7 @@ t.test('bytes of entries and evidence, changed one at a time, is found in its pl
       }
     }
   }
-  t.ok(changed > 1_500, `${changed} bytes changed`);
+  t.ok(changed > 500, `${changed} bytes changed`);
   t.match(await verify(), { ok: true }, 'and put back');
 });
 
@@ -97,7 +98,7 @@ t.test('any byte of the database file: found, or nothing that is read back diffe
   cpSync(options.folder, copy.folder, { recursive: true });
   const target = join(copy.folder, 'messages.db');
   let [found, harmless] = [0, 0];
-  for (let i = 18; i < original.length; i += 307) {
+  for (let i = 18; i < original.length; i += 409) {
     const damaged = Buffer.from(original);
     damaged[i]! ^= 0x11;
     writeFileSync(target, damaged);
@@ -106,7 +107,7 @@ t.test('any byte of the database file: found, or nothing that is read back diffe
     else if (content(target) === before) harmless++;
     else t.fail(`byte ${i} changes what is read and is not found`);
   }
-  t.ok(found > 20, `${found} found, ${harmless} in unused space`);
+  t.ok(found > 15, `${found} found, ${harmless} in unused space`);
 });
 
 t.test('changes that are consistent in themselves', async (t) => {
