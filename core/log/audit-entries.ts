@@ -95,7 +95,7 @@ type EntryJudge = (
 ) => number;
 
 function entryJudge(log: AuditRows, batches: Batches): EntryJudge {
-  const recent = new RecentStatements();
+  const recent = new RecentStatements(log.size());
   const plain = new PlainRows(batches, recent);
   const [read, readStatement] = [entryReader(), statementReader()];
   const statementsOf = (id: string) => log.linesOf(id, PAGE).map((row) => parsed(row.line, row.seq).statement ?? '');

@@ -5,11 +5,18 @@
 const ID_BYTES = 36;
 const HASH_BYTES = 43;
 const SLOT_BYTES = ID_BYTES + HASH_BYTES;
-/** A power of two. */
+/** At most; a power of two. */
 const SLOTS = 32_768;
 
 export class RecentStatements {
-  readonly #slots = new Uint8Array(SLOTS * SLOT_BYTES);
+  readonly #count: number;
+  readonly #slots: Uint8Array;
+
+  /** @param entries so many may come; a short log takes little */
+  constructor(entries: number) {
+    this.#count = 2 ** Math.min(Math.log2(SLOTS), Math.ceil(Math.log2(Math.max(1, entries))));
+    this.#slots = new Uint8Array(this.#count * SLOT_BYTES);
+  }
 
   /**
    * @param ids bytes that hold the exchange's id at `idAt`
@@ -17,7 +24,7 @@ export class RecentStatements {
    */
   add(ids: Uint8Array, idAt: number, idLength: number, hash: string): void {
     if (idLength !== ID_BYTES || hash.length !== HASH_BYTES) return;
-    const slot = slotOf(ids, idAt);
+    const slot = this.#slotOf(ids, idAt);
     for (let i = 0; i < ID_BYTES; i++) this.#slots[slot + i] = ids[idAt + i] as number;
     for (let i = 0; i < HASH_BYTES; i++) this.#slots[slot + ID_BYTES + i] = hash.charCodeAt(i);
   }
@@ -25,16 +32,16 @@ export class RecentStatements {
   /** @param hashes bytes that hold the hash, base64url, at `hashAt` */
   has(ids: Uint8Array, idAt: number, idLength: number, hashes: Uint8Array, hashAt: number): boolean {
     if (idLength !== ID_BYTES) return false;
-    const slot = slotOf(ids, idAt);
+    const slot = this.#slotOf(ids, idAt);
     for (let i = 0; i < ID_BYTES; i++) if (this.#slots[slot + i] !== ids[idAt + i]) return false;
     for (let i = 0; i < HASH_BYTES; i++) if (this.#slots[slot + ID_BYTES + i] !== hashes[hashAt + i]) return false;
     return true;
   }
-}
 
-/** The last characters of a UUID are the random ones. */
-function slotOf(ids: Uint8Array, at: number): number {
-  let mixed = 0;
-  for (let i = ID_BYTES - 8; i < ID_BYTES; i++) mixed = (Math.imul(mixed, 31) + (ids[at + i] as number)) | 0;
-  return ((mixed ^ (mixed >>> 15)) & (SLOTS - 1)) * SLOT_BYTES;
+  /** The last characters of a UUID are the random ones. */
+  #slotOf(ids: Uint8Array, at: number): number {
+    let mixed = 0;
+    for (let i = ID_BYTES - 8; i < ID_BYTES; i++) mixed = (Math.imul(mixed, 31) + (ids[at + i] as number)) | 0;
+    return ((mixed ^ (mixed >>> 15)) & (this.#count - 1)) * SLOT_BYTES;
+  }
 }
