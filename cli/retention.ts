@@ -123,11 +123,9 @@ function classCommand(): Command {
   );
   const byName = (verb: string, description: string) =>
     withAdmin(command.command(verb).description(description).argument('<name>', 'of the class'));
-  byName('approve', 'approve it as the second person').action(
-    runAction(async (name: string, options: AdminOptions) =>
-      print(await callAdmin(options, 'POST', `${classPath(name)}/approve`), options),
-    ),
-  );
+  byName('approve', 'look at what waits, and approve it as the second person')
+    .option('--yes', 'do not ask')
+    .action(runAction(approveClass));
   byName('withdraw', 'take back a change that waits').action(
     runAction(async (name: string, options: AdminOptions) => {
       await callAdmin(options, 'DELETE', `${classPath(name)}/change`);
@@ -135,6 +133,26 @@ function classCommand(): Command {
     }),
   );
   return command;
+}
+
+/** Exactly what was shown is approved: what somebody asks for meanwhile is not. */
+async function approveClass(name: string, options: AdminOptions & { yes?: true }): Promise<void> {
+  const { changes } = object(await callAdmin(options, 'GET', '/retention/classes'));
+  const waiting = (Array.isArray(changes) ? changes.filter(isJsonObject) : []).map(({ class: wanted }) =>
+    object(wanted),
+  );
+  const wanted = waiting.find((one) => one['name'] === name);
+  if (wanted !== undefined) {
+    process.stderr.write(`${linesOf(wanted)}\n`);
+    await confirm('Put this class in force?', options.yes);
+  }
+  print(await callAdmin(options, 'POST', `${classPath(name)}/approve`, wanted), options);
+}
+
+function linesOf(shown: object): string {
+  return Object.entries(shown)
+    .map(([name, value]) => `${name.padEnd(12)} ${String(value)}`)
+    .join('\n');
 }
 
 function ruleCommand(): Command {
@@ -213,11 +231,7 @@ async function ask(options: RequestOptions): Promise<void> {
 
 async function approveRequest(id: string, options: AdminOptions & { yes?: true }): Promise<void> {
   const asked = object(await callAdmin(options, 'GET', destructionPath(id)));
-  process.stderr.write(
-    `${Object.entries(brief(asked))
-      .map(([name, value]) => `${name.padEnd(12)} ${String(value)}`)
-      .join('\n')}\n`,
-  );
+  process.stderr.write(`${linesOf(brief(asked))}\n`);
   await confirm('Destroy these records for ever?', options.yes);
   const done = object(await callAdmin(options, 'POST', `${destructionPath(id)}/approve`));
   print(outputFormat(options) === 'table' ? brief(done) : done, options);

@@ -139,7 +139,11 @@ function evidencePaths(): object {
     },
     '/retention/classes/{id}/approve': {
       parameters: [parameter('id')],
-      post: operation('Approve a retention class as the second person', null, RetentionClass),
+      post: operation(
+        'Approve a retention class, as it was seen, as the second person',
+        RetentionClass,
+        RetentionClass,
+      ),
     },
     '/retention/classes/{id}/change': {
       parameters: [parameter('id')],

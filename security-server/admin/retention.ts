@@ -100,9 +100,11 @@ export function addRetentionRoutes(
     classes.ask(wanted, person(request));
     return reply.code(202).send(wanted);
   });
-  app.post<ById>('/retention/classes/:id/approve', async (request) =>
-    classes.approve(request.params.id, person(request)),
-  );
+  // With a body: what was seen, so that nothing else is approved that was asked for since.
+  app.post<ById>('/retention/classes/:id/approve', async (request) => {
+    const seen = request.body === undefined || request.body === null ? null : checkClass(request.body);
+    return classes.approve(request.params.id, person(request), seen);
+  });
   app.delete<ById>('/retention/classes/:id/change', async (request, reply) => {
     classes.withdraw(request.params.id);
     return reply.code(204).send();

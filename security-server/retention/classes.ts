@@ -2,6 +2,7 @@
 // erasure). A class is asked for by one administrator and in force when a second person approved it; the rules of the
 // consumer's side are an ordinary change of one administrator, as access rights are. Both are asked for every exchange
 // and kept in memory.
+import { canonicalJson } from '#schemas/canonical-json.ts';
 import { MAX_RETENTION_CLASSES } from '#schemas/limits.ts';
 import { AccordError } from '#schemas/problems.ts';
 import {
@@ -34,8 +35,11 @@ export interface RetentionClasses {
   longest(names: readonly string[]): string;
   /** Waits for a second person. */
   ask(wanted: RetentionClass, by: Person): void;
-  /** @throws RETENTION_CHANGE_UNKNOWN, SAME_PERSON */
-  approve(name: string, by: Person): RetentionClass;
+  /**
+   * @param seen what the second person was shown; null when that is not said
+   * @throws RETENTION_CHANGE_UNKNOWN, also when another change waits by now, SAME_PERSON
+   */
+  approve(name: string, by: Person, seen?: RetentionClass | null): RetentionClass;
   /** @throws RETENTION_CHANGE_UNKNOWN */
   withdraw(name: string): void;
   /** The class of records of an own request: the client's rule for the service, its rule for all, or the default. */
@@ -83,8 +87,11 @@ export function openRetentionClasses(store: RetentionStore): RetentionClasses {
       store.put('change', wanted.name, change);
       changes.set(wanted.name, change);
     },
-    approve(name, by) {
+    approve(name, by, seen = null) {
       const change = waiting(name);
+      if (seen !== null && canonicalJson(seen) !== canonicalJson(change.class)) {
+        throw new AccordError('RETENTION_CHANGE_UNKNOWN', `${name}: another change waits by now`);
+      }
       if (!areTwoPersons(change.requested, by)) throw new AccordError('SAME_PERSON');
       const approved = { ...change, approved: by };
       store.put('class', name, approved);

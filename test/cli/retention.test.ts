@@ -58,8 +58,9 @@ t.test('from the class to the certificate', async (t) => {
     stderr: /^Next: A second person runs `accord retention class approve short`/,
   });
   t.match(await as('zhao', 'classes'), { stdout: /short.*waits: asked for by Zhao/ });
-  t.match(await as('zhao', 'class', 'approve', 'short'), { code: 5, stderr: /SAME_PERSON/ });
-  t.match(await as('sun', 'class', 'approve', 'short'), { code: 0 });
+  t.match(await as('zhao', 'class', 'approve', 'short', '--yes'), { code: 5, stderr: /SAME_PERSON/ });
+  t.match(await as('sun', 'class', 'approve', 'short'), { code: 2, stderr: /days +2\n(.|\n)*--yes/ }, 'nobody to ask');
+  t.match(await as('sun', 'class', 'approve', 'short', '--yes'), { code: 0, stderr: /legalBasis +Archives Act/ });
   t.match(await as('zhao', 'classes'), { stdout: /short .*in force/ });
   t.match(await as('zhao', ...set), { code: 0 });
   t.match(await as('zhao', 'class', 'withdraw', 'short'), { code: 0 });

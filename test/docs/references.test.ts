@@ -56,7 +56,8 @@ function wrongWith(line: string): string | undefined {
   for (const word of words.slice(1)) {
     if (verb.commands.length === 0) break;
     const below = verb.commands.find((command) => command.name() === word);
-    if (below === undefined && verb.registeredArguments.length > 0) break;
+    // `accord catalogue TEXT` searches: what is no verb there is the first word of one that needs no name.
+    if (below === undefined && verb.name() === 'catalogue') break;
     if (below === undefined) return `no verb ${word}`;
     verb = below;
   }

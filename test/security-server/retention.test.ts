@@ -86,7 +86,10 @@ t.test('classes: two persons, both sides, unknown ones', async (t) => {
     }).then(async (answer) => (await answer.json()) as Json);
   };
   t.match(await grant('short'), { code: 'RETENTION_CLASS_UNKNOWN' });
-  t.match(await call(pair, 'POST', '/classes/short/approve', undefined, OTHER_KEY), { json: SHORT });
+  const shorter = { ...SHORT, days: SHORT.days + 1 };
+  t.match(await call(pair, 'POST', '/classes/short/approve', shorter, OTHER_KEY), { code: 'RETENTION_CHANGE_UNKNOWN' });
+  t.match(await call(pair, 'POST', '/classes/short/approve', { days: 1 }, OTHER_KEY), { code: 'SCHEMA_MISMATCH' });
+  t.match(await call(pair, 'POST', '/classes/short/approve', SHORT, OTHER_KEY), { json: SHORT });
   const granted = await grant('short');
   t.match(granted, { retention: 'short' });
   pair.provider.parts.state.removeRight(granted['id'] as string);
