@@ -1,7 +1,6 @@
 // Reads one X.509 certificate (RFC 5280 section 4.1) from strict DER into a plain record. Structure only: whether the
 // certificate is trusted, current or fit for a purpose is judged in path-rules.ts and path.ts. The bytes are a peer's.
-import { createHash } from 'node:crypto';
-import { base64url } from '#schemas/base64url.ts';
+import { hash } from 'node:crypto';
 import { AccordError, isAccordError } from '#schemas/problems.ts';
 import { DerReader, derError, openDer, readInteger, readSmallInteger, readTime, readWholeBits, TAG } from './der.ts';
 import { MAX_CERTIFICATE_BYTES } from './path-limits.ts';
@@ -94,5 +93,5 @@ function readVersion(inner: DerReader): void {
 
 /** SHA-256 of a certificate's DER in base64url: the identity by which certificates are pinned, and x5t#S256. */
 export function certificateHash(der: Uint8Array): string {
-  return base64url(createHash('sha256').update(der).digest());
+  return hash('sha256', der, 'base64url');
 }
