@@ -132,7 +132,7 @@ export function addRetentionRoutes(
     shown(await retention.approve(request.params.id, person(request))),
   );
   app.delete<ById>('/retention/destructions/:id', async (request) =>
-    shown(retention.withdraw(request.params.id, person(request))),
+    shown(await retention.withdraw(request.params.id, person(request))),
   );
 
   app.get('/retention/holds', async () => ({ items: retention.holds() }));

@@ -86,7 +86,7 @@ export interface Retention extends Pick<RetentionClasses, 'longest' | 'ofClient'
   /** Destroys. @throws SAME_PERSON, DESTRUCTION_UNKNOWN, DESTRUCTION_CLOSED, DESTRUCTION_NOT_DUE, DESTRUCTION_HELD, DESTRUCTION_UNDER_WAY */
   approve(id: string, by: Person): Promise<DestructionView>;
   /** @throws DESTRUCTION_UNKNOWN, DESTRUCTION_CLOSED */
-  withdraw(id: string, by: Person): DestructionView;
+  withdraw(id: string, by: Person): Promise<DestructionView>;
   holds(): HoldView[];
   /** @throws HOLD_LIMIT, DESTRUCTION_UNDER_WAY */
   place(wanted: WantedHold, legalBasis: string, reason: string, by: Person): Promise<HoldView>;

@@ -178,13 +178,16 @@ class ServerRetention implements Retention {
     });
   }
 
-  withdraw(id: string, by: Person): DestructionView {
-    const { state, request } = this.destruction(id);
-    if (state !== 'waiting' || request === null) throw new AccordError('DESTRUCTION_CLOSED', state);
-    const withdrawn = { ...request, withdrawn: by };
-    this.#ports.store.put('request', id, withdrawn);
-    this.#requests.set(id, withdrawn);
-    return this.destruction(id);
+  /** In the row as well: what is being approved cannot be withdrawn beside it. */
+  withdraw(id: string, by: Person): Promise<DestructionView> {
+    return this.#alone(async () => {
+      const { state, request } = this.destruction(id);
+      if (state !== 'waiting' || request === null) throw new AccordError('DESTRUCTION_CLOSED', state);
+      const withdrawn = { ...request, withdrawn: by };
+      this.#ports.store.put('request', id, withdrawn);
+      this.#requests.set(id, withdrawn);
+      return this.destruction(id);
+    });
   }
 
   holds(): HoldView[] {

@@ -101,7 +101,9 @@ t.test('a key store that was put back: the key that still opens is found', async
   t.match(done, { state: 'done', intent: { note: { days: [], records: [{ origin: ORIGIN, seq: 3 }] } } });
   clock.atMs += 1_000;
   const due = await retention.request(DUE, person('Zhao'));
-  await retention.approve(due.id, person('Sun'));
+  const approved = retention.approve(due.id, person('Sun'));
+  await t.rejects(async () => await retention.withdraw(due.id, person('Zhao')), { code: 'DESTRUCTION_CLOSED' });
+  t.match(await approved, { state: 'done' });
   t.same(
     [0, 3].map((seq) => log.readSealed(seq)),
     [null, null],
@@ -160,6 +162,7 @@ const UUID = '00000000-0000-4000-8000-00000000000a';
 
 t.test('notes that do not say what their kind says are found in their place', async (t) => {
   const { folder, parts, intent, jws } = await written(t);
+  const [gone, , , kept] = parts.log.read(0, 4);
   await parts.close();
   const { certificate } = readCertificate(jws);
   const days = [{ ...intent.days[0]!, firstDay: DAY - 9, lastDay: DAY - 9 }];
@@ -168,6 +171,12 @@ t.test('notes that do not say what their kind says are found in their place', as
   const lift = { v: 1 as const, hold: UUID, requested: person('Zhao'), approved: person('Sun'), reason: 'over' };
   const placed = (scope: object) => note('hold-placed', UUID, { ...hold, scope });
   const inDays = { kind: 'period', firstDay: DAY - 9, lastDay: DAY - 9 };
+  const ofExchange = (one = kept!) => ({ kind: 'exchanges', ids: [one.entry.id] });
+  const recordOf = (one = kept!) => ({ origin: ORIGIN, seq: one.seq, leaf: one.leafHash });
+  const dayOf = ({ entry: { retention, t: atMs } } = kept!) => {
+    const day = Math.floor(atMs / 86_400_000);
+    return { ...days[0]!, retention, firstDay: day, lastDay: day };
+  };
   const doneOf =
     (over: object, signing = parts.signing) =>
     (seq: number, leaf: string) => {
@@ -248,6 +257,54 @@ t.test('notes that do not say what their kind says are found in their place', as
       [placed({ kind: 'class', retention: 'short' }), note('destruction-intended', UUID, other)],
       7,
       /was held/,
+    ],
+    [
+      'a held exchange',
+      [placed(ofExchange(kept)), note('destruction-intended', UUID, { ...other, days: [dayOf(kept)] })],
+      7,
+      /entry 3 was held/,
+    ],
+    [
+      'a held exchange that stays',
+      [
+        placed(ofExchange(kept)),
+        note('destruction-intended', UUID, {
+          ...{ ...other, days: [dayOf(kept)], except: [{ origin: ORIGIN, seqs: [3] }] },
+        }),
+      ],
+      null,
+      /^$/,
+    ],
+    [
+      'an exchange that was held no more',
+      [
+        placed(ofExchange(kept)),
+        note('hold-lifted', UUID, lift),
+        note('destruction-intended', UUID, { ...other, days: [dayOf(kept)] }),
+      ],
+      null,
+      /^$/,
+    ],
+    [
+      'a held exchange whose keys had gone before',
+      [placed(ofExchange(gone)), note('destruction-intended', UUID, { ...other, days: [dayOf(gone)] })],
+      null,
+      /^$/,
+    ],
+    [
+      'the record of a held exchange',
+      [placed(ofExchange(kept)), note('destruction-intended', UUID, { ...other, days: [], records: [recordOf(kept)] })],
+      7,
+      /entry 3 was held/,
+    ],
+    [
+      'a record of a held class',
+      [
+        placed({ kind: 'class', retention: 'standard' }),
+        note('destruction-intended', UUID, { ...other, days: [], records: [recordOf(kept)] }),
+      ],
+      7,
+      /entry 3 was held/,
     ],
     ['placed twice', [placed(inDays), placed(inDays)], 7, /twice/],
     [
