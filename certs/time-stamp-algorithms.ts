@@ -5,6 +5,7 @@
 import { constants, verify } from 'node:crypto';
 import { isAccordError } from '#schemas/problems.ts';
 import { DerReader, openDer, readOid, readSmallInteger, TAG } from './der.ts';
+import { derOf, derOid, derSequence } from './der-write.ts';
 import type { CertificateKey } from './x509-algorithms.ts';
 
 export type TimeStampHash = 'sha256' | 'sha384' | 'sha512';
@@ -63,6 +64,21 @@ export function verifyTokenSignature(
         ? { padding: constants.RSA_PKCS1_PADDING }
         : { dsaEncoding: 'der' as const };
   return verify(hash, signed.signedBytes, { key: key.key, ...options }, signed.signature);
+}
+
+/** The one spelling of what a token is signed with, which the signature itself does not cover; PSS stays as it is. */
+export function plainSignatureAlgorithm({
+  digestAlgorithm,
+  signatureAlgorithm,
+}: {
+  digestAlgorithm: Buffer;
+  signatureAlgorithm: Buffer;
+}): Buffer {
+  const hash = hashOf(digestAlgorithm);
+  const scheme = quietly(() => schemeOf(signatureAlgorithm));
+  if (hash === undefined || scheme === undefined || scheme.padding === 'pss') return signatureAlgorithm;
+  const [oid = ''] = Object.entries(SCHEMES).find(([, one]) => one.key === scheme.key && one.hash === hash) ?? [];
+  return derSequence(derOid(oid), ...(scheme.key === 'rsa' ? [derOf(TAG.NULL)] : []));
 }
 
 function schemeOf(algorithm: Uint8Array): Scheme | undefined {

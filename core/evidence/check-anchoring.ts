@@ -6,7 +6,7 @@ import { policyOf } from '#core/configuration/witness-parts.ts';
 import { logVerifier } from '#core/witness/log-keys.ts';
 import { type AnchoringCode, type AnchoringVerdict, verifyAnchoring } from '#core/witness/verify-anchoring.ts';
 import { CLOCK_WINDOW_MS } from '#schemas/limits.ts';
-import { checked, type PackConfiguration } from './check-configuration.ts';
+import { checked, type PackConfiguration, plainTokenVerifier } from './check-configuration.ts';
 import { anchoringOf } from './check-log.ts';
 import type { PackFiles } from './check-message.ts';
 import type { CheckName, CheckRun } from './check-run.ts';
@@ -89,7 +89,7 @@ function judge(files: PackFiles, { folder, configuration, server, origin, nowMs 
     origin,
     logKeyAt: () => verifier,
     policy,
-    verifyToken: configuration.verifyToken(nowMs),
+    verifyToken: plainTokenVerifier(configuration, nowMs),
   });
 }
 

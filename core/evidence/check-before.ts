@@ -8,6 +8,7 @@ import { parseAnchoring } from '#schemas/anchoring.ts';
 import { fromBase64url } from '#schemas/base64url.ts';
 import { CLOCK_WINDOW_MS } from '#schemas/limits.ts';
 import { type LogEntry, parseLogEntry } from '#schemas/log-entry.ts';
+import { isAccordError } from '#schemas/problems.ts';
 import { checked } from './check-configuration.ts';
 import { needed, type PackFiles } from './check-message.ts';
 import { PackFinding } from './finding.ts';
@@ -31,19 +32,25 @@ export function checkBefore(
   if (!verifyInclusion(leafHash(line), entry.seq, size, path, root)) throw new PackFinding('INCLUSION_WRONG', 'before');
   if (verifyToken === null) return 'the configuration names no time-stamp authority';
   const atMs = latest(note, verifyToken);
+  if (atMs === null) return 'the authority of the earlier time-stamp was revoked';
   if (request.t + CLOCK_WINDOW_MS < atMs) throw new PackFinding('TIME_WRONG', new Date(atMs).toISOString());
   return `not before ${new Date(atMs).toISOString()}`;
 }
 
-/** The newest of the tokens, all of which are good. */
-function latest(note: Buffer, verifyToken: VerifyToken): number {
+/** The newest of the tokens, all of which are good; those of an authority that was revoked bound nothing. */
+function latest(note: Buffer, verifyToken: VerifyToken): number | null {
   return checked('TIME_STAMP_WRONG', 'before', () => {
     const { checkpoint, aggregate, tokens } = parseAnchoring(note);
-    const times = tokens.map(({ over, token }) => {
+    if (tokens.length === 0) throw new PackFinding('TIME_STAMP_WRONG', 'before: no token');
+    const times = tokens.flatMap(({ over, token }) => {
       const text = parseNote(over === 'checkpoint' ? checkpoint : (aggregate?.checkpoint ?? '')).text;
-      return verifyToken(fromBase64url(token), sha256Of(text)).genTimeMs;
+      try {
+        return verifyToken(fromBase64url(token), sha256Of(text)).genTimeMs;
+      } catch (error) {
+        if (isAccordError(error, 'TIME_STAMP_REVOKED')) return [];
+        throw error;
+      }
     });
-    if (times.length === 0) throw new PackFinding('TIME_STAMP_WRONG', 'before: no token');
-    return Math.max(...times);
+    return times.length === 0 ? null : Math.max(...times);
   });
 }

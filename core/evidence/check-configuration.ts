@@ -1,7 +1,7 @@
 // The configuration in an evidence pack: the chain of roots to the auditor's own anchor, contents signed by two approvers of
 // the root they cite, and the parts that were approved with them. From here on the pack has keys that it did not bring
 // itself. Whoever made the pack controls every file until its signatures or its hash were checked.
-import { verifyTimeStampToken } from '#certs/time-stamp.ts';
+import { plainTimeStampToken, verifyTimeStampToken } from '#certs/time-stamp.ts';
 import { partShardOf, readPart } from '#core/configuration/parts.ts';
 import type { ServerEntry } from '#core/configuration/snapshot.ts';
 import {
@@ -15,7 +15,7 @@ import {
 import { fromBase64url } from '#schemas/base64url.ts';
 import type { ConfigurationAnchor, TrustPart, WitnessesPart } from '#schemas/configuration.ts';
 import { memberOf } from '#schemas/identifiers.ts';
-import { isAccordError } from '#schemas/problems.ts';
+import { AccordError, isAccordError } from '#schemas/problems.ts';
 import { type PackCode, PackFinding, PackGap } from './finding.ts';
 import type { PackHead } from './layout.ts';
 
@@ -24,8 +24,8 @@ export interface PackConfiguration {
   content: VerifiedContent;
   trust: TrustPart;
   witnesses: WitnessesPart | null;
-  /** Judges a token against the authorities; null where none are named. */
-  verifyToken: (nowMs: number) => ((token: Buffer, imprint: Buffer) => { genTimeMs: number }) | null;
+  /** Certificates of the time-stamp authorities, and lists about them, DER; null where none are named. */
+  stamps: { certificates: Buffer[]; crls: Buffer[] } | null;
   server(id: string): ServerEntry | undefined;
 }
 
@@ -135,13 +135,37 @@ function readConfiguration(
   const trust = part('trust', true)?.trust ?? { anchors: [], intermediates: [], crls: [] };
   const witnesses = part('witnesses', false)?.witnesses ?? null;
   const stamps = part('time-stamps', false)?.timeStamps;
-  const authorities = stamps?.authorities.flatMap((one) => derOf(one.certificates)) ?? null;
-  const verifyToken = (nowMs: number) =>
-    authorities === null
-      ? null
-      : (token: Buffer, imprint: Buffer) => verifyTimeStampToken(token, imprint, authorities, nowMs);
+  const named = stamps && {
+    certificates: stamps.authorities.flatMap((one) => derOf(one.certificates)),
+    crls: derOf(stamps.crls ?? []),
+  };
   const server = (id: string) => members.flatMap((one) => [...one.servers]).find((one) => one.id === id);
-  return { content, trust, witnesses, verifyToken, server };
+  return { content, trust, witnesses, stamps: named ?? null, server };
+}
+
+type VerifyToken = (token: Buffer, imprint: Buffer) => { genTimeMs: number; accuracyMs: number | null };
+
+/** Judges tokens as they stand in the note of an entry, which covers all of their bytes; null where no authority is named. */
+export function tokenVerifier({ stamps }: PackConfiguration, nowMs: number): VerifyToken | null {
+  if (stamps === null) return null;
+  const { certificates, crls } = stamps;
+  return (token, imprint) => verifyTimeStampToken(token, imprint, certificates, nowMs, { crls });
+}
+
+/** Judges tokens that are files of the pack: there nothing but their own signatures covers their bytes. */
+export function plainTokenVerifier(configuration: PackConfiguration, nowMs: number): VerifyToken | null {
+  const verify = tokenVerifier(configuration, nowMs);
+  const certificates = configuration.stamps?.certificates ?? [];
+  return (
+    verify &&
+    ((token, imprint) => {
+      const said = verify(token, imprint);
+      if (!plainTimeStampToken(token, certificates).equals(token)) {
+        throw new AccordError('TIME_STAMP_MALFORMED', 'something in it is signed by nobody');
+      }
+      return said;
+    })
+  );
 }
 
 /** DER of a part's certificates or lists. */

@@ -16,7 +16,7 @@ import { openLogAuditSqlite } from '#core/log/store-sqlite.ts';
 import { AccordError } from '#schemas/problems.ts';
 import { parseStatement } from '#schemas/statement.ts';
 import { anchoringFiles, type FoundAnchor, findAnchor, findBefore } from './find-anchoring.ts';
-import { addDestructionEntries, type FoundDestruction, findDestruction } from './find-destruction.ts';
+import { addDestructionEntries, addLater, type FoundDestruction, findDestruction } from './find-destruction.ts';
 import { type FoundExchange, findExchanges } from './find-exchange.ts';
 import { encodeHashes, encodeHead, encodePlace, MESSAGES, type MessageName, type PackHead } from './layout.ts';
 import { PastConfiguration } from './past-configuration.ts';
@@ -59,7 +59,7 @@ export async function exportPack(place: ExportPlace, options: ExportOptions): Pr
     const head: PackHead = { exchange, server, side: found.side, request, answer, anchoring: 0, destruction: 0 };
     if (anchor !== null) {
       head.anchoring = anchor.configuration === 0 ? 0 : past.nearest(anchor.configuration, anchor.atMs);
-      addLog(files, log, found, anchor);
+      addLog(files, log, found, anchor, past.stampCertificates(head.anchoring || head.answer));
     }
     addStatuses(files, log, found);
     if (options.storageKey !== null) {
@@ -67,7 +67,10 @@ export async function exportPack(place: ExportPlace, options: ExportOptions): Pr
       for (const name of MESSAGES) addBody(files, name, options.bodies?.[name]);
       const own = { origin: log.identity()?.origin ?? '', size: anchor === null ? 0 : sizeOf(anchor) };
       const later = addDestructions(files, erased, place, own, found, past, servers);
-      if (later !== null) head.destruction = past.nearest(later.configuration, later.atMs);
+      if (later !== null) {
+        head.destruction = past.nearest(later.configuration, later.atMs);
+        addLater(files, later, past.stampCertificates(head.destruction));
+      }
     }
     files.set('pack', encodeHead(head));
     addConfiguration(files, past, head, servers);
@@ -129,9 +132,15 @@ function certificateIn(
   return undefined;
 }
 
-function addLog(files: Map<string, Buffer>, log: LogAuditReader, found: FoundExchange, anchor: FoundAnchor): void {
+function addLog(
+  files: Map<string, Buffer>,
+  log: LogAuditReader,
+  found: FoundExchange,
+  anchor: FoundAnchor,
+  authorities: readonly Buffer[],
+): void {
   const size = sizeOf(anchor);
-  for (const [name, bytes] of anchoringFiles(anchor.anchoring)) files.set(name, bytes);
+  for (const [name, bytes] of anchoringFiles(anchor.anchoring, authorities)) files.set(name, bytes);
   for (const name of ['request', 'answer'] as const) {
     const record = found[name];
     if (record === null) continue;

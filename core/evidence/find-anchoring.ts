@@ -1,11 +1,13 @@
 // The checkpoint that an evidence pack rests on: the first one that covers the exchange and that others vouch for in full; while
 // there is none, the best there is. Always the first, so that two exports choose the same.
 
+import { plainTimeStampToken } from '#certs/time-stamp.ts';
 import { parseCheckpointText, parseNote } from '#core/log/signed-note.ts';
 import type { LogAuditReader } from '#core/log/store.ts';
 import { type Anchoring, parseAnchoring } from '#schemas/anchoring.ts';
 import { fromBase64url } from '#schemas/base64url.ts';
 import { parseLogEntry } from '#schemas/log-entry.ts';
+import { isAccordError } from '#schemas/problems.ts';
 import { encodePlace } from './layout.ts';
 
 export interface FoundAnchor {
@@ -78,8 +80,14 @@ function sizeOf(checkpoint: string): number {
   return parseCheckpointText(parseNote(checkpoint).text).size;
 }
 
-/** An anchoring as files that a shell can read. */
-export function anchoringFiles({ checkpoint, aggregate, tokens }: Anchoring): Map<string, Buffer> {
+/**
+ * An anchoring as files that a shell can read.
+ * @param authorities certificates of the time-stamp authorities, DER: of a token the file holds what they signed, and nothing beside
+ */
+export function anchoringFiles(
+  { checkpoint, aggregate, tokens }: Anchoring,
+  authorities: readonly Buffer[],
+): Map<string, Buffer> {
   const files = new Map<string, Buffer>([['log/checkpoint', Buffer.from(checkpoint, 'utf8')]]);
   if (aggregate !== null) {
     files.set('log/aggregate', Buffer.from(aggregate.checkpoint, 'utf8'));
@@ -87,7 +95,17 @@ export function anchoringFiles({ checkpoint, aggregate, tokens }: Anchoring): Ma
   }
   const counts = { aggregate: 0, checkpoint: 0 };
   for (const { over, token } of tokens) {
-    files.set(`log/token.${over}.${++counts[over]}.der`, fromBase64url(token));
+    files.set(`log/token.${over}.${++counts[over]}.der`, plain(fromBase64url(token), authorities));
   }
   return files;
+}
+
+/** As it came, where it leads to none of the authorities: then the checks of the pack say so. */
+function plain(token: Buffer, authorities: readonly Buffer[]): Buffer {
+  try {
+    return plainTimeStampToken(token, authorities);
+  } catch (error) {
+    if (isAccordError(error)) return token;
+    throw error;
+  }
 }

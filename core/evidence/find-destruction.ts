@@ -67,7 +67,7 @@ interface OwnCheckpoint {
 /**
  * Adds the entries about destructions with their proofs: in the tree of the exchange's own checkpoint where it covers them,
  * else in that of the first later one that others vouch for.
- * @returns the anchoring of the later checkpoint, which is added too; null where there is none
+ * @returns the anchoring of the later checkpoint; null where there is none, or none is needed
  */
 export function addDestructionEntries(
   files: Map<string, Buffer>,
@@ -92,13 +92,15 @@ export function addDestructionEntries(
         if (size > 0) files.set(`${folder}/inclusion`, encodeHashes(inclusionProof(seq, size, log.subtree)));
       }
     }
-    if (anchor !== null) {
-      for (const [name, bytes] of anchoringFiles(anchor.anchoring)) files.set(`destruction/${name}`, bytes);
-    }
     return anchor;
   } finally {
     log.close();
   }
+}
+
+/** Adds that later checkpoint. @param authorities certificates of the time-stamp authorities of its day, DER */
+export function addLater(files: Map<string, Buffer>, { anchoring }: FoundAnchor, authorities: readonly Buffer[]): void {
+  for (const [name, bytes] of anchoringFiles(anchoring, authorities)) files.set(`destruction/${name}`, bytes);
 }
 
 function sizeOf({ anchoring }: FoundAnchor): { size: number } {

@@ -4,7 +4,7 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { EVIDENT_PART, PAST } from '#core/configuration/cache.ts';
-import { partShardOf } from '#core/configuration/parts.ts';
+import { partShardOf, readPart } from '#core/configuration/parts.ts';
 import { readKept } from '#core/configuration/read-kept.ts';
 import { fromBase64url } from '#schemas/base64url.ts';
 import { type ContentConfiguration, MAX_PART_BYTES, MAX_SIGNED_FILE_BYTES } from '#schemas/configuration.ts';
@@ -86,6 +86,14 @@ export class PastConfiguration {
       if (bytes !== undefined) found.set(name.replace('/', '.'), bytes);
     }
     return found;
+  }
+
+  /** Certificates of the time-stamp authorities that a content names, DER; none where it names none. */
+  stampCertificates(version: number): Buffer[] {
+    const bytes = this.parts(version, []).get('time-stamps');
+    if (bytes === undefined) return [];
+    const { timeStamps } = readPart('time-stamps', bytes, this.content(version).document.instance);
+    return timeStamps?.authorities.flatMap((one) => one.certificates.map(fromBase64url)) ?? [];
   }
 
   /** From where it lies; looked for again, because the server may move it meanwhile. */

@@ -8,7 +8,7 @@ import type { Statement } from '#schemas/statement.ts';
 import { checkAnchoring } from './check-anchoring.ts';
 import { checkBefore } from './check-before.ts';
 import { checkCertificate, checkStatus, signingPath } from './check-certificate.ts';
-import { checkContents, checkParts, checkRoots, type PackConfiguration } from './check-configuration.ts';
+import { checkContents, checkParts, checkRoots, type PackConfiguration, tokenVerifier } from './check-configuration.ts';
 import { checkDestroyed, type DestroyedMessage } from './check-destroyed.ts';
 import { checkDestruction } from './check-destruction.ts';
 import { checkCheckpoint, checkInclusion, readCheckpoint } from './check-log.ts';
@@ -142,7 +142,7 @@ function checkLog(
   const { origin } = inLog;
   const { server } = head;
   checkAnchoring(run, files, { folder: 'log', configuration, origin, lastMs: last.t, nowMs, server });
-  run.check('not before', () => checkBefore(files, request.entry, inLog, configuration.verifyToken(nowMs)));
+  run.check('not before', () => checkBefore(files, request.entry, inLog, tokenVerifier(configuration, nowMs)));
   const gone = [request, answer].flatMap((one) => one?.destroyed ?? []);
   const later = head.destruction > 0 ? of(head.destruction) : configuration;
   checkDestroyed(run, files, gone, { origin, server, configuration: later, nowMs });

@@ -3,6 +3,7 @@
 import { signBatch } from '#certs/batch.ts';
 import { generateKeys } from '#certs/keys.ts';
 import { certificateHash } from '#certs/path.ts';
+import { withRevocationLists } from '#certs/time-stamp-revocation.ts';
 import { systemClock } from '#core/clock.ts';
 import { MANIFEST, SEAL } from '#core/evidence/layout.ts';
 import { manifestOf, sealPack } from '#core/evidence/seal.ts';
@@ -133,6 +134,8 @@ const RESEALED: readonly [name: string, verdict: string, damage: Damage][] = [
   ],
   ['a witness of nobody', 'INVALID(COSIGNATURE_WRONG)', text('log/aggregate', / b\.dev /, ' c.dev ')],
   ['a token', 'INVALID(TIME_STAMP_WRONG)', flip('log/token.aggregate.1.der', -5)],
+  ['a digest that a token only names', 'INVALID(TIME_STAMP_WRONG)', flip('log/token.aggregate.1.der', 40)],
+  ['a list beside a token', 'INVALID(TIME_STAMP_WRONG)', set('log/token.aggregate.1.der', withList)],
   [
     'a token over something else',
     'INVALID(TIME_STAMP_WRONG)',
@@ -148,6 +151,11 @@ const RESEALED: readonly [name: string, verdict: string, damage: Damage][] = [
   ['a lower bound of another log', 'INVALID(INCLUSION_WRONG)', text('before/entry', /"t":\d+/, '"t":1700000000000')],
   ['a file of nobody', 'INVALID(PACK_MALFORMED)', (files) => void files.set('readme', Buffer.from('x'))],
 ];
+
+/** An empty SEQUENCE where revocation lists may be: nobody signed it. */
+function withList(token: Buffer): Buffer {
+  return withRevocationLists(token, [Buffer.from([0x30, 0])]);
+}
 
 function withoutRoot(file: Buffer): string {
   const { payload, signatures } = JSON.parse(file.toString()) as { payload: string; signatures: object[] };

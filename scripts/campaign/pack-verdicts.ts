@@ -1,6 +1,6 @@
 // What the library and `verify.sh` say of the same files.
-import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { systemClock } from '#core/clock.ts';
@@ -30,22 +30,36 @@ export interface ScriptEnd {
   stderr: string;
 }
 
-/** Unpacks the files and runs `verify.sh` on them. @param shell default `sh` */
+/**
+ * An openssl that knows ML-DSA-44: the program that ACCORD_OPENSSL35 names, or the one that is found first; null when
+ * that one is older than 3.5.
+ */
+export function newOpenssl(): string | null {
+  const named = process.env['ACCORD_OPENSSL35'] ?? 'openssl';
+  const { stdout } = spawnSync(named, ['version'], { encoding: 'utf8' });
+  const [, major = '0', minor = '0'] = /^OpenSSL (\d+)\.(\d+)/.exec(stdout ?? '') ?? [];
+  return Number(major) > 3 || (major === '3' && Number(minor) >= 5) ? named : null;
+}
+
+/** Unpacks the files and runs `verify.sh` on them. @param openssl another one than is found first */
 export async function scriptVerdict(
   { anchorFolder }: Pick<PackSetting, 'anchorFolder'>,
   files: ReadonlyMap<string, Buffer>,
-  shell: readonly string[] = ['sh'],
+  openssl: string | null = null,
 ): Promise<ScriptEnd> {
   const folder = mkdtempSync(join(tmpdir(), 'accord-pack-'));
+  const beside = mkdtempSync(join(tmpdir(), 'accord-openssl-'));
   try {
     writePack(folder, files);
-    const [program = 'sh', ...first] = shell;
-    const child = spawn(program, [...first, SCRIPT, folder, '--anchor', anchorFolder]);
+    if (openssl?.includes('/')) symlinkSync(openssl, join(beside, 'openssl'));
+    const [program = 'sh', ...first] = (process.env['ACCORD_SHELL'] ?? 'sh').split(' ');
+    const env = { ...process.env, PATH: `${beside}:${process.env['PATH'] ?? ''}` };
+    const child = spawn(program, [...first, SCRIPT, folder, '--anchor', anchorFolder], { env });
     const [stdout, stderr, exit] = await Promise.all([text(child, 'stdout'), text(child, 'stderr'), ended(child)]);
     const lines = stdout.trimEnd().split('\n');
     return { verdict: lines.at(-1) ?? '', exit, lines, stderr };
   } finally {
-    rmSync(folder, { recursive: true, force: true });
+    for (const each of [folder, beside]) rmSync(each, { recursive: true, force: true });
   }
 }
 

@@ -11,16 +11,13 @@ import { damagedPacks } from './pack-damages.ts';
 import { damagedDestructions } from './pack-destructions.ts';
 import type { Files } from './pack-edits.ts';
 import { openPackSetting, type PackSetting } from './pack-setting.ts';
-import { libraryVerdict, scriptVerdict } from './pack-verdicts.ts';
+import { libraryVerdict, newOpenssl, scriptVerdict } from './pack-verdicts.ts';
 
 /** A verdict on the files of a pack, in place of the library's. */
 export type BrokenPackVerdict = (files: Files) => string;
 
-/**
- * Files in which a byte may change and the evidence still holds: what nobody signed of a token (RFC 5652 leaves attributes
- * and certificates beside it), and a cosignature that this openssl cannot look at. Manifest and seal find those.
- */
-const LOOSE = /^(?:destruction\/)?log\/(?:token\.|aggregate$)/;
+/** What the script says where this openssl knows no ML-DSA-44: then one verdict of the library's is out of its sight. */
+const UNSEEN = '    NOT CHECKED  the ML-DSA-44';
 
 export const pack: Campaign<BrokenPackVerdict> = {
   name: 'pack',
@@ -71,24 +68,23 @@ async function damage(made: PackSetting, { size, seed, broken, say }: CampaignRu
       (_, at) => size >= 100 || at === 16,
     ),
   ];
-  let shown = 0;
+  const openssl = newOpenssl();
+  let [shown, unseen] = [0, 0];
   const queue = cases.values();
   const worker = async () => {
     for (const { name, files, verdict } of queue) {
-      const [library, script] = [judge(files), await scriptVerdict(made, files)];
+      const [library, script] = [judge(files), await scriptVerdict(made, files, openssl)];
       shown++;
-      if (library !== script.verdict) found.push(`${name}: library ${library}, script ${script.verdict}`);
-      if (
-        verdict === null
-          ? /^(?:VALID|COMMITMENT-ONLY)$/.test(library) && !LOOSE.test(name.split(' ')[0] ?? '')
-          : library !== verdict
-      ) {
+      const isUnseen = library === 'INVALID(COSIGNATURE_WRONG)' && script.lines.some((line) => line.startsWith(UNSEEN));
+      if (isUnseen) unseen++;
+      else if (library !== script.verdict) found.push(`${name}: library ${library}, script ${script.verdict}`);
+      if (verdict === null ? /^(?:VALID|COMMITMENT-ONLY)$/.test(library) : library !== verdict) {
         found.push(`${name}: ${library}`);
       }
     }
   };
   await Promise.all(Array.from({ length: availableParallelism() }, worker));
-  return { size: flips + shown, failures: found.length, found, flips, shownToScript: shown };
+  return { size: flips + shown, failures: found.length, found, flips, shownToScript: shown, unseen };
 }
 
 function flipZip(sealed: Files, step: number, found: string[]): number {

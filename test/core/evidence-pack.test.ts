@@ -14,9 +14,9 @@ import { readZip, writeZip } from '#core/evidence/zip.ts';
 import type { RegisteredServer } from '#schemas/registrations.ts';
 import { type DamagedPack, damagedPacks } from '#scripts/campaign/pack-damages.ts';
 import { damagedDestructions } from '#scripts/campaign/pack-destructions.ts';
-import type { Files } from '#scripts/campaign/pack-edits.ts';
+import { type Files, flipLine } from '#scripts/campaign/pack-edits.ts';
 import { openPackSetting, type PackSetting } from '#scripts/campaign/pack-setting.ts';
-import { libraryVerdict, scriptVerdict } from '#scripts/campaign/pack-verdicts.ts';
+import { libraryVerdict, newOpenssl, scriptVerdict } from '#scripts/campaign/pack-verdicts.ts';
 
 t.setTimeout(120_000);
 let opened: Promise<PackSetting> | undefined;
@@ -90,6 +90,22 @@ t.test('every damage has one verdict; two are shown to the script, too', async (
   const damaged = damagedPacks(made, await made.files('provider', exchange));
   for (const { name, verdict, files } of damaged) t.equal(libraryVerdict(made, files), verdict, name);
   await shown(t, made, damaged, /^(?:the twin of a signature|a byte moved from .*)$/);
+});
+
+const openssl = newOpenssl();
+const lacking = openssl === null && 'SKIPPED: ML-DSA-44 needs openssl 3.5 or newer; name one in ACCORD_OPENSSL35';
+t.test('ML-DSA-44 cosignatures, by an openssl that knows them', { skip: lacking }, async (t) => {
+  const made = await setting();
+  const files = await made.files('provider', exchange);
+  const note = files.get('log/aggregate') ?? Buffer.alloc(0);
+  const changed = made.seal('provider', new Map([...files, ['log/aggregate', Buffer.from(flipLine(note, 2))]]));
+  t.equal(libraryVerdict(made, changed), 'INVALID(COSIGNATURE_WRONG)');
+  const [whole, script] = await Promise.all(
+    [made.seal('provider', files), changed].map(async (one) => scriptVerdict(made, one, openssl)),
+  );
+  t.match(whole, { verdict: 'VALID', exit: 0, stderr: '' });
+  t.notMatch(whole?.lines.join('\n'), /NOT CHECKED/);
+  t.match(script, { verdict: 'INVALID(COSIGNATURE_WRONG)', exit: 7, stderr: '' });
 });
 
 t.test('what is not there yet, or was left out, is INCOMPLETE', async (t) => {
