@@ -60,6 +60,17 @@ export interface FinishedCheckpoint {
   tokens: string[];
 }
 
+/** Which proofs go: older than `beforeMs`, and needed by nobody, or older than `latestMs`, or more than `mostKept`. */
+export interface DroppedProofs {
+  beforeMs: number;
+  /** Leaves from here on somebody has not seen yet. */
+  neededFrom: number;
+  latestMs: number;
+  mostKept: number;
+  /** At once. */
+  limit: number;
+}
+
 export interface FeedLeaf {
   data: string;
   proof: Buffer[];
@@ -191,11 +202,13 @@ export class AggregateStore {
     durably(this.#db, () => void this.#db.prepare(sql).run(name, size));
   }
 
-  /** @returns how many were dropped; at most `limit` */
-  dropProofs(beforeMs: number, limit: number): number {
+  /** @returns how many were dropped */
+  dropProofs({ mostKept, ...rule }: DroppedProofs): number {
+    const overflow = (this.#db.prepare('SELECT max(seq) FROM proofs').pluck().get() as number | null) ?? 0;
     const oldest = '(SELECT seq, at_ms FROM proofs ORDER BY seq LIMIT @limit)';
-    const sql = `DELETE FROM proofs WHERE seq IN (SELECT seq FROM ${oldest} WHERE at_ms < @beforeMs)`;
-    return durably(this.#db, () => this.#db.prepare(sql).run({ beforeMs, limit }).changes);
+    const sql = `DELETE FROM proofs WHERE seq IN (SELECT seq FROM ${oldest} WHERE at_ms < @beforeMs
+      AND (seq < @neededFrom OR at_ms < @latestMs OR seq <= @overflow))`;
+    return durably(this.#db, () => this.#db.prepare(sql).run({ ...rule, overflow: overflow - mostKept }).changes);
   }
 
   #finished(sql: string, ...values: number[]): FinishedCheckpoint | null {

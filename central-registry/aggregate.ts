@@ -30,8 +30,11 @@ import type { AggregateCheckpoint, AggregateStore, FinishedCheckpoint } from './
 
 /** When the quorum is there, the others have this long to add theirs. */
 const LATE_COSIGNERS_MS = 2_000;
-/** A cosigner that was away for longer has to begin anew; the checkpoints themselves stay. */
+/** Proofs go after a week, or later while a witness that is named has not come so far; the checkpoints themselves stay. */
 const PROOFS_KEPT_MS = 7 * 86_400_000;
+/** One that was away for longer, or so long that more came together, has to begin anew: 8 million take about 5 GB. */
+const PROOFS_KEPT_FOR_WITNESS_MS = 90 * 86_400_000;
+const MAX_PROOFS_KEPT_FOR_WITNESS = 8_000_000;
 const PROOFS_DROPPED_AT_ONCE = 50_000;
 
 /** One token over SHA-256 of a checkpoint's text, from the first authority that answers, verified. */
@@ -105,7 +108,7 @@ export class Aggregate {
     const { store, clock } = this.#ports;
     if (this.#closing.signal.aborted) return;
     this.#takeContents();
-    store.dropProofs(clock.nowMs() - PROOFS_KEPT_MS, PROOFS_DROPPED_AT_ONCE);
+    this.#dropProofs(clock.nowMs());
     const checkpoint = this.#current();
     if (checkpoint === null || (store.newestFinished()?.size ?? 0) >= checkpoint.size) return;
     const policy = this.#ports.policy();
@@ -115,6 +118,20 @@ export class Aggregate {
     if (tokens === null) return;
     store.finish({ size: checkpoint.size, atMs: clock.nowMs(), note, tokens });
     this.#trouble.clear();
+  }
+
+  #dropProofs(nowMs: number): void {
+    const { store, policy } = this.#ports;
+    const asked = (policy()?.witnesses ?? []).filter(({ url }) => url !== null);
+    // One that never cosigned begins at the newest tree, and needs none.
+    const sizes = asked.map(({ name }) => store.cosignerSize(name)).filter((size) => size > 0);
+    store.dropProofs({
+      beforeMs: nowMs - PROOFS_KEPT_MS,
+      neededFrom: Math.min(...sizes, store.size),
+      latestMs: nowMs - PROOFS_KEPT_FOR_WITNESS_MS,
+      mostKept: MAX_PROOFS_KEPT_FOR_WITNESS,
+      limit: PROOFS_DROPPED_AT_ONCE,
+    });
   }
 
   #takeContents(): void {

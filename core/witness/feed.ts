@@ -115,6 +115,9 @@ export class FeedCheck {
     // A new aggregate log begins with trees that this witness may know from the one before.
     if (this.#rules.begins && judgement === 'repeat') return;
     const mayLack = this.#rules.begins && proof.length === 0 && before !== null && before.size < head.size;
+    if (!mayLack && proof.length === 0 && before !== null && before.size < head.size) {
+      throw wrong(`the proof that ${origin} grew is not kept any more: this witness was away too long`);
+    }
     if (!mayLack && judgement !== 'advance') {
       throw wrong(`${origin} did not grow from ${before?.size ?? 0} to ${head.size} leaves`);
     }

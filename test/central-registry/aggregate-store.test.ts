@@ -62,3 +62,24 @@ t.test('a tree of several tiles', async (t) => {
   t.same(again.root(), frontier.root());
   again.close();
 });
+
+t.test('proofs stay as long as somebody needs them, within bounds', async (t) => {
+  const store = new AggregateStore(join(root, 'proofs.db'));
+  t.teardown(() => store.close());
+  const day = 86_400_000;
+  const origin = 'accord/XA/GOV/1001/SS9';
+  for (let size = 1; size <= 10; size++) {
+    const tree = { size, root: Buffer.alloc(32, size), note: `leaf ${size}\n` };
+    store.witness.turn((turn) => turn.advance({ origin, before: null, tree, proof: [Buffer.alloc(32)] }, size * day));
+  }
+  const drop = (more: object) =>
+    store.dropProofs({ beforeMs: 6 * day, neededFrom: 10, latestMs: 0, mostKept: 100, limit: 100, ...more });
+  const kept = () => store.feed(0, 10).filter(({ proof }) => proof.length > 0).length;
+  t.equal(drop({ neededFrom: 0 }), 0, 'a witness knows nothing but the beginning');
+  t.equal(drop({ neededFrom: 2 }), 2, 'one knows two leaves');
+  t.equal(drop({ neededFrom: 2, latestMs: 4 * day }), 1, 'the third is too old for anybody');
+  t.equal(drop({ neededFrom: 2, mostKept: 6 }), 1, 'more than are kept for one');
+  t.equal(drop({ limit: 0 }), 0);
+  t.equal(drop({}), 1, 'all know all: what is older than a week goes');
+  t.equal(kept(), 5);
+});
