@@ -1,117 +1,30 @@
 // The registry's witness and the aggregate log over real sockets: servers' checkpoints in, cosignatures of department
 // witnesses and a token, anchorings out; what an auditor recomputes from the tiles and a cosigner from the feed.
-import { generateKeyPairSync, type KeyObject } from 'node:crypto';
-import { cpSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { openThrowawayRegistry, type ThrowawayOptions } from '#central-registry/throwaway.ts';
 import { Frontier, leafHash, sha256Of, verifyInclusion } from '#certs/merkle.ts';
-import { systemClock } from '#core/clock.ts';
-import { openClient } from '#core/http/client.ts';
-import { addressOf, openServer } from '#core/http/server-frame.ts';
 import { openCheckpoint, parseNote, parseVerifierKey } from '#core/log/signed-note.ts';
-import { openAggregateWitness } from '#core/witness/aggregate-witness.ts';
-import { cosigner, formatCosignerKey, goodCosignatures, parseCosignerKey } from '#core/witness/cosignature.ts';
+import { goodCosignatures, parseCosignerKey } from '#core/witness/cosignature.ts';
 import { askWitness } from '#core/witness/witness-client.ts';
-import { openWitnessStoreSqlite } from '#core/witness/witness-store-sqlite.ts';
 import { fromBase64url } from '#schemas/base64url.ts';
 import { WitnessedLog } from '#test/core/witnessed-log.ts';
-
-const ed25519 = () => generateKeyPairSync('ed25519').privateKey;
-const mlDsa = () => (generateKeyPairSync as (type: string) => { privateKey: KeyObject })('ml-dsa-44').privateKey;
-const INSTANCE = 'XA';
-const MEMBER = `${INSTANCE}/GOV/1001`;
-const http = openClient();
-const root = mkdtempSync(join(tmpdir(), 'accord-aggregate-'));
-t.teardown(async () => {
-  await http.close();
-  rmSync(root, { recursive: true, force: true });
-});
-
-const logs = ['SS1', 'SS2', 'SS3'].map((code) => new WitnessedLog(`accord/${MEMBER}/${code}`));
-const [one, two, three] = logs as [WitnessedLog, WitnessedLog, WitnessedLog];
-
-const REGISTRY_KEYS = { name: 'registry.example/witness', cosigners: [ed25519(), mlDsa()], aggregate: ed25519() };
-const alarms: string[] = [];
-let tokens = true;
-let servers = logs;
-
-async function site(folder: string, more: Partial<ThrowawayOptions> = {}) {
-  const registry = await openThrowawayRegistry({
-    folder: join(root, folder),
-    instance: INSTANCE,
-    clock: systemClock,
-    witness: REGISTRY_KEYS,
-    aggregateEveryMs: 3_600_000,
-    stamp: async (imprint) => {
-      if (!tokens) throw new Error('away');
-      return { token: Buffer.concat([Buffer.from('token '), imprint]), authority: 'test' };
-    },
-    onAlarm: (what) => alarms.push(what),
-    ...more,
-  });
-  if (registry.witness === null) throw new TypeError('there are keys');
-  return { registry, witness: registry.witness };
-}
-
-async function register({ registry }: Awaited<ReturnType<typeof site>>): Promise<void> {
-  await registry.call('POST', '/members', { id: MEMBER, name: 'Department' });
-  for (const { origin, registered } of servers) {
-    await registry.call('POST', '/servers', {
-      id: origin.slice('accord/'.length),
-      address: 'https://ss.example:5500',
-      ...{ authenticationCertificates: [], signingCertificates: [], encryptionKeys: [], subjectKeys: [] },
-      subsystems: [],
-      log: registered,
-    });
-  }
-}
-
-/** A department's witness of the aggregate log, on a port of its own. */
-async function department(name: string, verifier: WitnessedLog['verifier'], url: () => string) {
-  const cosigners = [cosigner(name, ed25519()), cosigner(name, mlDsa())];
-  const store = openWitnessStoreSqlite(join(root, `${name}.db`));
-  const wrong: string[] = [];
-  const witness = openAggregateWitness({
-    ...{ store, cosigners, clock: systemClock, http },
-    aggregate: () => ({ verifier, url: url() }),
-    rules: {
-      instance: INSTANCE,
-      verifierOf: (origin) => logs.find((log) => log.origin === origin)?.verifier,
-      contentHash: () => undefined,
-    },
-    onWrong: (detail) => wrong.push(detail),
-  });
-  const app = openServer({ name });
-  app.removeAllContentTypeParsers();
-  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
-  const state = { isUp: true };
-  app.post('/add-checkpoint', async (request, reply) => {
-    if (!state.isUp) return reply.code(503).send();
-    const answer = await witness.add(request.body as Buffer);
-    return reply.code(answer.status).type(answer.type).send(answer.body);
-  });
-  await app.listen({ host: '127.0.0.1', port: 0 });
-  t.teardown(async () => {
-    await app.close();
-    store.close();
-  });
-  return {
-    name,
-    url: addressOf(app),
-    verifierKeys: cosigners.map(({ key }) => formatCosignerKey(key)),
-    state,
-    wrong,
-    store,
-  };
-}
-
-async function ask(url: string): Promise<{ status: number; type: string; text: string; body: Buffer; retry: string }> {
-  const { status, headers, body } = await http.request({ method: 'GET', url });
-  const header = (name: string) => headers.find(([each]) => each.toLowerCase() === name)?.[1] ?? '';
-  return { status, type: header('content-type'), text: body.toString(), body, retry: header('retry-after') };
-}
+import {
+  ask,
+  department,
+  ed25519,
+  http,
+  INSTANCE,
+  logs,
+  now,
+  one,
+  REGISTRY_KEYS,
+  register,
+  root,
+  site,
+  three,
+  two,
+} from './aggregate-world.ts';
 
 t.test('the way of a checkpoint', async (t) => {
   const here = await site('one');
@@ -164,15 +77,15 @@ t.test('the way of a checkpoint', async (t) => {
     (departments[1] as { state: { isUp: boolean } }).state.isUp = false;
     await witness.aggregate.tick();
     t.equal((await ask(`${base}/aggregate/checkpoint`)).status, 404, 'one of two');
-    t.ok(alarms.some((what) => what.startsWith('1 of 2 witnesses')));
+    t.ok(now.alarms.some((what) => what.startsWith('1 of 2 witnesses')));
     (departments[1] as { state: { isUp: boolean } }).state.isUp = true;
-    tokens = false;
+    now.tokens = false;
     await submit(two.grow(300));
     await witness.aggregate.tick();
     t.equal((await ask(`${base}/aggregate/checkpoint`)).status, 404, 'no token');
-    t.ok(alarms.some((what) => what.startsWith('no time-stamp')));
+    t.ok(now.alarms.some((what) => what.startsWith('no time-stamp')));
     t.equal(witness.state().log.cosignedBy.length, 2);
-    tokens = true;
+    now.tokens = true;
     await witness.aggregate.tick();
     const shown = await ask(`${base}/aggregate/checkpoint`);
     t.equal(shown.status, 200);
@@ -251,7 +164,7 @@ t.test('the way of a checkpoint', async (t) => {
   t.test('a fork is refused, kept and told', async (t) => {
     const other = three.fork(three.size - 1).grow(1, 'another');
     t.equal((await submit(other, other.size)).kind, 'ahead', 'one size, two roots');
-    t.ok(alarms.some((what) => what.includes(`${three.origin} has two histories`)));
+    t.ok(now.alarms.some((what) => what.includes(`${three.origin} has two histories`)));
     const state = (await registry.call('GET', '/witness')).body as { forks: number; running: boolean; log: object };
     t.match(state, {
       forks: 1,
@@ -304,18 +217,18 @@ t.test('the way of a checkpoint', async (t) => {
 });
 
 t.test('what was stored is taken up again', async (t) => {
-  servers = [one];
+  now.servers = [one];
   const before = await site('again');
   await register(before);
   await before.registry.publish();
   const note = one.note();
   t.equal((await before.witness.witness.add(one.body(0))).status, 200);
-  tokens = false;
+  now.tokens = false;
   await before.witness.aggregate.tick();
   const signed = before.witness.store.newestCheckpoint();
   t.equal(signed?.size, 2);
   await before.registry.close();
-  tokens = true;
+  now.tokens = true;
   const after = await site('again');
   t.teardown(() => after.registry.close());
   t.same(after.witness.store.newestCheckpoint(), signed);
@@ -327,7 +240,7 @@ t.test('what was stored is taken up again', async (t) => {
 });
 
 t.test('another key is not taken for the same log', async (t) => {
-  servers = [one];
+  now.servers = [one];
   const before = await site('keys');
   await register(before);
   await before.registry.publish();
@@ -342,7 +255,7 @@ t.test('another key is not taken for the same log', async (t) => {
 });
 
 t.test('an older memory that was put back is found by the departments', async (t) => {
-  servers = [one, two];
+  now.servers = [one, two];
   const place = join(root, 'back');
   const open = async () => {
     const here = await site('back');
@@ -380,68 +293,12 @@ t.test('an older memory that was put back is found by the departments', async (t
   t.teardown(() => third.registry.close());
   state.url = third.base;
   t.equal((await third.witness.witness.add(two.fork(3).grow(9, 'another').body(0))).status, 200, 'it forgot');
-  alarms.splice(0);
+  now.alarms.splice(0);
   await third.witness.aggregate.tick();
   t.ok(
-    alarms.some((what) => what.includes('d3.example knows the aggregate log with 3 leaves')),
-    alarms.join(),
+    now.alarms.some((what) => what.includes('d3.example knows the aggregate log with 3 leaves')),
+    now.alarms.join(),
   );
   t.equal(third.witness.aggregate.newestFinished()?.size, 1, 'nobody cosigns the second history');
   t.equal(store.latest(verifier.name)?.size, 3);
-});
-
-t.test('a department that was away longer than a week goes on, up to a bound', async (t) => {
-  servers = [one, two];
-  const day = 86_400_000;
-  const clock = {
-    aheadMs: 0,
-    nowMs: () => Date.now() + clock.aheadMs,
-    monotonicMs: () => performance.now() + clock.aheadMs,
-  };
-  const here = await site('away', { clock });
-  t.teardown(() => here.registry.close());
-  const base = here.registry.configurationUrl.replace(/\/$/, '');
-  const { identity, aggregate, witness } = here.witness;
-  const verifier = parseVerifierKey(identity.aggregate.verifierKey);
-  const [up, away] = await Promise.all(
-    ['d4.example', 'd5.example'].map((name) => department(name, verifier, () => base)),
-  );
-  if (up === undefined || away === undefined) throw new TypeError('two departments');
-  await register(here);
-  await here.registry.call('POST', '/witnesses', {
-    aggregate: { ...identity.aggregate, url: base },
-    registryWitness: { name: identity.name, verifierKeys: identity.verifierKeys },
-    witnesses: [up, away].map(({ name, url, verifierKeys }) => ({ name, url, verifierKeys })),
-    quorum: 1,
-  });
-  await here.registry.publish();
-  let known = 0;
-  const grow = async () => {
-    const body = one.grow(one.size + 3).body(known);
-    t.equal((await witness.add(body)).status, 200);
-    known = one.size;
-    await aggregate.tick();
-  };
-  await grow();
-  const sizes = () => [up, away].map(({ store }) => store.latest(verifier.name)?.size);
-  t.same(sizes(), [2, 2]);
-  away.state.isUp = false;
-  for (let step = 0; step < 3; step++) {
-    await grow();
-    clock.aheadMs += 10 * day;
-  }
-  t.same(sizes(), [5, 2]);
-  away.state.isUp = true;
-  await grow();
-  t.same(sizes(), [6, 6], 'with the proofs that were kept for it');
-  t.same(away.wrong, []);
-  away.state.isUp = false;
-  for (let step = 0; step < 2; step++) {
-    await grow();
-    clock.aheadMs += 50 * day;
-  }
-  away.state.isUp = true;
-  await grow();
-  t.same(sizes(), [9, 6]);
-  t.match(away.wrong, [/away too long/]);
 });
