@@ -195,7 +195,7 @@ t.test('reported, due, overdue, locked, reviewed', async (t) => {
   const emergency = { basis: 'emergency', evidence: tokens, userId: WANG.id };
   const waiting = () => provider.parts.emergencies.reports.waiting().count;
   const sent = async () => {
-    for (let turn = 0; turn < 200 && waiting() > 0; turn++) await new Promise((resolve) => setTimeout(resolve, 10));
+    for (let turn = 0; turn < 2_000 && waiting() > 0; turn++) await new Promise((resolve) => setTimeout(resolve, 10));
     t.equal(waiting(), 0, 'the registry has the report');
   };
   t.match((await desk.ask(emergency)).json, { code: 'OK' });
