@@ -77,6 +77,7 @@ async function auditAction(options: LogOptions): Promise<void> {
       const report = await auditRange(log, {
         progress,
         onProgress: watched.follow,
+        nowMs: systemClock.nowMs(),
         seen: (options.seen ?? []).map((one) => readFileSync(one, 'utf8')),
         ...(folder === null ? {} : { folder }),
         ...(from === undefined ? {} : { from }),

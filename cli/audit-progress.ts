@@ -65,7 +65,7 @@ const Progress = Type.Object(
     silence: Type.Object(
       {
         number: Count,
-        last: orNull(Type.Object({ size: Count, atMs: Count }, closed)),
+        last: orNull(Type.Object({ size: Count, atMs: Count, saidMs: Count }, closed)),
         firstMs: orNull(Count),
         newestMs: Count,
       },

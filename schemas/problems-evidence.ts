@@ -61,6 +61,7 @@ export const EVIDENCE_PROBLEMS = {
   QUORUM_MISSING: row(409, 'Fewer witnesses vouch for a log than the configuration demands', 'caller', 'What is there is in order; the detail names the first anchoring that falls short. Ask the department why its log was not anchored, and the registry which witnesses were away.'),
   TIME_STAMP_MISSING: row(409, 'Entries of a log have no good time-stamp', 'caller', 'What is there is in order, but nobody attests when it was written; ask the department why its log was not time-stamped.'),
   LOG_TIME_WRONG: row(409, 'A log and a time-stamp, or its own checkpoint, disagree about the time', 'caller', 'The clock of the server was wrong, or somebody wrote at another time than the entries say; compare with the log of the other department.'),
+  LOG_CLAIM_MISSING: row(409, 'A request that was received lately is not remembered against replays', 'operator', 'Somebody took the claim out of the database, or put an older copy back: stop the server, keep the folder, and start with a new origin (`accord log new-origin`).'),
   AUDIT_PROGRESS_WRONG: row(409, 'The progress of an earlier audit does not belong to this log', 'public', 'Check --progress; without the file the audit begins again.'),
   LOG_EXPORT_MALFORMED: row(400, 'An export of a log for reconciliation is malformed', 'public', 'Ask for it again, made with `accord audit entries`.'),
   EXCHANGE_NOT_FOUND: row(404, 'There is no signed request of this exchange in this log', 'caller', 'See `accord log show --id`; a closed log is read with --origin.'),

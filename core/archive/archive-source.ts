@@ -7,22 +7,21 @@ import type { Finding } from '#core/log/audit-finding.ts';
 import { KeyChain } from '#core/log/key-chain.ts';
 import type { Ahead, RangeSource } from '#core/log/range-source.ts';
 import { openNote, parseCheckpointText, parseNote, parseVerifierKey } from '#core/log/signed-note.ts';
-import { statusEntryId } from '#core/log/status-answers.ts';
-import type { SealedRow, SignatureKey, StoredCheckpoint, StoredMember } from '#core/log/store.ts';
+import type { SealedRow, SignatureKey, StoredCheckpoint, StoredMember, StoredNote } from '#core/log/store.ts';
 import type { StoredPage } from '#core/log/stored-page.ts';
-import { messageIdTimeMs } from '#core/message-id.ts';
 import { parseAnchoring } from '#schemas/anchoring.ts';
 import { parseManifest } from '#schemas/archive.ts';
 import { AccordError, isAccordError } from '#schemas/problems.ts';
+import { idIn } from './archived-page.ts';
 import type { ArchiveDestination } from './destination.ts';
+import { EarlierEntries, likelyFor } from './earlier-entries.ts';
 import { type Line, OpenSegment } from './open-segment.ts';
 import { readableSegment, readTiles } from './read-segment.ts';
+import type { ArchivedRow } from './rows.ts';
 import type { Segments } from './segments.ts';
 
 /** What a segment's own number of a signature is below. */
 const SIGNATURES = 2 ** 32;
-/** An answer may come long behind its request; clocks differ. */
-const AROUND_MS = 600_000;
 const MAX_EDGES = 64;
 const NO_PAGE: StoredPage = { bytes: Buffer.alloc(0), count: 0, places: new Float64Array(0), signatures: [] };
 
@@ -32,9 +31,9 @@ export class ArchiveSource implements RangeSource {
   readonly #segments: Segments;
   #fault: Finding | null;
   readonly #open = new Map<number, OpenSegment>();
-  /** Entries of segments that are not open: by segment and id, of requests; by id, of notes. */
+  /** Of segments that are not open: by segment and id, requests; and what entries of the log about itself rest on. */
   readonly #requests = new Map<number, Map<string, Line[]>>();
-  readonly #notes = new Map<string, { line: Line; note: Buffer }[]>();
+  readonly #earlier: EarlierEntries;
   readonly #tiles = new Map<string, Buffer>();
   readonly #tilesOf = new Set<number>();
   /** Leaves at the right edge of a tree, by the entry that their tile begins with. */
@@ -53,6 +52,7 @@ export class ArchiveSource implements RangeSource {
     this.#key = key;
     this.#segments = segments;
     this.#fault = segments.fault;
+    this.#earlier = new EarlierEntries(segments.chain, (number, look) => this.#lookInto(number, look));
   }
 
   identity(): { origin: string; verifierKey: string } {
@@ -107,18 +107,30 @@ export class ArchiveSource implements RangeSource {
       .reverse()
       .flatMap((segment) => segment.linesOf(exchangeId));
     const requests = [...this.#requests.values()].flatMap((found) => found.get(exchangeId) ?? []);
-    const notes = (this.#notes.get(exchangeId) ?? []).map(({ line }) => line);
-    const seen = new Map([...here, ...requests, ...notes].map((line) => [line.seq, line]));
+    const all = [...here, ...requests, ...this.#earlier.linesOf(exchangeId)];
+    const seen = new Map(all.map((line) => [line.seq, line]));
     return [...seen.values()].sort((a, b) => b.seq - a.seq).slice(0, limit);
   }
 
   evidence(seq: number): { statement: Buffer } | null {
-    for (const notes of this.#notes.values()) {
-      const found = notes.find(({ line }) => line.seq === seq);
-      if (found !== undefined) return { statement: found.note };
-    }
-    const statement = this.#open.get(this.#numberOf(seq))?.row(seq)?.statement ?? null;
+    const statement = this.#earlier.row(seq)?.note ?? this.#row(seq)?.statement ?? null;
     return statement === null ? null : { statement };
+  }
+
+  sealed(seq: number): object | null {
+    return this.#earlier.row(seq)?.keyId ?? this.#row(seq)?.keyId ?? null;
+  }
+
+  /** Of what is open, or was asked for, the one entry. */
+  lines(fromSeq: number, _limit: number) {
+    const found = this.#earlier.row(fromSeq)?.line ?? this.#row(fromSeq)?.line;
+    if (found === undefined) return [];
+    const line = typeof found === 'string' ? found : found.toString('utf8');
+    return [{ seq: fromSeq, line, leaf: leafHash(line), exchangeId: idIn(Buffer.from(line)) }];
+  }
+
+  notes(fromSeq: number, untilSeq: number): StoredNote[] {
+    return this.#earlier.notes(fromSeq, untilSeq);
   }
 
   tile(level: number, index: number): Buffer | null {
@@ -155,6 +167,10 @@ export class ArchiveSource implements RangeSource {
 
   #inOrder(): OpenSegment[] {
     return [...this.#open].sort(([a], [b]) => a - b).map(([, segment]) => segment);
+  }
+
+  #row(seq: number): ArchivedRow | undefined {
+    return this.#open.get(this.#numberOf(seq))?.row(seq);
   }
 
   #numberOf(seq: number): number {
@@ -208,11 +224,12 @@ export class ArchiveSource implements RangeSource {
     const found = new Map<string, Line[]>();
     this.#requests.set(number, found);
     if (wanted.size === 0) return;
-    const times = [...wanted].map(messageIdTimeMs);
     const earlier = [...this.#segments.chain.slice(0, Math.max(0, number - 1)).entries()].reverse();
-    const isLikely = ([, { firstMs, lastMs }]: (typeof earlier)[number]) =>
-      times.some((atMs) => atMs >= firstMs - AROUND_MS && atMs <= lastMs + AROUND_MS);
-    for (const [at] of [...earlier.filter(isLikely), ...earlier.filter((one) => !isLikely(one))]) {
+    const isLikely = likelyFor([...wanted]);
+    for (const [at] of [
+      ...earlier.filter(([, one]) => isLikely(one)),
+      ...earlier.filter(([, one]) => !isLikely(one)),
+    ]) {
       if (wanted.size === 0) return;
       await this.#lookInto(at, (segment) => {
         for (const id of [...wanted]) {
@@ -233,29 +250,9 @@ export class ArchiveSource implements RangeSource {
 
   async #own(...[entries, start, isKnown]: Parameters<NonNullable<Ahead['own']>>): Promise<void> {
     for (const { entry, note } of entries) {
-      const { kind, id, ocsp, seq } = entry;
-      const size = note === null ? 0 : sizeIn(kind, note);
-      if (size > 0 && size <= seq && !isKnown(size) && this.rootAt(size) === null) await this.#frontier(size);
-      if (start === 0) continue;
-      if (kind === 'destruction-done' || kind === 'hold-lifted') await this.#recall(id, start);
-      const answer = ocsp === null ? null : statusEntryId(ocsp);
-      if (answer !== null && this.linesOf(answer, 1).every(({ seq }) => seq < start)) await this.#recall(answer, start);
-    }
-  }
-
-  async #recall(id: string, start: number): Promise<void> {
-    if (this.#notes.has(id)) return;
-    this.#notes.set(id, []);
-    for (let at = this.#numberOf(start - 1); at >= 0; at--) {
-      const notes: { line: Line; note: Buffer }[] = [];
-      await this.#lookInto(at, (segment) => {
-        for (const line of segment.linesOf(id)) {
-          const note = segment.row(line.seq)?.statement;
-          if (line.seq < start && note != null) notes.push({ line, note: Buffer.from(note) });
-        }
-      });
-      if (notes.length > 0) this.#notes.set(id, notes);
-      if (notes.length > 0) return;
+      const size = note === null ? 0 : sizeIn(entry.kind, note);
+      if (size > 0 && size <= entry.seq && !isKnown(size) && this.rootAt(size) === null) await this.#frontier(size);
+      await this.#earlier.own(entry, note, start);
     }
   }
 

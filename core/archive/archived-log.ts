@@ -27,6 +27,10 @@ export function archivedLogSource(
     lastCheckpoint: () => log.lastCheckpoint(),
     straySeq: () => log.straySeq(),
     damage: () => log.damage(),
+    lines: (fromSeq, limit) => log.lines(fromSeq, limit),
+    notes: (fromSeq, untilSeq) => log.notes(fromSeq, untilSeq),
+    sealed: (seq) => log.sealed(seq),
+    claimed: (fromSeq) => log.claimed(fromSeq),
     // Nothing is elsewhere.
     archivedUntil: () => 0,
     page: (fromSeq, limit) => {

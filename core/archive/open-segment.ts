@@ -79,7 +79,7 @@ export class OpenSegment {
 
   /** Newest first. */
   linesOf(id: string): Line[] {
-    return (this.#index().get(id) ?? []).map((seq) => this.#line(seq)).reverse();
+    return (this.#index().get(id) ?? []).map((seq) => this.line(seq)).reverse();
   }
 
   /** Ids of answers whose requests do not stand here, nor where `isBefore` finds some. */
@@ -96,6 +96,12 @@ export class OpenSegment {
     return others;
   }
 
+  /** Entries of some kinds. */
+  ofKinds(isWanted: (kind: string) => boolean): number[] {
+    const { from } = this.manifest;
+    return this.#segment.rows.flatMap(({ line }, i) => (isWanted(kindIn(line)) ? [from + i] : []));
+  }
+
   /** Notes of entries that go over to another key. */
   rotations(): { seq: number; note: Buffer }[] {
     return this.linesOf('key-rotated')
@@ -103,7 +109,7 @@ export class OpenSegment {
       .map(({ seq }) => ({ seq, note: this.row(seq)?.statement ?? Buffer.alloc(0) }));
   }
 
-  #line(seq: number): Line {
+  line(seq: number): Line {
     const line = this.row(seq)?.line.toString('utf8') ?? '';
     return { seq, line, leaf: leafHash(line) };
   }

@@ -35,3 +35,8 @@ export class Gaps {
     return { found: [...this.found], count: this.count };
   }
 }
+
+/** For people: RFC 3339, UTC. */
+export function timeText(ms: number): string {
+  return new Date(ms).toISOString();
+}

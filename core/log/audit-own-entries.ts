@@ -3,16 +3,17 @@
 // Whoever held the disk controls the notes they rest on.
 import type { Frontier } from '#certs/merkle.ts';
 import { ArchivedEntries } from '#core/archive/audit-archived.ts';
-import { RetentionEntries } from '#core/retention/entries.ts';
+import { type HeldRecord, type RecordLookup, RetentionEntries } from '#core/retention/entries.ts';
 import { AnchoredEntries, type AnchoringJudge, type JudgedAnchoring } from '#core/witness/audit-anchored.ts';
 import type { AnchoredTime } from '#core/witness/time-bounds.ts';
-import type { LogEntry } from '#schemas/log-entry.ts';
+import { type LogEntry, parseLogEntry } from '#schemas/log-entry.ts';
 import { isAccordError } from '#schemas/problems.ts';
 import { Finding } from './audit-finding.ts';
 import { StatusEntries } from './audit-status.ts';
 import type { KeyChain } from './key-chain.ts';
 import { numberedOrigin, originNumber } from './origin.ts';
 import { type Checkpoint, noteVerifier, openCheckpoint } from './signed-note.ts';
+import type { LogReader } from './store.ts';
 
 export class OwnEntries {
   readonly #chain: KeyChain;
@@ -24,10 +25,16 @@ export class OwnEntries {
   readonly #statuses = new StatusEntries();
 
   /** @param rootAt the log's root at a size that was read already; null where it is not known */
-  constructor(origin: string, chain: KeyChain, rootAt: (size: number) => Buffer | null, anchorings?: AnchoringJudge) {
+  constructor(
+    origin: string,
+    chain: KeyChain,
+    rootAt: (size: number) => Buffer | null,
+    anchorings?: AnchoringJudge,
+    records?: HeldRecords,
+  ) {
     const { base, number } = originNumber(origin);
     this.#chain = chain;
-    this.#retention = new RetentionEntries(origin);
+    this.#retention = new RetentionEntries(origin, records === undefined ? null : lookupIn(records));
     this.#anchored = new AnchoredEntries(origin, chain, rootAt, anchorings);
     this.#archived = new ArchivedEntries(origin, chain, rootAt);
     this.#previous = number === 1 ? null : numberedOrigin(base, number - 1);
@@ -81,6 +88,25 @@ export class OwnEntries {
       throw new Finding('LOG_ENTRY_CHANGED', null, `the entries before ${seq} are not the ones that were signed`);
     }
   }
+}
+
+/** Where entries that holds name are found. */
+export type HeldRecords = Pick<LogReader, 'linesOf' | 'lines'> & { sealed(seq: number): object | null };
+
+const MAX_OF_EXCHANGE = 10_000;
+
+function lookupIn(log: HeldRecords): RecordLookup {
+  const recordOf = ({ seq, line, leaf }: { seq: number; line: string; leaf: Buffer }): HeldRecord => {
+    return { entry: parseLogEntry(line), leaf, isSealed: log.sealed(seq) !== null };
+  };
+  return {
+    ofExchange: (id) => log.linesOf(id, MAX_OF_EXCHANGE).map(recordOf),
+    at: (seq) =>
+      log
+        .lines(seq, 1)
+        .filter((row) => row.seq === seq)
+        .map(recordOf)[0] ?? null,
+  };
 }
 
 function noted(seq: number, open: () => Checkpoint): Checkpoint {

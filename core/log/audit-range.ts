@@ -15,6 +15,7 @@ import { type LogEntry, parseLogEntry } from '#schemas/log-entry.ts';
 import { AccordError, isAccordError, type ProblemCode } from '#schemas/problems.ts';
 import { type BodyAudit, type BodyCounts, noBodies } from './audit-bodies.ts';
 import { keptCheckpoint, StoredCheckpoints } from './audit-checkpoints.ts';
+import { auditClaims } from './audit-claims.ts';
 import type { VerifiedRange } from './audit-entries.ts';
 import { Finding, findingOf } from './audit-finding.ts';
 import { OwnEntries } from './audit-own-entries.ts';
@@ -28,6 +29,7 @@ import { statusEntryId } from './status-answers.ts';
 import type { StoredCheckpoint } from './store.ts';
 
 const MAX_RECALLED = 100;
+const NOTES_AT_ONCE = 20_000;
 
 export interface RangeOptions extends WalkOptions {
   from?: number;
@@ -41,6 +43,8 @@ export interface RangeOptions extends WalkOptions {
   verifyToken?: AnchoringRules['verifyToken'];
   /** Who had to vouch for an anchoring, by the version of the configuration; without it that is not judged. */
   inForce?: InForce;
+  /** Of the auditor's clock, where the log is in use: then the claims of its latest requests are looked for. */
+  nowMs?: number;
   /** Opens what is kept of each record. */
   bodies?: BodyAudit;
   progress?: RangeProgress | null;
@@ -94,6 +98,8 @@ export interface RangeReport extends RangeCounts, VouchedReport {
   signatures: boolean;
   /** Of the entries before this one the evidence lies in an archive, and was not looked at. */
   archivedUntil: number;
+  /** How many of the latest requests have their claim; null where that was not looked at, or claims are not kept. */
+  claims: number | null;
 }
 
 /** @throws AUDIT_PROGRESS_WRONG, NOTE_MALFORMED for a malformed `verifierKey`; everything else is in the report */
@@ -116,6 +122,7 @@ class RangeState {
   readonly size: number;
   readonly #archivedUntil: number;
   origin = '';
+  claims: number | null = null;
   startedAt = 0;
   endedAt = 0;
   /** Number of the checkpoint it began with, and those that were counted before. */
@@ -128,7 +135,8 @@ class RangeState {
     this.size = log.size();
     this.#archivedUntil = log.archivedUntil();
     this.vouched = new Vouched(options, progress?.vouched);
-    this.heartbeats = new Heartbeats(log, progress?.silence, progress?.heartbeats, progress?.heartbeatsMissing);
+    const { silence, heartbeats, heartbeatsMissing } = progress ?? {};
+    this.heartbeats = new Heartbeats(log, this.vouched.gaps, silence, heartbeats, heartbeatsMissing);
     this.bodies = options.bodies === undefined ? null : { ...noBodies(), ...progress?.bodies };
   }
 
@@ -168,6 +176,7 @@ class RangeState {
       root: finding === null ? frontier.root().toString('base64url') : null,
       signatures: this.#options.signers !== undefined,
       archivedUntil: this.#archivedUntil,
+      claims: this.claims,
       ...this.counts(),
       ...vouched,
     };
@@ -197,7 +206,7 @@ async function walk(log: RangeSource, options: RangeOptions, state: RangeState):
   state.heartbeats.begin(start);
   const rootAt = (size: number) => checkpoints.rootAt(size) ?? log.rootAt?.(size) ?? rootOf(log, size);
   const { verifyToken = null, inForce = null } = options;
-  const own = new OwnEntries(identity.origin, chain, rootAt, { verifyToken, inForce });
+  const own = new OwnEntries(identity.origin, chain, rootAt, { verifyToken, inForce }, log);
   if (start !== null) own.beginLater();
   const recall = recaller(log, own, start?.size ?? 0);
   for await (const range of verifiedRanges(log, options, {
@@ -219,6 +228,7 @@ async function walk(log: RangeSource, options: RangeOptions, state: RangeState):
     openBodies(bodies, range, { from: cut, to: range.to }, state);
     state.vouched.follow(range, { from: cut, to: range.to }, judged);
   }
+  state.heartbeats.finish();
   state.vouched.finish(followed.lastMs);
   state.endedAt = followed.frontier.size;
   if (end.isWhole) checkpoints.finish(followed);
@@ -229,6 +239,7 @@ async function walk(log: RangeSource, options: RangeOptions, state: RangeState):
   if (followed.wrongTile !== null) throw new Finding('LOG_TILE_WRONG', null, followed.wrongTile);
   await compareSeen(log, options.seen ?? [], chain, followed.frontier);
   if (!end.isWhole || from > 0) return;
+  if (options.nowMs !== undefined) state.claims = auditClaims(log, state.size, options.nowMs, state.vouched.gaps);
   const stray = log.straySeq();
   if (stray !== null) throw new Finding('LOG_TRUNCATED', stray, `rows beside entry ${stray}, which is not there`);
   const damaged = log.damage();
@@ -323,7 +334,19 @@ function recaller(log: RangeSource, own: OwnEntries, start: number): (entry: Log
       if (seq < start) own.recall(parseLogEntry(line), log.evidence(seq)?.statement ?? Buffer.alloc(0));
     }
   };
+  // A destruction has to leave what any hold before it keeps.
+  const recallAll = (): void => {
+    if (start === 0 || recalled.has('')) return;
+    recalled.add('');
+    for (let at = 0; at < start; at += NOTES_AT_ONCE) {
+      for (const { line, note } of log.notes(at, Math.min(start, at + NOTES_AT_ONCE))) {
+        if (line.includes('"kind":"hold-') || line.includes('"kind":"destruction-'))
+          own.recall(parseLogEntry(line), note);
+      }
+    }
+  };
   return ({ kind, id, ocsp }) => {
+    if (kind === 'destruction-intended') recallAll();
     if (kind === 'destruction-done' || kind === 'hold-lifted') recall(id);
     if (ocsp !== null) recall(statusEntryId(ocsp));
   };

@@ -94,6 +94,8 @@ export function auditReader(db: Connection, reader: LogReader, isOfFirstFormat: 
     'SELECT number, size, at_ms AS atMs, note FROM checkpoints WHERE number >= ? ORDER BY number LIMIT 1',
   );
   const stray = db.prepare('SELECT min(seq) FROM claims WHERE seq NOT IN (SELECT seq FROM entries)').pluck();
+  const anyClaim = db.prepare('SELECT 1 FROM claims LIMIT 1').pluck();
+  const claimed = db.prepare('SELECT seq FROM claims WHERE seq >= ?').pluck();
   const integrity = db.prepare('PRAGMA integrity_check(1)').pluck();
   const sealed = db.prepare(
     `SELECT seq, line, CAST(statement AS BLOB) AS statement, key_id AS keyId, sealed AS bytes FROM entries
@@ -110,6 +112,7 @@ export function auditReader(db: Connection, reader: LogReader, isOfFirstFormat: 
     tile: (level, index) => hashesOnly(tile.all(level, index))[0] ?? null,
     checkpointFrom: (number) => ofKinds<StoredCheckpoint>(from.get(number), CHECKPOINT_KINDS) ?? null,
     straySeq: () => (stray.get() as number | null | undefined) ?? null,
+    claimed: (fromSeq) => (anyClaim.get() === undefined ? null : (claimed.all(fromSeq) as number[])),
     damage: () => {
       const said = integrity.get() as string;
       return said === 'ok' ? null : said.slice(0, 200);

@@ -6,7 +6,7 @@ import type { AnchoringRules } from '#core/witness/verify-anchoring.ts';
 import { CLOCK_WINDOW_MS } from '#schemas/limits.ts';
 import { Covered, type CoveredState } from './audit-covered.ts';
 import type { VerifiedRange } from './audit-entries.ts';
-import { Gaps, type GapsState } from './audit-gaps.ts';
+import { Gaps, type GapsState, timeText } from './audit-gaps.ts';
 
 /** Entries whose times are remembered: an anchoring covers what was written a minute before. A power of two. */
 const REMEMBERED = 2 ** 17;
@@ -86,10 +86,10 @@ export class Vouched {
     const earliest = Math.max(...time.tokens.map(({ genTimeMs, accuracyMs }) => genTimeMs - (accuracyMs ?? 0)));
     const [covered, own] = [this.#timeOf(size - 1), this.#timeOf(seq)];
     if (covered !== null && covered > latest + CLOCK_WINDOW_MS) {
-      this.gaps.add('LOG_TIME_WRONG', size - 1, `written at ${iso(covered)}, time-stamped at ${iso(latest)}`);
+      this.gaps.add('LOG_TIME_WRONG', size - 1, `written at ${timeText(covered)}, time-stamped at ${timeText(latest)}`);
     }
     if (own !== null && own < earliest - CLOCK_WINDOW_MS) {
-      this.gaps.add('LOG_TIME_WRONG', seq, `written at ${iso(own)}, its time-stamp is of ${iso(earliest)}`);
+      this.gaps.add('LOG_TIME_WRONG', seq, `written at ${timeText(own)}, its time-stamp is of ${timeText(earliest)}`);
     }
   }
 
@@ -116,8 +116,4 @@ function reportOf(covered: Covered | null): CoveredReport | null {
   if (covered === null) return null;
   const { met, below, unknown, coveredUntil } = covered.state;
   return { met, below, unknown, coveredUntil };
-}
-
-function iso(ms: number): string {
-  return new Date(ms).toISOString();
 }

@@ -121,7 +121,7 @@ async function audit(
   checkpoints.compare(progress);
   const rootAt = (size: number) => checkpoints.rootAt(size) ?? rootOf(log, size);
   const anchorings = { verifyToken: options.verifyToken ?? null, inForce: null };
-  const own = new OwnEntries(identity.origin, chain, rootAt, anchorings);
+  const own = new OwnEntries(identity.origin, chain, rootAt, anchorings, log);
   for await (const range of verifiedRanges(log, options, { from: 0, to: sizeAtFirst, isOpen: true })) {
     // Never behind the size of the beginning, or a busy server would keep an audit running for ever.
     if (range.from > 0 && range.from < sizeAtFirst) {

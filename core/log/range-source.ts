@@ -45,7 +45,13 @@ export interface RangeSource
       | 'archivedUntil'
       | 'straySeq'
       | 'damage'
+      | 'lines'
+      | 'notes'
     > {
+  /** Null where nothing was ever sealed beside the entry. */
+  sealed(seq: number): object | null;
+  /** Absent where claims are not kept. */
+  claimed?: LogAuditReader['claimed'];
   ahead?: Ahead;
   /** The root at an earlier size, where it is known otherwise than by the tree. */
   rootAt?(size: number): Buffer | null;

@@ -161,6 +161,8 @@ export interface LogAuditReader extends LogReader {
   checkpointFrom(number: number): StoredCheckpoint | null;
   /** The first seq that has a claim but no entry. */
   straySeq(): number | null;
+  /** The entries from this one on that have a claim; null where the log holds no claims at all. */
+  claimed(fromSeq: number): number[] | null;
   /** What the database's own integrity check says, null when all is well. */
   damage(): string | null;
 }

@@ -1,7 +1,7 @@
 // The entries a log makes about retention, as an audit judges them: `destruction-intended`, `destruction-done`,
 // `hold-placed`, `hold-lifted`. Pure; whoever held the disk controls entries and notes. What has to hold: a note says what
 // its kind says, two different persons decided, what was done had been intended before, in the same words, once; nothing
-// was intended that a hold of a class or a period kept, and a hold is lifted once.
+// was intended that a hold of a class, a period or single exchanges kept, and a hold is lifted once.
 //
 // The key store is not looked at here (undestroyed.ts does). A destruction that was intended and not done is no fault: the
 // server was stopped between the two and completes it at its next start.
@@ -20,8 +20,9 @@ import {
   readIntent,
   readLift,
 } from '#schemas/retention.ts';
-import { isCertificateOf, readCertificate } from './certificate.ts';
+import { coversEntry, type Destroyed, isCertificateOf, readCertificate } from './certificate.ts';
 
+const MS_PER_DAY = 86_400_000;
 const RETENTION_KINDS = ['destruction-intended', 'destruction-done', 'hold-placed', 'hold-lifted'] as const;
 type RetentionKind = (typeof RETENTION_KINDS)[number];
 
@@ -33,9 +34,26 @@ export interface LoggedIntent {
   leaf: string;
 }
 
+/** An entry that a hold may keep. */
+export interface HeldRecord {
+  entry: LogEntry;
+  leaf: Uint8Array;
+  /** Something was sealed beside it: there is, or was, a key to be destroyed. */
+  isSealed: boolean;
+}
+
+/** Entries of the log, by what holds and destructions name them by. */
+export interface RecordLookup {
+  ofExchange(id: string): HeldRecord[];
+  at(seq: number): HeldRecord | null;
+}
+
 /** What the entries of a log come to, in their order. */
 export class RetentionEntries {
   readonly #origin: string;
+  readonly #lookup: RecordLookup | null;
+  /** Everything that was intended, done or not. */
+  readonly #intents: Destroyed[] = [];
   /** What a server's first log does not hold was never there; a later one may go on with what was begun before it. */
   readonly #number: number;
   /** By their ids. */
@@ -44,8 +62,10 @@ export class RetentionEntries {
   readonly holds = new Map<string, HoldNote>();
   readonly #lifted = new Set<string>();
 
-  constructor(origin: string) {
+  /** @param lookup without it holds on single exchanges, and of single records, are not looked at */
+  constructor(origin: string, lookup: RecordLookup | null = null) {
     this.#origin = origin;
+    this.#lookup = lookup;
     this.#number = originNumber(origin).number;
   }
 
@@ -79,7 +99,39 @@ export class RetentionEntries {
     if (this.open.has(entry.id) || this.done.has(entry.id)) return 'intended twice';
     const held = note.days.find((days) => [...this.holds.values()].some((hold) => holdsDays(hold, days)));
     if (held !== undefined) return `${held.retention} ${held.firstDay} to ${held.lastDay} was held`;
-    this.open.set(entry.id, { note, seq: entry.seq, leaf: base64url(leafHash(encodeLogEntry(entry))) });
+    const intent = { note, seq: entry.seq, leaf: base64url(leafHash(encodeLogEntry(entry))) };
+    const { days, except, records } = note;
+    const destroyed = { origin: this.#origin, intent: { seq: intent.seq, leaf: intent.leaf }, days, except, records };
+    const kept = this.#held(destroyed);
+    if (kept !== null) return `entry ${kept} was held`;
+    this.#intents.push(destroyed);
+    this.open.set(entry.id, intent);
+    return null;
+  }
+
+  /**
+   * An entry of this log that a hold keeps and the destruction covers. What was sealed beside it may have been destroyed
+   * before the hold was placed; whom a hold on a person keeps, entries do not say.
+   */
+  #held(destroyed: Destroyed): number | null {
+    const lookup = this.#lookup;
+    if (lookup === null || this.holds.size === 0) return null;
+    const covers = (one: Destroyed, { entry, leaf }: HeldRecord) => coversEntry(one, this.#origin, entry, leaf);
+    const goes = (one: HeldRecord) =>
+      one.isSealed && covers(destroyed, one) && !this.#intents.some((before) => covers(before, one));
+    for (const { scope } of this.holds.values()) {
+      for (const id of scope.kind === 'exchanges' ? scope.ids : []) {
+        const found = lookup.ofExchange(id).find(goes);
+        if (found !== undefined) return found.entry.seq;
+      }
+    }
+    for (const { origin, seq } of destroyed.records) {
+      const one = origin === this.#origin ? lookup.at(seq) : null;
+      if (one === null || !goes(one)) continue;
+      const day = Math.floor(one.entry.t / MS_PER_DAY);
+      const days = { retention: one.entry.retention, firstDay: day, lastDay: day, records: 1, keys: 1 };
+      if ([...this.holds.values()].some((hold) => holdsDays(hold, days))) return seq;
+    }
     return null;
   }
 

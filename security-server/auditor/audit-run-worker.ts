@@ -28,6 +28,7 @@ try {
   const log = openLogAuditSqlite(folder);
   const report = await auditRange(log, {
     checkpointFile,
+    nowMs: systemClock.nowMs(),
     onProgress: ({ checkpoint }, size) => tell({ done: checkpoint.size, size }),
     ...(signers === null ? {} : { signers: signers.keys, inForce: pastVouchers(signers, systemClock.nowMs()) }),
     ...(keys === null ? {} : { bodies: bodyAudit(log, keys) }),

@@ -15,14 +15,17 @@ import { logFolderName, placeOfFile } from '#core/archive/destination.ts';
 import { decodeRows, encodeRow } from '#core/archive/rows.ts';
 import { archiveSegment } from '#core/archive/run-archive.ts';
 import { findSegments, type SaidOfArchive } from '#core/archive/segments.ts';
+import { writeSegment } from '#core/archive/write-segment.ts';
 import { bodyAudit } from '#core/log/audit-bodies.ts';
 import { auditRange, type RangeOptions, type RangeProgress } from '#core/log/audit-range.ts';
 import { openMessageLog } from '#core/log/message-log.ts';
+import type { RecordView } from '#core/log/record.ts';
 import { readRecordKeysSqlite } from '#core/log/record-keys-sqlite.ts';
 import { rotateCheckpointKey } from '#core/log/rotate-key.ts';
 import { openLogAuditSqlite } from '#core/log/store-sqlite.ts';
 import { manifestText, parseManifest } from '#schemas/archive.ts';
 import { isAccordError } from '#schemas/problems.ts';
+import { encodeNote } from '#schemas/retention.ts';
 import { archivable, archiveKey, EVERYTHING } from './archive-fixture.ts';
 import { requestRecords, responseRecord, signerKey } from './log-fixture.ts';
 
@@ -326,4 +329,60 @@ t.test('what is wrong with an archive is found at its first entry', async (t) =>
   db.close();
   t.match(await auditTogether(world), { code: 'LOG_ENTRY_CHANGED', firstBadSeq: two + 1 }, "a line of the log's own");
   t.match(await auditArchive(world), { ok: true });
+});
+
+t.test('a destruction of what was held, found in the archive where the hold lies in another segment', async (t) => {
+  const { log, run, grow, options } = await archivable(t);
+  const note = (kind: 'hold-placed' | 'destruction-intended', said: object) =>
+    log.append({
+      ...{ kind, id: HOLD, peer: null, client: null, service: null, purpose: null, basis: null, code: null },
+      ...{ decisionHash: null, evidence: null, sealed: null, retention: 'standard', configurationVersion: 1 },
+      note: encodeNote(said as never),
+    });
+  await grow(3);
+  const [, held] = log.read(0, 2) as [RecordView, RecordView];
+  const person = (name: string) => ({ name, role: 'administrator', key: sha256(name), atMs: 1 });
+  const said = { v: 1, legalBasis: 'law', reason: 'why' };
+  const copy = async () => {
+    const reader = openLogAuditSqlite(options.folder);
+    const previous = (await segmentsOf()).at(-1);
+    const checkpoints = { from: previous?.checkpoints.to ?? 0, to: reader.lastCheckpoint()!.number + 1 };
+    const hash = previous === undefined ? null : sha256(Buffer.from(manifestText(previous)));
+    const plan = { from: previous?.to ?? 0, to: log.size(), checkpoints, previous: hash, anchoredSeq: null };
+    await writeSegment(reader, plan, run.destination, archiveKey);
+    reader.close();
+  };
+  const segmentsOf = async () => (await findSegments(run.destination).catch(() => null))?.chain ?? [];
+  await copy();
+  await note('hold-placed', {
+    ...{ ...said, hold: HOLD, placed: person('Ada') },
+    scope: { kind: 'exchanges', ids: [held.entry.id] },
+  });
+  await grow(1);
+  await copy();
+  await grow(2);
+  await copy();
+  const day = Math.floor(held.entry.t / 86_400_000);
+  await note('destruction-intended', {
+    ...{ ...said, destruction: HOLD, requested: person('Ada'), approved: person('Bob'), rule: null },
+    ...{ days: [{ retention: 'standard', firstDay: day, lastDay: day, keys: 1, records: 1 }], except: [], records: [] },
+  });
+  const at = log.size() - 1;
+  await grow(1);
+  await copy();
+  const chain = await segmentsOf();
+  t.equal(chain.length, 4);
+  const here = openLogAuditSqlite(options.folder);
+  t.teardown(() => here.close());
+  for (const from of [0, chain[1]!.to, chain[2]!.to]) {
+    const of = await auditRange(here, { from });
+    t.match(
+      of,
+      { code: 'LOG_EVIDENCE_CHANGED', firstBadSeq: at, detail: /entry [14] was held/ },
+      `the log from ${from}`,
+    );
+    const segments = await findSegments(run.destination);
+    const found = await auditRange(new ArchiveSource(run.destination, archiveKey, segments), { from });
+    t.match(found, { code: of.code, firstBadSeq: at, detail: of.detail }, `the archive from ${from}`);
+  }
 });

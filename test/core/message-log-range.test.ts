@@ -17,7 +17,7 @@ import { type MessageLogOptions, openMessageLog } from '#core/log/message-log.ts
 import { openRecordKeysSqlite, readRecordKeysSqlite } from '#core/log/record-keys-sqlite.ts';
 import { checkpointText, noteVerifier, signNote } from '#core/log/signed-note.ts';
 import { openLogAuditSqlite } from '#core/log/store-sqlite.ts';
-import { type LogFixture, logFixture, requestRecords, responseRecord, signerKey } from './log-fixture.ts';
+import { type LogFixture, logFixture, PEER, requestRecords, responseRecord, signerKey } from './log-fixture.ts';
 
 const SIGNERS = new Map([[signerKey.certificateHash, exportSpki(signerKey.key)]]);
 
@@ -277,4 +277,57 @@ t.test('lines that were written again with their leaves, among many that are ali
   }
   put.run(line, leafHash(line), seq);
   t.match(await audit(options), { ok: true });
+});
+
+t.test('claims of the latest requests, and times of checkpoints that do not fit their neighbours', async (t) => {
+  const { options, clock, tick } = logFixture(t);
+  const log = await openMessageLog(options);
+  const receive = async (count: number, ms: number) => {
+    const untilMs = clock.nowMs() + 600_000;
+    for (const record of requestRecords(count, { kind: 'request-received' })) {
+      await log.append({ ...record, claim: { from: PEER, id: record.id, untilMs } });
+    }
+    clock.pass(ms);
+    tick();
+  };
+  await receive(2, 60_000);
+  for (const ms of [60_000, 60_000, 600_000, 11_000, 11_000]) await receive(2, ms);
+  await log.close();
+  const nowMs = clock.nowMs();
+  const gaps = async (change: Partial<RangeOptions> = {}) => {
+    const { ok, claims, gaps } = await audit(options, change, false);
+    return [ok, claims, ...gaps.map(({ code, seq }) => `${code} ${seq}`)];
+  };
+  t.same(await gaps(), [true, null], 'without a clock nothing is said');
+  t.same(await gaps({ nowMs }), [true, 4], 'older ones may be forgotten');
+  t.same(await gaps({ nowMs: nowMs - 3_600_000 }), [true, null], 'a clock that differs');
+  const db = tampering(t, options.folder);
+  db.exec('DELETE FROM claims WHERE seq IN (0, 9)');
+  t.same(await gaps({ nowMs }), [true, 3, 'LOG_CLAIM_MISSING 9']);
+  db.exec('DELETE FROM claims');
+  t.same(await gaps({ nowMs }), [true, null], 'a copy that was put back has none');
+
+  const numbers = db.prepare('SELECT number, size, at_ms FROM checkpoints ORDER BY number').all() as {
+    number: number;
+    size: number;
+    at_ms: number;
+  }[];
+  const put = db.prepare('UPDATE checkpoints SET at_ms = ? WHERE number = ?');
+  const third = numbers.find(({ size }) => size === 6)!;
+  for (const [ms, expected] of [
+    [-240_000, []],
+    [-600_000, ['LOG_TIME_WRONG 5']],
+    [240_000, []],
+    [2_000_000, ['LOG_TIME_WRONG 6', 'LOG_TIME_WRONG 7']],
+  ] as [number, string[]][]) {
+    put.run(third.at_ms + ms, third.number);
+    t.same(await gaps(), [true, null, ...expected], `${ms} ms off`);
+    const saved: RangeProgress[] = [];
+    const report = await audit(
+      options,
+      { onProgress: (progress) => void saved.push(structuredClone(progress)) },
+      false,
+    );
+    for (const progress of saved) t.strictSame(await audit(options, { progress }, false), report);
+  }
 });
