@@ -192,6 +192,9 @@ at() {
   done <"$1"
 }
 tab=$(printf '\t')
+# Lines of the first file that are in the second, and that are not
+both() { awk -v other="$2" 'BEGIN { while ((getline one < other) > 0) seen[one] = 1 } $0 in seen' "$1"; }
+lacking() { awk -v other="$2" 'BEGIN { while ((getline one < other) > 0) seen[one] = 1 } !($0 in seen)' "$1"; }
 # Values below a path
 below() { awk -F '\t' -v p="$2/" 'index($1, p) == 1 { print substr($0, length($1) + 2) }' "$1"; }
 # Seconds since 1970 of "Nov 23 05:00:00.25 2026 GMT" (openssl), rounded down
@@ -313,8 +316,8 @@ signed() {
 # threshold ROOT-FLAT ROLE: enough kids, and enough different persons, among $tmp/kids
 threshold() {
   needed=$(at "$1" "roles/$2/threshold")
-  below "$1" "roles/$2/kids" | sort >"$tmp/role"
-  comm -12 "$tmp/role" "$tmp/kids" >"$tmp/counted"
+  below "$1" "roles/$2/kids" | sort -u >"$tmp/role"
+  both "$tmp/role" "$tmp/kids" >"$tmp/counted"
   while read -r kid; do at "$1" "keys/$kid/person" | tr 'A-Z' 'a-z' | sed 's/^ *//; s/ *$//'; done <"$tmp/counted" | sort -u >"$tmp/persons"
   [ "$(wc -l <"$tmp/counted")" -ge "$needed" ] && [ "$(wc -l <"$tmp/persons")" -ge "$needed" ]
 }
@@ -439,11 +442,11 @@ node() {
 }
 # Lines of base64 as lines of hexadecimal
 tohex() {
-  awk 'BEGIN { abc = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/" }
+  awk 'BEGIN { abc = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"; split("2 4 8 16 32 64", two, " ") }
     { out = ""; bits = 0; value = 0
       for (i = 1; i <= length($0); i++) { c = index(abc, substr($0, i, 1)); if (c == 0) break
         value = value * 64 + c - 1; bits += 6
-        if (bits >= 8) { bits -= 8; d = 2 ^ bits; out = out sprintf("%02x", int(value / d)); value = value % d } }
+        if (bits >= 8) { bits -= 8; d = bits ? two[bits] : 1; out = out sprintf("%02x", int(value / d)); value = value % d } }
       print out }' "$1"
 }
 # Lines of 32 bytes in base64 each, in their one spelling
@@ -586,19 +589,20 @@ if grep -Evq "^[0-9a-f]{64}  $allowed\$" manifest; then fail PACK_MALFORMED mani
 cut -c 67- manifest >"$tmp/listed"
 sort -c -u "$tmp/listed" 2>/dev/null || fail PACK_MALFORMED manifest
 find . -type f | sed 's,^\./,,' | grep -Evx 'manifest|seal\.jws|seal\.der' | sort >"$tmp/found"
-[ -z "$(comm -13 "$tmp/listed" "$tmp/found")" ] || fail PACK_FILE_UNKNOWN
-absent=$(comm -23 "$tmp/listed" "$tmp/found" | sed -n 1p)
+[ -z "$(lacking "$tmp/found" "$tmp/listed")" ] || fail PACK_FILE_UNKNOWN
+absent=$(lacking "$tmp/listed" "$tmp/found" | sed -n 1p)
 [ -z "$absent" ] || fail PACK_FILE_MISSING "$absent"
 openssl dgst -sha256 -r $(cat "$tmp/listed") | sed 's/ \*/  /' >"$tmp/hashed"
 if ! cmp -s manifest "$tmp/hashed"; then
-  fail PACK_FILE_CHANGED "$(sort manifest >"$tmp/a"; sort "$tmp/hashed" | comm -23 "$tmp/a" - | cut -c 67- | sort | sed -n 1p)"
+  fail PACK_FILE_CHANGED "$(lacking manifest "$tmp/hashed" | cut -c 67- | sed -n 1p)"
 fi
 [ -f pack ] || fail PACK_FILE_MISSING pack
 cut -c 1-64 manifest | awk '
-  { out = ""; bits = 0; value = 0; abc = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+  BEGIN { abc = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"; split("2 4 8 16 32 64", two, " ") }
+  { out = ""; bits = 0; value = 0
     for (i = 1; i <= 64; i++) { value = value * 16 + index("0123456789abcdef", substr($0, i, 1)) - 1; bits += 4
-      if (bits >= 6) { bits -= 6; d = 2 ^ bits; out = out substr(abc, int(value / d) + 1, 1); value = value % d } }
-    print out substr(abc, value * 2 ^ (6 - bits) + 1, 1) }' | paste -d ' ' "$tmp/listed" - >"$tmp/hashes"
+      if (bits >= 6) { bits -= 6; d = bits ? two[bits] : 1; out = out substr(abc, int(value / d) + 1, 1); value = value % d } }
+    print out substr(abc, value * two[6 - bits] + 1, 1) }' | paste -d ' ' "$tmp/listed" - >"$tmp/hashes"
 # Lengths are compared apart from the patterns, which would be slow with them.
 segment='[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?'
 server_id="$segment/$segment/$segment/$segment"
@@ -1056,6 +1060,7 @@ onlysigned() {
     $1 == 5 && place == "signer" { m++
       kind = m == 1 ? "INTEGER" : m == 4 ? "cont" : m == 6 ? "OCTET" : "SEQUENCE"
       if ($6 != kind || m > 6 || (m == 4 && $8 != "0")) wrong()
+      if (m == 1 && $7 != ":01") wrong()
       if (m == 2) print "name", $2 + $3, $4 - $3
       if (m == 3) print "used", $2, $4
       if (m == 5) print "method", $2, $4 }
