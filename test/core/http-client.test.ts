@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import http from 'node:http';
 import net from 'node:net';
 import tls from 'node:tls';
-import t from 'tap';
+import t, { type Test } from 'tap';
 import { openClient } from '#core/http/client.ts';
 import { selfSigned } from '#test/self-signed.ts';
 
@@ -115,6 +115,29 @@ t.test('after each failure the code says whether the request may have been recei
   await t.rejects(client.request({ origin: closed.origin, method: 'GET', path: '/' }), { code: 'PEER_UNREACHABLE' });
 });
 
+const STALLED_MS = 100;
+
+/** The longest time since `begin` in which this process did nothing at all, as on a busy machine. */
+function watchStalls(t: Test): { begin(): void; longestMs(): number } {
+  let [lastMs, longest] = [performance.now(), 0];
+  const look = () => {
+    const nowMs = performance.now();
+    longest = Math.max(longest, nowMs - lastMs);
+    lastMs = nowMs;
+  };
+  const timer = setInterval(look, 10);
+  t.teardown(() => clearInterval(timer));
+  return {
+    begin: () => {
+      [lastMs, longest] = [performance.now(), 0];
+    },
+    longestMs: () => {
+      look();
+      return longest;
+    },
+  };
+}
+
 t.test('an answer of which the peer says that it goes on', async (t) => {
   const processing = 'HTTP/1.1 102 Processing\r\n\r\n';
   const never = await rawServer(t, (socket) => {
@@ -141,18 +164,27 @@ t.test('an answer of which the peer says that it goes on', async (t) => {
     ['may come', later, { goesOn }, '200', 400, 1_500],
     ['falls silent', once102, { goesOn }, 'PEER_TIMEOUT', 280, 790],
   ];
+  const stalls = watchStalls(t);
+  let asked = 0;
   for (const [name, { origin }, further, outcome, fromMs, toMs] of cases) {
-    const startedMs = performance.now();
-    const request = { origin, path: '/', method: 'GET', timeoutMs: 200, ...further };
-    const came = await client.request(request).then(
-      ({ status }) => String(status),
-      ({ code }) => code,
-    );
-    const tookMs = performance.now() - startedMs;
+    let [came, tookMs] = ['', 0];
+    // Times of a process that stood still meanwhile say nothing.
+    for (let turn = 0; turn === 0 || (stalls.longestMs() > STALLED_MS && turn < 20); turn += 1) {
+      questions = 0;
+      stalls.begin();
+      const startedMs = performance.now();
+      const request = { origin, path: '/', method: 'GET', timeoutMs: 200, ...further };
+      came = await client.request(request).then(
+        ({ status }) => String(status),
+        ({ code }) => code,
+      );
+      tookMs = performance.now() - startedMs;
+    }
+    asked += questions;
     t.equal(came, outcome, name);
     t.ok(tookMs > fromMs && tookMs < toMs, `${name}: ${Math.round(tookMs)} ms`);
   }
-  t.equal(questions, 3, 'asked once for each');
+  t.equal(asked, 3, 'asked once for each');
 });
 
 t.test('what waits for a connection when time is up was never sent, also not later', async (t) => {
