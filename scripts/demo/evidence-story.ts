@@ -2,6 +2,7 @@
 // own log alone; `accord audit verify` and `verify.sh`, which needs only a shell and openssl 3, say the same of it.
 import { copyFileSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { systemClock } from '#core/clock.ts';
 import { readPackFiles } from '#core/evidence/read-pack.ts';
 import { accordHere } from '#scripts/accord-here.ts';
 import { scriptVerdict, writePack } from '#scripts/campaign/pack-verdicts.ts';
@@ -35,6 +36,7 @@ interface Judged {
 export async function tellEvidence(story: Told, exchange: string): Promise<void> {
   const { world, tell, folder } = story;
   tell.heading('Evidence');
+  const startedMs = systemClock.monotonicMs();
   const desk = { packs: join(folder, 'packs'), anchor: join(folder, 'auditor') };
   for (const made of Object.values(desk)) mkdirSync(made, { mode: 0o700 });
   copyFileSync(join(world.servers['medical-insurance'].folder, 'anchor.json'), join(desk.anchor, 'anchor.json'));
@@ -42,10 +44,11 @@ export async function tellEvidence(story: Told, exchange: string): Promise<void>
   for (const party of PARTIES) packs.push(await exportedBy(story, desk, party, exchange));
   const files = packs.map((pack) => (pack.status === 0 ? readPackFiles(pack.file) : new Map<string, Buffer>()));
   const verdicts = await judgedBoth(desk, files);
+  const milliseconds = Math.round(systemClock.monotonicMs() - startedMs);
   tell.step(
     'evidence',
     verdicts.every(({ script, command }) => command === 'VALID' && (script ?? 'VALID') === 'VALID'),
-    { exchange, packs: packs.map((pack, at) => ({ ...pack, files: files[at]?.size, ...verdicts[at] })) },
+    { exchange, milliseconds, packs: packs.map((pack, at) => ({ ...pack, files: files[at]?.size, ...verdicts[at] })) },
     [
       'An auditor doubts the first answer, and believes neither department. Each hands over what its own log proves:',
       ...typed(packs[0]?.words ?? []),
