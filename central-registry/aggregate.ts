@@ -13,8 +13,8 @@ import { consistencyProof, Frontier, inclusionProof, sha256Of } from '#certs/mer
 import type { Clock } from '#core/clock.ts';
 import type { BoundedClient } from '#core/http/client.ts';
 import {
-  type Checkpoint,
   checkpointText,
+  isSignedBy,
   type NoteVerifier,
   noteVerifier,
   openCheckpoint,
@@ -50,6 +50,8 @@ export interface AggregatePorts {
   origin: string;
   /** Ed25519, private. */
   key: KeyObject;
+  /** What takes over as soon as the published policy names it (core/witness/aggregate-handover.ts). */
+  nextKey?: KeyObject | undefined;
   http: BoundedClient;
   /** In force now; null while nobody is named. */
   policy(): WitnessPolicy | null;
@@ -76,7 +78,7 @@ export interface AggregateState {
 
 export class Aggregate {
   readonly #ports: AggregatePorts;
-  readonly verifier: NoteVerifier;
+  readonly #signers: readonly Signer[];
   #running: Promise<void> | null = null;
   readonly #trouble = new Map<string, string>();
   readonly #closing = new AbortController();
@@ -84,8 +86,28 @@ export class Aggregate {
   /** @throws AGGREGATE_KEY_WRONG when the log is another key's, LOG_DATABASE_DAMAGED when it lost leaves */
   constructor(ports: AggregatePorts) {
     this.#ports = ports;
-    this.verifier = noteVerifier(ports.origin, rawEd25519PublicKey(ports.key));
-    requireOwnLog(ports.store, this.verifier);
+    const keys = [ports.key, ...(ports.nextKey === undefined ? [] : [ports.nextKey])];
+    this.#signers = keys.map((key) => ({ key, verifier: noteVerifier(ports.origin, rawEd25519PublicKey(key)) }));
+    requireOwnLog(ports.store, this.#signers);
+  }
+
+  /** Of the key in use. */
+  get verifier(): NoteVerifier {
+    return this.#signer().verifier;
+  }
+
+  /** The one that the published policy names; while it names none of ours, the one that signed last. */
+  #signer(): Signer {
+    const { store, policy } = this.#ports;
+    const named = policy()?.aggregate?.verifier.publicKey;
+    const [first] = this.#signers;
+    if (first === undefined) throw new TypeError('an aggregate log without a key');
+    const newest = store.newestCheckpoint();
+    return (
+      this.#signers.find(({ verifier }) => named !== undefined && verifier.publicKey.equals(named)) ??
+      this.#signers.find(({ verifier }) => newest !== null && isSignedBy(newest.note, verifier)) ??
+      first
+    );
   }
 
   /** One minute's work; a second call waits for the first. Never rejects: what failed is an alarm and is tried again. */
@@ -142,11 +164,12 @@ export class Aggregate {
 
   /** The newest signed checkpoint: a new one when the tree grew. */
   #current(): AggregateCheckpoint | null {
-    const { store, clock, key } = this.#ports;
+    const { store, clock } = this.#ports;
     const newest = store.newestCheckpoint();
     if (store.size === (newest?.size ?? 0)) return newest;
-    const text = checkpointText({ origin: this.verifier.name, size: store.size, root: store.root() });
-    const note = signNote(text, this.verifier, (bytes) => signEd25519(key, bytes));
+    const { key, verifier } = this.#signer();
+    const text = checkpointText({ origin: verifier.name, size: store.size, root: store.root() });
+    const note = signNote(text, verifier, (bytes) => signEd25519(key, bytes));
     const checkpoint = { size: store.size, atMs: clock.nowMs(), note };
     store.addCheckpoint(checkpoint);
     return checkpoint;
@@ -269,16 +292,18 @@ export class Aggregate {
   }
 }
 
+interface Signer {
+  key: KeyObject;
+  verifier: NoteVerifier;
+}
+
 /** Recovery: what was signed last is held against the tree before anything is added to it. */
-function requireOwnLog(store: AggregateStore, verifier: NoteVerifier): void {
+function requireOwnLog(store: AggregateStore, signers: readonly Signer[]): void {
   const newest = store.newestCheckpoint();
   if (newest === null) return;
-  let head: Checkpoint;
-  try {
-    head = openCheckpoint(newest.note, verifier);
-  } catch (error) {
-    throw new AccordError('AGGREGATE_KEY_WRONG', verifier.name, { cause: error });
-  }
+  const signer = signers.find(({ verifier }) => isSignedBy(newest.note, verifier));
+  if (signer === undefined) throw new AccordError('AGGREGATE_KEY_WRONG', signers[0]?.verifier.name);
+  const head = openCheckpoint(newest.note, signer.verifier);
   if (head.size > store.size || !Frontier.at(head.size, store.subtree).root().equals(head.root)) {
     throw new AccordError('LOG_DATABASE_DAMAGED', 'the aggregate log is not the one that was signed');
   }

@@ -72,6 +72,7 @@ export class RegistryWitness {
       clock,
       origin: keys.aggregateOrigin ?? aggregateOrigin(instance),
       key: keys.aggregate,
+      nextKey: keys.aggregateNext,
       http: this.#http,
       policy: () => publishedPolicy(publisher),
       stamp: () => ports.stamp ?? published(),

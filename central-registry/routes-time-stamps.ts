@@ -1,8 +1,8 @@
 // Admin API: time-stamp authorities and the period of grace. The list is handed in as a whole; it counts when two
 // approvers signed a content that holds it, and they see each authority and certificate as a line of its own.
 import { readTimeStampsPart } from '#core/configuration/time-stamp-parts.ts';
-import { TimeStampsPart } from '#schemas/configuration.ts';
 import type { JsonValue } from '#schemas/json.ts';
+import { TimeStampsPart } from '#schemas/time-stamps-part.ts';
 import type { AdminFrame, RegistryContext } from './admin-frame.ts';
 
 export function addTimeStampRoutes(frame: AdminFrame, { store }: RegistryContext): void {

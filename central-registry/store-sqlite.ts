@@ -4,7 +4,7 @@
 import type Database from 'better-sqlite3';
 import type { DetachedSignature } from '#certs/multi-signature.ts';
 import type { RegistryState } from '#core/configuration/parts.ts';
-import type { OcspRules, TimeStampsPart, WitnessesPart } from '#schemas/configuration.ts';
+import type { OcspRules, WitnessesPart } from '#schemas/configuration.ts';
 import type { MemberId, ServerId, ServiceId, SubsystemId } from '#schemas/identifiers.ts';
 import type {
   AnnouncedMaintenance,
@@ -13,6 +13,7 @@ import type {
   RegisteredServer,
   RegisteredService,
 } from '#schemas/registrations.ts';
+import type { TimeStampsPart } from '#schemas/time-stamps-part.ts';
 import { AdministrationStore } from './administration-store-sqlite.ts';
 import { CONSENT_SCHEMA, ConsentStore } from './consent-store-sqlite.ts';
 import { DICTIONARY_SCHEMA, DictionaryStore } from './dictionary-store-sqlite.ts';

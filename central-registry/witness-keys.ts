@@ -16,6 +16,8 @@ export interface WitnessKeys {
   cosigners: readonly KeyObject[];
   /** Ed25519, private: signs the aggregate log's checkpoints. */
   aggregate: KeyObject;
+  /** What takes over when the configuration names it. */
+  aggregateNext?: KeyObject;
   /** The aggregate log's origin; its first one unless said. */
   aggregateOrigin?: string;
 }
@@ -26,6 +28,9 @@ export const WITNESS_KEY_FILES = {
   'witness-ml-dsa': { kind: 'ML-DSA-44', use: 'witness' },
   aggregate: { kind: 'Ed25519', use: 'checkpoint' },
 } as const satisfies Record<string, { kind: KeyKind; use: KeyUse }>;
+
+/** Beside them during a change of the aggregate log's key: what takes over. */
+export const NEXT_AGGREGATE_KEY = 'aggregate-next';
 
 /** The first aggregate log of an instance, or the next where the one before was lost; the key file's label says which. */
 export function aggregateOrigin(instance: string, number = 1): string {
@@ -62,11 +67,23 @@ export async function openWitnessKeys(
     throw new AccordError('KEY_UNSUITABLE', `the aggregate log's key is for ${aggregate.label}`);
   }
   return {
+    ...(await nextKey(folder, passphrase, aggregate.label)),
     name: witnessName(instance),
     cosigners: [witness.privateKey, second.privateKey],
     aggregate: aggregate.privateKey,
     aggregateOrigin: aggregate.label,
   };
+}
+
+/** @throws KEY_UNSUITABLE for a key of another log */
+async function nextKey(folder: string, passphrase: string, origin: string): Promise<{ aggregateNext?: KeyObject }> {
+  const file = fileOf(folder, NEXT_AGGREGATE_KEY);
+  if (!existsSync(file)) return {};
+  const { use, label, privateKey } = await openKey(readFileSync(file), passphrase);
+  if (use !== WITNESS_KEY_FILES.aggregate.use || label !== origin) {
+    throw new AccordError('KEY_UNSUITABLE', `${NEXT_AGGREGATE_KEY} is for ${label ?? use}`);
+  }
+  return { aggregateNext: privateKey };
 }
 
 function fileOf(folder: string, name: string): string {

@@ -3,14 +3,15 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
-import { aggregateOrigin, WITNESS_KEY_FILES, witnessName } from '#central-registry/witness-keys.ts';
-import { rawEd25519PublicKey } from '#certs/ed25519.ts';
-import { sealKey } from '#certs/key-file.ts';
+import { aggregateOrigin, NEXT_AGGREGATE_KEY, WITNESS_KEY_FILES, witnessName } from '#central-registry/witness-keys.ts';
+import { rawEd25519PublicKey, signEd25519 } from '#certs/ed25519.ts';
+import { openKey, sealKey } from '#certs/key-file.ts';
 import { generateKeys } from '#certs/keys.ts';
 import { systemClock } from '#core/clock.ts';
 import { readAnchor } from '#core/configuration/anchor.ts';
-import { writeKeyFile } from '#core/key-store.ts';
+import { readKeyFile, writeKeyFile } from '#core/key-store.ts';
 import { formatVerifierKey, noteVerifier } from '#core/log/signed-note.ts';
+import { makeHandover } from '#core/witness/aggregate-handover.ts';
 import { cosignerKey, formatCosignerKey } from '#core/witness/cosignature.ts';
 import { isJsonObject } from '#schemas/json.ts';
 import { AccordError } from '#schemas/problems.ts';
@@ -33,8 +34,13 @@ export function witnessStateCommands(): Command[] {
     .addOption(passphraseOption(PASSPHRASE_VARIABLE));
   const state = new Command('witness').description("how the registry's witness and the aggregate log are");
   const forks = new Command('witness-forks').description('checkpoints of one log that do not fit together');
+  const rotate = new Command('rotate-aggregate-key')
+    .description('make the next key of the aggregate log and the note by which both keys say so')
+    .requiredOption('--dir <folder>', "the registry's folder")
+    .addOption(passphraseOption(PASSPHRASE_VARIABLE));
   return [
     withOutput(init).action(runAction(makeKeys)),
+    withOutput(rotate).action(runAction(makeNextKey)),
     withRegistry(state).action(
       runAction(async (options: RegistryCallOptions) => {
         print(await callRegistry(options, 'GET', '/witness'), options);
@@ -75,4 +81,30 @@ async function makeKeys(options: InitOptions): Promise<void> {
   }
   const aggregate = { origin, verifierKey, url: url.replace(/\/$/, '') };
   print({ aggregate, registryWitness: { name, verifierKeys }, witnesses: [], quorum: 0 }, options);
+}
+
+/** Prints what of the part `witnesses` changes; the registry signs with the new key once two approvers published it. */
+async function makeNextKey(options: PassphraseOptions & OutputOptions & { dir: string }): Promise<void> {
+  const { dir } = options;
+  if (existsSync(join(dir, `${NEXT_AGGREGATE_KEY}.key.json`))) {
+    throw new AccordError('KEY_FILE_EXISTS', NEXT_AGGREGATE_KEY);
+  }
+  const passphrase = await readPassphrase(options, PASSPHRASE_VARIABLE, { prompt: 'Passphrase of the online keys: ' });
+  const { use, label = '', privateKey } = await openKey(await readKeyFile(dir, 'aggregate'), passphrase);
+  if (use !== WITNESS_KEY_FILES.aggregate.use) throw new AccordError('KEY_UNSUITABLE', `aggregate is for ${use}`);
+  const next = generateKeys(WITNESS_KEY_FILES.aggregate.kind).privateKey;
+  const [from, to] = [privateKey, next].map((key) => ({
+    verifier: noteVerifier(label, rawEd25519PublicKey(key)),
+    sign: (bytes: Buffer) => signEd25519(key, bytes),
+  }));
+  if (from === undefined || to === undefined) throw new TypeError('two keys');
+  await writeKeyFile(
+    dir,
+    NEXT_AGGREGATE_KEY,
+    await sealKey(next, passphrase, { use, createdAtMs: systemClock.nowMs(), label }),
+  );
+  print(
+    { aggregate: { origin: label, verifierKey: formatVerifierKey(to.verifier) }, handover: makeHandover(from, to) },
+    options,
+  );
 }

@@ -329,38 +329,10 @@ export const WitnessesPart = Type.Object(
       Type.Object({ name: CosignerName, verifierKeys: CosignerKeys, url: Type.Union([BaseUrl, Type.Null()]) }, closed),
       { maxItems: 64 },
     ),
+    /** After a change of the aggregate log's key: a note that says so, signed with the key before and with this one. */
+    handover: Type.Optional(Type.String({ minLength: 1, maxLength: 2_000 })),
     /** So many of them have to cosign an aggregate checkpoint, or evidence that rests on it is incomplete. */
     quorum: Type.Integer({ minimum: 0, maximum: 64 }),
-  },
-  closed,
-);
-
-const StatusUrl = Type.String({ pattern: '^https?://[^#\\s]{1,400}$' });
-/** Short ones: whoever revokes many time-stamp certificates in one list publishes it at an address. */
-const List = Type.String({ pattern: '^[A-Za-z0-9_-]{4,}$', maxLength: 65_536 });
-
-/** Time-stamp authorities (RFC 3161) in the order in which they are asked. */
-export const TimeStampsPart = Type.Object(
-  {
-    authorities: Type.Array(
-      Type.Object(
-        {
-          name: Text(100),
-          url: Type.String({ pattern: '^https?://[^#\\s]{1,400}$' }),
-          /** DER: self-signed CA certificates are trusted for its tokens, the others help to them. */
-          certificates: Type.Array(Der, { minItems: 1, maxItems: 16, uniqueItems: true }),
-          /** Where revocation lists of its certificates are fetched, and who is asked by OCSP about its signing certificate. */
-          crlUrls: Type.Optional(Type.Array(StatusUrl, { minItems: 1, maxItems: 4, uniqueItems: true })),
-          ocspUrl: Type.Optional(StatusUrl),
-        },
-        closed,
-      ),
-      { minItems: 1, maxItems: 16 },
-    ),
-    /** Revocation lists about certificates of authorities, DER, also of authorities that are not named any more. */
-    crls: Type.Optional(Type.Array(List, { minItems: 1, maxItems: 16, uniqueItems: true })),
-    /** So long may an entry of a message log wait for a time-stamp before new exchanges stop; four hours unless said. */
-    graceMs: Type.Optional(Type.Integer({ minimum: 60_000, maximum: 7 * 86_400_000 })),
   },
   closed,
 );
@@ -383,7 +355,6 @@ export type OcspRules = Static<typeof OcspRules>;
 export type TrustPart = Static<typeof TrustPart>;
 export type LimitsPart = Static<typeof LimitsPart>;
 export type WitnessesPart = Static<typeof WitnessesPart>;
-export type TimeStampsPart = Static<typeof TimeStampsPart>;
 
 /** `typ` of each signed file: a signature for one kind is worth nothing for another. */
 export const CONFIGURATION_TYP = {

@@ -15,7 +15,6 @@ import {
   MembersPart,
   type OfficialsEntry,
   ServicesPart,
-  type TimeStampsPart,
   TrustPart,
   type WitnessesPart,
 } from '#schemas/configuration.ts';
@@ -33,6 +32,7 @@ import { type JsonValue, parseJson } from '#schemas/json.ts';
 import { AccordError } from '#schemas/problems.ts';
 import type { Purpose } from '#schemas/purpose.ts';
 import { RegisteredMember, RegisteredService } from '#schemas/registrations.ts';
+import type { TimeStampsPart } from '#schemas/time-stamps-part.ts';
 import { compile } from '#schemas/validate.ts';
 import { type ConsentState, consentFiles, readConsentPart } from './consent-parts.ts';
 import { bindingsFile, readDictionaryPart } from './dictionary-parts.ts';

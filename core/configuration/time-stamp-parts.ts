@@ -8,10 +8,10 @@ import { certificateHash } from '#certs/path.ts';
 import { readCertificate } from '#certs/x509-read.ts';
 import { fromBase64url } from '#schemas/base64url.ts';
 import { canonicalJson } from '#schemas/canonical-json.ts';
-import { TimeStampsPart } from '#schemas/configuration.ts';
 import type { JsonValue } from '#schemas/json.ts';
 import { DEFAULT_GRACE_MS } from '#schemas/limits.ts';
 import { AccordError, isAccordError } from '#schemas/problems.ts';
+import { TimeStampsPart } from '#schemas/time-stamps-part.ts';
 import { compile } from '#schemas/validate.ts';
 
 const read = compile(TimeStampsPart, 'CONFIGURATION_INVALID');

@@ -3,6 +3,8 @@
 //
 // Approved with its hash, yet its rules are checked here (core/witness/policy.ts): a registry that was broken into could
 // name one key as two witnesses.
+import { formatVerifierKey } from '#core/log/signed-note.ts';
+import { readHandover } from '#core/witness/aggregate-handover.ts';
 import { readWitnessPolicy, type WitnessPolicy } from '#core/witness/policy.ts';
 import { canonicalJson } from '#schemas/canonical-json.ts';
 import { WitnessesPart } from '#schemas/configuration.ts';
@@ -60,6 +62,8 @@ export function addWitnessFacts(found: Map<string, string>, part: WitnessesPart 
   const { aggregate, registryWitness, witnesses, quorum } = part;
   found.set('witness-quorum of', String(quorum));
   if (aggregate !== null) found.set(`aggregate-log ${aggregate.origin} ${aggregate.verifierKey}`, aggregate.url);
+  if (part.handover !== undefined)
+    found.set(`aggregate-log-handover from ${formatVerifierKey(readHandover(part.handover).from)}`, '');
   for (const key of registryWitness?.verifierKeys ?? []) found.set(`registry-witness-key ${shortened(key)}`, key);
   for (const { name, url, verifierKeys } of witnesses) {
     found.set(`witness ${name} ${url ?? '(not asked)'}`, '');

@@ -2,9 +2,10 @@
 // how many an anchoring needs. Two persons approved it by its hash; that one key counts once only is checked here again,
 // because nobody sees that by eye.
 
-import { type NoteVerifier, parseVerifierKey } from '#core/log/signed-note.ts';
+import { formatVerifierKey, type NoteVerifier, parseVerifierKey } from '#core/log/signed-note.ts';
 import type { WitnessesPart } from '#schemas/configuration.ts';
 import { AccordError } from '#schemas/problems.ts';
+import { readHandover } from './aggregate-handover.ts';
 import { type CosignerKey, parseCosignerKey } from './cosignature.ts';
 
 export interface Witness {
@@ -25,6 +26,7 @@ export interface WitnessPolicy {
 /** @throws CONFIGURATION_INVALID, NOTE_MALFORMED */
 export function readWitnessPolicy(part: WitnessesPart): WitnessPolicy {
   const aggregate = part.aggregate === null ? null : { ...part.aggregate, verifier: aggregateKey(part.aggregate) };
+  if (part.handover !== undefined) requireHandover(part.handover, aggregate?.verifier);
   const registryWitness = part.registryWitness === null ? null : witnessOf(part.registryWitness);
   const witnesses = part.witnesses.map((witness) => ({ ...witnessOf(witness), url: witness.url }));
   requireAscending(witnesses.map(({ name }) => name));
@@ -37,6 +39,13 @@ export function readWitnessPolicy(part: WitnessesPart): WitnessPolicy {
   if (part.quorum > witnesses.length) invalid(`a quorum of ${part.quorum}, but ${witnesses.length} witnesses`);
   if (aggregate === null && witnesses.length > 0) invalid('witnesses of an aggregate log that is not named');
   return { aggregate, registryWitness, witnesses, quorum: part.quorum };
+}
+
+function requireHandover(note: string, verifier: NoteVerifier | undefined): void {
+  const { to } = readHandover(note);
+  if (verifier === undefined || formatVerifierKey(to) !== formatVerifierKey(verifier)) {
+    invalid('the handover is to another key than that of the aggregate log');
+  }
 }
 
 function aggregateKey({ origin, verifierKey }: { origin: string; verifierKey: string }): NoteVerifier {

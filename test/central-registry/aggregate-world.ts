@@ -68,13 +68,17 @@ export async function register({ registry }: Awaited<ReturnType<typeof site>>): 
 }
 
 /** A department's witness of the aggregate log, on a port of its own. */
-export async function department(name: string, verifier: WitnessedLog['verifier'], url: () => string) {
+export async function department(
+  name: string,
+  verifier: WitnessedLog['verifier'] | (() => WitnessedLog['verifier']),
+  url: () => string,
+) {
   const cosigners = [cosigner(name, ed25519()), cosigner(name, mlDsa())];
   const store = openWitnessStoreSqlite(join(root, `${name}.db`));
   const wrong: string[] = [];
   const witness = openAggregateWitness({
     ...{ store, cosigners, clock: systemClock, http },
-    aggregate: () => ({ verifier, url: url() }),
+    aggregate: () => ({ verifier: typeof verifier === 'function' ? verifier() : verifier, url: url() }),
     rules: {
       instance: INSTANCE,
       verifierOf: (origin) => logs.find((log) => log.origin === origin)?.verifier,
