@@ -365,10 +365,9 @@ export const CONFIGURATION_TYP = {
   locks: 'accord-locks+jws',
 } as const;
 
-/** Longest lifetimes, in milliseconds. */
+/** Longest lifetimes, in milliseconds; stale configuration is used for the last, unless a server's settings say less. */
 export const CONTENT_LIFETIME_MS = 7 * 86_400_000;
 export const FRESHNESS_LIFETIME_MS = 10 * 60_000;
-/** Stale configuration is used this long unless a server's settings say less. */
 export const DEFAULT_MAX_STALE_MS = 24 * 3_600_000;
 /** Largest files, in bytes. */
 export const MAX_SIGNED_FILE_BYTES = 4 * 1024 * 1024;
