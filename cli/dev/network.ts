@@ -355,8 +355,12 @@ async function addService(registry: ThrowawayRegistry, server: DevServer, servic
 
 async function publish(registry: ThrowawayRegistry, servers: readonly DevServer[]): Promise<void> {
   const version = await registry.publish();
-  const results = await Promise.all(servers.map((server) => server.call('POST', '/configuration/refresh')));
-  for (const result of results as { version: number }[]) {
+  const refresh = async ({ call }: DevServer) => (await call('POST', '/configuration/refresh')) as { version: number };
+  const fetched = async (server: DevServer) => {
+    const first = await refresh(server);
+    // A connection that was closed just then; by itself a server would ask again in a minute.
+    const result = first.version === version ? first : await refresh(server);
     if (result.version !== version) throw new AccordError('CONFIGURATION_UNAVAILABLE', JSON.stringify(result));
-  }
+  };
+  await Promise.all(servers.map(fetched));
 }
