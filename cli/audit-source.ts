@@ -46,7 +46,7 @@ export async function withAuditSource<T>(options: SourceOptions, use: (source: A
       const said = newest === null ? null : { newest: newest.hash, until: newest.manifest.to };
       if (said === null || until === 0) return await use({ log, folder: null, checkpointFile, archive: null });
       const segments = await findSegments(destination, log.identity()?.origin, said);
-      const source = archivedLogSource(log, new ArchiveSource(destination, key, segments), until);
+      const source = archivedLogSource(log, new ArchiveSource(destination, key, segments, { isBeside: true }), until);
       const archive = { segments: segments.chain.length, until };
       return await use({ log: source, folder: null, checkpointFile, archive });
     });

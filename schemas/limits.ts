@@ -215,7 +215,7 @@ export const DESTRUCTION_OVERDUE_DAYS = 7;
 /** One segment of an archive, unless one checkpoint covers more; one object at its destination, and its plaintext. */
 export const ARCHIVE_SEGMENT_ENTRIES = 16_384;
 export const MAX_ARCHIVE_OBJECT_BYTES = 64 * 1024 ** 2;
-export const ARCHIVE_FILE_BYTES = 8 * 1024 ** 2;
+export const ARCHIVE_FILE_BYTES = 1024 ** 2;
 export const MAX_ARCHIVE_FILES = 4_000;
 export const MAX_ARCHIVE_MANIFEST_BYTES = 512 * 1024;
 export const MAX_ARCHIVE_SEGMENTS = 1_000_000;

@@ -3,7 +3,7 @@
 // is concerned, so that everything before it is judged. Whoever holds the archive controls every byte; keys are the auditor's.
 import type { ArchiveKey } from '#certs/archive-cipher.ts';
 import { Frontier, foldHashes, HASH_BYTES, leafHash, TILE_HEIGHT, TILE_WIDTH } from '#certs/merkle.ts';
-import type { Finding } from '#core/log/audit-finding.ts';
+import { FetchFailed, type Finding } from '#core/log/audit-finding.ts';
 import { KeyChain } from '#core/log/key-chain.ts';
 import type { Ahead, RangeSource } from '#core/log/range-source.ts';
 import { openNote, parseCheckpointText, parseNote, parseVerifierKey } from '#core/log/signed-note.ts';
@@ -29,6 +29,7 @@ export class ArchiveSource implements RangeSource {
   readonly #destination: ArchiveDestination;
   readonly #key: ArchiveKey;
   readonly #segments: Segments;
+  readonly #isBeside: boolean;
   #fault: Finding | null;
   readonly #open = new Map<number, OpenSegment>();
   /** Of segments that are not open: by segment and id, requests; and what entries of the log about itself rest on. */
@@ -47,8 +48,10 @@ export class ArchiveSource implements RangeSource {
     chain: (size) => this.#chain(size),
   };
 
-  constructor(destination: ArchiveDestination, key: ArchiveKey, segments: Segments) {
-    this.#destination = destination;
+  /** @param isBeside what stands elsewhere is asked of the log at hand */
+  constructor(destination: ArchiveDestination, key: ArchiveKey, segments: Segments, { isBeside = false } = {}) {
+    this.#isBeside = isBeside;
+    this.#destination = { ...destination, get: (name, maxBytes) => destination.get(name, maxBytes).catch(failed) };
     this.#key = key;
     this.#segments = segments;
     this.#fault = segments.fault;
@@ -213,6 +216,7 @@ export class ArchiveSource implements RangeSource {
     for (const number of this.#open.keys()) if (!wanted.includes(number)) this.#open.delete(number);
     for (const number of this.#requests.keys()) if (!wanted.includes(number)) this.#requests.delete(number);
     for (const number of wanted) await this.#load(number);
+    if (this.#isBeside) return;
     for (const number of here) await this.#findRequests(number);
   }
 
@@ -321,6 +325,12 @@ export class ArchiveSource implements RangeSource {
       if (bytes.length === HASH_BYTES) this.#tiles.set(`${level}/${index}`, bytes);
     }
   }
+}
+
+function failed(error: unknown): never {
+  // A destination says itself of bytes that they are not what they have to be.
+  if (isAccordError(error, 'ARCHIVE_DAMAGED')) throw error;
+  throw new FetchFailed(error);
 }
 
 /** Keys of a log's own store are numbers from 0 on, or bytes. */

@@ -1,11 +1,15 @@
 // What the next segment of an archive holds: it goes on where the newest entry `archived` ended, and ends at a signed
 // checkpoint, whose size is where a turn of the log ended, so that no signed batch is cut. Nothing younger than the time that
 // is given, and where the log is anchored nothing that others do not vouch for yet.
+import { setImmediate } from 'node:timers/promises';
 import { parseCheckpointText, parseNote } from '#core/log/signed-note.ts';
 import type { LogAuditReader } from '#core/log/store.ts';
 import { parseAnchoring } from '#schemas/anchoring.ts';
 import { ARCHIVE_SEGMENT_ENTRIES } from '#schemas/limits.ts';
 import { newestArchived } from './audit-archived.ts';
+
+/** Checkpoints looked at before others may run: some milliseconds. */
+const AT_ONCE = 256;
 
 export interface SegmentPlan {
   /** The entries [from, to). */
@@ -29,7 +33,7 @@ export interface WhatIsOld {
 type PlannedLog = Pick<LogAuditReader, 'linesOf' | 'evidence' | 'checkpointFrom' | 'size'>;
 
 /** Null when nothing is old enough. @throws ARCHIVE_MALFORMED, ANCHORING_MALFORMED, NOTE_MALFORMED for a log that was changed */
-export function planSegment(log: PlannedLog, { beforeMs, keepEntries }: WhatIsOld): SegmentPlan | null {
+export async function planSegment(log: PlannedLog, { beforeMs, keepEntries }: WhatIsOld): Promise<SegmentPlan | null> {
   const newest = newestArchived(log);
   const from = newest?.manifest.to ?? 0;
   const first = newest?.manifest.checkpoints.to ?? 0;
@@ -37,6 +41,7 @@ export function planSegment(log: PlannedLog, { beforeMs, keepEntries }: WhatIsOl
   const most = anchored?.size ?? Number.POSITIVE_INFINITY;
   let end: { number: number; size: number } | null = null;
   for (let number = first; ; number++) {
+    if (number % AT_ONCE === AT_ONCE - 1) await setImmediate();
     const checkpoint = log.checkpointFrom(number);
     if (checkpoint === null) break;
     const { size, atMs } = checkpoint;

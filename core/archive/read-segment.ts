@@ -1,6 +1,7 @@
 // Reads one segment of an archive back: every file has the length and hash that the manifest names, opens under the archive
 // key at its own place, and is spelled as it has to be. What the entries say, and whether they are the log's, is for
 // verify-segments.ts. Whoever holds the archive controls every byte.
+import { setImmediate } from 'node:timers/promises';
 import { type ArchiveKey, decipherFile } from '#certs/archive-cipher.ts';
 import { sha256 } from '#certs/commitment.ts';
 import { Finding } from '#core/log/audit-finding.ts';
@@ -59,15 +60,17 @@ export async function readableSegment(
   };
   try {
     const file = (name: string) => readFileOf(destination, key, manifest, name);
-    segment.signatures = decodeSignatures(await file('signatures'));
-    segment.checkpoints = decodeCheckpoints(await file('checkpoints'));
-    segment.tiles = decodeTiles(await file('tiles'));
+    segment.signatures = await decodeSignatures(await file('signatures'));
+    segment.checkpoints = await decodeCheckpoints(await file('checkpoints'));
+    segment.tiles = await decodeTiles(await file('tiles'));
     if (files.some(({ name }) => name === 'anchoring')) segment.anchoring = await file('anchoring');
     if (segment.checkpoints.length !== checkpoints.to - checkpoints.from) {
       throw new AccordError('ARCHIVE_MALFORMED', `${folderOf(manifest)} holds more or less than it says`);
     }
     for (const { name } of files) {
-      if (name.startsWith('rows-')) for (const row of decodeRows(await file(name))) segment.rows.push(row);
+      if (!name.startsWith('rows-')) continue;
+      for (const row of decodeRows(await file(name))) segment.rows.push(row);
+      await setImmediate();
     }
     if (segment.rows.length !== to - from) {
       throw new AccordError('ARCHIVE_MALFORMED', `${folderOf(manifest)} holds more or less than it says`);
@@ -91,7 +94,7 @@ export async function readTiles(
   manifest: ArchiveManifest,
 ): Promise<ArchivedTile[]> {
   if (manifest.key !== key.kid) throw new AccordError('ARCHIVE_KEY_WRONG', `it is ${manifest.key}`);
-  return decodeTiles(await readFileOf(destination, key, manifest, 'tiles'));
+  return await decodeTiles(await readFileOf(destination, key, manifest, 'tiles'));
 }
 
 function folderOf({ origin, from, to }: ArchiveManifest): string {

@@ -6,7 +6,6 @@ import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:f
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import type { ArchiveKey } from '#certs/archive-cipher.ts';
-import { batchPath } from '#certs/batch.ts';
 import { Frontier, HASH_BYTES, leafHash, sha256Of, TILE_HEIGHT } from '#certs/merkle.ts';
 import { type LogAudit, verifyLog } from '#core/log/audit.ts';
 import { syncFolder, writeCheckpointFile } from '#core/log/checkpoint-file.ts';
@@ -17,6 +16,7 @@ import { idIn } from './archived-page.ts';
 import type { ArchiveChain } from './chain.ts';
 import type { ArchiveDestination } from './destination.ts';
 import { readSegment, type Segment } from './read-segment.ts';
+import type { ArchivedRow } from './rows.ts';
 
 /** Entries appended in one transaction. */
 const AT_ONCE = 1_024;
@@ -85,47 +85,64 @@ async function append(
   onProgress: (entries: number) => void,
 ): Promise<void> {
   const { from, to } = segment.manifest;
-  const paths = batchPaths(segment);
-  for (let at = from; at < to; at += AT_ONCE) {
+  const hashes = new Map<number, Buffer>();
+  for (let at = from; at < to; ) {
+    const end = endOfBatches(segment, at, Math.min(to, at + AT_ONCE));
+    const rows = segment.rows.slice(at - from, end - from);
+    requireWholeBatches(rows, at);
     const tiles: StoredTile[] = [];
-    const records = segment.rows.slice(at - from, at - from + AT_ONCE).map((row, i): StoredRecord => {
-      const seq = at + i;
+    const records = rows.map((row, i): StoredRecord => {
       const line = row.line.toString('utf8');
-      const [leaf, exchangeId] = [leafHash(line), idIn(row.line)];
+      const leaf = leafHash(line);
       frontier.push(leaf, (height, index, hash) => tiles.push({ level: height / TILE_HEIGHT, index, hash }));
       const sealed = row.keyId === null ? null : { keyId: row.keyId, bytes: row.sealed ?? NO_PATH };
-      return { seq, line, leaf, exchangeId, evidence: evidenceOf(segment, seq, paths), sealed, claim: null };
+      const evidence = evidenceOf(segment, row, at + i, hashes);
+      return { seq: at + i, line, leaf, exchangeId: idIn(row.line), evidence, sealed, claim: null };
     });
     store.append(records, tiles);
+    at = end;
     onProgress(frontier.size);
     await setImmediate();
   }
 }
 
-function evidenceOf(segment: Segment, seq: number, paths: (seq: number) => Buffer): StoredEvidence | null {
-  const row = segment.rows[seq - segment.manifest.from];
-  if (row === undefined || row.statement === null) return null;
-  const { statement, signature, index, size } = row;
+function evidenceOf(
+  { signatures }: Segment,
+  { statement, signature, index, size, path }: ArchivedRow,
+  seq: number,
+  hashes: Map<number, Buffer>,
+): StoredEvidence | null {
+  if (statement === null) return null;
   if (signature < 0) return { statement, jws: '', jwsHash: Buffer.alloc(HASH_BYTES), index: 0, size: 0, path: NO_PATH };
-  const jws = segment.signatures[signature]?.jws;
+  const jws = signatures[signature]?.jws;
   if (jws === undefined) throw new AccordError('ARCHIVE_MALFORMED', `entry ${seq} names no signature`);
-  return { statement, jws, jwsHash: sha256Of(jws), index, size, path: row.path ?? paths(seq) };
+  const jwsHash = hashes.get(signature) ?? sha256Of(jws);
+  hashes.set(signature, jwsHash);
+  return { statement, jws, jwsHash, index, size, path: path ?? NO_PATH };
 }
 
-/** Paths of statements that stand in a batch of which every statement is in the segment. */
-function batchPaths({ manifest, rows }: Segment): (seq: number) => Buffer {
-  const members = new Map<number, Buffer[]>();
-  for (const { signature, statement, path, index } of rows) {
-    if (signature < 0 || statement === null || path !== null) continue;
-    const batch = members.get(signature) ?? [];
-    batch[index] = statement;
-    members.set(signature, batch);
+/** Statements without a path stand in a batch that is stored whole, which needs none when it is appended at once. */
+function endOfBatches({ manifest, rows, signatures }: Segment, at: number, asked: number): number {
+  let end = asked;
+  for (let seq = at; seq < end; seq++) {
+    const { signature = -1, path = null } = rows[seq - manifest.from] ?? {};
+    const last = signature < 0 || path !== null ? null : signatures[signature]?.last;
+    if (last != null && last < manifest.to) end = Math.max(end, last + 1);
   }
-  return (seq) => {
-    const { signature = -1, index = 0, size = 0 } = rows[seq - manifest.from] ?? {};
-    const batch = members.get(signature) ?? [];
-    const isWhole = batch.length === size && index < size && !batch.includes(undefined as never);
-    if (!isWhole) throw new AccordError('ARCHIVE_MALFORMED', `the batch of entry ${seq} is not whole`);
-    return Buffer.concat(batchPath(batch, index));
-  };
+  return end;
+}
+
+/** @throws ARCHIVE_MALFORMED */
+function requireWholeBatches(rows: readonly ArchivedRow[], from: number): void {
+  const batches = new Map<number, { places: Set<number>; size: number; seq: number }>();
+  for (const [i, { signature, statement, path, index, size }] of rows.entries()) {
+    if (signature < 0 || statement === null || path !== null) continue;
+    const batch = batches.get(signature) ?? { places: new Set(), size, seq: from + i };
+    if (batch.places.has(index) || index >= size || size !== batch.size) batch.size = -1;
+    batch.places.add(index);
+    batches.set(signature, batch);
+  }
+  for (const { places, size, seq } of batches.values()) {
+    if (places.size !== size) throw new AccordError('ARCHIVE_MALFORMED', `the batch of entry ${seq} is not whole`);
+  }
 }

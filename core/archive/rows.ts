@@ -4,6 +4,7 @@
 // of canonical JSON. A statement without a path stands in a batch of which every statement is in the segment. Sealed parts
 // are ciphertext under keys that never come here. Whoever holds the archive controls what is read: every number is held
 // against the bytes that are there.
+import { setImmediate } from 'node:timers/promises';
 import { canonicalJson } from '#schemas/canonical-json.ts';
 import { type JsonValue, parseJson } from '#schemas/json.ts';
 import { MAX_SIGNATURE_BYTES } from '#schemas/limits.ts';
@@ -90,8 +91,16 @@ export function decodeRows(bytes: Buffer): ArchivedRow[] {
   return rows;
 }
 
-export function encodeLines(values: readonly JsonValue[]): Buffer {
-  return Buffer.from(values.map((value) => `${canonicalJson(value)}\n`).join(''), 'utf8');
+/** Lines encoded or read before others may run: some milliseconds. */
+const LINES_AT_ONCE = 256;
+
+export async function encodeLines(values: Iterable<JsonValue>): Promise<Buffer> {
+  const lines: string[] = [];
+  for (const value of values) {
+    lines.push(`${canonicalJson(value)}\n`);
+    if (lines.length % LINES_AT_ONCE === 0) await setImmediate();
+  }
+  return Buffer.from(lines.join(''), 'utf8');
 }
 
 const readSignature = compile(ArchivedSignature, 'ARCHIVE_MALFORMED');
@@ -99,19 +108,22 @@ const readCheckpoint = compile(ArchivedCheckpoint, 'ARCHIVE_MALFORMED');
 const readTile = compile(ArchivedTile, 'ARCHIVE_MALFORMED');
 
 /** @throws ARCHIVE_MALFORMED, JSON_* */
-export const decodeSignatures = (bytes: Buffer): ArchivedSignature[] => decodeLines(bytes, readSignature);
+export const decodeSignatures = (bytes: Buffer): Promise<ArchivedSignature[]> => decodeLines(bytes, readSignature);
 /** @throws ARCHIVE_MALFORMED, JSON_* */
-export const decodeCheckpoints = (bytes: Buffer): ArchivedCheckpoint[] => decodeLines(bytes, readCheckpoint);
+export const decodeCheckpoints = (bytes: Buffer): Promise<ArchivedCheckpoint[]> => decodeLines(bytes, readCheckpoint);
 /** @throws ARCHIVE_MALFORMED, JSON_* */
-export const decodeTiles = (bytes: Buffer): ArchivedTile[] => decodeLines(bytes, readTile);
+export const decodeTiles = (bytes: Buffer): Promise<ArchivedTile[]> => decodeLines(bytes, readTile);
 
-function decodeLines<T>(bytes: Buffer, check: (value: unknown) => T): T[] {
+async function decodeLines<T>(bytes: Buffer, check: (value: unknown) => T): Promise<T[]> {
   const lines = bytes.toString('utf8').split('\n');
   if (lines.pop() !== '') throw new AccordError('ARCHIVE_MALFORMED', 'a line without its end');
-  return lines.map((line) => {
+  const values: T[] = [];
+  for (const line of lines) {
     const value = parseJson(line);
     if (canonicalJson(value) !== line)
       throw new AccordError('ARCHIVE_MALFORMED', 'a line that is not its one spelling');
-    return check(value);
-  });
+    values.push(check(value));
+    if (values.length % LINES_AT_ONCE === 0) await setImmediate();
+  }
+  return values;
 }

@@ -25,7 +25,7 @@ import { planSegment, type SegmentPlan, type WhatIsOld } from './plan.ts';
 import { writeSegment } from './write-segment.ts';
 
 /** Entries verified before others may run: some milliseconds. */
-const AT_ONCE = 512;
+const AT_ONCE = 128;
 
 export interface ArchiveRun {
   log: Pick<MessageLog, 'append' | 'archivedUntil' | 'releaseArchived'>;
@@ -50,7 +50,7 @@ export async function archiveSegment(run: ArchiveRun, old: WhatIsOld | null): Pr
     const begun = newestArchived(reader);
     if (begun !== null) await release(run, begun.seq, begun.manifest.to);
     const plan =
-      plannedBefore(run.planFile, begun?.manifest.to ?? 0) ?? (old === null ? null : planSegment(reader, old));
+      plannedBefore(run.planFile, begun?.manifest.to ?? 0) ?? (old === null ? null : await planSegment(reader, old));
     if (plan === null) return null;
     replaceFile(run.planFile, Buffer.from(JSON.stringify({ v: 1, ...plan })), 0o600);
     const note = await writeSegment(reader, plan, run.destination, run.key);
@@ -89,7 +89,8 @@ async function verifyCopy(
   const name = segmentName(origin, from, to);
   const back = await destination.get(`${name}/${MANIFEST}`, note.length);
   if (back?.equals(note) !== true) throw new AccordError('ARCHIVE_DAMAGED', `${name}/${MANIFEST} has other bytes`);
-  const archive = new ArchiveSource(destination, key, { origin, verifierKey, chain: [manifest], fault: null, end: to });
+  const segments = { origin, verifierKey, chain: [manifest], fault: null, end: to };
+  const archive = new ArchiveSource(destination, key, segments, { isBeside: true });
   const source = archivedLogSource(reader, archive, to);
   const report = await auditRange(source, { from, to, width: AT_ONCE, onRange: () => setImmediate() });
   const { code, detail, startedAt, endedAt, root } = report;

@@ -1,4 +1,4 @@
-// The files of one segment of an archive, made from the log: `rows-0000`, `rows-0001`, ... of at most 8 MiB (one entry more),
+// The files of one segment of an archive, made from the log: `rows-0000`, `rows-0001`, ... of at most 1 MiB (one entry more),
 // `signatures`, `checkpoints`, `tiles` (the subtrees of 256 entries and their multiples that end in it) and `anchoring` (the
 // newest word of others that covers it). The same log and plan give the same bytes.
 import { setImmediate } from 'node:timers/promises';
@@ -68,9 +68,9 @@ export async function* segmentFiles(
   }
   log.renew();
   if (bytes > 0) yield { name: rowsName(part), plain: Buffer.concat(pieces) };
-  yield { name: 'signatures', plain: encodeLines(signatures.all) };
-  yield { name: 'checkpoints', plain: encodeLines(checkpointsOf(log, plan)) };
-  yield { name: 'tiles', plain: encodeLines(tiles) };
+  yield { name: 'signatures', plain: await encodeLines(signatures.all) };
+  yield { name: 'checkpoints', plain: await encodeLines(checkpointsOf(log, plan)) };
+  yield { name: 'tiles', plain: await encodeLines(tiles) };
   const anchoring = plan.anchoredSeq === null ? undefined : log.evidence(plan.anchoredSeq)?.statement;
   if (anchoring !== undefined) yield { name: 'anchoring', plain: anchoring };
 }
@@ -116,11 +116,11 @@ class SegmentSignatures {
   }
 }
 
-function checkpointsOf(log: ArchivedLog, { checkpoints: { from, to } }: SegmentPlan) {
-  return Array.from({ length: to - from }, (_, i) => {
-    const row = log.checkpointFrom(from + i);
-    if (row?.number !== from + i) throw new AccordError('LOG_CHECKPOINT_MISSING', `number ${from + i}`);
+function* checkpointsOf(log: ArchivedLog, { checkpoints: { from, to } }: SegmentPlan) {
+  for (let number = from; number < to; number++) {
+    const row = log.checkpointFrom(number);
+    if (row?.number !== number) throw new AccordError('LOG_CHECKPOINT_MISSING', `number ${number}`);
     const { size, atMs, note } = row;
-    return { size, atMs, note };
-  });
+    yield { size, atMs, note };
+  }
 }

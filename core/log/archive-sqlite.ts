@@ -13,7 +13,7 @@ import type { LogReader } from './store.ts';
 type Connection = InstanceType<typeof Database>;
 
 /** Entries emptied in one transaction, and those behind them of the same turn. */
-const STEP = 512;
+const STEP = 256;
 const LOOKED_AT = 64;
 /** A signature that was stored once is given to later turns while fewer than these came after it (append-sqlite.ts). */
 const RECENT_SIGNATURES = 64;

@@ -20,3 +20,10 @@ export function findingOf(error: unknown): Finding {
   if (error instanceof TypeError || error instanceof RangeError) throw error;
   return new Finding('LOG_DATABASE_DAMAGED', null, error instanceof Error ? error.message : '');
 }
+
+/** What is audited could not be fetched: nothing is said of it. `cause` is what the audit ends with. */
+export class FetchFailed extends Error {
+  constructor(cause: unknown) {
+    super(cause instanceof Error ? cause.message : '', { cause });
+  }
+}

@@ -17,7 +17,7 @@ import { type BodyAudit, type BodyCounts, noBodies } from './audit-bodies.ts';
 import { keptCheckpoint, StoredCheckpoints } from './audit-checkpoints.ts';
 import { auditClaims } from './audit-claims.ts';
 import type { VerifiedRange } from './audit-entries.ts';
-import { Finding, findingOf } from './audit-finding.ts';
+import { FetchFailed, Finding, findingOf } from './audit-finding.ts';
 import { OwnEntries } from './audit-own-entries.ts';
 import { Vouched, type VouchedReport, type VouchedState } from './audit-vouched.ts';
 import { type Followed, follow, rootOf, verifiedRanges, type WalkOptions } from './audit-walk.ts';
@@ -102,14 +102,18 @@ export interface RangeReport extends RangeCounts, VouchedReport {
   claims: number | null;
 }
 
-/** @throws AUDIT_PROGRESS_WRONG, NOTE_MALFORMED for a malformed `verifierKey`; everything else is in the report */
+/**
+ * @throws AUDIT_PROGRESS_WRONG, NOTE_MALFORMED for a malformed `verifierKey`, and of an archive ARCHIVE_UNREACHABLE and
+ * ARCHIVE_KEY_WRONG; everything else is in the report
+ */
 export async function auditRange(log: RangeSource, options: RangeOptions): Promise<RangeReport> {
   const state = new RangeState(log, options);
   try {
     await walk(log, options, state);
     return state.report(null);
   } catch (error) {
-    if (isAccordError(error, 'AUDIT_PROGRESS_WRONG')) throw error;
+    if (error instanceof FetchFailed) throw error.cause;
+    if (isAccordError(error, 'AUDIT_PROGRESS_WRONG') || isAccordError(error, 'ARCHIVE_KEY_WRONG')) throw error;
     return state.report(findingOf(error));
   }
 }

@@ -5,9 +5,9 @@ import { chmodSync, cpSync, readdirSync, readFileSync, renameSync, rmSync, write
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import t, { type Test } from 'tap';
-import { decipherFile, encipherFile } from '#certs/archive-cipher.ts';
+import { archiveKeyOf, decipherFile, encipherFile } from '#certs/archive-cipher.ts';
 import { sha256 } from '#certs/commitment.ts';
-import { exportSpki } from '#certs/keys.ts';
+import { exportSpki, generateKeys } from '#certs/keys.ts';
 import { ArchiveSource } from '#core/archive/archive-source.ts';
 import { archivedLogSource } from '#core/archive/archived-log.ts';
 import { newestArchived } from '#core/archive/audit-archived.ts';
@@ -24,7 +24,7 @@ import { readRecordKeysSqlite } from '#core/log/record-keys-sqlite.ts';
 import { rotateCheckpointKey } from '#core/log/rotate-key.ts';
 import { openLogAuditSqlite } from '#core/log/store-sqlite.ts';
 import { manifestText, parseManifest } from '#schemas/archive.ts';
-import { isAccordError } from '#schemas/problems.ts';
+import { AccordError, isAccordError } from '#schemas/problems.ts';
 import { encodeNote } from '#schemas/retention.ts';
 import { archivable, archiveKey, EVERYTHING } from './archive-fixture.ts';
 import { requestRecords, responseRecord, signerKey } from './log-fixture.ts';
@@ -317,6 +317,14 @@ t.test('what is wrong with an archive is found at its first entry', async (t) =>
     );
     back();
   }
+  const away = async () => {
+    throw new AccordError('ARCHIVE_UNREACHABLE', 'away');
+  };
+  const lost = new ArchiveSource({ ...world.run.destination, get: away }, archiveKey, segments);
+  await t.rejects(auditRange(lost, {}), { code: 'ARCHIVE_UNREACHABLE' }, 'what cannot be fetched is no damage');
+  const other = archiveKeyOf(generateKeys('X25519').privateKey);
+  const closed = new ArchiveSource(world.run.destination, other, segments);
+  await t.rejects(auditRange(closed, {}), { code: 'ARCHIVE_KEY_WRONG' });
   rmSync(join(folder, names[3]!), { recursive: true });
   t.match(await auditArchive(world), { ok: true, endedAt: four }, 'the newest one: nothing in the archive says so');
   t.match(await auditTogether(world), { code: 'ARCHIVE_INCOMPLETE', firstBadSeq: four }, 'the log does');
