@@ -200,3 +200,17 @@ export function outcomeWords(code: string, language: Language): { text: string; 
   if (said !== undefined) return { text: said, language };
   return isProblemCode(code) ? { text: PROBLEMS[code].title, language: 'en' } : null;
 }
+
+/** Details that a check says in the same words each time; others hold names, times and numbers, and stay as they are. */
+const DETAILS_ZH: Readonly<Record<string, string>> = {
+  'nothing was destroyed': '未曾销毁',
+  'good, by its authority': '其签发机构答复有效',
+  'not on the list of its authority': '不在签发机构的吊销列表中',
+  'no earlier time-stamp in the pack': '包内没有更早的时间戳',
+  'the configuration names no time-stamp authority': '配置未指明时间戳机构',
+};
+
+/** What a check adds, in Chinese where there is a word for it; null where there is none. */
+export function detailIn(language: Language, detail: string): string | null {
+  return language === 'zh' ? (DETAILS_ZH[detail] ?? null) : null;
+}

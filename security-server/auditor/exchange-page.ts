@@ -4,7 +4,7 @@ import type { CheckState, PackCheck, PackVerdict } from '#core/evidence/check-ru
 import { apart, type Html, html } from '#core/http/html.ts';
 import { type Body, csrfField } from '#core/http/pages/frame.ts';
 import type { TimeBounds } from '#core/witness/time-bounds.ts';
-import { checkMeaning, checkName, packCodeWords } from './check-words.ts';
+import { checkMeaning, checkName, detailIn, packCodeWords } from './check-words.ts';
 import type { Examined, ExaminedEntry } from './examine.ts';
 import { type Language, WORDS } from './language.ts';
 import { problemWords } from './problem-page.ts';
@@ -156,7 +156,7 @@ function checksOf(language: Language, checks: readonly PackCheck[]): Html {
   const words = WORDS[language];
   const rows = checks.map(({ number, name, state, code, detail }) => {
     const why = code !== null && html`${packCodeWords(code, language)} <code>${code}</code> `;
-    return html`<li><span class="number">${number}</span><span>${checkName(name, language)}</span><span class="state${STATES[state]}">${words.states[state]}</span><span class="more">${state === 'ok' ? checkMeaning(name, language) : why}${detail !== '' && html` <bdi lang="en">${detail}</bdi>`}</span></li>
+    return html`<li><span class="number">${number}</span><span>${checkName(name, language)}</span><span class="state${STATES[state]}">${words.states[state]}</span><span class="more">${state === 'ok' ? checkMeaning(name, language) : why}${detail !== '' && detailOf(detail, language)}</span></li>
 `;
   });
   return html`<h2>${words.checks}</h2>
@@ -184,4 +184,9 @@ ${noConfirm === true && html`<span class="error-text" id="${confirm}-fault">${wo
 <input id="${reason}" name="reason" required minlength="3" maxlength="200" autocomplete="off"${noReason === true && html` aria-invalid="true" aria-describedby="${reason}-fault"`}></div>
 <p><button>${words.doExport}</button></p></form></section>
 `;
+}
+
+function detailOf(detail: string, language: Language): Html {
+  const said = detailIn(language, detail);
+  return said === null ? html` <bdi lang="en">${detail}</bdi>` : html` ${said}`;
 }
