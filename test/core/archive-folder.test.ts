@@ -17,7 +17,7 @@ t.test('links, pipes and devices in the folder of an archive', async (t) => {
   writeFileSync(join(folder, 'elsewhere'), 'rows');
   symlinkSync('/dev/zero', join(folder, 'zeroes'));
   symlinkSync(join(folder, 'elsewhere'), join(folder, 'link'));
-  execFileSync('mkfifo', [join(folder, 'pipe')]);
+  execFileSync('sh', ['-c', 'mkfifo "$0"', join(folder, 'pipe')]);
   for (const name of ['zeroes', 'link', 'pipe', 'log']) {
     await t.rejects(destination.get(name, 1_000), { code: 'ARCHIVE_DAMAGED' }, name);
   }
