@@ -61,7 +61,7 @@ export interface FinishedCheckpoint {
 }
 
 /** Which proofs go: older than `beforeMs`, and needed by nobody, or older than `latestMs`, or more than `mostKept`. */
-export interface DroppedProofs {
+interface DroppedProofs {
   beforeMs: number;
   /** Leaves from here on somebody has not seen yet. */
   neededFrom: number;

@@ -15,7 +15,7 @@ import { AccordError, isAccordError } from '#schemas/problems.ts';
 const HEAD = 'accord-aggregate-key/1';
 const NOTE = /^accord-aggregate-key\/1\n([^\n]{1,400})\n([^\n]{1,600})\n([^\n]{1,600})\n\n/;
 
-export interface HandoverSigner {
+interface HandoverSigner {
   verifier: NoteVerifier;
   sign: (bytes: Buffer) => Buffer;
 }

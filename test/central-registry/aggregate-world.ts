@@ -15,9 +15,9 @@ import { openWitnessStoreSqlite } from '#core/witness/witness-store-sqlite.ts';
 import { WitnessedLog } from '#test/core/witnessed-log.ts';
 
 export const ed25519 = () => generateKeyPairSync('ed25519').privateKey;
-export const mlDsa = () => (generateKeyPairSync as (type: string) => { privateKey: KeyObject })('ml-dsa-44').privateKey;
+const mlDsa = () => (generateKeyPairSync as (type: string) => { privateKey: KeyObject })('ml-dsa-44').privateKey;
 export const INSTANCE = 'XA';
-export const MEMBER = `${INSTANCE}/GOV/1001`;
+const MEMBER = `${INSTANCE}/GOV/1001`;
 export const http = openClient();
 export const root = mkdtempSync(join(tmpdir(), 'accord-aggregate-'));
 t.teardown(async () => {
