@@ -3,8 +3,16 @@
 // check every log for itself. Nothing here is secret, and nothing is believed because it came from here.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { TILE_WIDTH } from '#certs/merkle.ts';
-import { MAX_ADD_CHECKPOINT_BYTES, WITNESS_ADVANCE_EVERY_MS } from '#schemas/limits.ts';
+import type { Clock } from '#core/clock.ts';
+import {
+  FEED_PAGE_LEAVES,
+  MAX_ADD_CHECKPOINT_BYTES,
+  MAX_FEED_LEAVES_PER_ADDRESS,
+  MAX_FEED_LEAVES_PER_MINUTE,
+  WITNESS_ADVANCE_EVERY_MS,
+} from '#schemas/limits.ts';
 import { AccordError, isAccordError } from '#schemas/problems.ts';
+import { minuteBudget } from './minute-budget.ts';
 import type { RegistryWitness } from './registry-witness.ts';
 
 const TILE = /^(entries|0|[1-9]|[1-5][0-9]|6[0-3])\/((?:x[0-9]{3}\/){0,5}[0-9]{3})(?:\.p\/([1-9][0-9]{0,2}))?$/;
@@ -13,10 +21,16 @@ const NEVER_CHANGES = 'public, max-age=31536000, immutable';
 /** Until the next minute's checkpoint may be there. */
 const NOT_YET_SECONDS = 20;
 
+/** What cosigners and whoever else asks may have of the feed in a minute, in leaves. */
+const FEED_LIMITS = { ofAddress: MAX_FEED_LEAVES_PER_ADDRESS, all: MAX_FEED_LEAVES_PER_MINUTE };
+
 export function addAggregateRoutes(
   face: FastifyInstance,
   { witness, aggregate, store }: Pick<RegistryWitness, 'witness' | 'aggregate' | 'store'>,
+  clock: Clock,
+  feedLimits = FEED_LIMITS,
 ): void {
+  const take = minuteBudget(clock, feedLimits);
   void face.register(async (scope) => {
     scope.removeAllContentTypeParsers();
     scope.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
@@ -48,6 +62,11 @@ export function addAggregateRoutes(
     const query = queryOf(request, ['from', 'to']);
     const [from, to] = [sizeOf(query['from']), sizeOf(query['to'])];
     if (from > to || to > aggregate.signedSize) throw new AccordError('NOT_FOUND');
+    const waitMs = take(request.ip, Math.min(to - from, FEED_PAGE_LEAVES));
+    if (waitMs > 0) {
+      reply.header('retry-after', String(Math.ceil(waitMs / 1000)));
+      throw new AccordError('AGGREGATE_BUDGET');
+    }
     const lines = store.feed(from, to).map(({ data, proof }) => {
       const leaf = Buffer.from(data, 'utf8').toString('base64');
       return `${JSON.stringify({ leaf, proof: proof.map((hash) => hash.toString('base64')) })}\n`;

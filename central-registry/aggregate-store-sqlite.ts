@@ -8,7 +8,7 @@ import { Frontier, HASH_BYTES, leafHash, type SubtreeReader, TILE_HEIGHT, TILE_W
 import { durably } from '#core/log/store-sqlite.ts';
 import type { Advance, WitnessStore } from '#core/witness/store.ts';
 import { openWitnessDatabase, type WitnessDatabase, witnessStore } from '#core/witness/witness-store-sqlite.ts';
-import { MAX_FEED_LEAVES } from '#schemas/limits.ts';
+import { FEED_PAGE_LEAVES } from '#schemas/limits.ts';
 import { AccordError } from '#schemas/problems.ts';
 import { TileNodes } from './tile-nodes.ts';
 
@@ -140,7 +140,7 @@ export class AggregateStore {
   /** Leaves from `from` on, before `to`, with the proofs that came with them; as many as one answer may hold. */
   feed(from: number, to: number): FeedLeaf[] {
     const sql = `SELECT data, proof FROM leaves LEFT JOIN proofs ON proofs.seq = leaves.seq
-      WHERE leaves.seq >= ? AND leaves.seq < ? ORDER BY leaves.seq LIMIT ${MAX_FEED_LEAVES}`;
+      WHERE leaves.seq >= ? AND leaves.seq < ? ORDER BY leaves.seq LIMIT ${FEED_PAGE_LEAVES}`;
     const rows = this.#db.prepare(sql).all(from, to) as { data: string; proof: Buffer | null }[];
     return rows.map(({ data, proof }) => ({ data, proof: proof === null ? [] : hashesOf(proof) }));
   }

@@ -107,7 +107,7 @@ export async function openRegistry(options: RegistryOptions): Promise<Registry> 
   const emergencies = openEmergencies({ store, clock, publisher });
   addEmergencyRoutes(face, emergencies, clock);
   const witness = openWitness(options, { instance, store, publisher });
-  if (witness !== null) addAggregateRoutes(face, witness);
+  if (witness !== null) addAggregateRoutes(face, witness, clock);
   const admin = openAdmin({ instance, store, clock, publisher, dictionary }, emergencies, witness, options);
   await face.listen({ host: options.configuration?.host ?? '0.0.0.0', port: options.configuration?.port ?? 4400 });
   await admin.listen({ host: options.admin?.host ?? '127.0.0.1', port: options.admin?.port ?? 4401 });

@@ -17,6 +17,7 @@ import { type Static, Type } from '#schemas/schema-builder.ts';
 import { MESSAGE_ID_PATTERN } from '#schemas/statement.ts';
 import { type AdminFrame, PageQuery, pageOf } from './admin-frame.ts';
 import type { Emergencies } from './emergencies.ts';
+import { minuteBudget } from './minute-budget.ts';
 
 const closed = { additionalProperties: false };
 const NoQuery = Type.Object({}, closed);
@@ -24,10 +25,12 @@ const OfSubsystem = Type.Object({ subsystem: Type.String({ pattern: SUBSYSTEM_ID
 const IdPath = Type.Object({ id: Type.String({ pattern: MESSAGE_ID_PATTERN }) }, closed);
 /** Two tokens and the names around them. */
 const MAX_REPORT_BYTES = 2 * MAX_EVIDENCE_BYTES + 1024;
-const MINUTE_MS = 60_000;
 
 export function addEmergencyRoutes(face: FastifyInstance, emergencies: Emergencies, clock: Clock): void {
-  const admit = gate(clock);
+  const take = minuteBudget(clock, { ofAddress: MAX_EMERGENCY_POSTS_PER_ADDRESS, all: MAX_EMERGENCY_POSTS_PER_MINUTE });
+  const admit = (address: string): void => {
+    if (take(address) > 0) throw new AccordError('SERVER_BUSY', 'too many reports this minute');
+  };
   face.get<{ Querystring: Static<typeof OfSubsystem> }>(
     '/emergencies',
     { schema: { querystring: OfSubsystem } },
@@ -52,23 +55,6 @@ export function addEmergencyRoutes(face: FastifyInstance, emergencies: Emergenci
     },
     async (request) => emergencies.review(request.params.id, request.body.token),
   );
-}
-
-/** Counts by minute. @throws SERVER_BUSY */
-function gate(clock: Clock): (address: string) => void {
-  let minute = -1;
-  let all = 0;
-  let byAddress = new Map<string, number>();
-  return (address) => {
-    const now = Math.floor(clock.monotonicMs() / MINUTE_MS);
-    if (now !== minute) [minute, all, byAddress] = [now, 0, new Map()];
-    const before = byAddress.get(address) ?? 0;
-    if (all >= MAX_EMERGENCY_POSTS_PER_MINUTE || before >= MAX_EMERGENCY_POSTS_PER_ADDRESS) {
-      throw new AccordError('SERVER_BUSY', 'too many reports this minute');
-    }
-    all += 1;
-    byAddress.set(address, before + 1);
-  };
 }
 
 export function addEmergencyAdminRoutes(frame: AdminFrame, emergencies: Emergencies): void {

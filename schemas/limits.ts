@@ -293,8 +293,15 @@ export const WITNESS_ADVANCE_EVERY_MS = 10_000;
 /** The same for a tree that was cosigned before. */
 export const WITNESS_REPEAT_BURST = 30;
 export const WITNESS_REPEAT_EVERY_MS = 2_000;
-/** Lines of one answer of the feed that cosigners check every log with. */
+/** Lines that a cosigner takes in one answer of the feed that it checks every log with; what the registry gives at once. */
 export const MAX_FEED_LEAVES = 4_096;
+export const FEED_PAGE_LEAVES = 512;
+/** Leaves that the registry reads for the feed in a minute, for one address and in all. */
+export const MAX_FEED_LEAVES_PER_ADDRESS = 131_072;
+export const MAX_FEED_LEAVES_PER_MINUTE = 786_432;
+/** A cosigner's step: so many leaves, and for so long; the registry waits ten seconds. It goes on with the next one. */
+export const MAX_FEED_STEP_LEAVES = 65_536;
+export const FEED_STEP_MS = 8_000;
 /** Logs that a department's witness remembers; a registry that shows more of them is not followed. */
 export const MAX_WITNESSED_LOGS = 65_536;
 /** The auditor's pages: a session ends so long after its last use, and so long after it began. */

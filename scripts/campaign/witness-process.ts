@@ -118,7 +118,7 @@ async function main(): Promise<void> {
   const http = openClient();
   const face = openServer({ name: file.role });
   const role = file.role === 'registry' ? registry(file, cosigners, http) : department(file, cosigners, http);
-  if (role.parts !== undefined) addAggregateRoutes(face, role.parts);
+  if (role.parts !== undefined) addAggregateRoutes(face, role.parts, systemClock);
   else {
     face.removeAllContentTypeParsers();
     face.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));

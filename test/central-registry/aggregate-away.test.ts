@@ -17,7 +17,7 @@ t.test('a department that was away longer than a week goes on, up to a bound', a
   const { identity, aggregate, witness } = here.witness;
   const verifier = parseVerifierKey(identity.aggregate.verifierKey);
   const [up, away] = await Promise.all(
-    ['d4.example', 'd5.example'].map((name) => department(name, verifier, () => base)),
+    ['d4.example', 'd5.example'].map((name) => department(name, verifier, () => base, { stepLeaves: 3 })),
   );
   if (up === undefined || away === undefined) throw new TypeError('two departments');
   await register(here);
@@ -45,8 +45,12 @@ t.test('a department that was away longer than a week goes on, up to a bound', a
   }
   t.same(sizes(), [5, 2]);
   away.state.isUp = true;
+  now.alarms.splice(0);
   await grow();
-  t.same(sizes(), [6, 6], 'with the proofs that were kept for it');
+  t.same(sizes(), [6, 2], 'not more in one step than it takes, and it stands for nothing half checked');
+  t.ok(now.alarms.includes('witness d5.example refused: 503'), now.alarms.join());
+  await grow();
+  t.same(sizes(), [7, 7], 'with the next step, and the proofs that were kept for it');
   t.same(away.wrong, []);
   away.state.isUp = false;
   for (let step = 0; step < 2; step++) {
@@ -55,6 +59,6 @@ t.test('a department that was away longer than a week goes on, up to a bound', a
   }
   away.state.isUp = true;
   await grow();
-  t.same(sizes(), [9, 6]);
+  t.same(sizes(), [10, 7]);
   t.match(away.wrong, [/away too long/]);
 });

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
+import { addAggregateRoutes } from '#central-registry/aggregate-face.ts';
 import { AggregateStore } from '#central-registry/aggregate-store-sqlite.ts';
 import {
   consistencyProof,
@@ -12,6 +13,8 @@ import {
   verifyConsistency,
   verifyInclusion,
 } from '#certs/merkle.ts';
+import { openServer } from '#core/http/server-frame.ts';
+import { FEED_PAGE_LEAVES } from '#schemas/limits.ts';
 import { WitnessedLog } from '#test/core/witnessed-log.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'accord-aggregate-store-'));
@@ -82,4 +85,31 @@ t.test('proofs stay as long as somebody needs them, within bounds', async (t) =>
   t.equal(drop({ limit: 0 }), 0);
   t.equal(drop({}), 1, 'all know all: what is older than a week goes');
   t.equal(kept(), 5);
+});
+
+t.test('the feed gives a page at once, and so much in a minute to one address and to all', async (t) => {
+  const store = new AggregateStore(join(root, 'feed.db'));
+  const size = FEED_PAGE_LEAVES + 6;
+  store.addContents(Array.from({ length: size }, (_, at) => ({ version: at + 1, data: `content ${at + 1}\n` })));
+  const face = openServer({ name: 'feed' });
+  t.teardown(() => face.close().then(() => store.close()));
+  const clock = { nowMs: () => 0, monotonicMs: () => atMs };
+  let atMs = 59_000 * 7;
+  const limits = { ofAddress: FEED_PAGE_LEAVES + 10, all: 2 * FEED_PAGE_LEAVES };
+  addAggregateRoutes(face, { store, aggregate: { signedSize: size } as never, witness: null as never }, clock, limits);
+  const ask = async (from: number, remoteAddress: string) => {
+    const url = `/aggregate/consistency?from=${from}&to=${size}`;
+    const { statusCode, headers, body } = await face.inject({ method: 'GET', url, remoteAddress });
+    const [lines, retry] = [body.split('\n').length - 1, headers['retry-after']];
+    return statusCode === 200 ? lines : [statusCode, JSON.parse(body).code, retry];
+  };
+  const refused = [429, 'AGGREGATE_BUDGET', '7'];
+  t.equal(await ask(0, '10.0.0.1'), FEED_PAGE_LEAVES);
+  t.equal(await ask(FEED_PAGE_LEAVES, '10.0.0.1'), 6, 'the rest');
+  t.same(await ask(FEED_PAGE_LEAVES, '10.0.0.1'), refused, 'of one address');
+  t.equal(await ask(20, '10.0.0.2'), size - 20);
+  t.same(await ask(0, '10.0.0.3'), refused, 'of all');
+  t.equal(await ask(FEED_PAGE_LEAVES, '10.0.0.3'), 6, 'a small one has room yet');
+  atMs += 7_000;
+  t.equal(await ask(0, '10.0.0.1'), FEED_PAGE_LEAVES, 'the next minute');
 });

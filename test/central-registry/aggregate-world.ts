@@ -9,7 +9,7 @@ import { openThrowawayRegistry, type ThrowawayOptions } from '#central-registry/
 import { systemClock } from '#core/clock.ts';
 import { openClient } from '#core/http/client.ts';
 import { addressOf, openServer } from '#core/http/server-frame.ts';
-import { openAggregateWitness } from '#core/witness/aggregate-witness.ts';
+import { type AggregateWitnessOptions, openAggregateWitness } from '#core/witness/aggregate-witness.ts';
 import { cosigner, formatCosignerKey } from '#core/witness/cosignature.ts';
 import { openWitnessStoreSqlite } from '#core/witness/witness-store-sqlite.ts';
 import { WitnessedLog } from '#test/core/witnessed-log.ts';
@@ -72,6 +72,7 @@ export async function department(
   name: string,
   verifier: WitnessedLog['verifier'] | (() => WitnessedLog['verifier']),
   url: () => string,
+  more: Pick<AggregateWitnessOptions, 'stepLeaves'> = {},
 ) {
   const cosigners = [cosigner(name, ed25519()), cosigner(name, mlDsa())];
   const store = openWitnessStoreSqlite(join(root, `${name}.db`));
@@ -85,6 +86,7 @@ export async function department(
       contentHash: () => undefined,
     },
     onWrong: (detail) => wrong.push(detail),
+    ...more,
   });
   const app = openServer({ name });
   app.removeAllContentTypeParsers();
