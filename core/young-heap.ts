@@ -8,8 +8,9 @@ const MIB = 1024 * 1024;
 /** Of each of the two halves that V8 keeps; left alone it goes on to 16 MiB. */
 const GROWN_BYTES = 8 * MIB;
 const BEGUN_BYTES = MIB;
-/** V8 makes it smaller in idle times; then it may grow once more. */
-const LOOK_EVERY_MS = 2_000;
+/** V8 makes it smaller in idle times; then it may grow once more. What is loaded at the start is no load. */
+const LOOK_EVERY_MS = 500;
+const BEGIN_AFTER_MS = 3_000;
 /** So long it may grow: under load once, which takes as much that survives as it holds, and not twice. */
 const GROWS_MS = 50;
 
@@ -24,5 +25,5 @@ export function keepYoungHeapSmall(): void {
     growBy(GROWN_BYTES / BEGUN_BYTES);
     setTimeout(growBy, GROWS_MS, 1).unref();
   };
-  setInterval(look, LOOK_EVERY_MS).unref();
+  setTimeout(() => setInterval(look, LOOK_EVERY_MS).unref(), BEGIN_AFTER_MS).unref();
 }
