@@ -65,7 +65,7 @@ const options: BenchOptions = {
   seconds,
   leadInSeconds: Math.min(0.5, seconds / 2),
   warmSeconds: positive('warm', values.warm, quick ? 5 : 6),
-  warmExchanges: values.warm === undefined ? 4_000 : 0,
+  warmExchanges: values.warm === undefined ? 16_000 : 0,
   profile,
   dictionary: values.small ? 'asked' : 'whole',
   audit: !values.small,
