@@ -219,6 +219,12 @@ export const ARCHIVE_FILE_BYTES = 1024 ** 2;
 export const MAX_ARCHIVE_FILES = 4_000;
 export const MAX_ARCHIVE_MANIFEST_BYTES = 512 * 1024;
 export const MAX_ARCHIVE_SEGMENTS = 1_000_000;
+/** A list of what lies in an archive: names looked at in a folder; pages of a bucket, one of them, and all together. */
+export const MAX_ARCHIVE_LISTED = 10_000_000;
+export const MAX_ARCHIVE_LIST_PAGES = 10_000;
+export const MAX_ARCHIVE_LIST_PAGE_BYTES = 2 * 1024 ** 2;
+export const MAX_ARCHIVE_LIST_BYTES = 4 * 1024 ** 3;
+export const MAX_ARCHIVE_NAME_CHARS = 300;
 /** A row of who looked is shown so long once the law hides it no more, even where its record was destroyed before. */
 export const ACCESS_SHOWN_DAYS = 30;
 export const MAX_ID_TOKEN_CHARS = 16 * 1024;

@@ -3,7 +3,6 @@
 // of them.
 import { sha256 } from '#certs/commitment.ts';
 import type { ArchiveManifest } from '#schemas/archive.ts';
-import { MAX_ARCHIVE_SEGMENTS } from '#schemas/limits.ts';
 import { AccordError } from '#schemas/problems.ts';
 import { type ArchiveDestination, logFolderName, MANIFEST } from './destination.ts';
 import { readManifest } from './read-segment.ts';
@@ -31,9 +30,7 @@ export async function readChain(
   destination: ArchiveDestination,
   { origin, newest }: { origin?: string; newest?: string } = {},
 ): Promise<ArchiveChain> {
-  const all = await destination.list(origin === undefined ? '' : `${logFolderName(origin)}/`);
-  const names = all.filter((name) => name.endsWith(`/${MANIFEST}`));
-  if (names.length > MAX_ARCHIVE_SEGMENTS) throw new AccordError('ARCHIVE_MALFORMED', 'too many segments');
+  const names = await destination.list(origin === undefined ? '' : `${logFolderName(origin)}/`, `/${MANIFEST}`);
   const byHash = new Map<string, ChainedSegment>();
   for (const name of names) {
     const { manifest, bytes } = await readManifest(destination, name);

@@ -4,8 +4,11 @@
 //
 // What a destination promises: `put` is durable, and whole or not at all, when it resolves; what is put again over itself
 // is the same object. `get` gives back bytes that are verified by whoever asked, or null where there is none. `list` gives
-// all names with a beginning, in order. Everything else is ARCHIVE_UNREACHABLE, or ARCHIVE_LOCK_REFUSED.
+// all names with a beginning and an ending, in order, and stops where there are more than an archive has. Everything else is
+// ARCHIVE_UNREACHABLE, or ARCHIVE_LOCK_REFUSED.
 import { createHash } from 'node:crypto';
+import { MAX_ARCHIVE_NAME_CHARS, MAX_ARCHIVE_SEGMENTS } from '#schemas/limits.ts';
+import { AccordError } from '#schemas/problems.ts';
 
 export interface ArchiveDestination {
   /** For people: where it is. */
@@ -16,8 +19,8 @@ export interface ArchiveDestination {
   put(name: string, bytes: Buffer): Promise<void>;
   /** @throws ARCHIVE_UNREACHABLE */
   get(name: string, maxBytes: number): Promise<Buffer | null>;
-  /** @throws ARCHIVE_UNREACHABLE */
-  list(prefix: string): Promise<string[]>;
+  /** @param ending every name without it @throws ARCHIVE_MALFORMED when there is too much, ARCHIVE_UNREACHABLE */
+  list(prefix: string, ending?: string): Promise<string[]>;
   close(): Promise<void>;
 }
 
@@ -33,6 +36,14 @@ export function logFolderName(origin: string): string {
 /** Sorts by its first entry. */
 export function segmentName(origin: string, from: number, to: number): string {
   return `${logFolderName(origin)}/${String(from).padStart(DIGITS, '0')}-${String(to).padStart(DIGITS, '0')}`;
+}
+
+/** Keeps a name of a list, whoever made it. @throws ARCHIVE_MALFORMED */
+export function keepName(names: string[], name: string): void {
+  if (names.length >= MAX_ARCHIVE_SEGMENTS) throw new AccordError('ARCHIVE_MALFORMED', 'too many segments');
+  if (name.length > MAX_ARCHIVE_NAME_CHARS) throw new AccordError('ARCHIVE_MALFORMED', 'a name too long');
+  // A copy: what is cut out of a page would hold the page.
+  names.push(Buffer.from(name).toString());
 }
 
 /** What stands in the way of its name: bound into the ciphertext of each file. */

@@ -1,18 +1,22 @@
 // An archive in a folder of this machine, or one that is mounted: each file is written beside its place, synced and renamed,
 // so that after a crash there is the whole file or none. Whoever can write to the folder controls what is read back.
 import { chmodSync, constants, existsSync, mkdirSync } from 'node:fs';
-import { open, readdir } from 'node:fs/promises';
+import { open, opendir } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { syncFolder } from '#core/log/checkpoint-file.ts';
 import { replaceFileMeanwhile } from '#core/replace-file.ts';
+import { MAX_ARCHIVE_LISTED } from '#schemas/limits.ts';
 import { AccordError } from '#schemas/problems.ts';
-import type { ArchiveDestination } from './destination.ts';
+import { type ArchiveDestination, keepName } from './destination.ts';
 
 const MODE = 0o400;
 const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants;
 
-/** @param given is made when there is none */
-export function folderDestination(given: string): ArchiveDestination {
+/** Folders of a log, of a segment; nothing of an archive lies deeper. */
+const MOST_FOLDERS_DOWN = 2;
+
+/** @param given is made when there is none @param mostListed names that a list looks at */
+export function folderDestination(given: string, mostListed = MAX_ARCHIVE_LISTED): ArchiveDestination {
   const folder = resolve(given);
   return {
     name: folder,
@@ -43,17 +47,37 @@ export function folderDestination(given: string): ArchiveDestination {
           await file.close();
         }
       }),
-    list: (prefix) =>
+    list: (prefix, ending = '') =>
       reaching(prefix, async () => {
         if (!existsSync(folder)) return [];
-        const found = await readdir(folder, { recursive: true, withFileTypes: true });
-        const names = found
-          .filter((one) => one.isFile() && !one.name.endsWith('.tmp'))
-          .map(({ parentPath, name }) => join(parentPath, name).slice(folder.length + 1));
-        return names.filter((name) => name.startsWith(prefix)).sort();
+        const names: string[] = [];
+        let looked = 0;
+        for await (const name of filesBelow(folder, prefix, () => ++looked > mostListed)) {
+          if (name.endsWith(ending)) keepName(names, name);
+        }
+        return names.sort();
       }),
     close: async () => {},
   };
+}
+
+/** Names of files with this beginning; no link is followed. @throws ARCHIVE_MALFORMED */
+async function* filesBelow(
+  folder: string,
+  prefix: string,
+  isTooMuch: () => boolean,
+  below = '',
+  down = 0,
+): AsyncGenerator<string> {
+  for await (const entry of await opendir(join(folder, below), { bufferSize: 256 })) {
+    if (isTooMuch()) throw new AccordError('ARCHIVE_MALFORMED', 'too many files');
+    const name = `${below}${entry.name}`;
+    const leadsThere = `${name}/`.startsWith(prefix) || prefix.startsWith(`${name}/`);
+    if (entry.isFile() && name.startsWith(prefix) && !name.endsWith('.tmp')) yield name;
+    else if (entry.isDirectory() && leadsThere && down < MOST_FOLDERS_DOWN) {
+      yield* filesBelow(folder, prefix, isTooMuch, `${name}/`, down + 1);
+    }
+  }
 }
 
 /** New folders are durable before anything is in them. */

@@ -6,9 +6,9 @@ import { createHash } from 'node:crypto';
 import { AwsV4Signer } from 'aws4fetch';
 import type { Clock } from '#core/clock.ts';
 import type { BoundedClient, BoundedResponse } from '#core/http/client.ts';
-import { MAX_ARCHIVE_FILES, MAX_ARCHIVE_SEGMENTS } from '#schemas/limits.ts';
+import { MAX_ARCHIVE_LIST_BYTES, MAX_ARCHIVE_LIST_PAGE_BYTES, MAX_ARCHIVE_LIST_PAGES } from '#schemas/limits.ts';
 import { AccordError, isAccordError } from '#schemas/problems.ts';
-import type { ArchiveDestination } from './destination.ts';
+import { type ArchiveDestination, keepName } from './destination.ts';
 
 export interface S3Options {
   /** `https://host:port`, nothing behind it. */
@@ -26,13 +26,15 @@ export interface S3Options {
   /** The caller gave up. */
   signal?: AbortSignal;
   timeoutMs?: number;
+  /** Of one list, where not as in schemas/limits.ts. */
+  listLimits?: { pages: number; bytes: number };
 }
 
 const TIMEOUT_MS = 120_000;
 const TRIES = 2;
 const MS_PER_DAY = 86_400_000;
-const MAX_ANSWER_BYTES = 4 * 1024 * 1024;
-const MAX_PAGES = MAX_ARCHIVE_SEGMENTS / 1_000 + MAX_ARCHIVE_FILES;
+const MAX_ANSWER_BYTES = 64 * 1024;
+const LIST_LIMITS = { pages: MAX_ARCHIVE_LIST_PAGES, bytes: MAX_ARCHIVE_LIST_BYTES };
 /** A store keeps seconds only, and its clock may differ. */
 const LOCK_SLACK_MS = 600_000;
 
@@ -89,7 +91,7 @@ export function s3Destination(options: S3Options): ArchiveDestination {
       if (answer.status !== 200) throw refused(name, answer);
       return answer.body;
     },
-    list: (beginning) => listAll(send, bucket, prefix, beginning),
+    list: (beginning, ending = '') => listAll(send, options, beginning, ending),
     close: async () => {},
   };
 }
@@ -140,21 +142,32 @@ function sender({ endpoint, region, accessKeyId, secretAccessKey, clock, http, s
   };
 }
 
-async function listAll(send: Send, bucket: string, prefix: string, beginning: string): Promise<string[]> {
+async function listAll(
+  send: Send,
+  { bucket, prefix, listLimits = LIST_LIMITS }: S3Options,
+  beginning: string,
+  ending: string,
+): Promise<string[]> {
   const names: string[] = [];
   let token: string | null = null;
-  for (let page = 0; page < MAX_PAGES; page++) {
+  let bytes = 0;
+  for (let page = 0; page < listLimits.pages && bytes <= listLimits.bytes; page++) {
     const query = { 'list-type': '2', 'encoding-type': 'url', prefix: `${prefix}${beginning}` };
     const answer = await send('GET', `/${bucket}`, {
       query: token === null ? query : { ...query, 'continuation-token': token },
+      maxResponseBytes: MAX_ARCHIVE_LIST_PAGE_BYTES,
     });
     if (answer.status !== 200) throw refused(bucket, answer);
+    bytes += answer.body.length;
     const xml = answer.body.toString('utf8');
-    for (const [, key = ''] of xml.matchAll(/<Key>([^<]*)<\/Key>/g)) names.push(nameOf(key).slice(prefix.length));
+    for (const [, key = ''] of xml.matchAll(/<Key>([^<]*)<\/Key>/g)) {
+      const name = nameOf(key).slice(prefix.length);
+      if (name.endsWith(ending)) keepName(names, name);
+    }
     token = /<IsTruncated>true<\/IsTruncated>/.test(xml) ? textOf(xml, 'NextContinuationToken') : null;
     if (token === null) return names.sort();
   }
-  throw new AccordError('ARCHIVE_MALFORMED', 'too many objects');
+  throw new AccordError('ARCHIVE_MALFORMED', 'a list without an end');
 }
 
 function nameOf(key: string): string {

@@ -4,7 +4,6 @@
 import { sha256 } from '#certs/commitment.ts';
 import { Finding } from '#core/log/audit-finding.ts';
 import type { ArchiveManifest } from '#schemas/archive.ts';
-import { MAX_ARCHIVE_SEGMENTS } from '#schemas/limits.ts';
 import { AccordError, isAccordError } from '#schemas/problems.ts';
 import { type ArchiveDestination, logFolderName, MANIFEST } from './destination.ts';
 import { findingAt, readManifest } from './read-segment.ts';
@@ -48,9 +47,7 @@ export async function findSegments(
   origin?: string,
   said?: SaidOfArchive,
 ): Promise<Segments> {
-  const all = await destination.list(origin === undefined ? '' : `${logFolderName(origin)}/`);
-  const names = all.filter((name) => name.endsWith(`/${MANIFEST}`));
-  if (names.length > MAX_ARCHIVE_SEGMENTS) throw new AccordError('ARCHIVE_MALFORMED', 'too many segments');
+  const names = await destination.list(origin === undefined ? '' : `${logFolderName(origin)}/`, `/${MANIFEST}`);
   const logs = new Set(names.map((name) => NAME.exec(name)?.[1]));
   if (logs.size > 1) throw new AccordError('ARCHIVE_MALFORMED', 'several logs: name the origin of one');
   const found: FoundManifest[] = [];

@@ -211,6 +211,6 @@ function stoppable(destination: ArchiveDestination, signal: AbortSignal): Archiv
     ...destination,
     put: async (name, bytes) => going(() => destination.put(name, bytes)),
     get: async (name, maxBytes) => going(() => destination.get(name, maxBytes)),
-    list: async (prefix) => going(() => destination.list(prefix)),
+    list: async (prefix, ending) => going(() => destination.list(prefix, ending)),
   };
 }

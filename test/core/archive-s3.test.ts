@@ -22,16 +22,17 @@ async function world(t: Test, secretAccessKey = S3_KEYS.secretAccessKey) {
   const http = openClient();
   t.teardown(() => http.close());
   const { endpoint, region, bucket } = store;
-  const destination = s3Destination({
+  const options = {
     ...{ endpoint, region, bucket, prefix: 'accord/', clock, http, timeoutMs: 2_000 },
     ...{ accessKeyId: S3_KEYS.accessKeyId, secretAccessKey },
-    lock: { mode: 'COMPLIANCE', days: DAYS },
-  });
-  return { ...archive, store, run: { ...run, destination } };
+    lock: { mode: 'COMPLIANCE' as const, days: DAYS },
+  };
+  const limited = (listLimits: { pages: number; bytes: number }) => s3Destination({ ...options, listLimits });
+  return { ...archive, store, limited, run: { ...run, destination: s3Destination(options) } };
 }
 
 t.test('segments in a bucket: signed, locked, listed over several pages, and put back', async (t) => {
-  const { run, grow, store, clock, log, options, dir } = await world(t);
+  const { run, grow, store, clock, log, options, dir, limited } = await world(t);
   for (const batch of [1, 20, 3]) {
     await grow(batch);
     t.type((await archiveSegment(run, EVERYTHING))?.to, 'number');
@@ -48,6 +49,11 @@ t.test('segments in a bucket: signed, locked, listed over several pages, and put
   store.pageSize = 4;
   const chain = await readChain(run.destination, { origin: log.origin });
   t.equal(chain.segments.length, 3);
+  const [all, pages] = [await run.destination.list(''), Math.ceil(store.objects.size / store.pageSize)];
+  t.equal(all.length, store.objects.size);
+  t.same(await limited({ pages, bytes: 1_000_000 }).list(''), all);
+  await t.rejects(limited({ pages: pages - 1, bytes: 1_000_000 }).list(''), { code: 'ARCHIVE_MALFORMED' });
+  await t.rejects(limited({ pages, bytes: 500 }).list(''), { code: 'ARCHIVE_MALFORMED' });
   t.match(await restoreArchive({ ...run, chain, folder: join(dir, 'restored') }), {
     ok: true,
     entries: log.archivedUntil(),
