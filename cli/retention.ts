@@ -142,10 +142,9 @@ async function approveClass(name: string, options: AdminOptions & { yes?: true }
     object(wanted),
   );
   const wanted = waiting.find((one) => one['name'] === name);
-  if (wanted !== undefined) {
-    process.stderr.write(`${linesOf(wanted)}\n`);
-    await confirm('Put this class in force?', options.yes);
-  }
+  if (wanted === undefined) throw new AccordError('RETENTION_CHANGE_UNKNOWN', name);
+  process.stderr.write(`${linesOf(wanted)}\n`);
+  await confirm('Put this class in force?', options.yes);
   print(await callAdmin(options, 'POST', `${classPath(name)}/approve`, wanted), options);
 }
 

@@ -100,10 +100,11 @@ export function addRetentionRoutes(
     classes.ask(wanted, person(request));
     return reply.code(202).send(wanted);
   });
-  // With a body: what was seen, so that nothing else is approved that was asked for since.
+  // The body is what was seen: nothing is approved unseen, nor what was asked for since.
   app.post<ById>('/retention/classes/:id/approve', async (request) => {
-    const seen = request.body === undefined || request.body === null ? null : checkClass(request.body);
-    return classes.approve(request.params.id, person(request), seen);
+    const { body } = request;
+    if (body === undefined || body === null) throw new AccordError('SCHEMA_MISMATCH', 'body: the class as it was seen');
+    return classes.approve(request.params.id, person(request), checkClass(body));
   });
   app.delete<ById>('/retention/classes/:id/change', async (request, reply) => {
     classes.withdraw(request.params.id);

@@ -36,10 +36,10 @@ export interface RetentionClasses {
   /** Waits for a second person. */
   ask(wanted: RetentionClass, by: Person): void;
   /**
-   * @param seen what the second person was shown; null when that is not said
+   * @param seen what the second person was shown
    * @throws RETENTION_CHANGE_UNKNOWN, also when another change waits by now, SAME_PERSON
    */
-  approve(name: string, by: Person, seen?: RetentionClass | null): RetentionClass;
+  approve(name: string, by: Person, seen: RetentionClass): RetentionClass;
   /** @throws RETENTION_CHANGE_UNKNOWN */
   withdraw(name: string): void;
   /** The class of records of an own request: the client's rule for the service, its rule for all, or the default. */
@@ -87,9 +87,9 @@ export function openRetentionClasses(store: RetentionStore): RetentionClasses {
       store.put('change', wanted.name, change);
       changes.set(wanted.name, change);
     },
-    approve(name, by, seen = null) {
+    approve(name, by, seen) {
       const change = waiting(name);
-      if (seen !== null && canonicalJson(seen) !== canonicalJson(change.class)) {
+      if (canonicalJson(seen) !== canonicalJson(change.class)) {
         throw new AccordError('RETENTION_CHANGE_UNKNOWN', `${name}: another change waits by now`);
       }
       if (!areTwoPersons(change.requested, by)) throw new AccordError('SAME_PERSON');

@@ -58,6 +58,7 @@ t.test('from the class to the certificate', async (t) => {
     stderr: /^Next: A second person runs `accord retention class approve short`/,
   });
   t.match(await as('zhao', 'classes'), { stdout: /short.*waits: asked for by Zhao/ });
+  t.match(await as('sun', 'class', 'approve', 'other', '--yes'), { code: 3, stderr: /RETENTION_CHANGE_UNKNOWN/ });
   t.match(await as('zhao', 'class', 'approve', 'short', '--yes'), { code: 5, stderr: /SAME_PERSON/ });
   t.match(await as('sun', 'class', 'approve', 'short'), { code: 2, stderr: /days +2\n(.|\n)*--yes/ }, 'nobody to ask');
   t.match(await as('sun', 'class', 'approve', 'short', '--yes'), { code: 0, stderr: /legalBasis +Archives Act/ });

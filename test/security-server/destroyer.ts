@@ -74,11 +74,9 @@ export async function openDestroyer(folder: string, onStep: RetentionPorts['onSt
 /** Records of a class that is over, and one of another; each with a row of who looked. */
 export async function writeRecords({ log, accesses, retention, clock }: Awaited<ReturnType<typeof openDestroyer>>) {
   const classes = retention.classes;
-  classes.ask(
-    { name: 'short', title: 'Short', days: 2, legalBasis: 'Archives Act § 9', automatic: false },
-    person('Zhao'),
-  );
-  classes.approve('short', person('Sun', 'auditor'));
+  const wanted = { name: 'short', title: 'Short', days: 2, legalBasis: 'Archives Act § 9', automatic: false };
+  classes.ask(wanted, person('Zhao'));
+  classes.approve('short', person('Sun', 'auditor'), wanted);
   const records = [...requestRecords(3, { retention: 'short' }), ...requestRecords(1)];
   for (const record of records) {
     await log.append(record);

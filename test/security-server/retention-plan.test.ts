@@ -75,8 +75,9 @@ t.test('due, held, kept, undefined: each day is exactly one of them', async () =
 
 t.test('of several classes the longest; one that nobody defined is longer than all', async (t) => {
   const classes = openRetentionClasses(openRetentionStoreSqlite(':memory:'));
-  classes.ask({ name: 'a', title: 'x', days: 3, legalBasis: 'x', automatic: false }, person('Zhao'));
-  classes.approve('a', person('Sun'));
+  const wanted = { name: 'a', title: 'x', days: 3, legalBasis: 'x', automatic: false };
+  classes.ask(wanted, person('Zhao'));
+  classes.approve('a', person('Sun'), wanted);
   t.same(
     [[], ['a'], ['a', 'a'], ['a', 'standard'], ['standard', 'a', 'c'], ['c']].map((names) => classes.longest(names)),
     ['standard', 'a', 'a', 'standard', 'c', 'c'],

@@ -44,7 +44,7 @@ async function call(pair: Pair, method: string, path: string, body?: unknown, ke
 async function makeClass(t: Test, pair: Pair, one: object, at = pair.provider) {
   t.match(await call(pair, 'PUT', '/classes', one, ADMIN_KEY, at), { status: 202 });
   const { name } = one as { name: string };
-  t.match(await call(pair, 'POST', `/classes/${name}/approve`, undefined, AUDITOR_KEY, at), { status: 200 });
+  t.match(await call(pair, 'POST', `/classes/${name}/approve`, one, AUDITOR_KEY, at), { status: 200 });
 }
 
 async function openRetentionWorld(t: Test, secrecyDays: number | null = null) {
@@ -69,13 +69,13 @@ t.test('classes: two persons, both sides, unknown ones', async (t) => {
   t.match((await call(pair, 'GET', '/classes')).json['items'], [{ name: 'standard', days: 3_653, automatic: false }]);
   t.match(await call(pair, 'PUT', '/classes', SHORT, AUDITOR_KEY), { code: 'ROLE_NOT_ALLOWED' });
   t.match(await call(pair, 'PUT', '/classes', { ...SHORT, days: 0 }), { code: 'SCHEMA_MISMATCH' });
-  t.match(await call(pair, 'POST', '/classes/short/approve', undefined, OTHER_KEY), {
+  t.match(await call(pair, 'POST', '/classes/short/approve', SHORT, OTHER_KEY), {
     code: 'RETENTION_CHANGE_UNKNOWN',
   });
   t.match(await call(pair, 'PUT', '/classes', SHORT), { status: 202 });
   t.match((await call(pair, 'GET', '/classes')).json['changes'], [{ class: SHORT, requested: { name: 'Zhao' } }]);
   for (const key of [ADMIN_KEY, SAME_KEY]) {
-    t.match(await call(pair, 'POST', '/classes/short/approve', undefined, key), { status: 409, code: 'SAME_PERSON' });
+    t.match(await call(pair, 'POST', '/classes/short/approve', SHORT, key), { status: 409, code: 'SAME_PERSON' });
   }
   const grant = (retention: string) => {
     const { id: _id, pins: _pins, ...right } = accessRight({ elements: ['gx.name@1'], retention });
@@ -88,7 +88,12 @@ t.test('classes: two persons, both sides, unknown ones', async (t) => {
   t.match(await grant('short'), { code: 'RETENTION_CLASS_UNKNOWN' });
   const shorter = { ...SHORT, days: SHORT.days + 1 };
   t.match(await call(pair, 'POST', '/classes/short/approve', shorter, OTHER_KEY), { code: 'RETENTION_CHANGE_UNKNOWN' });
-  t.match(await call(pair, 'POST', '/classes/short/approve', { days: 1 }, OTHER_KEY), { code: 'SCHEMA_MISMATCH' });
+  for (const seen of [undefined, null, { days: 1 }]) {
+    t.match(await call(pair, 'POST', '/classes/short/approve', seen, OTHER_KEY), {
+      status: 400,
+      code: 'SCHEMA_MISMATCH',
+    });
+  }
   t.match(await call(pair, 'POST', '/classes/short/approve', SHORT, OTHER_KEY), { json: SHORT });
   const granted = await grant('short');
   t.match(granted, { retention: 'short' });
