@@ -305,9 +305,9 @@ export const FEED_PAGE_LEAVES = 512;
 /** Leaves that the registry reads for the feed in a minute, for one address and in all. */
 export const MAX_FEED_LEAVES_PER_ADDRESS = 131_072;
 export const MAX_FEED_LEAVES_PER_MINUTE = 786_432;
-/** A cosigner's step: so many leaves, and for so long; the registry waits ten seconds. It goes on with the next one. */
+/** A cosigner's step: so many leaves, and for so long. The next one goes on there: the registry asks once a minute. */
 export const MAX_FEED_STEP_LEAVES = 65_536;
-export const FEED_STEP_MS = 8_000;
+export const FEED_STEP_MS = 30_000;
 /** Logs that a department's witness remembers; a registry that shows more of them is not followed. */
 export const MAX_WITNESSED_LOGS = 65_536;
 /** The auditor's pages: a session ends so long after its last use, and so long after it began. */

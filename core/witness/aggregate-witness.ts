@@ -16,6 +16,7 @@ import { type Vetted, Witness } from './witness.ts';
 
 /** A line is a leaf and its proof in base64: about 1.3 KiB, 2.5 at most in a log of 2^53 entries. */
 const MAX_FEED_BYTES = 16 * 1024 * 1024;
+const PAGE_TIMEOUT_MS = 10_000;
 
 export interface AggregateWitnessOptions {
   store: WitnessStore;
@@ -117,7 +118,7 @@ function begun(origin: string, size: number, { kept, options }: Feed): { storedS
 /** @throws WITNESS_FEED_BEHIND when the registry is busy, WITNESS_FEED_WRONG, PEER_* */
 async function page(from: number, to: number, leftMs: number, { http, aggregate }: AggregateWitnessOptions) {
   const url = `${aggregate()?.url ?? ''}/aggregate/consistency?from=${from}&to=${to}`;
-  const timeoutMs = Math.max(1, Math.ceil(leftMs));
+  const timeoutMs = Math.min(Math.ceil(leftMs), PAGE_TIMEOUT_MS);
   const { status, body } = await http.request({ method: 'GET', url, timeoutMs, maxResponseBytes: MAX_FEED_BYTES });
   if (status === 429 || status === 503) throw new AccordError('WITNESS_FEED_BEHIND', `the registry says ${status}`);
   const lines = status === 200 ? body.toString('utf8').split('\n') : [];
