@@ -17,6 +17,8 @@ export interface CampaignRun<Broken> {
   seed: number;
   /** A part that is worse than the real one, put in its place. */
   broken?: Broken | undefined;
+  /** The same for a campaign with processes of its own: put in afterwards, into what stands; what is then found is told apart. */
+  thenBroken?: Broken | undefined;
   /** Progress, for people. */
   say?: (line: string) => void;
 }

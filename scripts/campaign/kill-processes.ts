@@ -3,12 +3,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
+import type { Worse } from './kill-server.ts';
 
 const START_TIMEOUT_MS = 20_000;
 
 interface Spare {
   child: ChildProcess;
-  said: (line: 'loaded' | 'ready') => Promise<void>;
+  said: (line: 'loaded' | 'ready' | 'worse') => Promise<void>;
 }
 
 /** One server that can be killed and started again on the same folder. */
@@ -17,6 +18,7 @@ export class KilledServer {
   readonly #file: string;
   readonly #onError: (line: string) => void;
   #running: ChildProcess | null = null;
+  #said: Spare['said'] = async () => {};
   #spare: Spare | null = null;
   /** All that were ever started: where something fails, one may be on its way that is neither of the two. */
   readonly #children: ChildProcess[] = [];
@@ -66,8 +68,15 @@ export class KilledServer {
     const { child, said } = this.#takeSpare();
     await said('loaded');
     this.#running = child;
+    this.#said = said;
     child.stdin?.write('go\n');
     await said('ready');
+  }
+
+  /** The one that runs, and no other, does its work worse from now on. */
+  async worsen(worse: Worse): Promise<void> {
+    this.#running?.stdin?.write(JSON.stringify(worse));
+    await this.#said('worse');
   }
 
   /** Starts the spare and kills it while it recovers, then starts the next. */

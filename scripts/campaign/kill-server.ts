@@ -36,14 +36,18 @@ export interface KillServerFile {
   servers: { id: string; address: string; subsystems: string[]; registration: ServerIdentity['registration'] }[];
   services: RegisteredService[];
   local: { service: LocalService; right: AccessRight } | null;
-  /** Put in by the campaign's own test: a log that acknowledges answers this long before it writes them. */
-  earlyAnswersMs: number;
-  /** Put in by the test of campaign `stream`: a spool that keeps what it is given in memory. */
-  spoolInMemory: boolean;
-  /** Put in by the test of campaign `overload`: an admission that lets everybody in. */
-  admitAll: boolean;
-  /** Put in by the test of campaign `soak`: a file stays open and a piece of memory stays taken with every record. */
-  leaks: boolean;
+}
+
+/** What a running server is told to do worse, in one line of JSON, by the campaigns' own tests. */
+export interface Worse {
+  /** A log that acknowledges answers this long before it writes them. */
+  earlyAnswersMs?: number;
+  /** A spool that keeps what it is given in memory. */
+  spoolInMemory?: boolean;
+  /** An admission that lets everybody in. */
+  admitAll?: boolean;
+  /** A file stays open and a piece of memory stays taken with every record. */
+  leaks?: boolean;
 }
 
 /** Makes the real log lie: `response-sent` counts as durable before it is written. */
@@ -131,13 +135,17 @@ const server = await openSecurityServer({
   logger: pino({ level: 'error' }, pino.destination(2)),
   adminKeys: [],
 });
-if (file.spoolInMemory) server.parts.spool = spoolInMemory();
-if (file.leaks) leak(server.parts.log);
-if (file.admitAll) Object.assign(server.parts.admission, { enter: () => () => {}, isFull: () => false });
-if (file.earlyAnswersMs > 0) acknowledgeEarly(server.parts.log, file.earlyAnswersMs);
 if (file.local !== null) {
   server.parts.state.putService(file.local.service);
   server.parts.state.putRight(file.local.right);
 }
+process.stdin.on('data', (line: Buffer) => {
+  const { earlyAnswersMs = 0, ...worse } = JSON.parse(line.toString()) as Worse;
+  if (worse.spoolInMemory) server.parts.spool = spoolInMemory();
+  if (worse.leaks) leak(server.parts.log);
+  if (worse.admitAll) Object.assign(server.parts.admission, { enter: () => () => {}, isFull: () => false });
+  if (earlyAnswersMs > 0) acknowledgeEarly(server.parts.log, earlyAnswersMs);
+  process.stdout.write('worse\n');
+});
 process.on('SIGTERM', () => void server.close(5_000).then(() => process.exit(0)));
 process.stdout.write('ready\n');

@@ -74,12 +74,6 @@ function keysOf({ keys }: ServerIdentity): KillServerFile['keys'] {
 }
 
 interface KillSettingOptions {
-  /** See KillServerFile, for the provider. */
-  earlyAnswersMs?: number;
-  /** See KillServerFile, for both. */
-  spoolInMemory?: boolean;
-  admitAll?: boolean;
-  leaks?: boolean;
   /** Whether the service only reads. */
   safe?: boolean;
   /** A backend of the campaign's own. */
@@ -87,14 +81,7 @@ interface KillSettingOptions {
 }
 
 export async function openKillSetting(options: KillSettingOptions = {}): Promise<KillSetting> {
-  const {
-    earlyAnswersMs = 0,
-    spoolInMemory = false,
-    admitAll = false,
-    leaks = false,
-    safe = false,
-    backendUrl,
-  } = options;
+  const { safe = false, backendUrl } = options;
   const folder = mkdtempSync(join(tmpdir(), 'accord-kill-'));
   const executions = join(folder, 'executions.txt');
   const backend = backendUrl === undefined ? await openExecutingBackend(executions) : { url: backendUrl, close() {} };
@@ -141,10 +128,6 @@ export async function openKillSetting(options: KillSettingOptions = {}): Promise
       servers,
       services: [{ ...facts, type: 'REST', descriptionHash: null, bindingHash: null }],
       local: which === 'provider' ? local : null,
-      earlyAnswersMs: which === 'provider' ? earlyAnswersMs : 0,
-      spoolInMemory,
-      admitAll,
-      leaks,
     };
     mkdirSync(folders[which]);
     writeFileSync(files[which], JSON.stringify(file), { mode: 0o600 });

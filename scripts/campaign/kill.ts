@@ -102,9 +102,9 @@ async function settleAll(setting: KillSetting): Promise<Told[]> {
   return settled;
 }
 
-async function run({ size, seed, broken, say }: CampaignRun<BrokenKill>): Promise<CampaignResult> {
+async function run({ size, seed, thenBroken, say }: CampaignRun<BrokenKill>): Promise<CampaignResult> {
   const chance = randomFrom(seed);
-  const setting = await openKillSetting(broken);
+  const setting = await openKillSetting();
   const errors: string[] = [];
   const open = (name: 'consumer' | 'provider') =>
     new KilledServer(name, setting.files[name], (line) => {
@@ -113,6 +113,7 @@ async function run({ size, seed, broken, say }: CampaignRun<BrokenKill>): Promis
   const servers = [open('consumer'), open('provider')] as const;
   const told: Told[] = [];
   const found: string[] = [];
+  const foundBroken: string[] = [];
   const killed: Record<string, number> = {};
   try {
     await Promise.all(servers.map((server) => server.start()));
@@ -126,10 +127,10 @@ async function run({ size, seed, broken, say }: CampaignRun<BrokenKill>): Promis
     }
     await stopLoad();
     told.push(...(await settleAll(setting)));
+    if (thenBroken === undefined) await Promise.all(servers.map((server) => server.stop()));
+    found.push(...(await auditBoth(setting)), ...contradict(setting, told));
+    if (thenBroken !== undefined) foundBroken.push(...(await breakProvider(setting, servers[1], thenBroken, chance)));
     await Promise.all(servers.map((server) => server.stop()));
-    found.push(...(await auditBoth(setting)));
-    const { consumer, provider } = setting.folders;
-    found.push(...contradictions(told, readKinds(consumer), readKinds(provider), readExecutions(setting.executions)));
   } catch (error) {
     found.push(error instanceof Error ? (error.stack ?? error.message) : String(error));
     await Promise.all(servers.map((server) => server.kill()));
@@ -144,10 +145,33 @@ async function run({ size, seed, broken, say }: CampaignRun<BrokenKill>): Promis
     size,
     failures: found.length,
     found: [...found, ...errors.slice(0, 5)],
+    foundBroken,
     killed,
     told: Object.fromEntries(Object.entries(outcomes).map(([outcome, list]) => [outcome, list?.length ?? 0])),
     executed,
   };
+}
+
+/** What was told, and what both logs and the backend say. */
+function contradict({ folders, executions }: KillSetting, told: readonly Told[]): string[] {
+  return contradictions(told, readKinds(folders.consumer), readKinds(folders.provider), readExecutions(executions));
+}
+
+/** A provider that works worse is killed under load, and not started again. */
+async function breakProvider(
+  setting: KillSetting,
+  provider: KilledServer,
+  worse: BrokenKill,
+  chance: Source,
+): Promise<string[]> {
+  await provider.worsen(worse);
+  const told: Told[] = [];
+  const stopLoad = startLoad(setting, told, chance);
+  const isAnswered = () => told.some(({ outcome }) => outcome === 'ok');
+  for (let waitedMs = 0; !isAnswered() && waitedMs < MAX_LOAD_MS; waitedMs += 5) await delay(5);
+  await provider.kill();
+  await stopLoad();
+  return contradict(setting, told);
 }
 
 async function auditBoth({ folders }: KillSetting): Promise<string[]> {

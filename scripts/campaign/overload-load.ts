@@ -16,6 +16,8 @@ export interface LoadOrder {
   open?: number;
   /** Requests in one write of an open load. */
   burst?: number;
+  /** Makes the connections of an open load, in place of the request; neither it nor its answer is counted. */
+  knock?: string;
   seconds: number;
   leadInSeconds: number;
   /** Processes whose processor time is counted. */
@@ -102,6 +104,7 @@ class Turn implements LineOwner {
   }
 
   answered({ status, dueMs, fromMs, untilMs, head, body }: LineAnswer, _line: Line): void {
+    if (this.#connecting !== null && this.#order.knock !== undefined) return;
     const isCounted = dueMs >= this.#fromMs && dueMs < this.#untilMs;
     if (status === 200) {
       this.#goodInAll += 1;
@@ -136,7 +139,11 @@ class Turn implements LineOwner {
   async #connectAll(): Promise<void> {
     const connecting = Promise.withResolvers<void>();
     this.#connecting = connecting;
-    for (let at = 0; at < CONNECTIONS; at += 1) this.#ask(this.#connect(), [performance.now()]);
+    const { knock } = this.#order;
+    for (let at = 0; at < CONNECTIONS; at += 1) {
+      if (knock === undefined) this.#ask(this.#connect(), [performance.now()]);
+      else this.#connect().send(Buffer.from(knock), [performance.now()]);
+    }
     await Promise.race([connecting.promise, delay(DRAIN_MS)]);
     this.#connecting = null;
   }

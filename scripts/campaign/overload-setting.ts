@@ -5,9 +5,11 @@ import type { ChildProcess } from 'node:child_process';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { createInterface, type Interface } from 'node:readline';
 import { type LogSize, logSize } from '#scripts/bench/log-size-sqlite.ts';
 import { KilledServer } from './kill-processes.ts';
+import type { Worse } from './kill-server.ts';
 import { type KillSetting, openKillSetting } from './kill-setting.ts';
 
 export interface LoadedSetting extends KillSetting {
@@ -16,10 +18,14 @@ export interface LoadedSetting extends KillSetting {
   complaints: string[];
   /** One order to the load, answered with one line. */
   ask<T>(order: object): Promise<T>;
+  /** Put into both servers. */
+  worsen(worse: Worse): Promise<void>;
   /** Ends both servers as an operator would; what they left in their logs. */
   stop(): Promise<{ consumer: LogSize; provider: LogSize }>;
   close(): Promise<void>;
 }
+
+const COMPILED = join(import.meta.dirname, '../../node_modules/.cache/accord');
 
 interface Script {
   child: ChildProcess;
@@ -29,21 +35,18 @@ interface Script {
 function openScript(name: string): Script {
   const child = spawn(process.execPath, [new URL(name, import.meta.url).pathname], {
     stdio: ['pipe', 'pipe', 'inherit'],
-    env: {},
+    env: { NODE_COMPILE_CACHE: COMPILED },
   });
   child.stdin?.on('error', () => {});
   return { child, lines: createInterface({ input: child.stdout as NodeJS.ReadableStream }) };
 }
 
-/** @param load the script that takes orders @param broken put into both servers */
-export async function openLoadedSetting(
-  load: string,
-  broken: { admitAll?: boolean; leaks?: boolean } = {},
-): Promise<LoadedSetting> {
+/** @param load the script that takes orders */
+export async function openLoadedSetting(load: string): Promise<LoadedSetting> {
   const backend = openScript('./overload-backend.ts');
   const loading = openScript(load);
   const [backendUrl] = (await once(backend.lines, 'line')) as [string];
-  const setting = await openKillSetting({ ...broken, backendUrl, safe: true });
+  const setting = await openKillSetting({ backendUrl, safe: true });
   const complaints: string[] = [];
   const open = (name: 'consumer' | 'provider') =>
     new KilledServer(name, setting.files[name], (line) => complaints.push(`${name}: ${line}`.slice(0, 2_000)));
@@ -75,6 +78,9 @@ export async function openLoadedSetting(
       loading.child.stdin?.write(`${JSON.stringify(order)}\n`);
       const [line] = (await once(loading.lines, 'line', { signal: AbortSignal.timeout(3_600_000) })) as [string];
       return JSON.parse(line);
+    },
+    async worsen(worse) {
+      await Promise.all([servers.consumer.worsen(worse), servers.provider.worsen(worse)]);
     },
     async stop() {
       await end();

@@ -20,7 +20,7 @@ export interface Measured {
   before: Capacity;
   over: LoadSeen;
   after: Capacity;
-  turns: readonly LoadSeen[];
+  turns: LoadSeen[];
   probes: { refused: number; slowestMs: number };
   rss: { rssBefore: Rss; rssOver: Rss; rssAfter: Rss };
 }

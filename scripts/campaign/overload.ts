@@ -19,6 +19,9 @@ export interface BrokenOverload {
 
 const FACTOR = 10;
 const BURST = 8;
+/** A short overload comes at once, on as many connections: the places of two cold servers have to be taken too. */
+const SHORT_REQUESTS = 500;
+const KNOCK = 'GET / HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n';
 const CONCURRENCIES = [16, 64, 256];
 /** Of the best goodput; the least concurrency that reaches it is the one whose times are compared. */
 const NEARLY = 0.95;
@@ -85,19 +88,49 @@ async function settled(setting: LoadedSetting, size: number, wanted: ReturnType<
   return least;
 }
 
-async function measure(setting: LoadedSetting, size: number, say: (line: string) => void): Promise<Measured> {
-  const { pids } = setting;
+const isShort = (size: number) => size < WHOLE_SECONDS / 6;
+
+/** Of one concurrency; a short one ends only when enough was answered. */
+function turnOf(size: number): { seconds: number; leadInSeconds: number } {
+  const seconds = Math.min(10, Math.max(isShort(size) ? 0.1 : 0.4, size / 10));
+  return { seconds, leadInSeconds: Math.min(1, seconds / 4) };
+}
+
+type Asked = Pick<LoadOrder, 'closed' | 'open' | 'burst' | 'knock' | 'seconds' | 'leadInSeconds'>;
+
+function askLoad(setting: LoadedSetting, order: Asked): Promise<LoadSeen> {
   const port = Number(new URL(setting.consumerUrl).port);
+  return setting.ask<LoadSeen>({ port, request: REQUEST, pids: setting.pids, ...order });
+}
+
+/** Many times what they can take. */
+async function overTurn(
+  setting: LoadedSetting,
+  size: number,
+  best: number,
+): Promise<Pick<Measured, 'over' | 'probes'>> {
+  const ended = new AbortController();
+  const port = Number(new URL(setting.consumerUrl).port);
+  const probing = probeUntil(port, isShort(size) ? PROBE_EVERY_MS / 4 : PROBE_EVERY_MS, ended.signal);
+  const { leadInSeconds } = turnOf(size);
+  const many = isShort(size)
+    ? { open: SHORT_REQUESTS / size, burst: 1, knock: KNOCK }
+    : { open: best * FACTOR, burst: BURST };
+  const over = await askLoad(setting, { ...many, seconds: size, leadInSeconds });
+  ended.abort();
+  return { over, probes: await probing };
+}
+
+async function measure(setting: LoadedSetting, size: number, say: (line: string) => void): Promise<Measured> {
   const turns: LoadSeen[] = [];
-  const ask = async (order: Pick<LoadOrder, 'closed' | 'open' | 'burst' | 'seconds' | 'leadInSeconds'>) => {
-    const seen = await setting.ask<LoadSeen>({ port, request: REQUEST, pids, ...order });
+  const ask = async (order: Asked) => {
+    const seen = await askLoad(setting, order);
     turns.push(seen);
     return seen;
   };
-  const seconds = Math.min(10, Math.max(0.4, size / 10));
-  const leadInSeconds = Math.min(1, seconds / 4);
+  const { seconds, leadInSeconds } = turnOf(size);
   // Cold programs read half.
-  await ask({ closed: 64, seconds: Math.min(8, size / 2), leadInSeconds: 0 });
+  if (!isShort(size)) await ask({ closed: 64, seconds: Math.min(8, size / 2), leadInSeconds: 0 });
   const closed = async (at: number) => {
     const seen = await ask({ closed: at, seconds, leadInSeconds });
     const capacity = { at, goodput: seen.good / seen.seconds, seen };
@@ -105,26 +138,23 @@ async function measure(setting: LoadedSetting, size: number, say: (line: string)
     return capacity;
   };
   const found = [];
-  const isShort = size < WHOLE_SECONDS / 6;
-  for (const at of isShort ? [64] : CONCURRENCIES) found.push(await closed(at));
+  for (const at of isShort(size) ? [64] : CONCURRENCIES) found.push(await closed(at));
   const best = Math.max(...found.map(({ goodput }) => goodput));
   const before = found.find(({ goodput }) => goodput >= best * NEARLY) ?? found[0];
   if (before === undefined) throw new TypeError('one of them is the best');
-  if (!isShort) {
+  if (!isShort(size)) {
     // What refuses is warmed too: memory is compared with that of servers that have done everything once.
     await ask({ open: best * FACTOR, burst: BURST, seconds: seconds / 2, leadInSeconds: 0 });
     await closed(before.at);
   }
   const rssBefore = await settled(setting, size, null);
-  const ended = new AbortController();
-  const probing = probeUntil(port, isShort ? PROBE_EVERY_MS / 2 : PROBE_EVERY_MS, ended.signal);
-  const over = await ask({ open: best * FACTOR, burst: BURST, seconds: size, leadInSeconds });
-  ended.abort();
+  const { over, probes } = await overTurn(setting, size, best);
+  turns.push(over);
   say(`${FACTOR} times that: ${told(over)}`);
   const rssOver = weigh(setting);
   const after = await closed(before.at);
   const rssAfter = await settled(setting, size, rssBefore);
-  return { size, best, before, over, after, turns, probes: await probing, rss: { rssBefore, rssOver, rssAfter } };
+  return { size, best, before, over, after, turns, probes, rss: { rssBefore, rssOver, rssAfter } };
 }
 
 function told({ good, seconds, refused, sent, cores, ...seen }: LoadSeen): string {
@@ -136,13 +166,20 @@ function told({ good, seconds, refused, sent, cores, ...seen }: LoadSeen): strin
   return `${per(good)} a second, p50 ${seen.goodP50Millis} ms, p99 ${seen.goodP99Millis}${refusals}; cores ${JSON.stringify(cores)}`;
 }
 
-async function run({ size, broken, say = () => {} }: CampaignRun<BrokenOverload>): Promise<CampaignResult> {
-  const setting = await openLoadedSetting('./overload-load.ts', broken);
+async function run({ size, thenBroken, say = () => {} }: CampaignRun<BrokenOverload>): Promise<CampaignResult> {
+  const setting = await openLoadedSetting('./overload-load.ts');
   try {
     const measured = await measure(setting, size, say);
     const { numbers, found } = verdict(measured);
+    let foundBroken: string[] = [];
+    if (thenBroken !== undefined) {
+      await setting.worsen(thenBroken);
+      const { over, probes } = await overTurn(setting, size, measured.best);
+      measured.turns.push(over);
+      foundBroken = verdict({ ...measured, turns: [over], over, probes }).found;
+    }
     found.push(...logFaults(measured.turns, await setting.stop()), ...setting.complaints);
-    return { size, failures: found.length, found, ...numbers };
+    return { size, failures: found.length, found, foundBroken, ...numbers };
   } finally {
     await setting.close();
   }

@@ -31,6 +31,8 @@ interface Look {
   walMiB: number;
 }
 
+type Looks = Record<(typeof SIDES)[number], Look[]>;
+
 const MIB = 1024 * 1024;
 const sizeMib = (file: string) => (statSync(file, { throwIfNoEntry: false })?.size ?? 0) / MIB;
 
@@ -74,13 +76,15 @@ function judge(side: string, looks: readonly Look[], minutes: number): string[] 
   return found;
 }
 
-async function run({ size, seed, broken, say = () => {} }: CampaignRun<BrokenSoak>): Promise<CampaignResult> {
-  const setting = await openLoadedSetting('./soak-load.ts', broken);
-  const looks: Record<(typeof SIDES)[number], Look[]> = { consumer: [], provider: [] };
+async function run({ size, seed, thenBroken, say = () => {} }: CampaignRun<BrokenSoak>): Promise<CampaignResult> {
+  const setting = await openLoadedSetting('./soak-load.ts');
+  let looks: Looks = { consumer: [], provider: [] };
   const kinds: Record<string, number> = {};
   const found: string[] = [];
   let faults = 0;
-  try {
+  const foundBroken: string[] = [];
+  const lookAll = async () => {
+    looks = { consumer: [], provider: [] };
     const count = Math.max(LEAST_LOOKS, Math.round(size));
     for (let at = 0; at < count; at += 1) {
       const port = Number(new URL(setting.consumerUrl).port);
@@ -94,7 +98,14 @@ async function run({ size, seed, broken, say = () => {} }: CampaignRun<BrokenSoa
         `${(((at + 1) * size) / count).toFixed(1)} min: ${SIDES.map((side) => told(side, looks[side].at(-1))).join('; ')}`,
       );
     }
-    for (const side of SIDES) found.push(...judge(side, looks[side], size));
+    return SIDES.flatMap((side) => judge(side, looks[side], size));
+  };
+  try {
+    found.push(...(await lookAll()));
+    if (thenBroken !== undefined) {
+      await setting.worsen(thenBroken);
+      foundBroken.push(...(await lookAll()));
+    }
     // A caller that is gone is no complaint.
     found.push(...setting.complaints.filter((line) => !/broke off|BODY_|aborted/i.test(line)));
     await setting.stop();
@@ -102,7 +113,7 @@ async function run({ size, seed, broken, say = () => {} }: CampaignRun<BrokenSoa
     await setting.close();
   }
   const last = Object.fromEntries(SIDES.map((side) => [side, looks[side].at(-1)]));
-  return { size, failures: found.length, found, faults, kinds, last };
+  return { size, failures: found.length, found, foundBroken, faults, kinds, last };
 }
 
 function told(side: string, look: Look | undefined): string {

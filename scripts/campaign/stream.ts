@@ -10,7 +10,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { randomFrom, type Source } from '#scripts/demo/random.ts';
 import type { Campaign, CampaignResult, CampaignRun } from './campaign.ts';
 import { KilledServer } from './kill-processes.ts';
-import { openKillSetting } from './kill-setting.ts';
+import { type KillSetting, openKillSetting } from './kill-setting.ts';
 import { CLIENT, SERVICE } from './pair.ts';
 import type { Transfer, Transferred } from './stream-end.ts';
 
@@ -19,11 +19,21 @@ export interface BrokenStream {
   spoolInMemory: boolean;
 }
 
+/** A test goes on with what stands. */
+export interface StreamRun extends CampaignRun<BrokenStream> {
+  afterwards?: (standing: {
+    setting: KillSetting;
+    servers: Record<'consumer' | 'provider', KilledServer>;
+  }) => Promise<void>;
+}
+
 const COMPILED = join(import.meta.dirname, '../../node_modules/.cache/accord');
 const MIB = 1024 * 1024;
 /** What each server may take more than when it is warm and idle, whatever passes through it; a small size has to show it too. */
 const maxGrowthMib = (size: number) => Math.min(64, 16 + size);
 const SAMPLE_MS = 100;
+/** A smaller one warms less. */
+const SHORT_MIB = 64;
 const IN_FLIGHT = 16;
 
 interface End {
@@ -122,12 +132,18 @@ async function passAll(caller: End, transfers: readonly Transfer[]): Promise<{ f
   return { faults, slowestMs };
 }
 
-async function run({ size, seed, broken, say }: CampaignRun<BrokenStream>): Promise<CampaignResult> {
+function leftIn(one: Weighed): string[] {
+  const left = one.leftOpen();
+  return left > 0 ? [`${one.name}: ${left} files are left in the spool`] : [];
+}
+
+async function run({ size, seed, thenBroken, say, afterwards }: StreamRun): Promise<CampaignResult> {
   const chance = randomFrom(seed);
   const ends = { backend: openEnd('backend'), caller: openEnd('caller') };
   const [backendUrl] = (await once(ends.backend.lines, 'line')) as [string];
-  const setting = await openKillSetting({ ...broken, backendUrl });
+  const setting = await openKillSetting({ backendUrl });
   const found: string[] = [];
+  const foundBroken: string[] = [];
   const open = (name: 'consumer' | 'provider') =>
     new KilledServer(name, setting.files[name], (line) => found.push(`${name}: ${line}`.slice(0, 2_000)));
   const servers = { consumer: open('consumer'), provider: open('provider') };
@@ -143,18 +159,15 @@ async function run({ size, seed, broken, say }: CampaignRun<BrokenStream>): Prom
     );
   let sampling: NodeJS.Timeout | undefined;
   const speeds: string[] = [];
-  try {
-    // Warm: everything was loaded and compiled once, and the pools are there.
-    for (let turn = 0; turn < 2; turn += 1) {
-      const few = Array.from({ length: 4 }, () => ({ up: MIB, down: MIB, chunked: false }));
-      found.push(...(await pass(few)).faults);
-    }
-    await delay(SAMPLE_MS);
+  const weighAll = () => {
     for (const one of weighed) one.begin();
     sampling = setInterval(() => {
       for (const one of weighed) one.sample();
     }, SAMPLE_MS);
-    for (const list of rounds(size, chance)) {
+  };
+  const passEach = async (lists: ReturnType<typeof rounds>): Promise<string[]> => {
+    const found: string[] = [];
+    for (const list of lists) {
       const { faults, slowestMs } = await pass(list);
       found.push(...faults);
       const mib = list.reduce((sum, { up, down }) => sum + up + down, 0) / MIB;
@@ -166,12 +179,28 @@ async function run({ size, seed, broken, say }: CampaignRun<BrokenStream>): Prom
       say?.(`${list.length} transfers, ${speeds.at(-1)}; memory: ${growth.join(', ')}`);
       if (found.length > 0) break;
     }
+    return found;
+  };
+  try {
+    // Warm: everything was loaded and compiled once, and the pools are there.
+    for (let turn = 0; turn < (size < SHORT_MIB ? 1 : 2); turn += 1) {
+      const few = Array.from({ length: 4 }, () => ({ up: MIB, down: MIB, chunked: false }));
+      found.push(...(await pass(few)).faults);
+    }
+    await delay(SAMPLE_MS);
+    weighAll();
+    found.push(...(await passEach(rounds(size, chance))));
     clearInterval(sampling);
     await delay(SAMPLE_MS);
-    for (const one of weighed) {
-      const left = one.leftOpen();
-      if (left > 0) found.push(`${one.name}: ${left} files are left in the spool`);
+    found.push(...weighed.flatMap(leftIn));
+    if (thenBroken !== undefined && found.length === 0) {
+      await Promise.all(Object.values(servers).map((server) => server.worsen(thenBroken)));
+      weighAll();
+      const [largest = []] = rounds(size, chance);
+      foundBroken.push(...(await passEach([[...largest, ...largest]])));
     }
+    clearInterval(sampling);
+    await afterwards?.({ setting, servers });
   } catch (error) {
     found.push(error instanceof Error ? (error.stack ?? error.message) : String(error));
   } finally {
@@ -182,10 +211,18 @@ async function run({ size, seed, broken, say }: CampaignRun<BrokenStream>): Prom
     rmSync(setting.folder, { recursive: true, force: true });
   }
   const growthMib = Object.fromEntries(weighed.map(({ name, growthMib: more }) => [name, more]));
-  return { size, failures: found.length, found, growthMib, idleMib: weighed.map(({ baseMib }) => baseMib), speeds };
+  return {
+    size,
+    failures: found.length,
+    found,
+    foundBroken,
+    growthMib,
+    idleMib: weighed.map(({ baseMib }) => baseMib),
+    speeds,
+  };
 }
 
-export const stream: Campaign<BrokenStream> = {
+export const stream: Omit<Campaign, 'run'> & { run(options: StreamRun): Promise<CampaignResult> } = {
   name: 'stream',
   title: 'bodies of up to so many MiB in both directions, and the memory that the servers take for them',
   defaultSize: 1024,
