@@ -197,7 +197,7 @@ async function run({ size, seed, thenBroken, say, afterwards }: StreamRun): Prom
       await Promise.all(Object.values(servers).map((server) => server.worsen(thenBroken)));
       weighAll();
       const [largest = []] = rounds(size, chance);
-      foundBroken.push(...(await passEach([[...largest, ...largest]])));
+      foundBroken.push(...(await passEach([[...largest, ...largest, ...largest]])));
     }
     clearInterval(sampling);
     await afterwards?.({ setting, servers });
