@@ -2,12 +2,9 @@
 // while it runs, so that a certificate that `accord ca revoke` names is revoked in the next answer. With an appointed key
 // (ca-responder.ts) the authority's own may be kept elsewhere. The passphrase is the operator's; who asks is anybody.
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { pino } from 'pino';
 import { answerOcsp, type KnownStatus } from '#certs/ocsp-make.ts';
 import { CertificationAuthority } from '#core/certification-authority.ts';
 import { systemClock } from '#core/clock.ts';
-import { addressOf } from '#core/http/server-frame.ts';
-import { openOcspResponder } from '#core/ocsp-responder.ts';
 import { untilSignal } from '#core/program.ts';
 import { isAccordError } from '#schemas/problems.ts';
 import { CA_PASSPHRASE } from './ca-files.ts';
@@ -47,6 +44,11 @@ export function caOcspCommand(): Command {
 }
 
 async function serve(options: OcspOptions): Promise<void> {
+  const [{ openOcspResponder }, { addressOf }, { pino }] = await Promise.all([
+    import('#core/ocsp-responder.ts'),
+    import('#core/http/server-frame.ts'),
+    import('pino'),
+  ]);
   const { dir, authority: role, listen, hours } = options;
   const signs = await signer(options);
   const statusOf = ledgerReader(dir, role);
