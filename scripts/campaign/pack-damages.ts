@@ -169,6 +169,33 @@ function strangeList(files: Files): void {
   set('log/token.aggregate.1.der', (token) => withRevocationLists(token, [Buffer.from(list, 'base64url')]))(files);
 }
 
+/** Lists of its own authority in the token, which carries its certificate. */
+function revokedStamps({ stamper }: PackSetting): readonly [name: string, verdict: string, damage: Damage][] {
+  const nowMs = systemClock.nowMs();
+  const list = (number: number, fromNowMs: number, reason: number | null) =>
+    stamper.list(number, nowMs + number, { atMs: nowMs + fromNowMs, reason });
+  const within = (...lists: Buffer[]) => set('log/token.aggregate.1.der', (token) => withRevocationLists(token, lists));
+  const [lost, good, hour] = ['INCOMPLETE(TIME_STAMP_MISSING)', 'VALID', 3_600_000];
+  const [stolen, given] = [list(2_000, hour, 1), list(1_000, hour, 4)];
+  return [
+    ['a list in a token, of which nothing was revoked', good, within(stamper.list(1, nowMs))],
+    ['a time-stamp of an authority that gave up later', good, within(given)],
+    ['a time-stamp of an authority that had given up', lost, within(list(1, -hour, 4))],
+    ['a time-stamp of an authority whose key was stolen later', lost, within(stolen)],
+    ['a time-stamp of an authority that was revoked later, without a reason', lost, within(list(1, hour, null))],
+    ['the newer list of two in a token', lost, within(given, stolen)],
+    ['a list in a token that nobody signed', 'INVALID(TIME_STAMP_WRONG)', within(otherEnd(stolen))],
+    ['a list beside a stolen key', 'INVALID(TIME_STAMP_WRONG)', within(stolen, otherEnd(given))],
+  ];
+}
+
+/** Of a signature's. */
+function otherEnd(bytes: Buffer): Buffer {
+  const changed = Buffer.from(bytes);
+  changed[changed.length - 1] = (changed.at(-1) ?? 0) ^ 1;
+  return changed;
+}
+
 function withoutRoot(file: Buffer): string {
   const { payload, signatures } = JSON.parse(file.toString()) as { payload: string; signatures: object[] };
   const text = Buffer.from(payload, 'base64url').toString().replace('"root":', '"roof":');
@@ -261,7 +288,7 @@ export interface DamagedPack {
 
 /** Every damage of the table, done to the provider's pack. */
 export function damagedPacks(made: PackSetting, whole: Files): DamagedPack[] {
-  const resealed = RESEALED.map(([name, verdict, damage]) => {
+  const resealed = [...RESEALED, ...revokedStamps(made)].map(([name, verdict, damage]) => {
     const files = new Map(whole);
     damage(files);
     return { name, verdict, files: made.seal('provider', files) };

@@ -9,7 +9,10 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { sha256 } from '#certs/commitment.ts';
-import { makeDevelopmentTimeStampSigner } from '#certs/development-time-stamp-signer.ts';
+import {
+  type DevelopmentTimeStampSigner,
+  makeDevelopmentTimeStampSigner,
+} from '#certs/development-time-stamp-signer.ts';
 import { rawEd25519PublicKey, signEd25519 } from '#certs/ed25519.ts';
 import { generateKeys } from '#certs/keys.ts';
 import { Frontier, foldHashes, inclusionProof, leafHash, sha256Of } from '#certs/merkle.ts';
@@ -45,6 +48,8 @@ export interface PackSetting {
   anchorFolder: string;
   /** Keys under the consumer's name that were certified and never registered. */
   stranger: ServerIdentity;
+  /** The time-stamp authority, which makes lists of what it revoked. */
+  stamper: DevelopmentTimeStampSigner;
   /** One answered lookup; its id. */
   ask(body?: string): Promise<string>;
   /** Another configuration is signed, under other roots: `change` says what it says otherwise than the servers know. */
@@ -74,6 +79,8 @@ export interface PackSettingOptions {
   ocsp?: boolean;
   /** The root was rotated since the auditor got the anchor, with other approvers. */
   rotated?: boolean;
+  /** Revocation lists about the time-stamp authority, which the configuration holds. */
+  stampLists?: (stamper: DevelopmentTimeStampSigner) => Buffer[];
 }
 
 export async function openPackSetting(options: PackSettingOptions = {}): Promise<PackSetting> {
@@ -90,7 +97,12 @@ export async function openPackSetting(options: PackSettingOptions = {}): Promise
   const list = { number: 1, thisUpdateMs: nowMs - HOUR_MS, nextUpdateMs: nowMs + 24 * HOUR_MS };
   const crl = await pair.authority.revocationList(list);
   const responder = options.ocsp === true ? await openResponder(pair) : null;
-  const state = () => stateOf(pair, vouchers, stamper.root, crl);
+  const lists = options.stampLists?.(stamper).map(base64url);
+  const state = () => {
+    const made = stateOf(pair, vouchers, stamper.root, crl);
+    if (lists !== undefined && made.timeStamps !== undefined) made.timeStamps.crls = lists;
+    return made;
+  };
   const { anchor } = publish(pair, state(), nowMs - HOUR_MS, options.rotated === true);
   for (const which of ['consumer', 'provider'] as const) {
     if (responder !== null) await pair[which].parts.certificateStatus.look();
@@ -107,6 +119,7 @@ export async function openPackSetting(options: PackSettingOptions = {}): Promise
     pair,
     anchor,
     anchorFolder,
+    stamper,
     publish(change, issuedAtMs = systemClock.nowMs() - HOUR_MS) {
       const changed = state();
       change(changed);
