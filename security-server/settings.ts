@@ -7,8 +7,10 @@ import { DEFAULT_MAX_STREAMED_BYTES, MAX_DEADLINE_MS, MAX_SPOOLED_BYTES, MAX_STR
 import { AccordError } from '#schemas/problems.ts';
 import { type Static, Type } from '#schemas/schema-builder.ts';
 import { compile } from '#schemas/validate.ts';
-import { ANCHORING_EVERY_MS } from './anchoring/server-anchoring.ts';
 import { ArchiveSettings, DEFAULT_ARCHIVE } from './archive/settings.ts';
+
+/** The longest time between two checkpoints of a growing log that are sent. */
+export const ANCHORING_EVERY_MS = 60_000;
 
 const closed = { additionalProperties: false };
 const Port = Type.Integer({ minimum: 0, maximum: 65_535 });

@@ -18,6 +18,7 @@ import { openWitnessStoreSqlite } from '#core/witness/witness-store-sqlite.ts';
 import type { ServerId } from '#schemas/identifiers.ts';
 import { MAX_ADD_CHECKPOINT_BYTES } from '#schemas/limits.ts';
 import { isAccordError } from '#schemas/problems.ts';
+import { departmentWitnessName } from './witness-keys.ts';
 
 const ORIGIN = 'accord/';
 const MAX_CONNECTIONS = 64;
@@ -45,11 +46,6 @@ export interface DepartmentWitness {
   url: string;
   state(): { running: boolean; origins: number; cosigned: number; refused: number };
   close(): Promise<void>;
-}
-
-/** What a server's witness is called on its cosignature lines. */
-export function departmentWitnessName(server: string): string {
-  return `accord-witness/${server}`;
 }
 
 /** @throws LOG_DATABASE_DAMAGED, TypeError for keys of another kind, EADDRINUSE */

@@ -7,14 +7,12 @@ import { openClient } from '#core/http/client.ts';
 import type { MessageLog } from '#core/log/message-log.ts';
 import type { AnchoringFacts } from '#core/witness/anchoring-facts.ts';
 import { AccordError, isAccordError } from '#schemas/problems.ts';
+import { ANCHORING_EVERY_MS } from '#security-server/settings.ts';
 import { openAnchoring, type ServerAnchoring } from './anchoring.ts';
 import { type Grace, type GraceStore, openGrace } from './grace.ts';
 import { factsAt } from './logged.ts';
 import { openRegistryPort } from './registry-port.ts';
 import { openStamps, type ServerStamps } from './stamps.ts';
-
-/** The longest time between two checkpoints of a growing log that are sent. */
-export const ANCHORING_EVERY_MS = 60_000;
 
 export interface ServerAnchoringOptions {
   clock: Clock;

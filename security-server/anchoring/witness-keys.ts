@@ -8,10 +8,15 @@ import { listKeyFiles, readKeyFile, writeKeyFile } from '#core/key-store.ts';
 import { cosignerKey, formatCosignerKey } from '#core/witness/cosignature.ts';
 import { AccordError } from '#schemas/problems.ts';
 import { FILES } from '#security-server/data-folder.ts';
-import { type DepartmentWitnessOptions, departmentWitnessName } from './department-witness.ts';
+import type { DepartmentWitnessOptions } from './department-witness.ts';
 
 const KINDS = { witness: 'Ed25519', 'witness-ml-dsa': 'ML-DSA-44' } as const satisfies Record<string, KeyKind>;
 const NAMES = Object.keys(KINDS) as (keyof typeof KINDS)[];
+
+/** What a server's witness is called on its cosignature lines. */
+export function departmentWitnessName(server: string): string {
+  return `accord-witness/${server}`;
+}
 
 /**
  * Makes the two key files.
