@@ -1,7 +1,9 @@
 // A department's witness that was away: what the registry keeps for it, and how long.
 import t from 'tap';
 import { parseVerifierKey } from '#core/log/signed-note.ts';
-import { department, now, one, register, site, two } from './aggregate-world.ts';
+import { anew, department, now, one, register, site, two } from './aggregate-world.ts';
+
+t.before(anew);
 
 t.test('a department that was away longer than a week goes on, up to a bound', async (t) => {
   now.servers = [one, two];

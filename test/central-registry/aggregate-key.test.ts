@@ -14,6 +14,7 @@ import { makeHandover, readHandover } from '#core/witness/aggregate-handover.ts'
 import { readWitnessPolicy } from '#core/witness/policy.ts';
 import { accord } from '#test/cli/run.ts';
 import {
+  anew,
   department,
   ed25519,
   INSTANCE,
@@ -34,6 +35,8 @@ const signerOf = (key: KeyObject, name = origin) => ({
 const [old, next, third] = [REGISTRY_KEYS.aggregate, ed25519(), ed25519()].map((key) => signerOf(key));
 if (old === undefined || next === undefined || third === undefined) throw new TypeError('three keys');
 const nextKey = ed25519();
+
+t.before(anew);
 
 t.test('a handover has the word of both keys', async (t) => {
   const note = makeHandover(old, next);

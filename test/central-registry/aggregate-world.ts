@@ -36,6 +36,12 @@ export const REGISTRY_KEYS = {
 /** What the tests change: whether authorities answer, which servers are registered; and what was told. */
 export const now = { tokens: true, servers: logs, alarms: [] as string[] };
 
+/** As at the beginning: test files run one after the other in one process. */
+export function anew(): void {
+  for (const log of logs) log.empty();
+  Object.assign(now, { tokens: true, servers: logs, alarms: [] });
+}
+
 export async function site(folder: string, more: Partial<ThrowawayOptions> = {}) {
   const registry = await openThrowawayRegistry({
     folder: join(root, folder),

@@ -10,6 +10,7 @@ import { askWitness } from '#core/witness/witness-client.ts';
 import { fromBase64url } from '#schemas/base64url.ts';
 import { WitnessedLog } from '#test/core/witnessed-log.ts';
 import {
+  anew,
   ask,
   department,
   ed25519,
@@ -25,6 +26,8 @@ import {
   three,
   two,
 } from './aggregate-world.ts';
+
+t.before(anew);
 
 t.test('the way of a checkpoint', async (t) => {
   const here = await site('one');

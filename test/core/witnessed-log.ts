@@ -32,6 +32,11 @@ export class WitnessedLog {
     return this;
   }
 
+  /** As it began. */
+  empty(): void {
+    this.#leaves.length = 0;
+  }
+
   /** The same beginning under the same key, and then something else. */
   fork(atSize: number): WitnessedLog {
     const other = new WitnessedLog(this.origin, this.key);
