@@ -188,11 +188,11 @@ t.test('from init to a revoked certificate', async (t) => {
 
 t.test('no command takes a secret as an argument, and none shows one', async (t) => {
   const options = (command: Command): string[] => [
-    ...command.options.map(({ long }) => long ?? ''),
+    ...command.options.map(({ flags }) => flags),
     ...command.commands.flatMap(options),
   ];
-  const secret = options(caCommand()).filter((name) => /pass|secret|pin|key/.test(name));
-  t.same([...new Set(secret)], ['--passphrase-file']);
+  const secret = options(caCommand()).filter((flags) => /pass|secret|pin|key/.test(flags));
+  t.same([...new Set(secret)].sort(), ['--key <file>', '--passphrase-file <file>', '--responder-key <file>']);
   writeFileSync(at('readable'), `${passphrase}\n`, { mode: 0o644 });
   const refused = await accord(['crl', '--dir', dir, '--out', at('x.crl'), '--passphrase-file', at('readable')], {});
   t.match(refused.stderr, /^KEY_FILE_MODE/);
