@@ -71,7 +71,9 @@ for (const kind of ['list', 'OCSP'] as const) {
     const second = await client.stamp(IMPRINT);
     t.equal(second.authority, 'south');
     t.same(alarms, ['north TIME_STAMP_REVOKED']);
-    t.equal(first.token.length > second.token.length, kind === 'list', 'a small list goes along in the token');
+    // A list is some hundred bytes; signatures differ by one or two.
+    const isLonger = first.token.length > second.token.length + 64;
+    t.equal(isLonger, kind === 'list', 'a small list goes along in the token');
     if (kind === 'list') t.ok(verifyTimeStampToken(first.token, IMPRINT, north.certificates, Date.now()));
   });
 }
