@@ -67,7 +67,7 @@ export function distrustCommands(): Command[] {
   );
   const lift = withChange(
     new Command('distrust-lift')
-      .argument('<hash>', 'of the statement, as distrust-list shows it')
+      .argument('<hash>', 'of the statement, as distrust-list shows it; last and behind -- where it begins with a dash')
       .description('let the next draft lift a statement; in force when two approvers signed that content'),
   )
     .option('--undo', 'let the next draft not lift it')

@@ -144,7 +144,7 @@ function trustCommands(): Command[] {
   const list = new Command('trust-list').description('authorities that are trusted');
   const remove = new Command('trust-remove')
     .description('trust an authority no longer')
-    .argument('<hash>', 'as `accord registry trust-add` shows it')
+    .argument('<hash>', 'as `accord registry trust-add` shows it; last and behind -- where it begins with a dash')
     .option('--yes', 'do not ask');
   return [
     withChange(add).action(

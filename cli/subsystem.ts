@@ -50,7 +50,10 @@ function removeCommand(): Command {
   const command = new Command('system-remove')
     .description('let an information system speak for a subsystem no longer, at once')
     .argument('<subsystem>', 'INSTANCE/CLASS/MEMBER/SUBSYSTEM')
-    .argument('<certificate-hash>', 'as `accord subsystem system-list` shows it')
+    .argument(
+      '<certificate-hash>',
+      'as `accord subsystem system-list` shows it; last and behind -- where it begins with a dash',
+    )
     .option('--dry-run', 'print what would be removed, change nothing');
   return withAdmin(command).action(
     runAction(async (subsystem: string, certificateHash: string, options: ChangeOptions) => {

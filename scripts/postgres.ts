@@ -16,11 +16,11 @@ import {
   symlinkSync,
 } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { freePort } from './free-port.ts';
 
 export interface RunningPostgres {
   /** postgres://accord:password@127.0.0.1:port/postgres, a superuser of this throw-away cluster. */
@@ -145,15 +145,6 @@ function usableBinaries(folder: string, temporary: string, foreignUser: boolean)
 function everybodyMayEnter(path: string): boolean {
   const enterable = (statSync(path).mode & 0o005) === 0o005;
   return path === dirname(path) ? enterable : enterable && everybodyMayEnter(dirname(path));
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const address = probe.address();
-  probe.close();
-  await once(probe, 'close');
-  return typeof address === 'object' && address !== null ? address.port : 0;
 }
 
 function ready(server: ChildProcess): Promise<void> {

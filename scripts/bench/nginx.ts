@@ -7,7 +7,8 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createConnection } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { freePort, type Started } from './processes.ts';
+import { freePort } from '#scripts/free-port.ts';
+import type { Started } from './processes.ts';
 
 const NGINX = '/usr/sbin/nginx';
 const READY_TIMEOUT_MS = 10_000;

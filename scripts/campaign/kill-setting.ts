@@ -1,14 +1,12 @@
-// What the campaigns with servers in processes of their own run on: identities and files for both servers in a folder of
-// its own, and, unless there is another, a backend that writes every execution to a file before it answers.
-import { randomInt } from 'node:crypto';
 import { closeSync, mkdirSync, mkdtempSync, openSync, writeFileSync, writeSync } from 'node:fs';
 import { createServer } from 'node:http';
-import { type AddressInfo, createServer as createTcpServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openThrowAwayAuthority, type ServerIdentity } from '#cli/dev/throw-away-authority.ts';
 import { systemClock } from '#core/clock.ts';
 import { base64url } from '#schemas/base64url.ts';
+import { freePort } from '#scripts/free-port.ts';
 import type { KillServerFile } from './kill-server.ts';
 import { accessRight, CLIENT, CONSUMER, PROVIDER, SERVICE } from './pair.ts';
 
@@ -28,19 +26,6 @@ export interface KillSetting {
  * Outside the range that outgoing connections take theirs from, so that a port stays free while its server is dead; and not
  * from the campaign's seed, because another with the same seed may run beside it.
  */
-async function freePort(): Promise<number> {
-  for (;;) {
-    const port = randomInt(20_000, 32_000);
-    const server = createTcpServer();
-    const free = await new Promise<boolean>((resolve) => {
-      server.once('error', () => resolve(false));
-      server.listen(port, '127.0.0.1', () => resolve(true));
-    });
-    await new Promise((resolve) => server.close(resolve));
-    if (free) return port;
-  }
-}
-
 async function openExecutingBackend(file: string): Promise<{ url: string; close(): void }> {
   const descriptor = openSync(file, 'a');
   const server = createServer((request, response) => {

@@ -1,10 +1,4 @@
-// Campaign `witness`: so many security servers, each with a grown log every minute, their checkpoints cosigned by the
-// registry's witness, put into the aggregate log, cosigned there by a department that checks every one of them. How much
-// processor time and how many bytes a minute costs; and that nothing that was cosigned is forgotten when the registry is
-// killed in the middle, so that no server gets a second history past it.
-import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { leafHash, verifyInclusion } from '#certs/merkle.ts';
@@ -15,6 +9,7 @@ import { goodCosignatures } from '#core/witness/cosignature.ts';
 import { fromBase64url } from '#schemas/base64url.ts';
 import { isAccordError } from '#schemas/problems.ts';
 import { randomFrom, type Source } from '#scripts/demo/random.ts';
+import { freePort } from '#scripts/free-port.ts';
 import type { Campaign, CampaignResult, CampaignRun } from './campaign.ts';
 import { startWitnessProcess, type WitnessProcess } from './witness-child.ts';
 import type { WitnessAnswerOfProcess } from './witness-process.ts';
@@ -195,15 +190,6 @@ async function fork(site: Site, chance: Source): Promise<number> {
     if (other.root(log.cosigned).equals(tree.root(log.cosigned))) throw new Error('the two histories are one');
   }
   return tried;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 async function openSite(place: string, size: number, broken: BrokenWitness | undefined) {

@@ -3,7 +3,6 @@
 // key. The identity provider runs in this process: in life it belongs to somebody else altogether.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { DEV_KEY_FILE_COST, type DevServer, endWithUs, firstLine, stopProcess } from '#cli/dev/network.ts';
@@ -15,6 +14,7 @@ import { startConsentService } from '#consent-service/start.ts';
 import { systemClock } from '#core/clock.ts';
 import type { ConsentServiceEntry, IdentityProviderEntry } from '#schemas/configuration.ts';
 import { parseJson } from '#schemas/json.ts';
+import { freePort } from '#scripts/free-port.ts';
 import { LEAN_ENVIRONMENT } from './lean.ts';
 
 export interface ConsentOffice {
@@ -121,14 +121,4 @@ async function startProcess(folder: string, passphraseFile: string) {
   endWithUs(child);
   const urls = parseJson(await firstLine(child)) as unknown as ConsentOffice['urls'];
   return { urls, pid: child.pid ?? null, close: () => stopProcess(child) };
-}
-
-/** Free a moment ago, and nobody else on this machine is in a hurry. */
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
 }

@@ -180,7 +180,7 @@ t.test('init-root, draft, approve twice, verify', async (t) => {
   const listed = await accord('config', 'distrust-list', ...apiKey);
   const items = JSON.parse(listed.stdout);
   t.match(items, [{ by: 'approver' }, { by: 'owner', counts: 'yes' }]);
-  t.match(await accord('config', 'distrust-lift', items[0].hash, ...apiKey), { code: EXIT.ok });
+  t.match(await accord('config', 'distrust-lift', ...apiKey, '--', items[0].hash), { code: EXIT.ok });
   await accord('config', 'draft', ...apiKey);
   t.match(await approve('bob', '--dry-run'), {
     json: {

@@ -1,9 +1,4 @@
-// A citizen, an identity provider, a consent service and a department that answers, all real: the consent service asks
-// through the consumer's security server. A second department (tax) is registered and never answers.
-import { once } from 'node:events';
-import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { pino } from 'pino';
 import type { Test } from 'tap';
 import { exportPublicJwk } from '#certs/keys.ts';
@@ -20,6 +15,7 @@ import { purposeHashOf } from '#core/configuration/consent-parts.ts';
 import { openClient } from '#core/http/client.ts';
 import type { RegisteredService } from '#schemas/registrations.ts';
 import { accessRight, openPair, type Pair } from '#scripts/campaign/pair.ts';
+import { freePort } from '#scripts/free-port.ts';
 import { ENTRIES, tableOf } from '#test/security-server/bound-service.ts';
 import { Browser, type Shown } from './browser.ts';
 import { CIVIL, CLIENT, CONSENT, namedKey, PURPOSE, REQUEST, TAX } from './desk.ts';
@@ -132,12 +128,4 @@ export async function sendForm(browser: Browser, shown: Shown, form: Record<stri
     value,
   ]);
   return await browser.post(new URL(action, shown.url).href, { ...Object.fromEntries(hidden), ...form });
-}
-
-async function freePort(): Promise<number> {
-  const taken = createServer().listen(0, '127.0.0.1');
-  await once(taken, 'listening');
-  const { port } = taken.address() as AddressInfo;
-  await promisify(taken.close.bind(taken))();
-  return port;
 }

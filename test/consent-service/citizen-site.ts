@@ -1,10 +1,7 @@
 // A consent service as it runs, for a real browser: the whole citizen port with sign-in and pages, a development identity
 // provider, and what a citizen would meet there: the dictionary's own names, two departments that ask, two that answer.
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
-import { once } from 'node:events';
-import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import type { FastifyInstance, RouteOptions } from 'fastify';
 import { pino } from 'pino';
 import type { Test } from 'tap';
@@ -21,6 +18,7 @@ import { systemClock } from '#core/clock.ts';
 import type { ConfigurationSource } from '#core/configuration/snapshot.ts';
 import { openClient } from '#core/http/client.ts';
 import type { DictionaryEntry } from '#schemas/dictionary-entry.ts';
+import { freePort } from '#scripts/free-port.ts';
 import { tableOf } from '#test/security-server/bound-service.ts';
 import { Browser } from './browser.ts';
 import { answerOf } from './department-answers.ts';
@@ -241,12 +239,4 @@ function listenForRoutes(): { end(): string[] } {
       return servers.find((urls) => urls.includes('/waiting')) ?? [];
     },
   };
-}
-
-async function freePort(): Promise<number> {
-  const taken = createServer().listen(0, '127.0.0.1');
-  await once(taken, 'listening');
-  const { port } = taken.address() as AddressInfo;
-  await promisify(taken.close.bind(taken))();
-  return port;
 }

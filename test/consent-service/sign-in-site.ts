@@ -14,10 +14,11 @@ import { slugOf } from '#consent-service/sign-in/providers.ts';
 import { openSessionStoreSqlite } from '#consent-service/sign-in/session-store-sqlite.ts';
 import { addSignIn, type Sessions } from '#consent-service/sign-in/sign-in.ts';
 import { openClient } from '#core/http/client.ts';
-import { addressOf, openServer } from '#core/http/server-frame.ts';
+import { openServer } from '#core/http/server-frame.ts';
 import { writeKeyFile } from '#core/key-store.ts';
 import type { IdentityProviderEntry } from '#schemas/configuration.ts';
 import type { Level } from '#schemas/dictionary-entry.ts';
+import { freePort } from '#scripts/free-port.ts';
 import { MovingClock } from '#test/security-server/moving-clock.ts';
 import type { Browser, Shown } from './browser.ts';
 
@@ -37,14 +38,6 @@ export interface Site {
   log: string[];
   alarms: string[];
   close(): Promise<void>;
-}
-
-async function freePort(): Promise<number> {
-  const app = openServer({ name: 'port' });
-  await app.listen({ port: 0, host: '127.0.0.1' });
-  const { port } = new URL(addressOf(app));
-  await app.close();
-  return Number(port);
 }
 
 /** @param more entries of other providers, beside the two development ones */

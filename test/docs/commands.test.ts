@@ -6,7 +6,8 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { type Block, freePort, runnableBlocks, Shell } from './runner.ts';
+import { freePort } from '#scripts/free-port.ts';
+import { type Block, runnableBlocks, Shell } from './runner.ts';
 
 t.setTimeout(240_000);
 
