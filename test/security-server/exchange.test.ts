@@ -31,5 +31,22 @@ for (const peerLink of ['frames', 'http1'] as const) {
     t.equal(status, 200, JSON.stringify(json));
     t.equal(json['outcome'], 'ok');
     t.equal(pair.backend.seen[0]?.url, '/base/residents/1?a=1&a=2');
+    // What a reader of JSON would spell otherwise.
+    const exact = '{"amount": 650.50, "name":"李"}';
+    pair.backend.answer = (_request, _body, response) =>
+      response.setHeader('content-type', 'application/json').end(exact);
+    const got = await fetch(`${url}/lookups`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ client: CLIENT, service: SERVICE, path: '/residents/1' }),
+    });
+    const text = await got.text();
+    t.ok(text.includes(`,"body":${exact},`), text);
+    t.match(JSON.parse(text), {
+      outcome: 'ok',
+      status: 200,
+      body: { name: '李' },
+      evidence: { log: { answer: Number } },
+    });
   });
 }
