@@ -181,16 +181,18 @@ async function run({ size, seed, thenBroken, say, afterwards }: StreamRun): Prom
     }
     return found;
   };
+  let growthMib: Record<string, number> = {};
   try {
-    // Warm: everything was loaded and compiled once, and the pools are there.
-    for (let turn = 0; turn < (size < SHORT_MIB ? 1 : 2); turn += 1) {
-      const few = Array.from({ length: 4 }, () => ({ up: MIB, down: MIB, chunked: false }));
+    // Warm: everything was loaded and compiled once, the pools are there, and the young heap is as large as under load.
+    for (let turn = 0; turn < (size < SHORT_MIB ? 2 : 3); turn += 1) {
+      const few = Array.from({ length: IN_FLIGHT }, (_, one) => ({ up: MIB, down: MIB, chunked: one % 2 === 0 }));
       found.push(...(await pass(few)).faults);
     }
     await delay(SAMPLE_MS);
     weighAll();
     found.push(...(await passEach(rounds(size, chance))));
     clearInterval(sampling);
+    growthMib = Object.fromEntries(weighed.map(({ name, growthMib: more }) => [name, more]));
     await delay(SAMPLE_MS);
     found.push(...weighed.flatMap(leftIn));
     if (thenBroken !== undefined && found.length === 0) {
@@ -210,7 +212,6 @@ async function run({ size, seed, thenBroken, say, afterwards }: StreamRun): Prom
     setting.close();
     rmSync(setting.folder, { recursive: true, force: true });
   }
-  const growthMib = Object.fromEntries(weighed.map(({ name, growthMib: more }) => [name, more]));
   return {
     size,
     failures: found.length,
