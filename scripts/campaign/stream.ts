@@ -30,11 +30,13 @@ export interface StreamRun extends CampaignRun<BrokenStream> {
 const COMPILED = join(import.meta.dirname, '../../node_modules/.cache/accord');
 const MIB = 1024 * 1024;
 /** What each server may take more than when it is warm and idle, whatever passes through it; a small size has to show it too. */
-const maxGrowthMib = (size: number) => Math.min(64, 16 + size);
+const maxGrowthMib = (size: number) => Math.min(64, 32 + size);
 const SAMPLE_MS = 100;
 /** A smaller one warms less. */
 const SHORT_MIB = 64;
 const IN_FLIGHT = 16;
+/** So many of the largest pairs at once have to stand out from what a loaded machine adds by itself. */
+const BROKEN_AT_ONCE = 6;
 
 interface End {
   child: ChildProcess;
@@ -114,6 +116,12 @@ function rounds(sizeMib: number, chance: Source): Pick<Transfer, 'up' | 'down' |
   ];
 }
 
+/** Then everything was loaded and compiled, the pools are there, and the young heap is as large as under load. */
+const warming = (sizeMib: number) =>
+  Array.from({ length: sizeMib < SHORT_MIB ? 2 : 3 }, () =>
+    Array.from({ length: IN_FLIGHT }, (_, one) => ({ up: MIB, down: MIB, chunked: one % 2 === 0 })),
+  );
+
 async function passAll(caller: End, transfers: readonly Transfer[]): Promise<{ faults: string[]; slowestMs: number }> {
   const waiting = new Map(transfers.map((one) => [one.id, one]));
   const faults: string[] = [];
@@ -183,11 +191,7 @@ async function run({ size, seed, thenBroken, say, afterwards }: StreamRun): Prom
   };
   let growthMib: Record<string, number> = {};
   try {
-    // Warm: everything was loaded and compiled once, the pools are there, and the young heap is as large as under load.
-    for (let turn = 0; turn < (size < SHORT_MIB ? 2 : 3); turn += 1) {
-      const few = Array.from({ length: IN_FLIGHT }, (_, one) => ({ up: MIB, down: MIB, chunked: one % 2 === 0 }));
-      found.push(...(await pass(few)).faults);
-    }
+    for (const few of warming(size)) found.push(...(await pass(few)).faults);
     await delay(SAMPLE_MS);
     weighAll();
     found.push(...(await passEach(rounds(size, chance))));
@@ -199,7 +203,7 @@ async function run({ size, seed, thenBroken, say, afterwards }: StreamRun): Prom
       await Promise.all(Object.values(servers).map((server) => server.worsen(thenBroken)));
       weighAll();
       const [largest = []] = rounds(size, chance);
-      foundBroken.push(...(await passEach([[...largest, ...largest, ...largest]])));
+      foundBroken.push(...(await passEach([Array.from({ length: BROKEN_AT_ONCE }, () => largest).flat()])));
     }
     clearInterval(sampling);
     await afterwards?.({ setting, servers });
