@@ -1,4 +1,6 @@
 #!/bin/sh
+# Joined by scripts/join-verify.ts from the files in scripts/verify/; change those.
+#
 # sh verify.sh FOLDER --anchor DIR
 #
 # Checks an unpacked evidence pack (docs/evidence.md) with openssl 3 and the tools of POSIX, trusting nobody: neither of the
@@ -39,7 +41,8 @@ trap 'rm -rf "$tmp"' EXIT
 trap 'exit 2' HUP INT TERM
 cd "$pack" || exit 2
 
-# ---------------------------------------------------------------------------------------------- what is printed, and how it ends
+# verdict --------------------------------------------------------------------------------------------------------------
+# The numbered checks of docs/evidence.md in their order; how each is printed, and how the run ends.
 
 names='files|roots|configuration|configuration parts|seal
 request: statement|request: signature|request: certificate|request: entry|request: certificate status|request: context|request: body
@@ -92,7 +95,8 @@ conclude() {
   finish VALID 0
 }
 
-# ---------------------------------------------------------------------------------------------- bytes and texts
+# texts ----------------------------------------------------------------------------------------------------------------
+# Hashes, encodings in their one spelling, JSON as lines of path and value, times. Nothing is believed here yet.
 
 # SHA-256 of a file in hexadecimal, and in base64url; of a file of the pack from the manifest, once that was compared
 shahex() {
@@ -206,7 +210,9 @@ epoch() {
 }
 now=$(epoch "$(TZ=UTC0 date '+%b %d %H:%M:%S %Y') GMT")
 
-# ---------------------------------------------------------------------------------------------- keys and signatures
+# signatures -----------------------------------------------------------------------------------------------------------
+# Keys and JWS: ES256 with low s (RFC 7518), EdDSA (RFC 8037), RFC 7638 thumbprints; files that several persons signed, and
+# whether they are as many as a root demands.
 
 # PEM of a base64url DER, on standard output
 pem() {
@@ -322,7 +328,9 @@ threshold() {
   [ "$(wc -l <"$tmp/counted")" -ge "$needed" ] && [ "$(wc -l <"$tmp/persons")" -ge "$needed" ]
 }
 
-# ---------------------------------------------------------------------------------------------- certificates
+# certificates ---------------------------------------------------------------------------------------------------------
+# Whether a certificate chains to the authorities of a content (RFC 5280, by openssl), and what its authority says of it: the
+# OCSP answer (RFC 6960) that an entry names, or else the newest list.
 
 # A part `trust` (flattened) as PEM files: $tmp/trust.$1.anchors, .intermediates; lists as $tmp/trust.$1.crl.N
 trust() {
@@ -433,7 +441,9 @@ ocsp() {
   ok 'good, by its authority'
 }
 
-# ---------------------------------------------------------------------------------------------- trees and notes
+# notes ----------------------------------------------------------------------------------------------------------------
+# Inclusion in a tree (RFC 9162 section 2.1.3.2); signed checkpoints, verifier keys and cosignatures as C2SP writes them
+# (tlog-checkpoint, signed-note, tlog-cosignature).
 
 # node LEFT RIGHT: SHA-256(0x01 ‖ left ‖ right), all hexadecimal
 node() {
@@ -573,7 +583,9 @@ cosigned() {
   done <"$tmp/cosignatures"
 }
 
-# ---------------------------------------------------------------------------------------------- 1 to 5: the pack and its keys
+# configuration --------------------------------------------------------------------------------------------------------
+# Checks 1 to 5: the files are those of the manifest; roots follow from the anchor, contents from the roots, parts from the
+# contents; the server whose pack it is sealed it.
 
 allowed='(pack|(request|answer)/(statement|signature|place|certificate\.der|context|context\.salt|body|body\.salt|entry|inclusion|certificate-status\.der)'
 allowed="$allowed|(destruction/)?log/(checkpoint|aggregate|aggregate\.place|token\.(aggregate|checkpoint)\.[1-8]\.der)"
@@ -750,7 +762,9 @@ case $iat in '' | *[!0-9]*) fail SEAL_WRONG ;; esac
 chain "$of_answer" "$tmp/seal.pem" "$iat" || fail CERTIFICATE_INVALID
 ok
 
-# ---------------------------------------------------------------------------------------------- 6 to 19: two messages
+# messages -------------------------------------------------------------------------------------------------------------
+# Checks 6 to 19: of the request and of its answer the statement, signature, certificate and its status, the log's entry, context
+# and body, or the certificate that they were destroyed.
 
 service_id="$server_id/$segment"
 h43='[A-Za-z0-9_-]{43}'
@@ -966,7 +980,8 @@ else
   message answer "$of_answer" "${service%/*}"
 fi
 
-# ---------------------------------------------------------------------------------------------- 20 to 26: the log
+# log ------------------------------------------------------------------------------------------------------------------
+# Checks 20 and 21: both entries stand in the tree of the checkpoint, in their order, and the answer cites the entry of the request.
 
 # inlog FOLDER SEQ: the entry in FOLDER stands at SEQ in the tree of $tree leaves with this $root
 inlog() {
@@ -1010,6 +1025,10 @@ logkey() {
   unurl "$(at "$members" "$registered/log/key")" "$tmp/logkey" || fail CHECKPOINT_WRONG
   signedfirst checkpoint "$origin" "$(hex "$tmp/logkey")" || fail CHECKPOINT_WRONG "$origin"
 }
+
+# tokens ---------------------------------------------------------------------------------------------------------------
+# Time-stamp tokens (RFC 3161): over which text, by whom, and that nothing is in one that its signature does not cover.
+
 # stamped TOKEN TEXT: $stamped is the time of a good token over this text, by an authority in $tmp/stamps.pem
 stamped() {
   openssl ts -reply -token_in -in "$1" -text >"$tmp/ts" 2>/dev/null || fail TIME_STAMP_WRONG
@@ -1142,6 +1161,10 @@ authorities() {
     readlist "$lists"
   done <"$tmp/crls"
 }
+
+# revocations ----------------------------------------------------------------------------------------------------------
+# Whether a time-stamp authority was revoked, by the lists of the configuration or of the token (RFC 5280 section 5).
+
 # readlist N: what the list $tmp/revocations.N says to $tmp/revocations.N.says, or no such file where it says nothing
 readlist() {
   rm -f "$tmp/revocations.$1.says"
@@ -1351,6 +1374,11 @@ ended() {
     END { printf "%d\n", ms / 1000 }' "$tmp/ts")
   [ $((stamped + beyond)) -ge "$when" ]
 }
+
+# vouched --------------------------------------------------------------------------------------------------------------
+# Checks 22 to 26: who vouches for the checkpoint (its server, the aggregate log, witnesses, time-stamp authorities), and the newest
+# time-stamp before the request.
+
 # Seconds since 1970 as people write them
 utc() {
   awk -v s="$1" 'BEGIN { d = int(s / 86400); r = s % 86400; z = d + 719468; e = int(z / 146097); o = z - e * 146097
@@ -1481,7 +1509,8 @@ before() {
 check 'not before'
 before
 
-# ---------------------------------------------------------------------------------------------- 27 to 34: a destruction
+# destruction ----------------------------------------------------------------------------------------------------------
+# Checks 27 to 34: where something was destroyed, that two persons wanted it, in which order, and who vouches for the log that says it.
 
 if [ -z "$destroyed_messages" ]; then
   for one in certificate 'two persons' order 'in the log' checkpoint 'aggregate log' witnesses time-stamp; do

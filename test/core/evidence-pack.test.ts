@@ -17,6 +17,7 @@ import { damagedDestructions } from '#scripts/campaign/pack-destructions.ts';
 import { type Files, flipLine } from '#scripts/campaign/pack-edits.ts';
 import { openPackSetting, type PackSetting } from '#scripts/campaign/pack-setting.ts';
 import { libraryVerdict, newOpenssl, scriptVerdict } from '#scripts/campaign/pack-verdicts.ts';
+import { isScriptStale } from '#scripts/join-verify.ts';
 
 t.setTimeout(120_000);
 let opened: Promise<PackSetting> | undefined;
@@ -62,6 +63,7 @@ t.test('either department alone proves the whole exchange', async (t) => {
 
 t.test('the script and the library know the same checks and codes', async (t) => {
   const script = readFileSync(join(import.meta.dirname, '../../scripts/verify.sh'), 'utf8');
+  t.notOk(isScriptStale(), 'verify.sh is what its parts say; else run node scripts/join-verify.ts');
   const names = /\nnames='([^']*)'/.exec(script)?.[1]?.split(/[|\n]/);
   t.same(names, [...CHECKS]);
   const said = new Set([...script.matchAll(/\b(?:fail|miss) ([A-Z_]+)\b/g)].map(([, code]) => code));
