@@ -13,7 +13,7 @@ import type { Subject } from '#policy/binding/binding.ts';
 import type { EvidenceFacts } from '#policy/decision-inputs.ts';
 import type { RequestContext } from '#schemas/context.ts';
 import type { Official, OfficialEvidence } from '#schemas/evidence.ts';
-import { isAccordError } from '#schemas/problems.ts';
+import { orNull } from '#schemas/problems.ts';
 import type { Statement } from '#schemas/statement.ts';
 import type { ServerParts } from '#security-server/server-parts.ts';
 
@@ -40,13 +40,13 @@ export function openEvidence(
   const given = tokens.length;
   const keys = snapshot.officialKeys(client);
   if (basis === 'emergency') {
-    const emergency = given === 0 ? null : genuine(() => verifyEmergencyPair(tokens, keys));
+    const emergency = given === 0 ? null : orNull(() => verifyEmergencyPair(tokens, keys));
     return { given, official: null, emergency: emergency?.iss === client ? emergency : null };
   }
   if (basis !== 'law') return null;
   const [token, ...others] = tokens;
   if (token === undefined || others.length > 0) return { given, official: null, emergency: null };
-  const claims = genuine(() => verifyOfficialEvidence(token, keys));
+  const claims = orNull(() => verifyOfficialEvidence(token, keys));
   const request = evidencedRequest(statement, context, body);
   const isForThis =
     claims !== null &&
@@ -110,13 +110,4 @@ function isGoodAt({ iat, exp }: OfficialEvidence, nowMs: number): boolean {
 /** The name stays in the token, which only the sealed record keeps. */
 function named({ id, unit }: Official) {
   return { id, unit };
-}
-
-function genuine<T>(verify: () => T): T | null {
-  try {
-    return verify();
-  } catch (error) {
-    if (isAccordError(error)) return null;
-    throw error;
-  }
 }
