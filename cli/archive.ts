@@ -9,6 +9,7 @@ import { type ArchiveKey, archiveKeyOf } from '#certs/archive-cipher.ts';
 import { openKey } from '#certs/key-file.ts';
 import { newestArchived } from '#core/archive/audit-archived.ts';
 import { readChain } from '#core/archive/chain.ts';
+import { archivedLater } from '#core/archive/closed-log.ts';
 import type { ArchiveDestination } from '#core/archive/destination.ts';
 import { isS3, openDestination } from '#core/archive/open-destination.ts';
 import { restoreArchive } from '#core/archive/restore.ts';
@@ -20,9 +21,9 @@ import { openLogAuditSqlite } from '#core/log/store-sqlite.ts';
 import { AccordError, PROBLEMS, type ProblemCode } from '#schemas/problems.ts';
 import { ARCHIVE_FILES, credentialsIn, DEFAULT_ARCHIVE, destinationIn } from '#security-server/archive/settings.ts';
 import { FILES } from '#security-server/data-folder.ts';
-import { LOG_PLACES } from '#security-server/log-origin.ts';
 import { resolveSettings } from '#security-server/settings.ts';
 import { type AdminOptions, callAdmin, withAdmin } from './admin-client.ts';
+import { placeOf as logIn } from './log.ts';
 import { CommandEnd, EXIT, type OutputOptions, outputFormat, print, runAction, withOutput } from './output.ts';
 import { PASSPHRASE_VARIABLE, type PassphraseOptions, passphraseOption, readPassphrase } from './passphrase.ts';
 
@@ -79,7 +80,7 @@ function placed(command: Command): Command {
   return withOutput(command)
     .option('--dir <folder>', "the server's data folder: destination, archive key and credentials are read there")
     .option('--from <destination>', 'the destination itself: a folder, or s3://BUCKET/PREFIX')
-    .option('--origin <origin>', 'the log, where a destination holds several')
+    .option('--origin <origin>', 'the log, where a destination holds several: its origin')
     .addOption(S3_ENDPOINT)
     .addOption(S3_REGION)
     .addOption(S3_CREDENTIALS);
@@ -121,11 +122,13 @@ async function list(options: PlaceOptions): Promise<void> {
 async function verify(options: KeyedOptions): Promise<void> {
   const key = await archiveKey(options);
   await reaching(options, async (destination) => {
-    const folder = options.dir === undefined ? null : join(options.dir, LOG_PLACES.log);
+    const folder = options.dir === undefined ? null : logIn({ ...options, dir: options.dir }).folder;
     const log = folder === null ? null : openLogAuditSqlite(folder);
     try {
-      const newest = log === null ? undefined : newestArchived(log)?.hash;
-      const chain = await readChain(destination, { ...chosen(options), ...(newest === undefined ? {} : { newest }) });
+      const newest = log === null || folder === null ? undefined : (archivedLater(folder) ?? newestArchived(log))?.hash;
+      const origin = log?.identity()?.origin ?? options.origin;
+      const said = newest === undefined ? {} : { newest };
+      const chain = await readChain(destination, { ...chosen({ ...options, ...(origin && { origin }) }), ...said });
       const given = options.key === undefined ? {} : { verifierKey: options.key };
       const report = await verifyArchive({ destination, key, chain, log, ...given });
       print(report, options);

@@ -5,6 +5,7 @@ import { existsSync } from 'node:fs';
 import { ArchiveSource } from '#core/archive/archive-source.ts';
 import { archivedLogSource } from '#core/archive/archived-log.ts';
 import { newestArchived } from '#core/archive/audit-archived.ts';
+import { archivedLater } from '#core/archive/closed-log.ts';
 import { findSegments } from '#core/archive/segments.ts';
 import type { RangeSource } from '#core/log/range-source.ts';
 import type { LogAuditReader } from '#core/log/store.ts';
@@ -40,7 +41,7 @@ export async function withAuditSource<T>(options: SourceOptions, use: (source: A
       return await use({ log, folder: null, checkpointFile: null, archive });
     }
     return await withLog(dir, options.origin, async (log, { checkpointFile }) => {
-      const newest = newestArchived(log);
+      const newest = log.saidLater?.() ?? newestArchived(log);
       const until = log.archivedUntil();
       // An entry says that it is there, before anything is let go.
       const said = newest === null ? null : { newest: newest.hash, until: newest.manifest.to };
@@ -56,12 +57,15 @@ export async function withAuditSource<T>(options: SourceOptions, use: (source: A
 async function withLog<T>(
   dir: string,
   origin: string | undefined,
-  use: (log: LogAuditReader, place: { folder: string; checkpointFile: string }) => Promise<T>,
+  use: (
+    log: LogAuditReader & Pick<RangeSource, 'saidLater'>,
+    place: { folder: string; checkpointFile: string },
+  ) => Promise<T>,
 ): Promise<T> {
   const place = placeOf({ dir, ...(origin === undefined ? {} : { origin }) });
   const log = openLogAuditSqlite(place.folder);
   try {
-    return await use(log, place);
+    return await use({ ...log, saidLater: () => archivedLater(place.folder) }, place);
   } finally {
     log.close();
   }

@@ -111,10 +111,15 @@ function checkStatus({ certificateStatus }: ServerParts): string {
 
 /** Never a reason to stop: nothing is let go that is not there. The alarms say what is late. */
 function sayArchive({ archive }: ServerParts): string {
-  const { destination, archivedUntil, newest, overdue, trouble } = archive.state();
+  const { destination, archivedUntil, newest, overdue, trouble, closed } = archive.state();
   if (destination === null) return 'none is set';
   const last = newest === null ? '' : `, last ${iso(newest.atMs)}`;
-  return `${archivedUntil} entries${last}${overdue ? '; overdue' : ''}${trouble === null ? '' : `; ${trouble.code}`}`;
+  const before = closed.map((one) => {
+    const said = one.trouble === null ? '' : ` ${one.trouble.code}`;
+    return `; ${one.origin} ${one.archivedUntil} of ${one.entries}${said}`;
+  });
+  const wrong = `${overdue ? '; overdue' : ''}${trouble === null ? '' : `; ${trouble.code}`}`;
+  return `${archivedUntil} entries${last}${before.join('')}${wrong}`;
 }
 
 function checkTimeStamps({ anchoring }: ServerParts): string {

@@ -2,13 +2,17 @@
 // period of grace; the OCSP answers about its own certificates; the last copy of its log in the archive. Read from the data
 // folder, also while the server runs; nothing is verified again, which is what `accord log verify` does.
 import { join } from 'node:path';
+import { type ClosedPlace, closedLogs, closedState } from '#core/archive/closed-log.ts';
 import type { ConfigurationSnapshot } from '#core/configuration/snapshot.ts';
+import { originOfFolder } from '#core/log/origin.ts';
 import { showLog } from '#core/log/show.ts';
 import { anchoringFacts, sayAnchoring } from '#core/witness/anchoring-facts.ts';
 import { parseManifest } from '#schemas/archive.ts';
+import { isAccordError } from '#schemas/problems.ts';
 import { readAnswers } from '#security-server/certificate-status/answer-file.ts';
 import { countsUntilMs } from '#security-server/certificate-status/answers.ts';
 import { ANSWER_FILE } from '#security-server/certificate-status/status.ts';
+import { LOG_PLACES } from '#security-server/log-origin.ts';
 import { type Finding, fail, ok, warn } from './finding.ts';
 
 /** Entries looked at for one that nothing covers: a log with more `anchored` ones behind one another is at rest. */
@@ -62,11 +66,29 @@ export function checkOcsp(
 /** @param isSet whether the settings name a destination. @throws LOG_MISSING, LOG_DATABASE_DAMAGED, ARCHIVE_* */
 export function checkArchive(folder: string, isSet: boolean): Finding[] {
   const check = 'archive';
-  const [record] = showLog(join(folder, 'log'), { id: 'archived' }, 1);
-  if (record === undefined) return [ok(check, isSet ? 'nothing is archived yet' : 'none is set')];
+  const place = join(folder, LOG_PLACES.log);
+  const [record] = showLog(place, { id: 'archived' }, 1);
+  const origin = originOfFolder(place, join(folder, LOG_PLACES.checkpointFile)) ?? '';
+  const closed = closedLogs(place, origin).map((one) => checkClosed(one, isSet));
+  if (record === undefined) return [ok(check, isSet ? 'nothing is archived yet' : 'none is set'), ...closed];
   const { to } = parseManifest(record.evidence?.statement ?? Buffer.alloc(0));
   const last = `entries before ${to}, last ${new Date(record.entry.t).toISOString()}`;
-  return [ok(check, isSet ? last : `${last}; the settings name no destination any more`)];
+  return [ok(check, isSet ? last : `${last}; the settings name no destination any more`), ...closed];
+}
+
+/** A log that was closed keeps what cannot go: what was signed by nobody, and where it is damaged all of it. */
+function checkClosed(place: ClosedPlace, isSet: boolean): Finding {
+  const check = 'archive';
+  try {
+    const { origin, entries, archivedUntil, signedUntil } = closedState(place);
+    const rest = entries > signedUntil ? `; ${entries - signedUntil} entries are under no checkpoint and stay` : '';
+    if (archivedUntil >= signedUntil) return ok(check, `closed log ${origin}: all ${archivedUntil} entries${rest}`);
+    const said = `closed log ${origin}: entries before ${archivedUntil} of ${signedUntil}${rest}`;
+    return ok(check, isSet || archivedUntil === 0 ? said : `${said}; the settings name no destination any more`);
+  } catch (error) {
+    if (!isAccordError(error)) throw error;
+    return warn(check, error.code, `closed log ${place.origin}: ${error.detail}`);
+  }
 }
 
 const minutes = (ms: number) => Math.floor(ms / 60_000);

@@ -11,8 +11,10 @@ import type { SealedRow, SignatureKey, StoredCheckpoint, StoredMember, StoredNot
 import type { StoredPage } from '#core/log/stored-page.ts';
 import { parseAnchoring } from '#schemas/anchoring.ts';
 import { parseManifest } from '#schemas/archive.ts';
+import type { LogEntry } from '#schemas/log-entry.ts';
 import { AccordError, isAccordError } from '#schemas/problems.ts';
 import { idIn } from './archived-page.ts';
+import { ARCHIVED_ID } from './audit-archived.ts';
 import type { ArchiveDestination } from './destination.ts';
 import { EarlierEntries, likelyFor } from './earlier-entries.ts';
 import { type Line, OpenSegment } from './open-segment.ts';
@@ -254,7 +256,7 @@ export class ArchiveSource implements RangeSource {
 
   async #own(...[entries, start, isKnown]: Parameters<NonNullable<Ahead['own']>>): Promise<void> {
     for (const { entry, note } of entries) {
-      const size = note === null ? 0 : sizeIn(entry.kind, note);
+      const size = note === null ? 0 : sizeIn(entry, note);
       if (size > 0 && size <= entry.seq && !isKnown(size) && this.rootAt(size) === null) await this.#frontier(size);
       await this.#earlier.own(entry, note, start);
     }
@@ -345,9 +347,10 @@ function placeOfKey(key: SignatureKey): [number: number, signature: number] {
 }
 
 /** Of the checkpoint that a note is about; 0 where there is none, which the audit says. */
-function sizeIn(kind: string, note: Uint8Array): number {
+function sizeIn({ kind, id }: Pick<LogEntry, 'kind' | 'id'>, note: Uint8Array): number {
   try {
-    if (kind === 'archived') return parseManifest(note).to;
+    // Those about closed logs have other ids, and speak of other trees.
+    if (kind === 'archived') return id !== ARCHIVED_ID ? 0 : parseManifest(note).to;
     if (kind !== 'anchored') return 0;
     return parseCheckpointText(parseNote(parseAnchoring(note).checkpoint).text).size;
   } catch (error) {

@@ -5,6 +5,7 @@ import { setImmediate } from 'node:timers/promises';
 import { parseCheckpointText, parseNote } from '#core/log/signed-note.ts';
 import type { LogAuditReader } from '#core/log/store.ts';
 import { parseAnchoring } from '#schemas/anchoring.ts';
+import type { ArchiveManifest } from '#schemas/archive.ts';
 import { ARCHIVE_SEGMENT_ENTRIES } from '#schemas/limits.ts';
 import { newestArchived } from './audit-archived.ts';
 
@@ -32,13 +33,23 @@ export interface WhatIsOld {
 
 type PlannedLog = Pick<LogAuditReader, 'linesOf' | 'evidence' | 'checkpointFrom' | 'size'>;
 
+/** What the log says of its archive so far, where that is known from elsewhere. */
+interface PlannedBefore {
+  newest: { manifest: Pick<ArchiveManifest, 'to' | 'checkpoints'>; hash: string } | null;
+  /** Others vouch for the whole log: it is closed, and the one that follows it cites its end. */
+  isVouchedFor: boolean;
+}
+
 /** Null when nothing is old enough. @throws ARCHIVE_MALFORMED, ANCHORING_MALFORMED, NOTE_MALFORMED for a log that was changed */
-export async function planSegment(log: PlannedLog, { beforeMs, keepEntries }: WhatIsOld): Promise<SegmentPlan | null> {
-  const newest = newestArchived(log);
+export async function planSegment(
+  log: PlannedLog,
+  { beforeMs, keepEntries }: WhatIsOld,
+  { newest, isVouchedFor }: PlannedBefore = { newest: newestArchived(log), isVouchedFor: false },
+): Promise<SegmentPlan | null> {
   const from = newest?.manifest.to ?? 0;
   const first = newest?.manifest.checkpoints.to ?? 0;
   const anchored = newestAnchored(log);
-  const most = anchored?.size ?? Number.POSITIVE_INFINITY;
+  const most = isVouchedFor ? Number.POSITIVE_INFINITY : (anchored?.size ?? Number.POSITIVE_INFINITY);
   let end: { number: number; size: number } | null = null;
   for (let number = first; ; number++) {
     if (number % AT_ONCE === AT_ONCE - 1) await setImmediate();

@@ -19,8 +19,8 @@ import { type Static, Type } from '#schemas/schema-builder.ts';
 import { compile } from '#schemas/validate.ts';
 import { ArchiveSource } from './archive-source.ts';
 import { archivedLogSource } from './archived-log.ts';
-import { ARCHIVED_ID, newestArchived } from './audit-archived.ts';
-import { type ArchiveDestination, MANIFEST, segmentName } from './destination.ts';
+import { ARCHIVED_ID, type ArchivedEntry, newestArchived } from './audit-archived.ts';
+import { type ArchiveDestination, logFolderName, MANIFEST, segmentName } from './destination.ts';
 import { planSegment, type SegmentPlan, type WhatIsOld } from './plan.ts';
 import { writeSegment } from './write-segment.ts';
 
@@ -29,6 +29,8 @@ const AT_ONCE = 128;
 
 export interface ArchiveRun {
   log: Pick<MessageLog, 'append' | 'archivedUntil' | 'releaseArchived'>;
+  /** Of a closed log: the entries about it stand, under this id, in the log that follows; others may vouch for that one. */
+  closed?: { id: string; newest(): ArchivedEntry | null; isVouchedFor: boolean };
   /** Of the log. */
   folder: string;
   /** The plan, while a segment is copied. */
@@ -47,17 +49,21 @@ export interface ArchiveRun {
 export async function archiveSegment(run: ArchiveRun, old: WhatIsOld | null): Promise<ArchiveManifest | null> {
   const reader = openLogAuditSqlite(run.folder);
   try {
-    const begun = newestArchived(reader);
+    const begun = run.closed === undefined ? newestArchived(reader) : run.closed.newest();
     if (begun !== null) await release(run, begun.seq, begun.manifest.to);
+    const said = { newest: begun, isVouchedFor: run.closed?.isVouchedFor ?? false };
     const plan =
-      plannedBefore(run.planFile, begun?.manifest.to ?? 0) ?? (old === null ? null : await planSegment(reader, old));
+      plannedBefore(run.planFile, begun?.manifest.to ?? 0) ??
+      (old === null ? null : await planSegment(reader, old, said));
     if (plan === null) return null;
+    if (run.closed !== undefined) await requireNothingBehind(run.destination, reader.identity()?.origin ?? '', plan);
     replaceFile(run.planFile, Buffer.from(JSON.stringify({ v: 1, ...plan })), 0o600);
     const note = await writeSegment(reader, plan, run.destination, run.key);
     const manifest = parseManifest(note);
     await verifyCopy(reader, run, manifest, note);
     const { seq } = await run.log.append({
-      ...{ kind: 'archived', id: ARCHIVED_ID, peer: null, client: null, service: null, purpose: null, basis: null },
+      ...{ kind: 'archived', id: run.closed?.id ?? ARCHIVED_ID, peer: null, client: null, service: null },
+      ...{ purpose: null, basis: null },
       ...{ code: null, decisionHash: null, evidence: null, sealed: null, retention: 'standard' },
       configurationVersion: run.configurationVersion,
       note,
@@ -68,6 +74,19 @@ export async function archiveSegment(run: ArchiveRun, old: WhatIsOld | null): Pr
   } finally {
     reader.close();
   }
+}
+
+/**
+ * A log that was put back from a backup and closed may lack entries that went to the archive before: what lies there is
+ * then longer, and stays the archive.
+ * @throws ARCHIVE_SEGMENT_UNKNOWN
+ */
+async function requireNothingBehind(destination: ArchiveDestination, origin: string, plan: SegmentPlan): Promise<void> {
+  const planned = `${segmentName(origin, plan.from, plan.to)}/${MANIFEST}`;
+  const names = await destination.list(`${logFolderName(origin)}/`, `/${MANIFEST}`);
+  // Names sort by their first entry.
+  const other = names.find((name) => name >= segmentName(origin, plan.from, 0) && name !== planned);
+  if (other !== undefined) throw new AccordError('ARCHIVE_SEGMENT_UNKNOWN', `${other} is not of this closed log`);
 }
 
 /** Step by step, so that exchanges go on meanwhile. */

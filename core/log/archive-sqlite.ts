@@ -22,6 +22,18 @@ const LAST = (column: string, none: number) =>
   `coalesce((SELECT ${column} FROM archived ORDER BY number DESC LIMIT 1), ${none})`;
 const PLACE = LAST('until', 0);
 
+/** @param orElse where else it may be said */
+function insertRule(orElse: string): string {
+  return `CREATE TRIGGER archived_insert BEFORE INSERT ON archived
+WHEN NEW.number IS NOT (SELECT coalesce(max(number), -1) + 1 FROM archived)
+  OR NEW.until <= ${PLACE}
+  OR NEW.signatures < ${LAST('signatures', -1)}
+  OR NOT (EXISTS (SELECT 1 FROM entries WHERE seq = NEW.entry AND seq >= NEW.until AND exchange_id = 'archived'
+    AND json_extract(line, '$.kind') = 'archived' AND json_extract(CAST(statement AS TEXT), '$.to') >= NEW.until)${orElse})
+BEGIN SELECT RAISE(ABORT, 'archived: no entry says so'); END;
+`;
+}
+
 const TABLE = `
 CREATE TABLE archived (
   number INTEGER PRIMARY KEY,
@@ -31,14 +43,17 @@ CREATE TABLE archived (
 ) STRICT;
 CREATE TRIGGER archived_update BEFORE UPDATE ON archived BEGIN SELECT RAISE(ABORT, 'archived: append-only'); END;
 CREATE TRIGGER archived_delete BEFORE DELETE ON archived BEGIN SELECT RAISE(ABORT, 'archived: append-only'); END;
-CREATE TRIGGER archived_insert BEFORE INSERT ON archived
-WHEN NEW.number IS NOT (SELECT coalesce(max(number), -1) + 1 FROM archived)
-  OR NEW.until <= ${PLACE}
-  OR NEW.signatures < ${LAST('signatures', -1)}
-  OR NOT EXISTS (SELECT 1 FROM entries WHERE seq = NEW.entry AND seq >= NEW.until AND exchange_id = 'archived'
-    AND json_extract(line, '$.kind') = 'archived' AND json_extract(CAST(statement AS TEXT), '$.to') >= NEW.until)
-BEGIN SELECT RAISE(ABORT, 'archived: no entry says so'); END;
-`;
+${insertRule('')}`;
+
+/** Of a closed log: what the log that follows it says of its archive, as the notes of entries there. */
+const LATER = `
+CREATE TABLE archived_later (number INTEGER PRIMARY KEY, seq INTEGER NOT NULL, note BLOB NOT NULL) STRICT;
+CREATE TRIGGER archived_later_update BEFORE UPDATE ON archived_later BEGIN SELECT RAISE(ABORT, 'archived_later: append-only'); END;
+CREATE TRIGGER archived_later_delete BEFORE DELETE ON archived_later BEGIN SELECT RAISE(ABORT, 'archived_later: append-only'); END;
+DROP TRIGGER archived_insert;
+${insertRule(` OR EXISTS (SELECT 1 FROM archived_later WHERE seq = NEW.entry
+    AND json_extract(CAST(note AS TEXT), '$.origin') = (SELECT origin FROM identity)
+    AND json_extract(CAST(note AS TEXT), '$.to') >= NEW.until AND NEW.until <= (SELECT max(seq) + 1 FROM entries))`)}`;
 
 // A row is taken out whole and put back emptied, because SQLite gives the room of a row that only shrank to nobody. Both are
 // let through in the transaction that moves the place: behind it no row below the place holds anything that could go, and
@@ -70,8 +85,13 @@ export function addArchiveTable(db: Connection): void {
   }).immediate();
 }
 
-function hasTable(db: Connection): boolean {
-  return db.prepare("SELECT 1 FROM main.sqlite_schema WHERE type = 'table' AND name = 'archived'").get() !== undefined;
+/** A closed log is written by nobody else: its archive may be spoken of in the log that follows it. */
+export function addLaterLogs(db: Connection): void {
+  if (!hasTable(db, 'archived_later')) db.transaction(() => db.exec(LATER)).immediate();
+}
+
+function hasTable(db: Connection, name = 'archived'): boolean {
+  return db.prepare("SELECT 1 FROM main.sqlite_schema WHERE type = 'table' AND name = ?").get(name) !== undefined;
 }
 
 export function archivedReader(db: Connection): LogReader['archivedUntil'] {

@@ -79,7 +79,7 @@ export class OwnEntries {
   #opened(seq: number, note: Buffer): void {
     const previous = this.#previous;
     if (seq !== 0 || previous === null) throw new Finding('LOG_ORIGIN_WRONG', seq, 'no place for a new origin');
-    noted(seq, () => openCheckpoint(note, noteVerifier(previous, this.#chain.at(0).publicKey)));
+    this.#archived.cites(noted(seq, () => openCheckpoint(note, noteVerifier(previous, this.#chain.at(0).publicKey))));
   }
 
   #rotated(seq: number, note: Buffer, before: Frontier): void {

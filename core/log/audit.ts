@@ -8,6 +8,7 @@
 
 import { Frontier } from '#certs/merkle.ts';
 import { requireArchiveSaid } from '#core/archive/audit-archived.ts';
+import { archivedLater } from '#core/archive/closed-log.ts';
 import type { AnchoringRules } from '#core/witness/verify-anchoring.ts';
 import { isAccordError, type ProblemCode } from '#schemas/problems.ts';
 import type { SignerKeys } from './audit-batches.ts';
@@ -134,7 +135,7 @@ async function audit(
   // Every key of the chain vouches for the next and was held by whoever went over to it: knowing one of them is enough.
   if (given !== null && !chain.names(given)) throw new Finding('LOG_CHECKPOINT_WRONG', null, 'signed by another key');
   if (progress.wrongTile !== null) throw new Finding('LOG_TILE_WRONG', null, progress.wrongTile);
-  requireArchiveSaid(log);
+  requireArchiveSaid(log, () => archivedLater(options.folder));
   const stray = log.straySeq();
   if (stray !== null) throw new Finding('LOG_TRUNCATED', stray, `rows beside entry ${stray}, which is not there`);
   const damaged = log.damage();

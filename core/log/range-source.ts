@@ -2,6 +2,7 @@
 // beforehand because it lies elsewhere. Reading itself is the same, so that both are judged by the same code. Whoever held
 // the disk, or the archive, controls all of it.
 import type { Frontier } from '#certs/merkle.ts';
+import type { ArchivedEntry } from '#core/archive/audit-archived.ts';
 import type { LogEntry } from '#schemas/log-entry.ts';
 import type { KeyChain, NotesById } from './key-chain.ts';
 import type { LogAuditReader, StoredCheckpoint } from './store.ts';
@@ -55,4 +56,6 @@ export interface RangeSource
   ahead?: Ahead;
   /** The root at an earlier size, where it is known otherwise than by the tree. */
   rootAt?(size: number): Buffer | null;
+  /** Of a closed log: what those that follow it say of its archive. */
+  saidLater?(): ArchivedEntry | null;
 }

@@ -21,6 +21,22 @@ export const ArchiveView = Type.Object(
     running: Type.Boolean(),
     newest: orNull(Type.Object({ from: count, to: count, atMs: count }, closed)),
     trouble: orNull(Type.Object({ code: Type.String(), detail: Type.String(), sinceMs: count }, closed)),
+    /** Logs that were closed before the one in use. */
+    closed: Type.Array(
+      Type.Object(
+        {
+          ...{
+            origin: Type.String(),
+            entries: count,
+            archivedUntil: count,
+            signedUntil: count,
+            oldestMs: orNull(count),
+          },
+          trouble: orNull(Type.Object({ code: Type.String(), detail: Type.String() }, closed)),
+        },
+        closed,
+      ),
+    ),
   },
   closed,
 );

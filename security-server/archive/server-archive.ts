@@ -12,6 +12,7 @@ import type { MessageLog } from '#core/log/message-log.ts';
 import { StoreError } from '#core/log/store.ts';
 import { ARCHIVE_SEGMENT_ENTRIES } from '#schemas/limits.ts';
 import { AccordError, isAccordError, type ProblemCode } from '#schemas/problems.ts';
+import { ClosedArchives, type ClosedLogState, waitingOf } from './closed-archives.ts';
 
 const DAY_MS = 86_400_000;
 /** How much longer than asked for records may wait: segments are made once a day, and a destination may be away. */
@@ -41,6 +42,8 @@ interface ArchiveState {
   /** The newest segment that this process made. */
   newest: { from: number; to: number; atMs: number } | null;
   trouble: { code: ProblemCode; detail: string; sinceMs: number } | null;
+  /** Logs that were closed before the one in use, oldest first. */
+  closed: readonly ClosedLogState[];
 }
 
 export interface ServerArchive {
@@ -68,7 +71,9 @@ export function openServerArchive(ports: ArchivePorts, options: ArchiveOptions |
   return options === null ? noArchive(ports) : new Archive(ports, options);
 }
 
-function noArchive({ log }: ArchivePorts): ServerArchive {
+function noArchive(ports: ArchivePorts): ServerArchive {
+  const { log } = ports;
+  const closed = new ClosedArchives(ports).states();
   return {
     tick: async () => {},
     begin: () => {
@@ -77,7 +82,7 @@ function noArchive({ log }: ArchivePorts): ServerArchive {
     start: async () => {},
     state: () => ({
       ...{ destination: null, locked: false, archivedUntil: log.archivedUntil(), entries: log.size() },
-      ...{ afterDays: null, oldestMs: null, overdue: false, running: false, newest: null, trouble: null },
+      ...{ afterDays: null, oldestMs: null, overdue: false, running: false, newest: null, trouble: null, closed },
     }),
     stop: async () => {},
   };
@@ -89,6 +94,7 @@ class Archive implements ServerArchive {
   readonly #http = openClient({ maxConnectionsPerOrigin: 2, maxOrigins: 2 });
   readonly #stopping = new AbortController();
   readonly #destination: ArchiveDestination;
+  readonly #closed: ClosedArchives;
   #running: Promise<void> | null = null;
   #newest: ArchiveState['newest'] = null;
   #trouble: ArchiveState['trouble'] = null;
@@ -96,6 +102,7 @@ class Archive implements ServerArchive {
   constructor(ports: ArchivePorts, options: ArchiveOptions) {
     this.#ports = ports;
     this.#options = options;
+    this.#closed = new ClosedArchives(ports);
     const { signal } = this.#stopping;
     this.#destination = stoppable(options.open({ clock: ports.clock, http: this.#http, signal }), signal);
   }
@@ -103,11 +110,8 @@ class Archive implements ServerArchive {
   async tick(): Promise<void> {
     const state = this.state();
     if (state.overdue) {
-      const detail = state.trouble === null ? '' : `; ${state.trouble.code} ${state.trouble.detail}`;
-      this.#alarm(
-        'ARCHIVE_OVERDUE',
-        `entry ${state.archivedUntil} is of ${new Date(state.oldestMs ?? 0).toISOString()}${detail}`,
-      );
+      const why = state.trouble === null ? '' : `; ${state.trouble.code} ${state.trouble.detail}`;
+      this.#alarm('ARCHIVE_OVERDUE', `${sayOldest(state)}${why}`);
     }
     if (this.#running !== null || !this.#isDue(state)) return;
     this.begin();
@@ -120,12 +124,18 @@ class Archive implements ServerArchive {
     const keepEntries = this.#keepEntries();
     this.#run(async () => {
       while (!this.#stopping.signal.aborted && (await this.#segment({ beforeMs, keepEntries })));
+      // What may stay is the newest of all logs.
+      const keepClosed = Math.max(0, keepEntries - this.#ports.log.size());
+      await this.#closed.run(this.#runOf(), { beforeMs, keepEntries: keepClosed }, this.#stopping.signal);
     });
   }
 
   async start(): Promise<void> {
     if (this.#running !== null) return;
-    this.#run(async () => void (await this.#segment(null)));
+    this.#run(async () => {
+      await this.#segment(null);
+      await this.#closed.run(this.#runOf(), null, this.#stopping.signal);
+    });
     await this.#running;
   }
 
@@ -135,10 +145,12 @@ class Archive implements ServerArchive {
     const oldestMs = log.read(archivedUntil, 1)[0]?.entry.t ?? null;
     const { afterDays } = this.#options;
     const { name: destination, isLocked: locked } = this.#destination;
-    const overdue = oldestMs !== null && oldestMs < this.#ports.clock.nowMs() - (afterDays + SLACK_DAYS) * DAY_MS;
+    const lateMs = this.#ports.clock.nowMs() - (afterDays + SLACK_DAYS) * DAY_MS;
+    const closed = this.#closed.states();
+    const overdue = Math.min(oldestMs ?? lateMs, waitingOf(closed)?.oldestMs ?? lateMs) < lateMs;
     return {
       ...{ destination, locked, archivedUntil, entries: log.size(), afterDays, oldestMs, overdue },
-      ...{ running: this.#running !== null, newest: this.#newest, trouble: this.#trouble },
+      ...{ running: this.#running !== null, newest: this.#newest, trouble: this.#trouble, closed },
     };
   }
 
@@ -154,8 +166,9 @@ class Archive implements ServerArchive {
   }
 
   /** Once a day, so that a quiet server does not make a segment of every hour; or a whole segment at once. */
-  #isDue({ oldestMs, entries, archivedUntil }: ArchiveState): boolean {
-    const isOld = oldestMs !== null && oldestMs < this.#ports.clock.nowMs() - (this.#options.afterDays + 1) * DAY_MS;
+  #isDue({ oldestMs, entries, archivedUntil, closed }: ArchiveState): boolean {
+    const dueMs = this.#ports.clock.nowMs() - (this.#options.afterDays + 1) * DAY_MS;
+    const isOld = Math.min(oldestMs ?? dueMs, waitingOf(closed)?.oldestMs ?? dueMs) < dueMs;
     return isOld || entries - archivedUntil > this.#keepEntries() + ARCHIVE_SEGMENT_ENTRIES;
   }
 
@@ -171,15 +184,16 @@ class Archive implements ServerArchive {
     });
   }
 
+  #runOf() {
+    const { configurationVersion } = this.#ports;
+    const { key } = this.#options;
+    return { destination: this.#destination, key, configurationVersion: configurationVersion() };
+  }
+
   async #segment(old: Parameters<typeof archiveSegment>[1]): Promise<boolean> {
-    const { log, folder, logFolder, logger, clock, configurationVersion } = this.#ports;
-    const made = await archiveSegment(
-      {
-        ...{ log, folder: logFolder, planFile: join(folder, 'archive-plan.json') },
-        ...{ destination: this.#destination, key: this.#options.key, configurationVersion: configurationVersion() },
-      },
-      old,
-    );
+    const { log, folder, logFolder, logger, clock } = this.#ports;
+    const planFile = join(folder, 'archive-plan.json');
+    const made = await archiveSegment({ ...this.#runOf(), log, folder: logFolder, planFile }, old);
     if (made === null) return false;
     const { from, to, files } = made;
     this.#newest = { from, to, atMs: clock.nowMs() };
@@ -199,6 +213,13 @@ class Archive implements ServerArchive {
   #alarm(code: ProblemCode, detail: string): void {
     this.#ports.logger.error({ alarm: code, detail }, 'alarm of the archive');
   }
+}
+
+function sayOldest({ oldestMs, archivedUntil, closed }: ArchiveState): string {
+  const waiting = waitingOf(closed);
+  const isClosed = waiting !== null && (oldestMs === null || waiting.oldestMs < oldestMs);
+  const which = isClosed ? `entry ${waiting.archivedUntil} of ${waiting.origin}` : `entry ${archivedUntil}`;
+  return `${which} is of ${new Date((isClosed ? waiting.oldestMs : oldestMs) ?? 0).toISOString()}`;
 }
 
 /** Nothing is begun any more once the server stops. */

@@ -20,8 +20,9 @@ export interface Archived extends LogFixture {
   grow(...batches: number[]): Promise<void>;
 }
 
-export async function archivable(t: Test): Promise<Archived> {
+export async function archivable(t: Test, origin?: string): Promise<Archived> {
   const fixture = logFixture(t);
+  if (origin !== undefined) fixture.options.origin = origin;
   const { dir, options, clock, tick } = fixture;
   const log = await openMessageLog(options);
   t.teardown(() => log.close());

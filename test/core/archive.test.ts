@@ -2,26 +2,32 @@
 // that nothing is let go that was not read back.
 import { spawnSync } from 'node:child_process';
 import type { KeyObject } from 'node:crypto';
-import { existsSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { isDeepStrictEqual } from 'node:util';
 import t from 'tap';
 import { archiveKeyOf } from '#certs/archive-cipher.ts';
 import { generateKeys } from '#certs/keys.ts';
+import { ArchivedEntries } from '#core/archive/audit-archived.ts';
 import { readChain } from '#core/archive/chain.ts';
+import { archiveClosedSegment, closedLogs, closedState } from '#core/archive/closed-log.ts';
 import { restoreArchive } from '#core/archive/restore.ts';
 import { archiveSegment } from '#core/archive/run-archive.ts';
 import { systemClock } from '#core/clock.ts';
 import { verifyLog } from '#core/log/audit.ts';
+import { openClosedLogSqlite } from '#core/log/closed-log-sqlite.ts';
+import { KeyChain } from '#core/log/key-chain.ts';
 import { openMessageLog } from '#core/log/message-log.ts';
+import { openNewOrigin } from '#core/log/new-origin.ts';
 import { readSealed } from '#core/log/read-sealed.ts';
-import type { LogReader } from '#core/log/store.ts';
-import { openLogAuditSqlite } from '#core/log/store-sqlite.ts';
-import { parseManifest } from '#schemas/archive.ts';
+import { parseVerifierKey } from '#core/log/signed-note.ts';
+import { type LogReader, StoreError } from '#core/log/store.ts';
+import { openLogAuditSqlite, openLogStoreSqlite } from '#core/log/store-sqlite.ts';
+import { manifestText, parseManifest } from '#schemas/archive.ts';
 import { archivable, EVERYTHING, filesOf } from './archive-fixture.ts';
 import { auditLog } from './audited.ts';
-import { dataDir, PEER } from './log-fixture.ts';
+import { dataDir, OWN, PEER, requestRecords } from './log-fixture.ts';
 
 const RUNNER = fileURLToPath(import.meta.resolve('./fixtures/archive-runner.ts'));
 
@@ -197,4 +203,123 @@ t.test('kill -9 at a step: the next start completes it, and nothing is lost', as
   t.equal(chain.segments[0]?.manifest.to, size);
   t.equal(chain.segments[0]?.manifest.root, before);
   await last.close();
+});
+
+t.test(
+  'a closed log goes to the archive too: what the log that follows says of it, and nothing without that',
+  async (t) => {
+    const { log, run, grow, options, dir } = await archivable(t, `accord/${OWN}`);
+    await grow(3, 40);
+    const first = await archiveSegment(run, EVERYTHING);
+    await grow(300, 2);
+    const [size, root] = [log.size(), log.root()];
+    await log.close();
+    const { closed, origin } = openNewOrigin(options);
+    const next = await openMessageLog({ ...options, origin });
+    t.teardown(() => next.close());
+    const [place] = closedLogs(options.folder, origin);
+    t.same(place, { ...closed, number: 1 });
+    const asClosed = { ...run, log: next, planFile: join(dir, 'archive-plan-1.json') };
+    const verified = () => verifyLog({ folder: closed.folder, checkpointFile: join(closed.folder, 'checkpoint.txt') });
+    const state = () => closedState(place!);
+    t.match(state(), { entries: size, signedUntil: size, archivedUntil: first?.to });
+
+    // Stopped at any step: before the log in use says so nothing goes.
+    let [calls, stopAt] = [0, 0];
+    const step = async <T>(work: () => Promise<T>): Promise<T> => {
+      if (calls++ === stopAt) throw new Stopped();
+      return work();
+    };
+    const { put, get } = run.destination;
+    const stopping = {
+      ...asClosed,
+      destination: {
+        ...run.destination,
+        put: (...file: Parameters<typeof put>) => step(() => put(...file)),
+        get: (...file: Parameters<typeof get>) => step(() => get(...file)),
+      },
+      log: { append: (record: Parameters<typeof next.append>[0]) => step(() => next.append(record)) },
+    };
+    for (; ; stopAt++) {
+      calls = 0;
+      const end = await archiveClosedSegment(stopping, place!, EVERYTHING).catch((error: unknown) => error);
+      t.match(await verified(), { ok: true, entries: size }, `step ${stopAt}`);
+      if (!(end instanceof Stopped)) break;
+      t.equal(state().archivedUntil, first?.to);
+      t.same(next.find(null, 'archived:1'), []);
+    }
+    t.ok(stopAt > 8, `${stopAt} steps`);
+    t.equal(await archiveClosedSegment(asClosed, place!, EVERYTHING), null);
+    const writer = openClosedLogSqlite(closed.folder);
+    const beyond = Buffer.from(JSON.stringify({ origin: closed.origin, to: size + 1 }));
+    t.throws(() => writer.release({ seq: 0, note: beyond }, size + 1), StoreError, 'the database refuses more');
+    writer.close();
+    t.match(state(), { archivedUntil: size, oldestMs: null });
+    t.equal(statSync(join(closed.folder, 'messages.db')).mode & 0o777, 0o400);
+    await auditLog(t, next, { ...options, origin });
+    const said = next.find(null, 'archived:1')[0]!;
+    const manifest = parseManifest(said.evidence!.statement);
+    const judged = (id: string, ...all: object[]) => {
+      const own = new ArchivedEntries(origin, new KeyChain(parseVerifierKey(next.verifierKey)), () => null);
+      own.cites({ origin: closed.origin, size, root: Buffer.from(root, 'base64url') });
+      const notes = all.map((change) => Buffer.from(manifestText({ ...manifest, ...change })));
+      for (const note of notes) own.judge({ ...said.entry, id }, note);
+    };
+    judged('archived:1', {});
+    const wrong: [string, ...object[]][] = [
+      ['archived:2', {}],
+      ['archived', {}],
+      ['archived:1', {}, {}],
+      ['archived:1', { from: 0 }],
+      ['archived:1', { origin }],
+      ['archived:1', { root: said.entry.statement }],
+      ['archived:1', { checkpoint: readFileSync(options.checkpointFile, 'utf8') }],
+    ];
+    for (const one of wrong) t.throws(() => judged(...one), { code: 'LOG_EVIDENCE_CHANGED' }, JSON.stringify(one));
+    const reader = openLogAuditSqlite(closed.folder);
+    t.equal(reader.evidence(size - 4), null, 'it went');
+    reader.close();
+
+    const chain = await readChain(run.destination, { origin: closed.origin });
+    t.equal(chain.segments.at(-1)?.manifest.root, root);
+    const folder = join(dir, 'restored');
+    t.match(await restoreArchive({ ...run, chain, folder }), { ok: true, entries: size, archivedUntil: 0 });
+
+    // Whoever takes evidence away needs a log that says where it is.
+    const away = `${options.folder}.away`;
+    await next.close();
+    renameSync(options.folder, away);
+    t.match(await verified(), { ok: false, code: 'LOG_EVIDENCE_CHANGED', firstBadSeq: first?.to });
+    openLogStoreSqlite(options.folder).close();
+    t.match(await verified(), { ok: false, code: 'LOG_EVIDENCE_CHANGED' });
+    rmSync(options.folder, { recursive: true });
+    renameSync(away, options.folder);
+    t.match(await verified(), { ok: true });
+  },
+);
+
+t.test('a closed log that was put back from a backup: the archive that holds more of it stays as it is', async (t) => {
+  const { log, run, grow, options, dir, clock, tick } = await archivable(t, `accord/${OWN}`);
+  await grow(2);
+  const [size, backup] = [log.size(), join(dir, 'backup')];
+  await log.close();
+  cpSync(options.folder, backup, { recursive: true });
+  const lost = await openMessageLog(options);
+  await Promise.all(requestRecords(3).map((record) => lost.append(record)));
+  clock.pass(11_000);
+  tick();
+  t.match(await archiveSegment({ ...run, log: lost }, EVERYTHING), { to: size + 3 });
+  await lost.close();
+  rmSync(options.folder, { recursive: true });
+  renameSync(backup, options.folder);
+  const { closed, origin } = openNewOrigin(options);
+  const next = await openMessageLog({ ...options, origin });
+  t.teardown(() => next.close());
+  const [place] = closedLogs(options.folder, origin);
+  const asClosed = { ...run, log: next, planFile: join(dir, 'archive-plan-1.json') };
+  const before = filesOf(run.destination.name);
+  await t.rejects(archiveClosedSegment(asClosed, place!, EVERYTHING), { code: 'ARCHIVE_SEGMENT_UNKNOWN' });
+  t.match(closedState(place!), { entries: size, signedUntil: size, archivedUntil: 0 });
+  t.same(filesOf(run.destination.name), before);
+  t.match(await verifyLog({ folder: closed.folder }), { ok: true, entries: size });
 });

@@ -1,18 +1,23 @@
 // The archive as the settings of a server say it, and the task that fills it: what is refused, when it runs, that it ends when
 // the server does, and that a destination that hangs or fails changes nothing of the log.
-import { chmodSync, writeFileSync } from 'node:fs';
+import { chmodSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import t, { type Test } from 'tap';
 import { type KeyUse, sealKey } from '#certs/key-file.ts';
 import { generateKeys } from '#certs/keys.ts';
+import { checkArchive } from '#cli/doctor/evidence.ts';
 import { openClient } from '#core/http/client.ts';
 import { destroyKeyFile, writeKeyFile } from '#core/key-store.ts';
+import { openMessageLog } from '#core/log/message-log.ts';
+import { openNewOrigin } from '#core/log/new-origin.ts';
 import { openServerArchive } from '#security-server/archive/server-archive.ts';
 import { openArchiveSettings } from '#security-server/archive/settings.ts';
 import { resolveSettings } from '#security-server/settings.ts';
+import { accord } from '../cli/run.ts';
 import { archivable } from '../core/archive-fixture.ts';
 import { auditLog } from '../core/audited.ts';
+import { OWN, requestRecords } from '../core/log-fixture.ts';
 import { S3_KEYS, s3Server } from '../core/s3-server.ts';
 
 const PASSPHRASE = 'correct horse battery staple';
@@ -133,4 +138,48 @@ t.test('a store that never answers: one run at a time, and a server that stops d
   t.same(alarms, []);
   t.equal(log.archivedUntil(), 0);
   await auditLog(t, log, options);
+});
+
+t.test('closed logs go too, are named where one looks, and are audited beside their archive', async (t) => {
+  const { dir, clock, log, options, grow } = await archivable(t, `accord/${OWN}`);
+  await putKey(dir, 'archive');
+  writeFileSync(join(dir, 'passphrase'), PASSPHRASE, { mode: 0o600 });
+  await grow(2, 3);
+  const size = log.size();
+  await log.close();
+  const { origin, closed } = openNewOrigin(options);
+  const next = await openMessageLog({ ...options, origin });
+  t.teardown(() => next.close());
+  const alarms: string[] = [];
+  const logger = pino({ level: 'error' }, { write: (line: string) => void alarms.push(JSON.parse(line).alarm) });
+  const ports = { log: next, folder: dir, logFolder: options.folder, clock, logger, configurationVersion: () => 3 };
+  const at = join(dir, 'archive');
+  const settings = await openArchiveSettings(dir, settingsOf({ destination: 'archive', afterDays: 30 }), PASSPHRASE);
+  const archive = openServerArchive(ports, settings);
+  t.match(openServerArchive(ports, null).state().closed, [{ origin: closed.origin, entries: size, archivedUntil: 0 }]);
+  clock.pass(33 * DAY_MS);
+  await next.append(requestRecords(1)[0]!);
+  writeFileSync(at, 'in the way of the folder');
+  await archive.tick();
+  t.match(archive.state(), { overdue: true, trouble: { code: 'ARCHIVE_UNREACHABLE' }, closed: [{ trouble: null }] });
+  rmSync(at);
+  await archive.tick();
+  t.match(archive.state().closed, [{ origin: closed.origin, entries: size, archivedUntil: size, oldestMs: null }]);
+  t.equal(next.find(null, 'archived:1')[0]?.entry.configuration, 3);
+  t.equal(archive.state().trouble, null);
+  await archive.stop();
+  t.match(checkArchive(dir, true)[1], { state: 'ok', detail: `closed log ${closed.origin}: all ${size} entries` });
+
+  const key = ['--archive-key', join(dir, 'keys/archive.key.json'), '--passphrase-file', join(dir, 'passphrase')];
+  const one = ['--dir', dir, '--origin', '1'];
+  const report = async (...argv: string[]) => JSON.parse((await accord(...argv, '--json')).stdout || 'null');
+  const whole = { ok: true, origin: closed.origin };
+  t.match(await report('audit', 'log', ...one), { ...whole, archivedUntil: size, archive: null });
+  const archived = { ...whole, archivedUntil: 0, archive: { until: size } };
+  t.match(await report('audit', 'log', ...one, '--archive', at, ...key), archived);
+  t.match(await report('audit', 'log', '--archive', at, '--origin', closed.origin, ...key), archived);
+  t.match(await report('archive', 'verify', ...one, '--from', at, ...key), { ...whole, sameAsLog: true });
+  const restored = ['archive', 'restore', '--from', at, '--origin', closed.origin, '--to', join(dir, 'back'), ...key];
+  t.match(await report(...restored), { ok: true, entries: size });
+  t.match(await report('audit', 'log', '--dir', join(dir, 'back')), { ...whole, archivedUntil: 0 });
 });
