@@ -65,7 +65,7 @@ export class RegistryWitness {
         onAlarm(`${origin} says it was cosigned at ${oldSize}, here it has ${size}: was witness.db put back?`, null),
       onStopped: (error) => onAlarm('the witness cannot write witness.db and cosigns nothing any more', error),
     });
-    const published = publishedStamp(publisher, clock, this.#http, onAlarm);
+    const published = publishedStamp(publisher, clock, this.#http, ports.folder, onAlarm);
     this.aggregate = new Aggregate({
       instance,
       store: this.#store,
@@ -142,6 +142,7 @@ function publishedStamp(
   publisher: Publisher,
   clock: Clock,
   http: BoundedClient,
+  folder: string,
   onAlarm: RegistryWitnessPorts['onAlarm'],
 ): () => Stamp | null {
   const rules = () => {
@@ -155,6 +156,10 @@ function publishedStamp(
       ...{ authorities, clock, http },
       crls: () => rules()?.crls ?? [],
       isDistrusted: (hash) => publisher.isListed(hash),
+      kept: {
+        file: join(folder, 'time-stamp-status.json'),
+        onNotKept: (error) => onAlarm('lists about time-stamp authorities could not be kept', error),
+      },
       onAlarm: (authority, detail) =>
         onAlarm(`time-stamp authority ${authority}: TIME_STAMP_STATUS_UNKNOWN ${detail}`, null),
     }),

@@ -16,6 +16,7 @@ import { AccordError, isAccordError } from '#schemas/problems.ts';
 import type { Clock } from './clock.ts';
 import type { BoundedClient } from './http/client.ts';
 import type { TimeStampAuthority } from './time-stamp-client.ts';
+import { readKeptStatus, writeKeptStatus } from './time-stamp-status-file.ts';
 
 export interface TimeStampStatusOptions {
   /** As the configuration names them now. */
@@ -27,6 +28,8 @@ export interface TimeStampStatusOptions {
   http: Pick<BoundedClient, 'request'>;
   /** Told when an address gives nothing that counts, once until it does again. */
   onAlarm?: (authority: string, detail: string) => void;
+  /** Where it outlasts a restart; without it what was learnt is forgotten then. */
+  kept?: { file: string; onNotKept: (error: unknown) => void };
 }
 
 export interface AuthorityStatus {
@@ -62,6 +65,7 @@ const GRACE_MS = 24 * 3_600_000;
 const TIMEOUT_MS = 8_000;
 const MAX_LIST_BYTES = 1024 * 1024;
 const NO_SERIAL = '00';
+const NOTHING = Buffer.alloc(0);
 
 /** What one address gave last that counts. */
 interface Source {
@@ -72,6 +76,7 @@ interface Source {
   failed: boolean;
 }
 
+/** @throws CERTIFICATE_STATUS_UNREADABLE */
 export function openTimeStampStatus(options: TimeStampStatusOptions): TimeStampStatusSource {
   return new AuthoritiesStatus(options);
 }
@@ -83,9 +88,16 @@ class AuthoritiesStatus implements TimeStampStatusSource {
   /** By the authority's URL: the path of its last good token. */
   readonly #paths = new Map<string, readonly Uint8Array[]>();
   #looking: Promise<void> | null = null;
+  #isNew = false;
+  #writing: Promise<void> = Promise.resolve();
 
   constructor(options: TimeStampStatusOptions) {
     this.#options = options;
+    if (options.kept === undefined) return;
+    const { sources, paths } = readKeptStatus(options.kept.file);
+    // Asked again at once; what it says counts by its own times until then.
+    for (const { key, ...one } of sources) this.#sources.set(key, { ...one, nextMs: 0, failed: false });
+    for (const { url, path } of paths) this.#paths.set(url, path);
   }
 
   known(): TimeStampStatus {
@@ -97,8 +109,9 @@ class AuthoritiesStatus implements TimeStampStatusSource {
 
   async require(authority: TimeStampAuthority, stamp: StampedPath, signal?: AbortSignal): Promise<Buffer[]> {
     const { clock } = this.#options;
-    this.#paths.set(authority.url, stamp.path);
+    this.#follow(authority.url, stamp.path);
     await this.#refresh(authority, signal);
+    await this.#keep();
     const nowMs = clock.nowMs();
     requireNotRevoked(stamp, this.known(), nowMs);
     if (!isAsked(authority)) return [];
@@ -113,8 +126,15 @@ class AuthoritiesStatus implements TimeStampStatusSource {
   seen(path: readonly Uint8Array[]): void {
     const anchor = Buffer.from(path.at(-1) ?? []);
     for (const { url, certificates } of this.#options.authorities()) {
-      if (certificates.some((one) => anchor.equals(one))) this.#paths.set(url, path);
+      if (certificates.some((one) => anchor.equals(one))) this.#follow(url, path);
     }
+  }
+
+  #follow(url: string, path: readonly Uint8Array[]): void {
+    const known = this.#paths.get(url) ?? [];
+    if (known.length === path.length && path.every((one, at) => Buffer.from(one).equals(known[at] ?? NOTHING))) return;
+    this.#paths.set(url, path);
+    this.#isNew = true;
   }
 
   look(signal?: AbortSignal): Promise<void> {
@@ -140,9 +160,32 @@ class AuthoritiesStatus implements TimeStampStatusSource {
   async #look(signal: AbortSignal | undefined): Promise<void> {
     const authorities = this.#options.authorities();
     const urls = new Set(authorities.flatMap(keysOf));
+    // A server that begins has no configuration yet, which is no reason to forget.
+    if (authorities.length === 0) return;
     for (const key of this.#sources.keys()) if (!urls.has(key)) this.#sources.delete(key);
     for (const url of this.#paths.keys()) if (!authorities.some((one) => one.url === url)) this.#paths.delete(url);
     await Promise.all(authorities.map((authority) => this.#refresh(authority, signal)));
+    await this.#keep();
+  }
+
+  /** One write after the other; what could not be kept is tried again with the next. */
+  #keep(): Promise<void> {
+    const { kept } = this.#options;
+    if (kept === undefined || !this.#isNew) return this.#writing;
+    this.#isNew = false;
+    this.#writing = this.#writing.then(async () => {
+      const sources = [...this.#sources].flatMap(([key, { bytes, thisUpdateMs }]) =>
+        bytes === null ? [] : [{ key, thisUpdateMs, bytes }],
+      );
+      const paths = [...this.#paths].map(([url, path]) => ({ url, path }));
+      try {
+        await writeKeptStatus(kept.file, { sources, paths });
+      } catch (error) {
+        this.#isNew = true;
+        kept.onNotKept(error);
+      }
+    });
+    return this.#writing;
   }
 
   async #refresh(authority: TimeStampAuthority, signal: AbortSignal | undefined): Promise<void> {
@@ -165,6 +208,7 @@ class AuthoritiesStatus implements TimeStampStatusSource {
       const waitMs = Math.min(Math.max((found.untilMs - clock.nowMs()) / 2, SHORTEST_WAIT_MS), LONGEST_WAIT_MS);
       const kept = isNewer ? found : source;
       const { bytes, thisUpdateMs } = kept;
+      this.#isNew ||= source.bytes === null || bytes?.equals(source.bytes) !== true;
       this.#sources.set(key, { bytes, thisUpdateMs, nextMs: clock.monotonicMs() + waitMs, failed: false });
     } catch (error) {
       if (!isAccordError(error)) throw error;

@@ -19,7 +19,7 @@ export const EVIDENCE_PROBLEMS = {
   TIME_STAMP_UNAVAILABLE: row(503, 'No time-stamp authority gave a token', 'operator', 'The detail names each authority and what went wrong; exchanges go on within the period of grace. See docs/operations.md, section Time-stamps.'),
   TIME_STAMP_FROM_FUTURE: row(409, 'A time-stamp names a time that has not come', 'caller', 'Compare the clock of this machine with the authority: one of them is wrong.'),
   // --- certificate status (security-server/certificate-status/)
-  CERTIFICATE_STATUS_UNREADABLE: row(500, 'The file with OCSP answers is damaged', 'operator', 'Restore certificate-status.json from its copy; without it, certificates that are known to be revoked would count again until their answers or lists come.'),
+  CERTIFICATE_STATUS_UNREADABLE: row(500, 'The file with OCSP answers or revocation lists is damaged', 'operator', 'Restore the file that the detail names from its copy; without it, certificates that are known to be revoked would count again until their answers or lists come.'),
   OCSP_RESPONDER_FAILED: row(502, 'An OCSP responder did not answer as it should', 'operator', 'The detail names the responder and what went wrong; the answer at hand counts until its end.'),
   // --- witnesses and anchorings (core/witness/, central-registry/aggregate.ts)
   WITNESS_ORIGIN_UNKNOWN: row(404, 'The witness does not stand for a log of this origin', 'public', 'Register the server with its log, and wait until a configuration with it is published.'),

@@ -18,6 +18,8 @@ export interface ServerAnchoringOptions {
   clock: Clock;
   logger: FastifyBaseLogger;
   configuration: Pick<ConfigurationSource, 'current' | 'leastNowMs'>;
+  /** The data folder. */
+  folder: string;
   anchoringEveryMs?: number;
 }
 
@@ -37,7 +39,7 @@ export function openServerAnchoring(from: ServerAnchoringOptions, log: MessageLo
   const everyMs = from.anchoringEveryMs ?? ANCHORING_EVERY_MS;
   const http = openClient({ maxConnectionsPerOrigin: 2, maxOrigins: 24 });
   const stopped = new AbortController();
-  const stamps = openStamps({ configuration, clock, http, logger });
+  const stamps = openStamps({ configuration, clock, http, logger, folder: from.folder });
   const anchoring = openAnchoring({
     ...{ log, configuration, clock, http, everyMs },
     stamps: () => stamps.current(),

@@ -1,6 +1,7 @@
 // Time-stamps as this server asks for and judges them: authorities and their certificates as the configuration names them
 // at the moment. Two persons approved them; what the authorities answer is verified (core/time-stamp-client.ts).
 import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
 import type { FastifyBaseLogger } from 'fastify';
 import { verifyTimeStampToken } from '#certs/time-stamp.ts';
 import type { Clock } from '#core/clock.ts';
@@ -11,6 +12,9 @@ import { type AuthorityHealth, openTimeStampClient } from '#core/time-stamp-clie
 import { type AuthorityStatus, openTimeStampStatus } from '#core/time-stamp-status.ts';
 import { isAccordError } from '#schemas/problems.ts';
 import type { Stamps } from './anchoring.ts';
+
+/** In a data folder: what is known of the authorities' certificates. */
+const TIME_STAMP_STATUS_FILE = 'time-stamp-status.json';
 
 export interface ServerStamps {
   /** Null while the configuration names no authority. */
@@ -25,14 +29,20 @@ export function openStamps(ports: {
   clock: Clock;
   http: BoundedClient;
   logger: FastifyBaseLogger;
+  /** The data folder. */
+  folder: string;
 }): ServerStamps {
-  const { configuration, clock, http, logger } = ports;
+  const { configuration, clock, http, logger, folder } = ports;
   const rules = () => timeStampRules(configuration);
   const status = openTimeStampStatus({
     authorities: () => rules()?.authorities ?? [],
     crls: () => rules()?.crls ?? [],
     isDistrusted: (hash) => configuration.current().isDistrusted(hash),
     ...{ clock, http },
+    kept: {
+      file: join(folder, TIME_STAMP_STATUS_FILE),
+      onNotKept: (err) => logger.error({ alarm: 'OCSP_NOT_KEPT', err }, 'lists about time-stamp authorities'),
+    },
     onAlarm: (authority, detail) => logger.warn({ alarm: 'TIME_STAMP_STATUS_UNKNOWN', authority, detail }, 'no status'),
   });
   const client = openTimeStampClient({

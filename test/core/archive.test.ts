@@ -29,6 +29,7 @@ import { archivable, EVERYTHING, filesOf } from './archive-fixture.ts';
 import { auditLog } from './audited.ts';
 import { dataDir, OWN, PEER, requestRecords } from './log-fixture.ts';
 
+t.setTimeout(120_000);
 const RUNNER = fileURLToPath(import.meta.resolve('./fixtures/archive-runner.ts'));
 
 function stored(log: LogReader, seq: number) {

@@ -1,8 +1,11 @@
 // What a server knows of its time-stamp authorities' certificates: lists and OCSP answers over real sockets, a revoked or
 // distrusted authority passed over for the next one, addresses that fail, lists that go back.
 import { createHash, randomBytes } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { makeDevelopmentTimeStampSigner } from '#certs/development-time-stamp-signer.ts';
 import { verifyTimeStampToken } from '#certs/time-stamp.ts';
@@ -11,6 +14,7 @@ import { openDevelopmentTimeStampAuthority } from '#core/development-time-stamp-
 import { openClient } from '#core/http/client.ts';
 import { openTimeStampClient, type TimeStampAuthority } from '#core/time-stamp-client.ts';
 import { openTimeStampStatus } from '#core/time-stamp-status.ts';
+import { AccordError } from '#schemas/problems.ts';
 
 const HOUR = 3_600_000;
 const IMPRINT = createHash('sha256').update('a checkpoint').digest();
@@ -29,11 +33,15 @@ async function world(t: Test, wish: (one: TimeStampAuthority & { crlUrl: string;
   const distrusted = new Set<string>();
   const crls: Buffer[] = [];
   const authorities = [{ ...plain(north), ...wish(north) }, plain(south)];
-  const status = openTimeStampStatus({
-    ...{ clock, http, authorities: () => authorities, crls: () => crls },
-    isDistrusted: (hash) => distrusted.has(hash),
-    onAlarm: (who) => alarms.push(`${who} status`),
-  });
+  const folder = mkdtempSync(join(tmpdir(), 'accord-status-'));
+  t.teardown(() => rmSync(folder, { recursive: true }));
+  const kept = { file: join(folder, 'time-stamp-status.json'), onNotKept: () => alarms.push('not kept') };
+  const rules = {
+    ...{ clock, http, authorities: () => authorities, crls: () => crls, kept },
+    isDistrusted: (hash: string) => distrusted.has(hash),
+    onAlarm: (who: string) => alarms.push(`${who} status`),
+  };
+  const status = openTimeStampStatus(rules);
   const client = openTimeStampClient({
     ...{ clock, http, randomBytes, status, authorities: () => authorities },
     onAlarm: (who, code) => alarms.push(`${who} ${code}`),
@@ -42,13 +50,19 @@ async function world(t: Test, wish: (one: TimeStampAuthority & { crlUrl: string;
   const later = (ms: number) => {
     clock.ms += ms;
   };
-  return { north, south, status, client, alarms, distrusted, crls, later };
+  /** As after a restart, where nobody answers. */
+  const again = () =>
+    openTimeStampStatus({
+      ...rules,
+      http: { request: () => Promise.reject(new AccordError('TIME_STAMP_STATUS_UNKNOWN')) },
+    });
+  return { north, south, status, client, alarms, distrusted, crls, later, again, kept };
 }
 
 for (const kind of ['list', 'OCSP'] as const) {
   t.test(`revoked by ${kind}`, async (t) => {
     const made = await world(t, ({ crlUrl, ocspUrl }) => (kind === 'list' ? { crlUrls: [crlUrl] } : { ocspUrl }));
-    const { north, status, client, alarms, later } = made;
+    const { north, status, client, alarms, later, again, kept } = made;
     t.match(status.state(), [{ status: 'unknown' }, { status: 'not-asked' }]);
     const first = await client.stamp(IMPRINT);
     t.equal(first.authority, 'north');
@@ -68,12 +82,22 @@ for (const kind of ['list', 'OCSP'] as const) {
     await status.look();
     t.match(status.state(), [{ status: 'revoked' }, {}]);
     t.throws(judge, { code: 'TIME_STAMP_REVOKED' }, 'its key was stolen: none is left');
+    const alone = again();
+    t.match(alone.state(), [{ status: 'revoked' }, {}], 'a restart forgets nothing');
+    t.throws(() => judge(alone.known()), { code: 'TIME_STAMP_REVOKED' });
+    await alone.look();
+    t.throws(() => judge(alone.known()), { code: 'TIME_STAMP_REVOKED' }, 'nor does asking in vain');
+    alarms.pop();
     const second = await client.stamp(IMPRINT);
     t.equal(second.authority, 'south');
     t.same(alarms, ['north TIME_STAMP_REVOKED']);
     // A list is some hundred bytes; signatures differ by one or two.
     const isLonger = first.token.length > second.token.length + 64;
     t.equal(isLonger, kind === 'list', 'a small list goes along in the token');
+    writeFileSync(kept.file, readFileSync(kept.file, 'utf8').slice(1));
+    t.throws(again, { code: 'CERTIFICATE_STATUS_UNREADABLE' });
+    rmSync(kept.file);
+    t.match(again().state(), [{ status: 'unknown' }, {}]);
     if (kind === 'list') t.ok(verifyTimeStampToken(first.token, IMPRINT, north.certificates, Date.now()));
   });
 }

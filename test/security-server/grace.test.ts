@@ -59,7 +59,7 @@ t.test('quarters, the gate, and an anchoring that opens it again', async (t) => 
       return (error as { code: string }).code;
     }
   };
-  const stamps = openStamps({ configuration, clock, http, logger: pino({ level: 'silent' }) });
+  const stamps = openStamps({ configuration, clock, http, folder: dir, logger: pino({ level: 'silent' }) });
   const anchoring = openAnchoring({
     ...{ log, configuration, clock, http, everyMs: MINUTE, stamps: () => stamps.current(), onAlarm: () => {} },
     waitedMs: () => grace.state().waiting?.waitedMs ?? 0,
