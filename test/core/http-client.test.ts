@@ -39,7 +39,9 @@ async function rawServer(
   return { origin: `http://127.0.0.1:${port}`, port, received, connections: () => connections };
 }
 
-const ok = (body: string) => `HTTP/1.1 200 OK\r\ncontent-length: ${body.length}\r\n\r\n${body}`;
+const HEAD = 'HTTP/1.1 200 OK\r\n';
+const CHUNKED = `${HEAD}transfer-encoding: chunked\r\n\r\n`;
+const ok = (body: string) => `${HEAD}content-length: ${body.length}\r\n\r\n${body}`;
 
 t.test('after each failure the code says whether the request may have been received', async (t) => {
   const giveUp = new AbortController();
@@ -56,26 +58,12 @@ t.test('after each failure the code says whether the request may have been recei
     ['end before an answer', 'PEER_BROKE_OFF', (socket) => socket.end(), 1],
     ['half a head', 'PEER_BROKE_OFF', (socket) => socket.end('HTTP/1.1 200 O'), 1],
     ['half a body', 'PEER_BROKE_OFF', (socket) => socket.end('HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf'), 1],
-    [
-      'half a chunk',
-      'PEER_BROKE_OFF',
-      (s) => s.end('HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n9\r\nhalf'),
-      1,
-    ],
+    ['half a chunk', 'PEER_BROKE_OFF', (s) => s.end(`${CHUNKED}9\r\nhalf`), 1],
     ['not HTTP', 'PEER_BROKE_OFF', (socket) => socket.end('SSH-2.0-hello\r\n'), 1],
     ['an answer that drips', 'PEER_TIMEOUT', (s) => s.write('HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nha'), 1],
-    [
-      'stated length over the cap',
-      'RESPONSE_TOO_LARGE',
-      (s) => s.write('HTTP/1.1 200 OK\r\ncontent-length: 65\r\n\r\n'),
-      1,
-    ],
-    [
-      'chunks over the cap',
-      'RESPONSE_TOO_LARGE',
-      (s) => s.write(`HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n41\r\n${'x'.repeat(65)}\r\n`),
-      1,
-    ],
+    ['stated length over the cap', 'RESPONSE_TOO_LARGE', (s) => s.write(`${HEAD}content-length: 65\r\n\r\n`), 1],
+    ['chunks over the cap', 'RESPONSE_TOO_LARGE', (s) => s.write(`${CHUNKED}41\r\n${'x'.repeat(65)}\r\n`), 1],
+    ['a head over the cap', 'PEER_BROKE_OFF', (s) => s.write(`${HEAD}x: ${'x'.repeat(33 * 1024)}\r\n\r\n`), 1],
     [
       'switching protocols',
       'PEER_BROKE_OFF',
@@ -111,8 +99,16 @@ t.test('after each failure the code says whether the request may have been recei
     { code: 'PEER_BROKE_OFF' },
     'given up on the way',
   );
-  await client.close();
-  await t.rejects(client.request({ origin: closed.origin, method: 'GET', path: '/' }), { code: 'PEER_UNREACHABLE' });
+  const deaf = await rawServer(t, () => {});
+  const hasty = openClient({ timeoutMs: 20_000, connectTimeoutMs: 100 });
+  const startedMs = performance.now();
+  const shaken = hasty.request({ origin: deaf.origin.replace('http', 'https'), method: 'GET', path: '/' });
+  await t.rejects(shaken, { code: 'PEER_UNREACHABLE' }, 'a handshake that does not end');
+  t.ok(performance.now() - startedMs < 10_000, 'connecting has a limit of its own');
+  await Promise.all([hasty.close(), client.close()]);
+  for (const { origin } of [closed, deaf]) {
+    await t.rejects(client.request({ origin, method: 'GET', path: '/' }), { code: 'PEER_UNREACHABLE' }, 'closed');
+  }
 });
 
 const STALLED_MS = 100;
@@ -159,8 +155,8 @@ t.test('an answer of which the peer says that it goes on', async (t) => {
   };
   const cases: [string, Raw, { goesOn?: () => number }, string, number, number][] = [
     ['is waited for, not for ever', never, { goesOn }, 'PEER_TIMEOUT', 800, 2_000],
-    ['is not waited for where nobody asked for it', never, {}, 'PEER_TIMEOUT', 200, 700],
-    ['nor where there is no more time', never, { goesOn: () => 0 }, 'PEER_TIMEOUT', 200, 700],
+    ['is not waited for where nobody asked for it', never, {}, 'PEER_TIMEOUT', 190, 700],
+    ['nor where there is no more time', never, { goesOn: () => 0 }, 'PEER_TIMEOUT', 190, 700],
     ['may come', later, { goesOn }, '200', 400, 1_500],
     ['falls silent', once102, { goesOn }, 'PEER_TIMEOUT', 280, 790],
   ];
@@ -190,12 +186,19 @@ t.test('an answer of which the peer says that it goes on', async (t) => {
 t.test('what waits for a connection when time is up was never sent, also not later', async (t) => {
   const sockets: net.Socket[] = [];
   const server = await rawServer(t, (socket) => sockets.push(socket));
-  const client = openClient({ maxConnectionsPerOrigin: 1, maxWaitingPerOrigin: 1, timeoutMs: 5_000 });
+  const elsewhere = await rawServer(t, (socket) => socket.write(ok('elsewhere')));
+  const client = openClient({ maxConnectionsPerOrigin: 1, maxWaitingPerOrigin: 1, maxOrigins: 1, timeoutMs: 5_000 });
   const first = client.request({ origin: server.origin, method: 'GET', path: '/first' });
   const second = client.request({ origin: server.origin, method: 'GET', path: '/second', timeoutMs: 50 });
   await t.rejects(client.request({ origin: server.origin, method: 'GET', path: '/third' }), {
     code: 'PEER_UNREACHABLE',
   });
+  await t.rejects(
+    client.request({ origin: elsewhere.origin, method: 'GET', path: '/' }),
+    { code: 'PEER_UNREACHABLE' },
+    'no origin gives way that has a request under way',
+  );
+  t.equal(elsewhere.connections(), 0);
   await t.rejects(second, { code: 'PEER_UNREACHABLE' });
   await t.rejects(
     client.request({ origin: server.origin, method: 'GET', path: '/fourth' }),
@@ -280,7 +283,7 @@ t.test('HEAD may state a length over the cap; connections are kept and shared', 
   await once(server, 'listening');
   t.teardown(() => server.close());
   const url = `http://127.0.0.1:${(server.address() as net.AddressInfo).port}/`;
-  const client = openClient({ maxResponseBytes: 2, maxOrigins: 1 });
+  const client = openClient({ maxResponseBytes: 2, maxOrigins: 1, keepAliveMs: 200 });
   for (let turn = 0; turn < 5; turn += 1) {
     t.equal((await client.request({ url, method: 'GET' })).body.length, 2);
   }
@@ -288,6 +291,9 @@ t.test('HEAD may state a length over the cap; connections are kept and shared', 
   t.equal((await client.request({ url, method: 'HEAD' })).body.length, 0);
   await t.rejects(client.request({ url: 'http://127.0.0.1:1/', method: 'GET' }), { code: 'PEER_UNREACHABLE' });
   t.equal((await client.request({ url, method: 'GET' })).status, 200, 'an evicted origin is opened again');
+  const [idle] = [...seen].filter((socket) => !socket.destroyed);
+  if (idle !== undefined) await once(idle, 'close', { signal: AbortSignal.timeout(3_000) });
+  t.pass('an idle connection is closed before the server would');
   await client.close();
 });
 

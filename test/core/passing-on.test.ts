@@ -44,6 +44,17 @@ t.test('an answer that is read while it comes', async (t) => {
   broken.destroy(new AccordError('PEER_BROKE_OFF'));
   await new Promise(setImmediate);
   await t.rejects(broken.iterator().next(), { code: 'PEER_BROKE_OFF' });
+
+  said.length = 0;
+  const long = new ResponseStream(source, 5, 60_000);
+  long.arrived(Buffer.from('abc'));
+  long.arrived(Buffer.from('def'));
+  await t.rejects(long.toArray(), { code: 'RESPONSE_TOO_LARGE' });
+  t.same(said, ['abort'], 'nothing more of it is taken');
+  const silent = new ResponseStream(source, 100, 20);
+  const waited = setTimeout(() => silent.destroy(), 5_000);
+  await t.rejects(silent.toArray(), { code: 'PEER_TIMEOUT' });
+  clearTimeout(waited);
 });
 
 t.test('an answer that is written piece by piece', async (t) => {
