@@ -62,7 +62,8 @@ export interface Gauges {
   timeStampAuthoritiesFailing: () => number;
 }
 
-export function openMetrics(gauges: Gauges, logger: FastifyBaseLogger): Metrics {
+/** @param gauges those that this process can read; the others are another's */
+export function openMetrics(gauges: Partial<Gauges>, logger: FastifyBaseLogger): Metrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const registers = [registry];
@@ -122,10 +123,12 @@ export function openMetrics(gauges: Gauges, logger: FastifyBaseLogger): Metrics 
   };
 }
 
-type GaugeRow = [name: string, help: string, read: () => number];
+type GaugeRow = [name: string, help: string, read: (() => number) | undefined];
+
+const inSeconds = (read: (() => number) | undefined) => read && (() => read() / 1000);
 
 /** Of retention, certificate status, anchoring and time-stamps. */
-function evidenceGauges(gauges: Gauges): GaugeRow[] {
+function evidenceGauges(gauges: Partial<Gauges>): GaugeRow[] {
   return [
     [
       'accord_retention_overdue_days',
@@ -145,7 +148,7 @@ function evidenceGauges(gauges: Gauges): GaugeRow[] {
     [
       'accord_certificate_answer_ends_seconds',
       'When the first OCSP answer about an own certificate is over, seconds since 1970; 0 without one',
-      () => gauges.answerEndsMs() / 1000,
+      inSeconds(gauges.answerEndsMs),
     ],
     [
       'accord_log_anchored_entries',
@@ -155,18 +158,18 @@ function evidenceGauges(gauges: Gauges): GaugeRow[] {
     [
       'accord_log_anchored_seconds',
       'When that was logged, seconds since 1970; 0 before the first',
-      () => gauges.anchoredAtMs() / 1000,
+      inSeconds(gauges.anchoredAtMs),
     ],
     ['accord_anchoring_trouble', '1 while the log cannot be anchored', gauges.anchoringTrouble],
     [
       'accord_time_stamp_waiting_seconds',
       'How long the oldest entry of the log has waited for a time-stamp; 0 when none waits',
-      () => gauges.timeStampWaitedMs() / 1000,
+      inSeconds(gauges.timeStampWaitedMs),
     ],
     [
       'accord_time_stamp_grace_seconds',
       'How long it may wait before new exchanges stop; 0 where no authority is named',
-      () => gauges.timeStampGraceMs() / 1000,
+      inSeconds(gauges.timeStampGraceMs),
     ],
     [
       'accord_time_stamp_overdue',
@@ -181,7 +184,7 @@ function evidenceGauges(gauges: Gauges): GaugeRow[] {
   ];
 }
 
-function registerGauges(gauges: Gauges, registers: Registry[]): void {
+function registerGauges(gauges: Partial<Gauges>, registers: Registry[]): void {
   for (const [name, help, read] of [
     ['accord_exchanges_in_flight', 'Exchanges under way', gauges.inFlight],
     ['accord_log_entries', 'Entries in the message log', gauges.logSize],
@@ -202,6 +205,7 @@ function registerGauges(gauges: Gauges, registers: Registry[]): void {
     ...evidenceGauges(gauges),
     ['accord_framed_links', 'Framed connections to peers that this server made', gauges.framed],
   ] as GaugeRow[]) {
+    if (read === undefined) continue;
     new Gauge({
       name,
       help,

@@ -5,7 +5,8 @@ import type { FastifyBaseLogger } from 'fastify';
 import type { Clock } from '#core/clock.ts';
 import type { BoundedClient } from '#core/http/client.ts';
 import type { OldestTls } from '#core/http/mtls.ts';
-import type { MessageLog } from '#core/log/message-log.ts';
+import type { MessageLog, RecordView } from '#core/log/message-log.ts';
+import type { SealedParts } from '#core/log/sealed-record.ts';
 import type { StatusClient } from '#core/status/status-client.ts';
 import type { ServerId } from '#schemas/identifiers.ts';
 import type { Accesses } from './accesses.ts';
@@ -29,6 +30,37 @@ import type { Retention } from './retention/contract.ts';
 import type { Spool } from './spool.ts';
 import type { ServerState } from './state.ts';
 import type { SubjectTag } from './subject-tag.ts';
+
+/** What the log has to be for those who send requests; it may lie in another process (processes/), so reading may wait. */
+export interface RequestLog extends Pick<MessageLog, 'origin' | 'append'> {
+  find(from: string | null, id: string): RecordView[] | Promise<RecordView[]>;
+  readSealed(seq: number): SealedParts | null | Promise<SealedParts | null>;
+}
+
+/** What serves the information systems: a whole server, or a process of it that does nothing else (processes/). */
+export interface ConsumerParts
+  extends Pick<
+    ServerParts,
+    | (
+        | 'self'
+        | 'clock'
+        | 'configuration'
+        | 'dictionary'
+        | 'keys'
+        | 'channels'
+        | 'signer'
+        | 'verifier'
+        | 'link'
+        | 'choice'
+      )
+    | ('spool' | 'maxBodyBytes' | 'bodyIdleMs' | 'xroadSnakeCase' | 'xroadDeadlineMs' | 'oldestSystemTls')
+    | ('admission' | 'metrics' | 'logger')
+  > {
+  log: RequestLog;
+  state: Pick<ServerState, 'systemsByCertificate' | 'connectionRule' | 'connectionRules' | 'maintenance'>;
+  retention: Pick<Retention, 'ofClient'>;
+  anchoring: { grace: Pick<OpenedAnchoring['grace'], 'requireInTime'> };
+}
 
 export interface ServerParts {
   self: ServerId;

@@ -2,10 +2,12 @@
 // messages have no record of their own, because whoever reaches the port could then fill the log. One entry for each
 // code; its id is `unverified-<UTC minute>-<count>`, so that an auditor reads when and how many.
 import { MAX_SUMMARY_CODES } from '#schemas/limits.ts';
-import type { ServerParts } from './server-parts.ts';
+import type { ConsumerParts } from './server-parts.ts';
 
 /** Writes what was counted since the last call; counts that could not be written are counted again. */
-export async function writeSummary(parts: ServerParts): Promise<void> {
+export async function writeSummary(
+  parts: Pick<ConsumerParts, 'metrics' | 'clock' | 'configuration' | 'log'>,
+): Promise<void> {
   const counted = Object.entries(parts.metrics.takeUnverified()).sort(([, a], [, b]) => b - a);
   if (counted.length === 0) return;
   const named = counted.slice(0, MAX_SUMMARY_CODES);

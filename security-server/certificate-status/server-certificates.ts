@@ -4,13 +4,13 @@ import { MAX_OCSP_RESPONSE_BYTES } from '#certs/ocsp-response.ts';
 import { type Clock, everyUnref } from '#core/clock.ts';
 import type { ConfigurationSource, ServerEntry } from '#core/configuration/snapshot.ts';
 import { openClient } from '#core/http/client.ts';
-import type { MessageLog } from '#core/log/message-log.ts';
 import { statusEntryId, statusRecord } from '#core/log/status-answers.ts';
 import { DEFAULT_MAX_STALE_MS } from '#schemas/configuration.ts';
 import { type CertificateTrust, openCertificateTrust } from '#security-server/certificate-trust.ts';
 import type { KeyRing } from '#security-server/key-ring.ts';
 import type { Metrics } from '#security-server/metrics.ts';
 import { openRegisteredPeers, type PeerByCertificate } from '#security-server/peer/registered-peer.ts';
+import type { RequestLog } from '#security-server/server-parts.ts';
 import type { HeldAnswer } from './answers.ts';
 import { type CertificateStatus, openCertificateStatus } from './status.ts';
 
@@ -28,7 +28,7 @@ interface CertificateParts {
   registered: () => ServerEntry | undefined;
   metrics: () => Pick<Metrics, 'certificateAnswer'>;
   every?: (ms: number, run: () => void) => () => void;
-  log: Pick<MessageLog, 'append' | 'find'>;
+  log: Pick<RequestLog, 'append' | 'find'>;
 }
 
 export interface ServerCertificates {
@@ -42,11 +42,14 @@ export function openServerCertificates(parts: CertificateParts): ServerCertifica
   const { logger, configuration, crlGraceMs = DEFAULT_MAX_STALE_MS, metrics, every = everyUnref } = parts;
   const http = openClient({ maxConnectionsPerOrigin: 2, maxResponseBytes: MAX_OCSP_RESPONSE_BYTES });
   const counted = (of: 'own' | 'peer', outcome: string) => metrics().certificateAnswer(of, outcome);
-  const onRevoked = (answer: HeldAnswer) => {
+  const logRevoked = async (answer: HeldAnswer) => {
     // Under way twice it would stand there twice, which says nothing else.
-    if (parts.log.find(null, statusEntryId(answer.hash)).length > 0) return;
+    if ((await parts.log.find(null, statusEntryId(answer.hash))).length > 0) return;
+    await parts.log.append(statusRecord(answer, null, configuration.current().version));
+  };
+  const onRevoked = (answer: HeldAnswer) => {
     const failed = (err: unknown) => logger.error({ err }, 'an OCSP answer that says revoked was not logged');
-    parts.log.append(statusRecord(answer, null, configuration.current().version)).catch(failed);
+    logRevoked(answer).catch(failed);
   };
   const status = openCertificateStatus({ ...parts, http, counted, onRevoked });
   const trust = openCertificateTrust({

@@ -7,7 +7,7 @@ import type { Socket } from 'node:net';
 import { PROBLEM_TYPE, problemOf } from '#core/http/problem-reply.ts';
 import type { BareAnswer } from '#core/http/server-frame.ts';
 import { AccordError } from '#schemas/problems.ts';
-import type { ServerParts } from '#security-server/server-parts.ts';
+import type { ConsumerParts } from '#security-server/server-parts.ts';
 import { errorBody, errorMediaType, snakeCase, xroadError } from '#security-server/xroad/errors.ts';
 import { isXRoadTarget } from '#security-server/xroad/malformed.ts';
 
@@ -31,7 +31,7 @@ export interface BusyDesk {
 }
 
 export function openBusyDesk(
-  server: Pick<ServerParts, 'admission' | 'self' | 'clock' | 'logger' | 'metrics' | 'xroadSnakeCase'>,
+  server: Pick<ConsumerParts, 'admission' | 'self' | 'clock' | 'logger' | 'metrics' | 'xroadSnakeCase'>,
 ): BusyDesk {
   const { admission, self, clock, logger, metrics } = server;
   const systems = new WeakMap<Socket, string>();

@@ -5,7 +5,7 @@
 // The information system controls the certificate it shows and the subsystem it names, the network its address.
 import type { CallerWay } from '#schemas/context.ts';
 import { AccordError } from '#schemas/problems.ts';
-import type { ServerParts } from '#security-server/server-parts.ts';
+import type { ConsumerParts } from '#security-server/server-parts.ts';
 import { type AddressList, LOOPBACK_ADDRESSES, openAddressList } from '#security-server/source-addresses.ts';
 import type { ConnectionRule } from '#security-server/state.ts';
 import type { Caller } from './call.ts';
@@ -30,7 +30,7 @@ function isListed(rule: ConnectionRule, address: string): boolean {
 }
 
 /** Whether an address is enough for some subsystem, over TLS or in clear. */
-export function isExpectedAddress({ state }: ServerParts, address: string, isTls: boolean): boolean {
+export function isExpectedAddress({ state }: ConsumerParts, address: string, isTls: boolean): boolean {
   if (!isTls && isLoopback(address)) return true;
   return state.connectionRules().some((rule) => {
     const isWay = rule.mode === 'NOSSL' || (isTls && rule.mode === 'SSLNOAUTH');
@@ -39,17 +39,17 @@ export function isExpectedAddress({ state }: ServerParts, address: string, isTls
 }
 
 /** True when the connection can speak for no subsystem at all, so that nothing needs to be read from it. */
-export function isStranger(server: ServerParts, { isTls, address, certificate }: Connection): boolean {
+export function isStranger(server: ConsumerParts, { isTls, address, certificate }: Connection): boolean {
   const isRegistered = certificate?.isInTime && server.state.systemsByCertificate(certificate.hash).length > 0;
   return !isRegistered && !isExpectedAddress(server, address, isTls);
 }
 
-export function openCaller(server: ServerParts, connection: Connection): Caller {
+export function openCaller(server: ConsumerParts, connection: Connection): Caller {
   return { authenticate: (subsystem) => authenticate(server, connection, subsystem) };
 }
 
 /** @throws CALLER_NOT_ALLOWED, CALLER_UNPROVEN */
-function authenticate(server: ServerParts, connection: Connection, subsystem: string): CallerWay {
+function authenticate(server: ConsumerParts, connection: Connection, subsystem: string): CallerWay {
   const { isTls, address, certificate } = connection;
   const registered = certificate === null ? [] : server.state.systemsByCertificate(certificate.hash);
   const isItsOwn = registered.some((system) => system.subsystem === subsystem);

@@ -12,7 +12,7 @@ import { MAX_CATALOGUE_ITEMS } from '#schemas/limits.ts';
 import { AccordError } from '#schemas/problems.ts';
 import { Type } from '#schemas/schema-builder.ts';
 import { compile } from '#schemas/validate.ts';
-import type { ServerParts } from '#security-server/server-parts.ts';
+import type { ConsumerParts } from '#security-server/server-parts.ts';
 
 const DEFAULT_ITEMS = 20;
 const CatalogueQuery = Type.Object(
@@ -31,7 +31,7 @@ const REF = new RegExp(ENTRY_REF_PATTERN);
 /** @param known throws for a caller that is not one of this server's systems */
 export function addCatalogueRoutes(
   app: FastifyInstance,
-  server: ServerParts,
+  server: ConsumerParts,
   known: (request: FastifyRequest) => unknown,
 ): void {
   const current = keepCatalogue(server);
@@ -72,7 +72,7 @@ interface Kept {
  * Made when it is first asked for, and again when other tables or another dictionary are in force. It takes seconds for a
  * large release: whoever asks meanwhile waits for it, and exchanges go on.
  */
-function keepCatalogue(server: ServerParts) {
+function keepCatalogue(server: ConsumerParts) {
   let kept: Kept | undefined;
   let making: Promise<Kept> | undefined;
   const isKept = (snapshot: ConfigurationSnapshot, dictionary: Dictionary): boolean =>

@@ -9,7 +9,7 @@ import { parseRequestContext } from '#schemas/context.ts';
 import type { RequestDigest } from '#schemas/evidence.ts';
 import { AccordError } from '#schemas/problems.ts';
 import { wholeBody } from '#security-server/body.ts';
-import type { ServerParts } from '#security-server/server-parts.ts';
+import type { ConsumerParts } from '#security-server/server-parts.ts';
 import { type Caller, type LookupRequest, readCall } from './call.ts';
 
 interface DigestPorts {
@@ -17,12 +17,16 @@ interface DigestPorts {
   readLookup(request: FastifyRequest): LookupRequest;
 }
 
-export function addDigestRoute(app: FastifyInstance, server: ServerParts, { callerOf, readLookup }: DigestPorts): void {
+export function addDigestRoute(
+  app: FastifyInstance,
+  server: ConsumerParts,
+  { callerOf, readLookup }: DigestPorts,
+): void {
   app.post('/lookups/digest', async (request) => digestOf(readLookup(request), callerOf(request), server));
 }
 
 /** @throws SCHEMA_MISMATCH without a case number, and what `readCall` throws */
-function digestOf(lookup: LookupRequest, caller: Caller, server: ServerParts): RequestDigest {
+function digestOf(lookup: LookupRequest, caller: Caller, server: ConsumerParts): RequestDigest {
   const call = readCall(lookup, caller, server);
   const asked = evidencedRequest(call, parseRequestContext(call.context), wholeBody(call.body));
   if (asked === null) throw new AccordError('SCHEMA_MISMATCH', 'issue: a token names a case');

@@ -11,7 +11,7 @@ import { Type } from '#schemas/schema-builder.ts';
 import { type Basis, MESSAGE_ID_PATTERN } from '#schemas/statement.ts';
 import { compile } from '#schemas/validate.ts';
 import { wholeBody } from '#security-server/body.ts';
-import type { ServerParts } from '#security-server/server-parts.ts';
+import type { ConsumerParts } from '#security-server/server-parts.ts';
 import { type Caller, readCall } from './call.ts';
 import { exchange, type LookupResult } from './exchange.ts';
 
@@ -47,7 +47,7 @@ export interface ExchangeRoutes {
   sendResult(reply: FastifyReply, result: LookupResult): FastifyReply;
 }
 
-export function addDoubtRoutes(app: FastifyInstance, server: ServerParts, routes: ExchangeRoutes): void {
+export function addDoubtRoutes(app: FastifyInstance, server: ConsumerParts, routes: ExchangeRoutes): void {
   const { callerOf, held, sendResult } = routes;
 
   function send(reply: FastifyReply, result: LookupResult): FastifyReply {
@@ -64,7 +64,7 @@ export function addDoubtRoutes(app: FastifyInstance, server: ServerParts, routes
     const caller = callerOf(request);
     // Before the log is asked: whether a client received something is not everybody's to know.
     caller.authenticate(client);
-    const { purpose, basis } = receivedExchange(server, said.exchange, client, service);
+    const { purpose, basis } = await receivedExchange(server, said.exchange, client, service);
     const body = { v: 1, path: null, proposed: null, evidenceHash: null, note: null, ...said };
     const lookup = { client, service, method: 'POST' as const, path: DOUBTS_PATH, body, basis };
     const call = readCall(
@@ -85,13 +85,14 @@ export function addDoubtRoutes(app: FastifyInstance, server: ServerParts, routes
 }
 
 /** The report goes on the basis on which the value was asked for. @throws DOUBT_WITHOUT_EXCHANGE */
-function receivedExchange(
-  server: ServerParts,
+async function receivedExchange(
+  server: ConsumerParts,
   id: string,
   client: string,
   service: string,
-): { purpose: string | null; basis: Basis } {
-  const found = server.log.find(null, id).find(({ entry }) => {
+): Promise<{ purpose: string | null; basis: Basis }> {
+  const records = await server.log.find(null, id);
+  const found = records.find(({ entry }) => {
     return entry.kind === 'response-received' && entry.client === client && entry.service === service;
   });
   if (found === undefined) throw new AccordError('DOUBT_WITHOUT_EXCHANGE', id);

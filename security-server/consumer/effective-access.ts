@@ -7,7 +7,7 @@ import { checkEffectiveAccess, type DescribedRequest, EFFECTIVE_ACCESS_PATH } fr
 import { parseJson } from '#schemas/json.ts';
 import { AccordError, isAccordError } from '#schemas/problems.ts';
 import { wholeBody } from '#security-server/body.ts';
-import type { ServerParts } from '#security-server/server-parts.ts';
+import type { ConsumerParts } from '#security-server/server-parts.ts';
 import { type Call, type Caller, type LookupRequest, readCall } from './call.ts';
 import type { ExchangeRoutes } from './doubts.ts';
 import { exchange, type LookupResult } from './exchange.ts';
@@ -15,7 +15,7 @@ import { exchange, type LookupResult } from './exchange.ts';
 /** @param readLookup the lookup in a request, as POST /lookups reads it */
 export function addEffectiveAccessRoute(
   app: FastifyInstance,
-  server: ServerParts,
+  server: ConsumerParts,
   { callerOf, held, sendResult, readLookup }: ExchangeRoutes & { readLookup(request: FastifyRequest): LookupRequest },
 ): void {
   app.post('/lookups/effective-access', async (request, reply) => {
@@ -32,7 +32,7 @@ export function addEffectiveAccessRoute(
  * is judged and not spent. A body goes along only where the operation has its subject in it, or a token is bound to it.
  * @throws what `readCall` throws
  */
-function describe(lookup: LookupRequest, caller: Caller, server: ServerParts): Call {
+function describe(lookup: LookupRequest, caller: Caller, server: ConsumerParts): Call {
   const { service, context, body, purpose, basis } = readCall(lookup, caller, server);
   const { v, method, path, query, fields, partial, asOf } = parseRequestContext(context);
   const bound = server.dictionary.bound(server.configuration.current(), service);

@@ -21,7 +21,7 @@ import { openStream, transferMs } from '#security-server/envelope/stream.ts';
 import type { VerifiedMessage } from '#security-server/envelope/verify.ts';
 import { type Delivery, sealedFor } from '#security-server/peer/link.ts';
 import { notSentRecord, recordOf } from '#security-server/records.ts';
-import type { ServerParts } from '#security-server/server-parts.ts';
+import type { ConsumerParts } from '#security-server/server-parts.ts';
 import type { Call } from './call.ts';
 import { contextOf } from './once-read.ts';
 import { alarmCall, overDelivery } from './over-delivery.ts';
@@ -64,7 +64,7 @@ export interface LoggedRequest {
  * @throws before anything is logged: MAINTENANCE_MODE, CLIENT_NOT_HERE, SERVICE_UNKNOWN, PROVIDER_UNKNOWN, CONFIGURATION_TOO_OLD,
  *   ANCHORING_OVERDUE, and LOG_UNAVAILABLE, LOG_BUSY, KEY_UNUSABLE; afterwards every end is a LookupResult
  */
-export async function exchange(server: ServerParts, call: Call): Promise<LookupResult> {
+export async function exchange(server: ConsumerParts, call: Call): Promise<LookupResult> {
   const startedMs = server.clock.monotonicMs();
   const snapshot = usableConfiguration(server, call.client);
   const providers = resolveProvider(snapshot, call);
@@ -91,12 +91,12 @@ export async function exchange(server: ServerParts, call: Call): Promise<LookupR
 }
 
 /** @throws MAINTENANCE_MODE */
-export function requireNoMaintenance({ state }: ServerParts): void {
+export function requireNoMaintenance({ state }: ConsumerParts): void {
   const maintenance = state.maintenance();
   if (maintenance !== null) throw new AccordError('MAINTENANCE_MODE', maintenance.notice);
 }
 
-function usableConfiguration(server: ServerParts, client: string): ConfigurationSnapshot {
+function usableConfiguration(server: ConsumerParts, client: string): ConfigurationSnapshot {
   requireNoMaintenance(server);
   const snapshot = server.configuration.current();
   if (server.configuration.freshness() === 'too-old') throw new AccordError('CONFIGURATION_TOO_OLD');
@@ -126,7 +126,7 @@ function resolveProvider(
  * not sent, or its server signed that it did nothing. What may have run is never sent to another server.
  */
 async function deliver(
-  server: ServerParts,
+  server: ConsumerParts,
   snapshot: ConfigurationSnapshot,
   call: Call,
   providers: readonly ServerEntry[],
@@ -154,7 +154,7 @@ function isInMaintenance({ outcome, code }: LookupResult): boolean {
 }
 
 async function buildSignLog(
-  server: ServerParts,
+  server: ConsumerParts,
   snapshot: ConfigurationSnapshot,
   call: Call,
   id: string,
@@ -186,7 +186,7 @@ async function buildSignLog(
 
 /** Sends; again, with the same id, only while nothing was sent and the deadline allows. */
 async function sendUntil(
-  server: ServerParts,
+  server: ConsumerParts,
   peer: ServerEntry,
   { signed }: LoggedRequest,
   deadlineMs: number,
@@ -204,7 +204,7 @@ async function sendUntil(
 
 /** Hands the message to the link; a large one, or one whose answer may be large, in the form that carries such. */
 export async function sendOnce(
-  server: ServerParts,
+  server: ConsumerParts,
   peer: ServerEntry,
   signed: SignedMessage,
   timeoutMs: number,
@@ -220,13 +220,13 @@ export async function sendOnce(
 }
 
 /** What is bound is looked into, so an answer of such a service is never large. */
-function mayAnswerLarge({ dictionary, configuration }: ServerParts, signed: SignedMessage): boolean {
+function mayAnswerLarge({ dictionary, configuration }: ConsumerParts, signed: SignedMessage): boolean {
   return takesLarge(signed) && dictionary.bound(configuration.current(), signed.statement.service) === null;
 }
 
 /** Turns what is known of the delivery into a result, logging the answer or the fact that nothing was sent. */
 async function conclude(
-  server: ServerParts,
+  server: ConsumerParts,
   request: LoggedRequest,
   peer: ServerEntry,
   delivery: Delivery,
@@ -287,7 +287,7 @@ export type Arrived = Buffer | Readable | BatchedMessage;
 
 /** Opens and verifies an answer and matches it to its request. @throws ANSWER_MISMATCH and what `verify` throws */
 export async function receive(
-  server: ServerParts,
+  server: ConsumerParts,
   peer: ServerEntry,
   arrived: Arrived,
   request: Statement,
@@ -338,7 +338,7 @@ export function mustAnswer(answer: Statement, request: Statement, requestHash: s
 
 /** Logs a verified answer durably; only then may it be shown. @throws LOG_UNAVAILABLE, CONTEXT_MALFORMED */
 export async function accept(
-  server: ServerParts,
+  server: ConsumerParts,
   request: LoggedRequest,
   message: VerifiedMessage,
   peer: ServerEntry,
@@ -381,7 +381,7 @@ export async function accept(
 }
 
 /** The operator here is told at once; the provider's server with an exchange that nobody waits for. */
-function tellOverDelivery(server: ServerParts, request: Statement, paths: readonly string[]): void {
+function tellOverDelivery(server: ConsumerParts, request: Statement, paths: readonly string[]): void {
   const { id, service, to } = request;
   server.logger.error(
     { alarm: 'OVER_DELIVERED', id, service, peer: to, paths },

@@ -8,7 +8,7 @@ import type { BindingOperation } from '#schemas/binding-table.ts';
 import { memberOf, subsystemOfService } from '#schemas/identifiers.ts';
 import { AccordError } from '#schemas/problems.ts';
 import type { BoundService } from '#security-server/dictionary-in-force.ts';
-import type { ServerParts } from '#security-server/server-parts.ts';
+import type { ConsumerParts } from '#security-server/server-parts.ts';
 
 export interface FoundOperation {
   service: string;
@@ -21,7 +21,7 @@ export interface FoundOperation {
 /** Null stands for any scheme: a receipt knows it, the consumer does not. */
 type WantedSubject = Pick<Subject, 'value'> & { scheme: Subject['scheme'] | null };
 
-export type Asking = Pick<ServerParts, 'configuration' | 'dictionary' | 'clock'>;
+export type Asking = Pick<ConsumerParts, 'configuration' | 'dictionary' | 'clock'>;
 
 /**
  * The narrowest operation that gives all elements for such a subject: fewest leaves, then service, path and method in

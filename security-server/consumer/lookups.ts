@@ -9,7 +9,7 @@ import { isReserved, STATUS_HINT_PATH } from '#schemas/service-path.ts';
 import { MESSAGE_ID_PATTERN } from '#schemas/statement.ts';
 import { compile } from '#schemas/validate.ts';
 import { wholeBody } from '#security-server/body.ts';
-import type { ServerParts } from '#security-server/server-parts.ts';
+import type { ConsumerParts } from '#security-server/server-parts.ts';
 import { addXRoadFace } from '#security-server/xroad/face.ts';
 import type { BusyDesk } from './busy.ts';
 import { type Caller, LookupRequest, readCall } from './call.ts';
@@ -29,7 +29,7 @@ const OF_CONSENT_SERVICES = new Set([STATUS_HINT_PATH, ACCESSES_PATH, CITIZEN_DO
 
 export function addLookupRoutes(
   app: FastifyInstance,
-  server: ServerParts,
+  server: ConsumerParts,
   callerOf: (request: FastifyRequest) => Caller,
   desk: BusyDesk,
 ): void {

@@ -10,7 +10,7 @@ import { isAccordError } from '#schemas/problems.ts';
 import { isReserved, OVER_DELIVERY_PATH } from '#schemas/service-path.ts';
 import type { Statement } from '#schemas/statement.ts';
 import { isSpooled, type MessageBody } from '#security-server/body.ts';
-import type { ServerParts } from '#security-server/server-parts.ts';
+import type { ConsumerParts } from '#security-server/server-parts.ts';
 import type { Call } from './call.ts';
 import { bodyOf } from './once-read.ts';
 import { ownRequest } from './own-request.ts';
@@ -20,7 +20,7 @@ import { ownRequest } from './own-request.ts';
  * @param request null when the request's context is no longer kept: then nothing of a bound service can be judged
  */
 export function overDelivery(
-  server: Pick<ServerParts, 'dictionary'>,
+  server: Pick<ConsumerParts, 'dictionary'>,
   snapshot: ConfigurationSnapshot,
   statement: Pick<Statement, 'service' | 'purpose' | 'basis'>,
   request: RequestContext | null,

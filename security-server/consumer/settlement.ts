@@ -16,7 +16,7 @@ import { decodeHead } from '#security-server/envelope/frame.ts';
 import { draft, sign } from '#security-server/envelope/outgoing.ts';
 import type { VerifiedMessage } from '#security-server/envelope/verify.ts';
 import { recordOf } from '#security-server/records.ts';
-import type { ServerParts } from '#security-server/server-parts.ts';
+import type { ConsumerParts } from '#security-server/server-parts.ts';
 import type { Caller } from './call.ts';
 import {
   type Arrived,
@@ -39,19 +39,19 @@ export interface Settled {
 }
 
 /** @throws NOTHING_TO_SETTLE, CALLER_NOT_ALLOWED, PROVIDER_UNKNOWN, LOG_UNAVAILABLE */
-export async function settleRequest(server: ServerParts, id: string, caller: Caller): Promise<Settled> {
-  const records = server.log.find(null, id);
+export async function settleRequest(server: ConsumerParts, id: string, caller: Caller): Promise<Settled> {
+  const records = await server.log.find(null, id);
   const sent = records.find(({ entry }) => entry.kind === 'request-sent');
   if (sent?.evidence == null) throw new AccordError('NOTHING_TO_SETTLE', id);
   const request = parseStatement(sent.evidence.statement);
   caller.authenticate(request.client);
-  const original = loggedRequest(server, sent, request);
+  const original = await loggedRequest(server, sent, request);
   // The same id may have gone to several servers in turn; only the last of them may have run it.
   const isAnswer = ({ entry: { kind, peer } }: RecordView) =>
     /^(?:response|refusal)-received$/.test(kind) && peer === request.to;
   const logged = records.find(isAnswer);
   if (logged !== undefined && logged.entry.code !== 'MESSAGE_REPLAYED') {
-    return { id, state: 'answered', code: 'OK', result: fromLog(server, original, logged) };
+    return { id, state: 'answered', code: 'OK', result: await fromLog(server, original, logged) };
   }
   const snapshot = server.configuration.current();
   const peer = snapshot.server(request.to);
@@ -75,7 +75,7 @@ export async function settleRequest(server: ServerParts, id: string, caller: Cal
 }
 
 async function readReply(
-  server: ServerParts,
+  server: ConsumerParts,
   original: LoggedRequest,
   question: LoggedRequest,
   peer: ServerEntry,
@@ -93,10 +93,14 @@ async function readReply(
 }
 
 /** The request as it was signed, from the log: its context, while it is kept, judges the answer; its body is not needed. */
-function loggedRequest(server: ServerParts, { entry, evidence }: RecordView, statement: Statement): LoggedRequest {
+async function loggedRequest(
+  server: ConsumerParts,
+  { entry, evidence }: RecordView,
+  statement: Statement,
+): Promise<LoggedRequest> {
   const nothing = Buffer.alloc(0);
   const bytes = evidence?.statement ?? nothing;
-  const context = server.log.readSealed(entry.seq)?.context ?? nothing;
+  const context = (await server.log.readSealed(entry.seq))?.context ?? nothing;
   const parts = { context, contextSalt: nothing, body: nothing, bodySalt: nothing };
   const signature = { jws: '', index: 0, size: 1, path: [] };
   const signed = { ...parts, statement, statementBytes: bytes, statementHash: sha256(bytes), signature };
@@ -104,7 +108,7 @@ function loggedRequest(server: ServerParts, { entry, evidence }: RecordView, sta
 }
 
 /** Builds, signs and durably logs the question. */
-async function ask(server: ServerParts, request: Statement, requestHash: string): Promise<LoggedRequest> {
+async function ask(server: ConsumerParts, request: Statement, requestHash: string): Promise<LoggedRequest> {
   const nowMs = server.clock.nowMs();
   const { version, hash } = server.configuration.current();
   const { to, client, service, purpose, basis } = request;
@@ -136,7 +140,12 @@ async function ask(server: ServerParts, request: Statement, requestHash: string)
 }
 
 /** Verifies the original answer as of its own time: it may be older than the window, never older than its request. */
-function readRedelivered(server: ServerParts, original: LoggedRequest, peerId: string, bytes: Buffer): VerifiedMessage {
+function readRedelivered(
+  server: ConsumerParts,
+  original: LoggedRequest,
+  peerId: string,
+  bytes: Buffer,
+): VerifiedMessage {
   const reader = new ByteReader(bytes);
   const head = decodeHead(reader.field(MAX_PEER_MESSAGE_BYTES));
   const body = Buffer.from(reader.field(MAX_BODY_BYTES));
@@ -158,8 +167,12 @@ function readRedelivered(server: ServerParts, original: LoggedRequest, peerId: s
 }
 
 /** The answer that this server had logged already: what a repeated question gets. */
-function fromLog(server: ServerParts, request: LoggedRequest, record: RecordView): LookupResult | null {
-  const parts = server.log.readSealed(record.entry.seq);
+async function fromLog(
+  server: ConsumerParts,
+  request: LoggedRequest,
+  record: RecordView,
+): Promise<LookupResult | null> {
+  const parts = await server.log.readSealed(record.entry.seq);
   if (record.evidence === null || !parts?.context || !parts.body) return null;
   const statement = parseStatement(record.evidence.statement);
   const context = parseAnswerContext(parts.context);

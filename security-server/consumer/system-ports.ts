@@ -7,7 +7,7 @@ import { mtls, mtlsServerOptions } from '#core/http/mtls.ts';
 import { openServer } from '#core/http/server-frame.ts';
 import { MAX_BODY_BYTES } from '#schemas/limits.ts';
 import { AccordError } from '#schemas/problems.ts';
-import type { ServerParts } from '#security-server/server-parts.ts';
+import type { ConsumerParts } from '#security-server/server-parts.ts';
 import { XROAD_ROUTE } from '#security-server/xroad/face.ts';
 import { pairsOf, readHeaders } from '#security-server/xroad/headers.ts';
 import { isXRoadTarget, malformedXRoadAnswer } from '#security-server/xroad/malformed.ts';
@@ -26,7 +26,7 @@ const ANY_BODY = {
 };
 
 /** HTTPS: a registered certificate, or none from an address that some subsystem lists. */
-export async function openSystemPort(server: ServerParts): Promise<FastifyInstance> {
+export async function openSystemPort(server: ConsumerParts): Promise<FastifyInstance> {
   const { oldestSystemTls: oldestTls } = server;
   if (oldestTls !== '1.3') server.logger.warn({ oldestTls }, 'information systems may connect with an older TLS');
   const desk = openBusyDesk(server);
@@ -62,7 +62,7 @@ export async function openSystemPort(server: ServerParts): Promise<FastifyInstan
 }
 
 /** Plain HTTP: whoever runs on this machine, or comes from an address that a subsystem lists for it. */
-export function openPlainPort(server: ServerParts): FastifyInstance {
+export function openPlainPort(server: ConsumerParts): FastifyInstance {
   const desk = openBusyDesk(server);
   const app = openServer({
     name: 'plain',
@@ -79,7 +79,7 @@ export function openPlainPort(server: ServerParts): FastifyInstance {
 
 function addRoutes(
   app: FastifyInstance,
-  server: ServerParts,
+  server: ConsumerParts,
   desk: BusyDesk,
   connectionOf: (from: FastifyRequest) => Connection,
 ) {

@@ -6,7 +6,7 @@ import { parseJson } from '#schemas/json.ts';
 import { AccordError, isAccordError, isProblemCode, PROBLEMS } from '#schemas/problems.ts';
 import { wholeBody } from '#security-server/body.ts';
 import type { LookupResult } from '#security-server/consumer/exchange.ts';
-import type { ServerParts } from '#security-server/server-parts.ts';
+import type { ConsumerParts } from '#security-server/server-parts.ts';
 import { type AtFault, errorBody, errorMediaType, snakeCase, xroadError } from './errors.ts';
 import { exchangeHeaders, type XRoadCall } from './face.ts';
 import { prefers } from './headers.ts';
@@ -23,7 +23,7 @@ interface Told {
 type Wrong = { error: unknown } | { result: LookupResult; call: XRoadCall };
 
 export function sendError(
-  server: ServerParts,
+  server: ConsumerParts,
   request: FastifyRequest,
   reply: FastifyReply,
   wrong: Wrong,

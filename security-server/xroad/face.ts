@@ -15,7 +15,7 @@ import { gatherBody, isSpooled, type MessageBody, removeBody } from '#security-s
 import type { Call, Caller } from '#security-server/consumer/call.ts';
 import type { ExchangeRoutes } from '#security-server/consumer/doubts.ts';
 import { exchange, type LookupResult, requireNoMaintenance } from '#security-server/consumer/exchange.ts';
-import type { ServerParts } from '#security-server/server-parts.ts';
+import type { ConsumerParts } from '#security-server/server-parts.ts';
 import { sendError } from './error-reply.ts';
 import { statedGrounds } from './grounds.ts';
 import { answerHeaders, pairsOf, readHeaders, type XRoadHeaders } from './headers.ts';
@@ -31,7 +31,7 @@ const checkMethod = compile(Method, 'SCHEMA_MISMATCH');
 
 type Routes = Pick<ExchangeRoutes, 'callerOf' | 'held'>;
 
-export function addXRoadFace(app: FastifyInstance, server: ServerParts, { callerOf, held }: Routes): void {
+export function addXRoadFace(app: FastifyInstance, server: ConsumerParts, { callerOf, held }: Routes): void {
   app.register(async (scope) => {
     // Bodies of any type stay on the connection until the head was judged.
     scope.removeAllContentTypeParsers();
@@ -55,7 +55,7 @@ export function addXRoadFace(app: FastifyInstance, server: ServerParts, { caller
 }
 
 async function answer(
-  server: ServerParts,
+  server: ConsumerParts,
   request: FastifyRequest,
   reply: FastifyReply,
   caller: Caller,
@@ -87,7 +87,7 @@ async function answer(
 
 /** @throws BODY_TOO_LARGE before a byte was read when the length says so */
 async function readBody(
-  { spool, maxBodyBytes, bodyIdleMs }: ServerParts,
+  { spool, maxBodyBytes, bodyIdleMs }: ConsumerParts,
   { raw, headers }: FastifyRequest,
 ): Promise<MessageBody> {
   const length = Number(headers['content-length'] ?? 0);
@@ -107,7 +107,7 @@ export interface XRoadCall extends Call {
 
 /** @throws XROAD_HEADER_MALFORMED, CONTEXT_MALFORMED, RECEIPT_MALFORMED */
 function callOf(
-  server: ServerParts,
+  server: ConsumerParts,
   { target: raw, method, id }: { target: string; method: string; id: string },
   target: ReturnType<typeof readTarget>,
   headers: XRoadHeaders,
@@ -176,7 +176,7 @@ export function exchangeHeaders({ client, service, id, xroad }: XRoadCall): [str
 
 /** The provider's answer as it came; a reader that is slow waits for itself, not in this server's memory. */
 async function sendAnswer(
-  { bodyIdleMs }: ServerParts,
+  { bodyIdleMs }: ConsumerParts,
   reply: FastifyReply,
   call: XRoadCall,
   { context, body }: NonNullable<LookupResult['answer']>,

@@ -4,7 +4,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { ConfigurationSnapshot } from '#core/configuration/snapshot.ts';
 import { AccordError } from '#schemas/problems.ts';
-import type { ServerParts } from '#security-server/server-parts.ts';
+import type { ConsumerParts } from '#security-server/server-parts.ts';
 import { escaped } from './errors.ts';
 
 interface ListedClient {
@@ -17,7 +17,7 @@ interface ListedClient {
 /** @param known throws for a caller that may speak for nobody here */
 export function addListClients(
   app: FastifyInstance,
-  server: ServerParts,
+  server: ConsumerParts,
   known: (request: FastifyRequest) => unknown,
 ): void {
   app.get('/listClients', { exposeHeadRoute: false }, async (request, reply) => {

@@ -3,7 +3,7 @@
 
 import type { ProblemDocument } from '#core/http/problem-reply.ts';
 import type { BareAnswer, MalformedRequest } from '#core/http/server-frame.ts';
-import type { ServerParts } from '#security-server/server-parts.ts';
+import type { ConsumerParts } from '#security-server/server-parts.ts';
 import { errorBody, errorMediaType, snakeCase, xroadError } from './errors.ts';
 import { XROAD_PREFIX } from './target.ts';
 
@@ -16,7 +16,7 @@ export function isXRoadTarget(target: string): boolean {
 
 /** For `ServerOptions.malformedAnswer`. */
 export function malformedXRoadAnswer(
-  { xroadSnakeCase, logger }: Pick<ServerParts, 'xroadSnakeCase' | 'logger'>,
+  { xroadSnakeCase, logger }: Pick<ConsumerParts, 'xroadSnakeCase' | 'logger'>,
   { code, title, instance }: ProblemDocument,
   { target, accept }: MalformedRequest,
 ): BareAnswer | null {
