@@ -159,7 +159,7 @@ async function askAgain({ permissions, heard, chance, isFull }: Campaigning): Pr
   return found;
 }
 
-async function campaign(run: Campaigning, size: number, forgetful: boolean, say: (line: string) => void) {
+async function campaign(run: Campaigning, size: number, say: (line: string) => void): Promise<string[]> {
   const { relays } = run.setting;
   const share = (part: number) => (run.isFull ? Math.round(size * part) : 0);
   const [polled, held, killed] = [share(0.35), Math.min(36, share(0.05)), Math.min(40, Math.max(2, share(0.07)))];
@@ -178,7 +178,7 @@ async function campaign(run: Campaigning, size: number, forgetful: boolean, say:
   // Some are never ended: they have to be answered again when the consent service is back.
   const kept = await give(run, 1, 'hints', [run.keeper]);
   say(`${killed} while the consent service is killed`);
-  await endKilled(run, killed, forgetful);
+  await endKilled(run, killed, false);
   await Promise.all(run.watches.splice(0));
   const found: string[] = [];
   for (const { permission } of kept) {
@@ -188,7 +188,23 @@ async function campaign(run: Campaigning, size: number, forgetful: boolean, say:
   return [...found, ...(await askAgain(run))];
 }
 
-async function run({ size, seed, broken, say = () => {} }: CampaignRun<BrokenRevocation>): Promise<CampaignResult> {
+/** A fault that is planted into what stands: two more end, and the consent service comes back without knowing of it. */
+async function forget(run: Campaigning): Promise<string[]> {
+  const before = run.permissions.length;
+  await endKilled(run, 2, true);
+  await Promise.all(run.watches.splice(0));
+  return await askAgain({ ...run, permissions: run.permissions.slice(before) });
+}
+
+/** What the provider's log says, and whether it is whole; its server may be running. */
+async function judge({ setting, permissions, heard, aways }: Campaigning) {
+  const clients = new Set(setting.consumers.map(({ subsystem }) => subsystem));
+  const verdict = judgeReleases(permissions, heard, readAnswers(setting.provider.folder, clients), aways);
+  const audit = await auditFolder(setting.provider.folder);
+  return { ...verdict, found: [...verdict.found, ...(audit === null ? [] : [audit])] };
+}
+
+async function run({ size, seed, thenBroken, say = () => {} }: CampaignRun<BrokenRevocation>): Promise<CampaignResult> {
   const isFull = size >= FULL_SIZE;
   const folder = mkdtempSync(join(tmpdir(), 'accord-revocation-'));
   const shape = isFull ? { citizens: 9, consumers: 2 } : { citizens: 3, consumers: 1 };
@@ -202,24 +218,24 @@ async function run({ size, seed, broken, say = () => {} }: CampaignRun<BrokenRev
   const found: string[] = [];
   const stopLoad = startLoad(running.inUse, running.heard, isFull ? 8 : 2, isFull ? 20 : 150);
   try {
-    found.push(...(await campaign(running, size, broken !== undefined, say)));
+    found.push(...(await campaign(running, size, say)));
   } catch (error) {
     found.push(error instanceof Error ? (error.stack ?? error.message) : String(error));
   }
   await stopLoad();
   await Promise.allSettled(running.watches);
-  await setting.close();
-  const clients = new Set(setting.consumers.map(({ subsystem }) => subsystem));
+  if (thenBroken === undefined) await setting.close();
+  const verdict = await judge(running);
   const { permissions, heard, aways } = running;
-  const verdict = judgeReleases(permissions, heard, readAnswers(setting.provider.folder, clients), aways);
-  const audit = await auditFolder(setting.provider.folder);
-  found.push(...verdict.found, ...(audit === null ? [] : [audit]));
+  const ended = permissions.filter(({ confirmedMs }) => confirmedMs !== null).length;
   const codes = Object.groupBy(heard, ({ code }) => code);
+  found.push(...verdict.found);
   if (isFull && codes['STATUS_STALE'] === undefined) found.push('nothing was refused while nobody could say');
+  const foundBroken = thenBroken === undefined ? [] : await forget(running);
+  await setting.close();
   rmSync(folder, { recursive: true, force: true });
   return {
-    size: permissions.filter(({ confirmedMs }) => confirmedMs !== null).length,
-    ...{ failures: found.length, found, releases: verdict.releases },
+    ...{ size: ended, failures: found.length, found, foundBroken, releases: verdict.releases },
     codes: Object.fromEntries(Object.entries(codes).map(([code, list]) => [code, list?.length ?? 0])),
     delaysMs: Object.fromEntries(Object.entries(verdict.delays).map(([phase, list]) => [phase, shares(list)])),
     awayMs: aways.map(({ killedMs, backMs }) => backMs - killedMs),
