@@ -2,7 +2,6 @@
 // department asks another every day; and files without personal data, which alone may be large. Requests, answers and
 // what the filter leaves of them are made here, so that backend, load and servers speak of the same bytes.
 import type { DevMember } from '#cli/dev/network.ts';
-import { type AccessRight, PLAIN_TERMS } from '#schemas/access-right.ts';
 import type { JsonObject } from '#schemas/json.ts';
 import type { Purpose } from '#schemas/purpose.ts';
 
@@ -48,7 +47,7 @@ export const pathOf = (size: Size, resident: string): string =>
   isFile(size) ? `/files/${size}` : `/residents/${resident}/assistance/${size}`;
 
 /** What is asked for by its place; of a record the aid once given is bound too, but neither asked for nor allowed. */
-const ASKED: Record<string, string> = {
+export const ASKED: Readonly<Record<string, string>> = {
   name: 'gx.person.full_name@1',
   birthDate: 'gx.person.birth_date@1',
   address: 'gx.address.full@1',
@@ -89,23 +88,6 @@ export const PURPOSE: Purpose = {
   from: '2020-01-01',
   until: null,
 };
-
-type Right = Omit<AccessRight, 'id' | 'pins'>;
-
-/** Of one bound service, and of the files. */
-export function rightOf(name: ServiceName): Right {
-  const common = { ...PLAIN_TERMS, client: CLIENT, service: SERVICES[name] };
-  if (name === 'files') return { ...common, endpoints: [{ method: 'POST', path: '/files/*' }], bases: ['open'] };
-  return {
-    ...common,
-    endpoints: [{ method: 'POST', path: '/residents/*/assistance/*' }],
-    bases: ['law'],
-    purposes: [GROUNDS.purpose],
-    elements: Object.values(ASKED),
-    statute: '社会救助暂行办法, art. 28',
-    casePattern: 'YB-####-######',
-  };
-}
 
 /** The OpenAPI document of the bound services; its words x-accord-… bind it to the dictionary. */
 export function description(name: ServiceName): JsonObject {

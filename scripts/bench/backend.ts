@@ -1,5 +1,5 @@
 // The provider's backend of the benchmark, a process of its own and the same for every variant: it knows each request
-// that may come, compares what came, and answers with bytes that were made before. Prints its URL.
+// that may come, compares what came, and answers with bytes that were made once. Prints its URL.
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { answerOf, fileOf, isFile, pathOf, requestOf, residents, SIZES, type Size } from './assistance.ts';
@@ -13,22 +13,29 @@ interface Known {
 /** Every so many requests are compared byte by byte; of the others the length. */
 const COMPARED = 16;
 
-const known = new Map<string, Known>();
+/** By path, made when it is first asked for: a run asks for few of the sizes. */
+const known = new Map<string, () => Known>();
 for (const size of Object.keys(SIZES) as Size[]) {
   if (isFile(size)) {
-    const bytes = fileOf(size);
-    known.set(pathOf(size, ''), { request: bytes, answer: bytes, type: 'application/octet-stream' });
+    const whole = (): Known => ({ request: fileOf(size), answer: fileOf(size), type: 'application/octet-stream' });
+    known.set(pathOf(size, ''), once(whole));
   } else {
     for (const resident of residents) {
-      const request = Buffer.from(JSON.stringify(requestOf(size, resident)));
-      known.set(pathOf(size, resident), { request, answer: answerOf(size, resident), type: 'application/json' });
+      const request = () => Buffer.from(JSON.stringify(requestOf(size, resident)));
+      const both = (): Known => ({ request: request(), answer: answerOf(size, resident), type: 'application/json' });
+      known.set(pathOf(size, resident), once(both));
     }
   }
 }
 
+function once<T>(make: () => T): () => T {
+  let made: T | undefined;
+  return () => (made ??= make());
+}
+
 let served = 0;
 function take(incoming: IncomingMessage, answer: ServerResponse): void {
-  const expected = known.get(incoming.url ?? '');
+  const expected = known.get(incoming.url ?? '')?.();
   served += 1;
   const isCompared = expected !== undefined && (served % COMPARED === 0 || expected.request.length > SIZES['100k']);
   let came = 0;

@@ -11,6 +11,7 @@ const HELP = `npm run -s bench [-- options]
   --only A,B     these scenarios: ${SCENARIOS.map(({ name }) => name).join(', ')}
   --rounds N     in each, every variant has one turn (default 3)
   --seconds S    a turn's length (default 5; with --quick 1)
+  --answers N    a turn, and warming, ends with so many answers instead; nothing else is warmed
   --warm S       each variant in Node works so long before anything is counted (default 6; with --quick 5)
   --small        a dictionary of nothing but what is asked for: starts sooner, takes less memory than in life; no audit
   --profile      at 64, with a profile of each server: functions by their own time
@@ -30,6 +31,7 @@ function readArguments() {
       only: text,
       rounds: text,
       seconds: text,
+      answers: text,
       warm: text,
       quick: flag,
       small: flag,
@@ -56,6 +58,7 @@ const names = values.only?.split(',') ?? null;
 const unknown = names?.find((name) => SCENARIOS.every((scenario) => scenario.name !== name));
 if (unknown !== undefined) usage(`there is no scenario ${unknown}`);
 const { quick, profile } = values;
+const answers = values.answers === undefined ? null : Math.round(positive('answers', values.answers, 1));
 const seconds = positive('seconds', values.seconds, quick ? 1 : 5);
 // With --json people's lines go to standard error, so that standard output is for machines alone.
 const say = (line: string) => (values.json ? console.error(line) : console.log(line));
@@ -63,9 +66,10 @@ const options: BenchOptions = {
   scenarios: SCENARIOS.filter((one) => names?.includes(one.name) ?? (quick ? one.quick : !profile)),
   rounds: Math.round(positive('rounds', values.rounds, 3)),
   seconds,
-  leadInSeconds: Math.min(0.5, seconds / 2),
+  answers,
+  leadInSeconds: answers === null ? Math.min(0.5, seconds / 2) : 0,
   warmSeconds: positive('warm', values.warm, quick ? 5 : 6),
-  warmExchanges: values.warm === undefined ? 16_000 : 0,
+  warmExchanges: values.warm === undefined && answers === null ? 16_000 : 0,
   profile,
   dictionary: values.small ? 'asked' : 'whole',
   audit: !values.small,

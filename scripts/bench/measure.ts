@@ -8,6 +8,8 @@ import type { Order, Seen } from './window.ts';
 export interface Turns {
   rounds: number;
   seconds: number;
+  /** Each turn ends with so many answers in place of its seconds; null: it does not. */
+  answers: number | null;
   leadInSeconds: number;
 }
 
@@ -28,6 +30,8 @@ export interface ScenarioResult {
   results: Results;
   /** Throughput against nginx and against plain, of those that were measured. */
   ratios: { toNginx: Partial<Record<VariantName, number>>; toPlain: Partial<Record<VariantName, number>> };
+  /** Processor time of both servers for one exchange of `safe` against that of both hops of `plain`: the least of the rounds'. */
+  cpuToPlain: number | null;
 }
 
 /** Everything that went wrong, and how many exchanges the servers were asked for. */
@@ -49,12 +53,12 @@ export async function turn(
   { load }: Pick<Variants, 'load'>,
   variant: Variant,
   scenario: Pick<Scenario, 'name' | 'mix' | 'concurrency'>,
-  { seconds, leadInSeconds }: Pick<Turns, 'seconds' | 'leadInSeconds'>,
+  { seconds, answers, leadInSeconds }: Omit<Turns, 'rounds'>,
   tally: Tally,
 ): Promise<Seen> {
   const { url, service, pids } = variant;
   const { mix, concurrency } = scenario;
-  const order: Order = { url, service, mix, concurrency, seconds, leadInSeconds, pids };
+  const order: Order = { url, service, mix, concurrency, seconds, answers, leadInSeconds, pids };
   const seen = await ask<Seen>(load, 'the load', order);
   tally.failures += seen.failures;
   tally.found.push(...seen.found.map((what) => `${scenario.name}, ${variant.name}: ${what}`));
@@ -94,7 +98,15 @@ export async function measure(
     scenario,
     results: Object.fromEntries([...rounds].map(([name, list]) => [name, summary(list)])),
     ratios: { toNginx: ratioTo('nginx'), toPlain: ratioTo('plain') },
+    cpuToPlain: leastCpu(rounds.get('safe')) / leastCpu(rounds.get('plain')) || null,
   };
+}
+
+/** What else the machine does only adds to it, so that the least of the rounds is the nearest to what it costs. */
+function leastCpu(list: readonly Seen[] = []): number {
+  const ofServers = ({ cpuMicros, answers }: Seen) =>
+    ((cpuMicros['consumer'] ?? 0) + (cpuMicros['provider'] ?? 0)) / Math.max(answers, 1);
+  return Math.min(...list.map(ofServers));
 }
 
 function summary(list: readonly Seen[]): Measured {

@@ -5,13 +5,16 @@ import { pino } from 'pino';
 import { openDevNetwork } from '#cli/dev/network.ts';
 import { OWN_DICTIONARY, readDictionaryFolder } from '#cli/dictionary-folder.ts';
 import { systemClock } from '#core/clock.ts';
+import { type AccessRight, PLAIN_TERMS } from '#schemas/access-right.ts';
 import {
+  ASKED,
+  CLIENT,
   CONSUMER,
   description,
   ELEMENTS,
+  GROUNDS,
   PROVIDER,
   PURPOSE,
-  rightOf,
   SERVICES,
   type ServiceName,
 } from './assistance.ts';
@@ -20,6 +23,23 @@ export interface OpenedNetwork {
   consumerUrl: string;
   pids: { consumer: number; provider: number };
   folders: { consumer: string; provider: string };
+}
+
+type Right = Omit<AccessRight, 'id' | 'pins'>;
+
+/** Of one bound service, and of the files. */
+function rightOf(name: ServiceName): Right {
+  const common = { ...PLAIN_TERMS, client: CLIENT, service: SERVICES[name] };
+  if (name === 'files') return { ...common, endpoints: [{ method: 'POST', path: '/files/*' }], bases: ['open'] };
+  return {
+    ...common,
+    endpoints: [{ method: 'POST', path: '/residents/*/assistance/*' }],
+    bases: ['law'],
+    purposes: [GROUNDS.purpose],
+    elements: Object.values(ASKED),
+    statute: '社会救助暂行办法, art. 28',
+    casePattern: 'YB-####-######',
+  };
 }
 
 const [folder = '', backendUrl = '', dictionary = ''] = process.argv.slice(2);

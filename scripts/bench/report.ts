@@ -24,6 +24,7 @@ export function summaryOf(result: BenchResult) {
     ratioToNginxAt256: toNginx('at256'),
     ratioStrictAt64: toNginx('at64', 'write'),
     ratioToPlainAt64: orNull(of('at64')?.ratios.toPlain.safe),
+    cpuToPlainAt64: orNull(of('at64')?.cpuToPlain ?? undefined),
     ratioToNginx100KiB: toNginx('100k'),
     ratioToNginx10MiB: toNginx('10m'),
     ratioToNginxMix: toNginx('mix'),

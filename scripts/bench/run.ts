@@ -104,7 +104,7 @@ async function run(variants: Variants, options: BenchOptions, profileFolder: str
  */
 async function warm(
   variants: Variants,
-  { scenarios, warmSeconds, warmExchanges, say }: BenchOptions,
+  { scenarios, warmSeconds, warmExchanges, answers: each, say }: BenchOptions,
   tally: Tally,
 ): Promise<void> {
   const isNeeded = ({ name }: Variant) =>
@@ -112,13 +112,15 @@ async function warm(
   const scenario = { name: 'warm', concurrency: 32, mix: [{ size: '1k', perThousand: 1000 }] } as const;
   for (const variant of variants.all.filter(isNeeded)) {
     const share = variant.name === 'nginx' ? 0.1 : variant.service === null ? 1 : 0.5;
-    let [turns, answers] = [0, 0];
+    let [turns, answers, seconds] = [0, 0, 0];
+    const length = { seconds: warmSeconds * share, answers: each, leadInSeconds: 0 };
     while (tally.failures === 0 && (turns === 0 || (answers < warmExchanges * share && turns < MOST_WARM_TURNS))) {
-      const seen = await turn(variants, variant, scenario, { seconds: warmSeconds * share, leadInSeconds: 0 }, tally);
+      const seen = await turn(variants, variant, scenario, length, tally);
       answers += seen.answersInAll;
+      seconds += seen.seconds;
       turns += 1;
     }
-    say(`${variant.name}: warm after ${answers} answers in ${(turns * warmSeconds * share).toFixed(1)} s`);
+    say(`${variant.name}: warm after ${answers} answers in ${seconds.toFixed(1)} s`);
   }
 }
 
@@ -149,7 +151,7 @@ async function profileBoth(
   const scenario = { name: 'profile', concurrency: 64, mix: [{ size: '1k', perThousand: 1000 }] } as const;
   const pids = SIDES.map((side) => variants.network.pids[side]);
   await signalProfiles(folder, pids, 'started');
-  await turn(variants, safe, scenario, { seconds: Math.max(seconds, 3), leadInSeconds: 0 }, tally);
+  await turn(variants, safe, scenario, { seconds: Math.max(seconds, 3), answers: null, leadInSeconds: 0 }, tally);
   const [consumer = '', provider = ''] = await signalProfiles(folder, pids, 'cpuprofile');
   return { consumer: readProfile(consumer), provider: readProfile(provider) };
 }

@@ -1,5 +1,6 @@
 // The counted time of one turn of the load: it opens after the lead-in, closes when its seconds are over (and some answers
-// were counted, which on a busy machine can take longer), and knows what the named processes took between the two.
+// were counted, which on a busy machine can take longer) or when it has its answers, and knows what the named processes took
+// between the two.
 import type { Size } from './assistance.ts';
 import { cpuMicros, rssMiB } from './weigh.ts';
 
@@ -11,6 +12,8 @@ export interface Order {
   mix: readonly { size: Size; perThousand: number }[];
   concurrency: number;
   seconds: number;
+  /** So many answers end the turn, however long they take; null where its seconds do. */
+  answers: number | null;
   leadInSeconds: number;
   /** Processes to weigh, by role. */
   pids: Record<string, readonly number[]>;
@@ -84,9 +87,11 @@ export class Window {
   isOver(): boolean {
     if (this.#isOver) return true;
     const nowMs = performance.now();
+    const { seconds, answers, concurrency } = this.#order;
     const isTime =
-      nowMs >= this.#fromMs + this.#order.seconds * 1000 &&
-      this.#durations.length >= Math.min(LEAST_ANSWERS, this.#order.concurrency);
+      answers === null
+        ? nowMs >= this.#fromMs + seconds * 1000 && this.#durations.length >= Math.min(LEAST_ANSWERS, concurrency)
+        : this.#durations.length >= answers;
     if (!isTime && this.#failures === 0) return false;
     this.#isOver = true;
     this.#untilMs = nowMs;
