@@ -45,41 +45,24 @@ export function sha256Text(input: Uint8Array): string {
   return hashOnce('sha256', input, 'binary');
 }
 
-/** `nodeHash` of hashes as `sha256Text` gives them. */
-function nodeText(left: string, right: string): string {
-  for (let i = 0; i < HASH_BYTES; i++) {
-    node[1 + i] = left.charCodeAt(i);
-    node[1 + HASH_BYTES + i] = right.charCodeAt(i);
-  }
-  return sha256Text(node);
-}
+// Both are filled anew by every call. The prefix of a node stands before a word, so that its children are copied as words.
+const WORDS = HASH_BYTES / Int32Array.BYTES_PER_ELEMENT;
+const pair = Buffer.from(new ArrayBuffer(4 + 2 * HASH_BYTES)).fill(NODE_PREFIX, 0, 4);
+const [pairWords, prefixedPair] = [new Int32Array(pair.buffer, 4), pair.subarray(3)];
+const level = Buffer.from(new ArrayBuffer(TILE_WIDTH * HASH_BYTES));
+const levelWords = new Int32Array(level.buffer);
 
-/** The tree hash over leaves as `sha256Text` gives them, at least one; a lone last node is promoted unchanged. */
-export function rootText(leaves: readonly string[]): string {
-  const level = [...leaves];
-  for (let width = level.length; width > 1; width = Math.ceil(width / 2)) {
-    for (let i = 0; i < width; i += 2) {
-      const left = at(level, i);
-      level[i / 2] = i + 1 < width ? nodeText(left, at(level, i + 1)) : left;
+/** The tree hash over 1 to TILE_WIDTH leaf hashes that lie one after the other; a lone last node is promoted unchanged. */
+export function rootOfLeaves(leaves: Uint8Array): Buffer {
+  let width = leaves.length / HASH_BYTES;
+  if (!(Number.isInteger(width) && width >= 1 && width <= TILE_WIDTH)) throw new TypeError('not 1 to 256 whole hashes');
+  level.set(leaves);
+  for (; width > 1; width = (width + 1) >>> 1) {
+    for (let i = 0; i + 1 < width; i += 2) {
+      for (let k = 0, from = i * WORDS; k < 2 * WORDS; k++, from++) pairWords[k] = levelWords[from] as number;
+      level.write(sha256Text(prefixedPair), (i / 2) * HASH_BYTES, HASH_BYTES, 'latin1');
     }
-  }
-  return at(level, 0);
-}
-
-// Filled anew by every call.
-const level = Buffer.alloc((TILE_WIDTH / 2) * HASH_BYTES);
-
-/** The hash over TILE_WIDTH leaf hashes that lie one after the other. */
-export function tileHash(leaves: Uint8Array): Buffer {
-  if (leaves.length !== TILE_WIDTH * HASH_BYTES) throw new TypeError('a tile has 256 hashes');
-  let from = leaves;
-  for (let width = TILE_WIDTH / 2; width >= 1; width /= 2) {
-    for (let i = 0; i < width; i++) {
-      for (let k = 0, at = i * 2 * HASH_BYTES; k < 2 * HASH_BYTES; k++, at++) node[1 + k] = from[at] as number;
-      const hash = sha256Text(node);
-      for (let k = 0, at = i * HASH_BYTES; k < HASH_BYTES; k++, at++) level[at] = hash.charCodeAt(k);
-    }
-    from = level;
+    if (width % 2 === 1) levelWords.copyWithin(((width - 1) / 2) * WORDS, (width - 1) * WORDS, width * WORDS);
   }
   return Buffer.from(level.subarray(0, HASH_BYTES));
 }

@@ -5,7 +5,7 @@ import type { KeyObject } from 'node:crypto';
 import { type BatchClaims, batchHolds, readBatch, statementLeaf, verifyBatch } from '#certs/batch.ts';
 import { sha256 } from '#certs/commitment.ts';
 import { importSpki } from '#certs/keys.ts';
-import { InclusionChecker, rootText } from '#certs/merkle.ts';
+import { HASH_BYTES, InclusionChecker, rootOfLeaves } from '#certs/merkle.ts';
 import { parseLogEntry } from '#schemas/log-entry.ts';
 import { isAccordError, type ProblemCode } from '#schemas/problems.ts';
 import { Finding } from './audit-finding.ts';
@@ -35,20 +35,49 @@ export function signerAmong(keys: SignerKeys | undefined): VerifySigner {
 }
 
 interface KnownBatch {
-  /** base64url SHA-256 of the JWS. */
-  hash: string;
+  /** base64url SHA-256 of the JWS, ASCII. */
+  hash: Buffer;
   claims: BatchClaims;
-  /** As `rootText` gives it. */
-  root: string;
   checker: InclusionChecker;
   signer: ProblemCode | null;
   key: SignatureKey;
   first: number | null;
   last: number | null;
-  /** Of a batch that is stored whole: leaves of the statements judged so far (32 Latin-1 characters), and where the first stands. */
-  leaves: (string | undefined)[];
+  /** Of a batch that is stored whole: leaves of the statements judged so far, where they go, and where the first stands. */
+  leaves: Leaves;
   judged: number;
   from: number;
+}
+
+/** Leaf hashes, one after the other, and which of them are there. */
+class Leaves {
+  readonly #hashes: Buffer;
+  readonly #isThere: Uint8Array;
+  #isBeyond = false;
+
+  constructor(size: number) {
+    this.#hashes = Buffer.allocUnsafe(size * HASH_BYTES);
+    this.#isThere = new Uint8Array(size);
+  }
+
+  /** @param leaf 32 Latin-1 characters */
+  set(index: number, leaf: string): void {
+    if (!(index >= 0 && index < this.#isThere.length)) {
+      this.#isBeyond = true;
+      return;
+    }
+    this.#hashes.write(leaf, index * HASH_BYTES, HASH_BYTES, 'latin1');
+    this.#isThere[index] = 1;
+  }
+
+  has(index: number, leaf: string): boolean {
+    return this.#hashes.toString('latin1', index * HASH_BYTES, (index + 1) * HASH_BYTES) === leaf;
+  }
+
+  /** Whether they are all there and no others, and their tree has this root. */
+  isTree(root: Buffer): boolean {
+    return !this.#isBeyond && !this.#isThere.includes(0) && rootOfLeaves(this.#hashes).equals(root);
+  }
 }
 
 /** Where a statement is said to stand. */
@@ -77,7 +106,7 @@ export class Batches {
   fault(seq: number, named: string, place: StoredPlace): string | null {
     if (place.signature === null) return 'the signature is not the one the entry names';
     const batch = this.#batch(place.signature);
-    if (batch.hash !== named) return 'the signature is not the one the entry names';
+    if (batch.hash.toString('latin1') !== named) return 'the signature is not the one the entry names';
     if (batch.signer !== null) throw new Finding(batch.signer, seq, 'the signature of the statement');
     const { statement, index, size, path } = place;
     const leaf = statementLeaf(statement).toString('latin1');
@@ -93,7 +122,7 @@ export class Batches {
   stands(key: SignatureKey, names: Uint8Array, namedAt: number, place: Place, leaf: string): boolean {
     const batch = this.#batch(key);
     const { hash, signer } = batch;
-    for (let i = 0; i < hash.length; i++) if (names[namedAt + i] !== hash.charCodeAt(i)) return false;
+    for (let i = 0; i < hash.length; i++) if (names[namedAt + i] !== hash[i]) return false;
     if (signer !== null) throw new Finding(signer, place.seq, 'the signature of the statement');
     return this.#holds(batch, place, leaf);
   }
@@ -101,7 +130,7 @@ export class Batches {
   #holds(batch: KnownBatch, { seq, index, size, path }: Place, leaf: string): boolean {
     if (size !== batch.claims.size) return false;
     if (path === null) return this.#isMember(batch, seq, index, leaf);
-    if (size === 1 && index === 0 && path.length === 0) return leaf === batch.root;
+    if (size === 1 && index === 0 && path.length === 0) return leaf === batch.claims.root.toString('latin1');
     return batchHolds(batch.checker, Buffer.from(leaf, 'latin1'), index, pathOf(path));
   }
 
@@ -134,15 +163,14 @@ export class Batches {
     const { jws, first, last } = this.#log.signature(key) ?? { jws: '', first: null, last: null };
     const claims = readBatch(jws);
     return {
-      hash: sha256(jws),
+      hash: Buffer.from(sha256(jws), 'latin1'),
       claims,
-      root: claims.root.toString('latin1'),
       checker: new InclusionChecker(claims.size, claims.root),
       signer: this.#signer(claims),
       key,
       first,
       last,
-      leaves: new Array<string | undefined>(claims.size).fill(undefined),
+      leaves: new Leaves(claims.size),
       judged: 0,
       from: -1,
     };
@@ -159,27 +187,27 @@ export class Batches {
     if (!isWhole && batch.judged > 0) throw new Finding('LOG_EVIDENCE_CHANGED', batch.from, NOT_IN_BATCH);
     if (!isWhole || !(index >= 0 && index < claims.size)) return false;
     // The tree was held against the root: a statement more is in it, or is none of this batch.
-    if (batch.judged >= claims.size) return leaves[index] === leaf;
+    if (batch.judged >= claims.size) return leaves.has(index, leaf);
     if (batch.judged === 0) {
       batch.from = seq;
       this.#open.add(batch);
     }
     batch.judged++;
-    leaves[index] = leaf;
+    leaves.set(index, leaf);
     if (batch.judged === claims.size) this.#complete(batch, seq + 1);
     return true;
   }
 
   /** Holds the root against all statements of the batch; those outside [from, to) are read now. */
   #complete(batch: KnownBatch, to: number): void {
-    const { claims, root, leaves, first, last, from, key } = batch;
+    const { claims, leaves, first, last, from, key } = batch;
     this.#open.delete(batch);
     const others = batch.judged < claims.size ? this.#log.members(key, first, last) : [];
     for (const one of others) {
-      if (one.seq < from || one.seq >= to) leaves[one.index] = leafOf(one);
+      if (one.seq < from || one.seq >= to) leaves.set(one.index, leafOf(one));
     }
     const isExact = first === (others[0]?.seq ?? from) && last === (others.at(-1)?.seq ?? to - 1);
-    if (isExact && isAll(leaves, claims.size) && rootText(leaves) === root) return;
+    if (isExact && leaves.isTree(claims.root)) return;
     const members = this.#log.members(key, first, last);
     if (members.length < claims.size && (last ?? 0) >= this.#log.size()) {
       throw new Finding('LOG_TRUNCATED', this.#log.size(), 'what was appended with it is missing');
@@ -193,22 +221,18 @@ function leafOf({ statement }: StoredMember): string {
   return statementLeaf(statement).toString('latin1');
 }
 
-function isAll(leaves: readonly (string | undefined)[], size: number): leaves is string[] {
-  return leaves.length === size && !leaves.includes(undefined);
-}
-
 /** Which statement of a whole batch is wrong; null when it cannot be pinned to one. */
-function culprit(members: readonly StoredMember[], { claims, root, hash }: KnownBatch): number | null {
-  const changed = members.find(({ line, statement }) => !names(line, sha256(statement), hash));
+function culprit(members: readonly StoredMember[], { claims, hash }: KnownBatch): number | null {
+  const changed = members.find(({ line, statement }) => !names(line, sha256(statement), hash.toString('latin1')));
   if (changed !== undefined) return changed.seq;
   // All are the right ones, so that one claims another's place. It is found by putting it where nobody is.
   const taken = new Set(members.map(({ index }) => index));
   const free = Array.from({ length: claims.size }, (_, index) => index).find((index) => !taken.has(index));
   if (free === undefined || members.length !== claims.size) return null;
   for (const one of members) {
-    const leaves = new Array<string | undefined>(claims.size);
-    for (const other of members) leaves[other === one ? free : other.index] = leafOf(other);
-    if (isAll(leaves, claims.size) && rootText(leaves) === root) return one.seq;
+    const leaves = new Leaves(claims.size);
+    for (const other of members) leaves.set(other === one ? free : other.index, leafOf(other));
+    if (leaves.isTree(claims.root)) return one.seq;
   }
   return null;
 }

@@ -2,7 +2,7 @@
 // on the tree, whose root is compared wherever a checkpoint was signed and whose subtrees wherever a tile is stored. Whoever
 // held the disk controls all that is read.
 import { availableParallelism } from 'node:os';
-import { Frontier, HASH_BYTES, TILE_HEIGHT, TILE_WIDTH, tileHash } from '#certs/merkle.ts';
+import { Frontier, HASH_BYTES, rootOfLeaves, TILE_HEIGHT, TILE_WIDTH } from '#certs/merkle.ts';
 import { type SignerKeys, signerAmong } from './audit-batches.ts';
 import type { StoredCheckpoints } from './audit-checkpoints.ts';
 import { type AuditRows, rangeVerifier, type VerifiedRange } from './audit-entries.ts';
@@ -101,7 +101,7 @@ export function follow(
     const isWhole = seq % TILE_WIDTH === 0 && end <= range.to && checkpoints.nextSize() >= end;
     if (isWhole && !range.own.some(({ entry }) => entry.seq >= seq && entry.seq < end)) {
       const at = (seq - range.from) * HASH_BYTES;
-      frontier.pushTile(tileHash(leaves.subarray(at, at + TILE_WIDTH * HASH_BYTES)), compareTile);
+      frontier.pushTile(rootOfLeaves(leaves.subarray(at, at + TILE_WIDTH * HASH_BYTES)), compareTile);
       seq = end - 1;
       checkpoints.compare(progress);
       continue;

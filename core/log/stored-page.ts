@@ -24,7 +24,7 @@ export const PLACES = 10;
  * a line and a statement are hashed as leaves where they stand.
  */
 export interface StoredPage {
-  bytes: Uint8Array;
+  bytes: Buffer;
   count: number;
   places: Float64Array;
   signatures: (SignatureKey | null)[];
@@ -68,7 +68,7 @@ export const BATCH_RADIX = 512;
  * reader, so that it fits nothing else either. A page ends before a row of another form.
  * @throws LOG_DATABASE_DAMAGED where its first row is one
  */
-export function readPage(bytes: Uint8Array, count: number): StoredPage {
+export function readPage(bytes: Buffer, count: number): StoredPage {
   const places = new Float64Array(count * PLACES);
   const signatures: (SignatureKey | null)[] = [];
   let at = 0;

@@ -11,6 +11,7 @@ import {
   inclusionProof,
   leafHash,
   nodeHash,
+  rootOfLeaves,
   type SubtreeReader,
   verifyConsistency,
   verifyInclusion,
@@ -207,6 +208,12 @@ t.test('the frontier agrees with the definition, with a stored tree, and with it
     { numRuns: 60 },
   );
   t.ok(new Frontier().root().equals(EMPTY_ROOT));
+  const sizes = Array.from({ length: 256 }, (_, i) => i + 1);
+  const wrong = sizes.filter(
+    (size) => !rootOfLeaves(Buffer.concat(all.slice(0, size))).equals(treeHash(all.slice(0, size))),
+  );
+  t.same(wrong, [], 'leaves in one piece, of every size of a tile or a batch');
+  for (const bytes of [0, 31, 33, 257 * 32]) t.throws(() => rootOfLeaves(Buffer.alloc(bytes)), TypeError, `${bytes}`);
 });
 
 t.test('many proofs of one tree: the same answers as one by one, right and wrong', async (t) => {
