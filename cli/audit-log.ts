@@ -9,7 +9,8 @@ import { storageKeyOf } from '#certs/storage-key.ts';
 import { systemClock } from '#core/clock.ts';
 import { readAnchor } from '#core/configuration/anchor.ts';
 import { type PastSigners, pastSigners } from '#core/evidence/past-signers.ts';
-import { pastVouchers } from '#core/evidence/past-vouchers.ts';
+import { pastGrace, pastVouchers } from '#core/evidence/past-vouchers.ts';
+import { withRegisteredKey } from '#core/evidence/registered-log-key.ts';
 import { readKeyFile } from '#core/key-store.ts';
 import { bodyAudit } from '#core/log/audit-bodies.ts';
 import { auditRange, type RangeReport } from '#core/log/audit-range.ts';
@@ -74,7 +75,7 @@ async function auditAction(options: LogOptions): Promise<void> {
   try {
     const progress = file === undefined ? null : readProgress(file);
     const [report, archive] = await withAuditSource(options, async ({ log, folder, checkpointFile, archive }) => {
-      const report = await auditRange(log, {
+      const found = await auditRange(log, {
         progress,
         onProgress: watched.follow,
         nowMs: systemClock.nowMs(),
@@ -84,11 +85,12 @@ async function auditAction(options: LogOptions): Promise<void> {
         ...(to === undefined ? {} : { to }),
         ...(key === undefined ? {} : { verifierKey: key }),
         ...(options.checkpoint && checkpointFile !== null ? { checkpointFile } : {}),
-        ...(signers === null ? {} : { signers: signers.keys, inForce: pastVouchers(signers, systemClock.nowMs()) }),
+        ...(signers === null ? {} : vouchersOf(signers)),
         ...(timeStampAnchors === undefined ? {} : { verifyToken: tokensUnder(timeStampAnchors) }),
         ...(keys === null ? {} : { bodies: bodyAudit(log, keys) }),
         ...(threads === undefined ? {} : { threads }),
       });
+      const report = signers === null ? found : await withRegisteredKey(found, log, signers);
       return [report, archive] as const;
     });
     watched.end();
@@ -104,6 +106,11 @@ function signersOf({ dir, configuration }: LogOptions, anchor: string): PastSign
   const folder = configuration ?? (dir === undefined ? undefined : join(dir, 'configuration'));
   if (folder === undefined) throw usage('An archive brings no configuration: name a copy with --configuration.');
   return pastSigners(folder, readAnchor(readFileSync(join(anchor, FILES.anchor))));
+}
+
+function vouchersOf(signers: PastSigners) {
+  const inForce = pastVouchers(signers, systemClock.nowMs());
+  return { signers: signers.keys, inForce, graceAt: pastGrace(signers) };
 }
 
 async function keysOf(options: LogOptions) {

@@ -7,7 +7,21 @@ import { timeStampRulesOf } from '#core/configuration/time-stamp-parts.ts';
 import { fileHash } from '#core/configuration/verify.ts';
 import { policyOf } from '#core/configuration/witness-parts.ts';
 import type { InForce, Vouchers } from '#core/witness/audit-anchored.ts';
+import { DEFAULT_GRACE_MS } from '#schemas/limits.ts';
 import type { PastSigners } from './past-signers.ts';
+
+/** The period of grace of the newest version that was issued by then; the default where none of them says. */
+export function pastGrace({ contents, past }: Pick<PastSigners, 'contents' | 'past'>): (atMs: number) => number {
+  const all = [...contents.values()].sort((a, b) => b.version - a.version);
+  return (atMs) => {
+    const content = all.find(({ issuedAtMs }) => issuedAtMs <= atMs);
+    const hash = content?.parts['time-stamps'];
+    const bytes = hash === undefined ? undefined : past.part(hash);
+    if (content === undefined || bytes === undefined || fileHash(bytes) !== hash) return DEFAULT_GRACE_MS;
+    const { timeStamps } = readPart('time-stamps', bytes, content.instance);
+    return timeStamps === undefined ? DEFAULT_GRACE_MS : timeStampRulesOf(timeStamps).graceMs;
+  };
+}
 
 /** @param nowMs of the auditor's clock: no token is later. @returns for a version; undefined where it, or a part of it, was not kept */
 export function pastVouchers({ contents, past }: PastSigners, nowMs: number): InForce {

@@ -3,7 +3,6 @@
 // by a later one, because every checkpoint covers all before it; entries that wait longer than a server may are a gap.
 // Pure; anchorings were judged before (core/witness/audit-anchored.ts).
 import type { JudgedAnchoring } from '#core/witness/audit-anchored.ts';
-import { DEFAULT_GRACE_MS } from '#schemas/limits.ts';
 import type { ProblemCode } from '#schemas/problems.ts';
 import type { VerifiedRange } from './audit-entries.ts';
 import type { Gaps } from './audit-gaps.ts';
@@ -78,11 +77,11 @@ export class Covered {
     state.anchored = [...this.#anchored];
   }
 
-  /** @param lastMs when the last entry was written */
-  finish(lastMs: number, gaps: Gaps): void {
+  /** @param lastMs when the last entry was written @param graceAt how long what was written then may wait */
+  finish(lastMs: number, graceAt: (atMs: number) => number, gaps: Gaps): void {
     const { waiting, short } = this.state;
     if (short !== null) gaps.add(this.#code, short.seq, short.detail);
-    else if (waiting !== null && lastMs - waiting.atMs > DEFAULT_GRACE_MS) {
+    else if (waiting !== null && lastMs - waiting.atMs > graceAt(waiting.atMs)) {
       gaps.add(this.#code, waiting.seq, 'and no later anchoring covers this entry');
     }
   }

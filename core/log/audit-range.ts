@@ -43,6 +43,8 @@ export interface RangeOptions extends WalkOptions {
   verifyToken?: AnchoringRules['verifyToken'];
   /** Who had to vouch for an anchoring, by the version of the configuration; without it that is not judged. */
   inForce?: InForce;
+  /** How long what was written then could wait for an anchoring, ms; without it as long as by default. */
+  graceAt?: (atMs: number) => number;
   /** Of the auditor's clock, where the log is in use: then the claims of its latest requests are looked for. */
   nowMs?: number;
   /** Opens what is kept of each record. */

@@ -3,7 +3,7 @@
 // word; a clock that was wrong is no change of the log, so that it is named, with its place, and the audit goes on.
 import type { InForce, JudgedAnchoring } from '#core/witness/audit-anchored.ts';
 import type { AnchoringRules } from '#core/witness/verify-anchoring.ts';
-import { CLOCK_WINDOW_MS } from '#schemas/limits.ts';
+import { CLOCK_WINDOW_MS, DEFAULT_GRACE_MS } from '#schemas/limits.ts';
 import { Covered, type CoveredState } from './audit-covered.ts';
 import type { VerifiedRange } from './audit-entries.ts';
 import { Gaps, type GapsState, timeText } from './audit-gaps.ts';
@@ -36,18 +36,23 @@ export interface VouchedReport {
   gapsFound: number;
 }
 
+interface VouchedOptions {
+  inForce?: InForce;
+  verifyToken?: AnchoringRules['verifyToken'];
+  graceAt?: (atMs: number) => number;
+}
+
 export class Vouched {
   readonly #quorum: Covered | null;
   readonly #timeStamps: Covered | null;
+  readonly #graceAt: (atMs: number) => number;
   readonly gaps: Gaps;
   readonly #times = new Float64Array(REMEMBERED);
   readonly #seqs = new Float64Array(REMEMBERED).fill(-1);
 
-  constructor(
-    { inForce, verifyToken }: { inForce?: InForce; verifyToken?: AnchoringRules['verifyToken'] },
-    state?: VouchedState,
-  ) {
+  constructor({ inForce, verifyToken, graceAt }: VouchedOptions, state?: VouchedState) {
     this.gaps = new Gaps(state?.gaps);
+    this.#graceAt = graceAt ?? (() => DEFAULT_GRACE_MS);
     this.#quorum = inForce === undefined ? null : new Covered('QUORUM_MISSING', quorumOf, state?.quorum ?? undefined);
     const isStamped = inForce !== undefined || verifyToken != null;
     this.#timeStamps = isStamped ? new Covered('TIME_STAMP_MISSING', stampOf, state?.timeStamps ?? undefined) : null;
@@ -70,8 +75,7 @@ export class Vouched {
   }
 
   finish(lastMs: number): void {
-    this.#quorum?.finish(lastMs, this.gaps);
-    this.#timeStamps?.finish(lastMs, this.gaps);
+    for (const one of [this.#quorum, this.#timeStamps]) one?.finish(lastMs, this.#graceAt, this.gaps);
   }
 
   report(): VouchedReport {

@@ -6,7 +6,8 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { systemClock } from '#core/clock.ts';
 import { readAnchor } from '#core/configuration/anchor.ts';
 import { pastSigners } from '#core/evidence/past-signers.ts';
-import { pastVouchers } from '#core/evidence/past-vouchers.ts';
+import { pastGrace, pastVouchers } from '#core/evidence/past-vouchers.ts';
+import { withRegisteredKey } from '#core/evidence/registered-log-key.ts';
 import { bodyAudit } from '#core/log/audit-bodies.ts';
 import { auditRange } from '#core/log/audit-range.ts';
 import { readRecordKeysSqlite } from '#core/log/record-keys-sqlite.ts';
@@ -26,13 +27,15 @@ try {
   const signers = signersOf(places);
   const keys = withBodies ? readRecordKeysSqlite(recordKeys, Buffer.from(storageKey)) : null;
   const log = openLogAuditSqlite(folder);
-  const report = await auditRange(log, {
+  const found = await auditRange(log, {
     checkpointFile,
     nowMs: systemClock.nowMs(),
     onProgress: ({ checkpoint }, size) => tell({ done: checkpoint.size, size }),
     ...(signers === null ? {} : { signers: signers.keys, inForce: pastVouchers(signers, systemClock.nowMs()) }),
+    ...(signers === null ? {} : { graceAt: pastGrace(signers) }),
     ...(keys === null ? {} : { bodies: bodyAudit(log, keys) }),
   });
+  const report = signers === null ? found : await withRegisteredKey(found, log, signers);
   keys?.close();
   log.close();
   tell({ report });

@@ -1,11 +1,20 @@
 // `accord audit log`, `entries` and `reconcile` on the folders of two servers that run: who signed is judged by the
 // configuration under the auditor's anchor; exit codes; what is printed for people and for machines.
+import { generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import t from 'tap';
+import { rawEd25519PublicKey } from '#certs/ed25519.ts';
 import { systemClock } from '#core/clock.ts';
+import { readAnchor } from '#core/configuration/anchor.ts';
+import { pastSigners } from '#core/evidence/past-signers.ts';
+import { pastGrace } from '#core/evidence/past-vouchers.ts';
+import { openMessageLog } from '#core/log/message-log.ts';
+import { rotateCheckpointKey } from '#core/log/rotate-key.ts';
+import { base64url } from '#schemas/base64url.ts';
+import { serverId } from '#schemas/identifiers.ts';
 import { openPackSetting } from '#scripts/campaign/pack-setting.ts';
 import { accord } from './run.ts';
 
@@ -80,18 +89,65 @@ t.test('two logs are audited, and held against each other', async (t) => {
   }
   db.exec("UPDATE entries SET line = replace(line, 'request', 'REQUEST') WHERE seq = 0");
   db.close();
+  const { peer } = made.pair.provider.parts.log.read(0, 1)[0]!.entry as { peer: string };
   const bad = await audit(copy);
   t.equal(bad.code, 7);
   t.match(bad.report, { ok: false, code: 'LOG_ENTRY_CHANGED', firstBadSeq: 0, root: null });
   t.match(bad.stderr, /at entry 0/);
+
+  // A log that somebody wrote anew under a key of his own; one that went over from or to the registered key; one of nobody.
+  const origin = good.report.origin as string;
+  const [own, next] = [generateKeyPairSync('ed25519').privateKey, generateKeyPairSync('ed25519').privateKey];
+  const registered = made.pair.configuration.entries.get(serverId(origin.slice('accord/'.length)))!.log;
+  const written = async (name: string, of: string, ...keys: KeyObject[]) => {
+    const folder = join(place, name);
+    const at = { folder: join(folder, 'log'), checkpointFile: join(folder, 'checkpoint.txt') };
+    const places = { ...at, keyFolder: join(folder, 'record-keys'), storageKey: Buffer.alloc(32) };
+    const log = await openMessageLog({ ...places, origin: of, checkpointKey: keys[0]!, clock: systemClock });
+    await log.claimVoid(peer, crypto.randomUUID(), systemClock.nowMs() + 1_000, 1);
+    await log.close();
+    for (const [i, nextKey] of keys.slice(1).entries()) {
+      rotateCheckpointKey({ ...at, origin: of, oldKey: keys[i]!, nextKey, clock: systemClock });
+    }
+    const configuration = ['--configuration', join(folders.provider, 'configuration')];
+    return await audit(folder, '--anchor', made.anchorFolder, ...configuration);
+  };
+  const unknown = { ok: false, code: 'LOG_KEY_NOT_REGISTERED', firstBadSeq: 0, root: null };
+  const foreign = await written('foreign', origin, own, next);
+  t.equal(foreign.code, 7);
+  t.match(foreign.report, unknown);
+  t.match((await written('closed', `${origin}/2`, own)).report, { code: 'LOG_ORIGIN_WRONG' }, 'found before it');
+  const nobody = await written('nobody', 'accord/DEV/GOV/9999/ss9', own);
+  t.equal(nobody.code, 5);
+  t.equal(nobody.report.incomplete, 'LOG_KEY_UNKNOWN');
+  const entry = made.pair.configuration.entries.get(serverId(origin.slice('accord/'.length)))!;
+  entry.log = { ...registered, key: base64url(rawEd25519PublicKey(next)) };
+  made.publish((state) => {
+    state.timeStamps = { ...state.timeStamps!, graceMs: 60_000 };
+  });
+  t.match((await written('rotated', origin, own, next)).report, { ok: true, code: null }, 'each vouches for the next');
+  t.match((await written('rotated-on', origin, next, own)).report, { ok: true, code: null });
+  const anchor = readAnchor(readFileSync(join(made.anchorFolder, 'anchor.json')));
+  const graceAt = pastGrace(pastSigners(join(folders.provider, 'configuration'), anchor));
+  t.same([systemClock.nowMs(), 0].map(graceAt), [60_000, 4 * 3_600_000]);
+  entry.log = registered;
+  made.publish(() => {});
 
   const reconcile = (...argv: string[]) => accord('audit', 'reconcile', ...argv, '--json');
   const both = await reconcile(folders.provider, folders.consumer, '--anchor', made.anchorFolder);
   t.equal(both.code, 0, both.stderr);
   t.match(JSON.parse(both.stdout), { settled: 0, open: 0, agreed: 6, items: [] });
   const out = join(place, 'theirs.jsonl');
-  const peer = JSON.parse(both.stdout).a.server;
-  const entries = ['audit', 'entries', '--dir', folders.consumer, '--peer', peer, '--out', out];
+  const entries = [
+    'audit',
+    'entries',
+    '--dir',
+    folders.consumer,
+    '--peer',
+    JSON.parse(both.stdout).a.server,
+    '--out',
+    out,
+  ];
   const exported = await accord(...entries);
   t.equal(exported.code, 0, exported.stderr);
   t.equal((await accord(...entries)).code === 0, false, 'a file that is there is not overwritten');

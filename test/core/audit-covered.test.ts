@@ -10,7 +10,12 @@ const HOUR_MS = 3_600_000;
 const START_MS = 1_790_000_000_000;
 
 /** Entries an hour apart, of which these are anchorings: [seq, size, whether it meets the quorum]. */
-function covered(size: number, anchorings: [number, number, boolean | null][], width: number, everyMs = HOUR_MS) {
+function covered(
+  size: number,
+  anchorings: [number, number, boolean | null][],
+  width: number,
+  { everyMs = HOUR_MS, graceAt = (_: number) => 4 * HOUR_MS } = {},
+) {
   const judged = anchorings.map(([seq, of, isMet]): JudgedAnchoring => {
     const quorum = isMet === null ? null : { good: isMet ? 2 : 1, needed: 2, isRegistryMissing: false };
     const genTimeMs = START_MS + (of - 1) * everyMs;
@@ -26,7 +31,7 @@ function covered(size: number, anchorings: [number, number, boolean | null][], w
       { from, to },
       judged.filter(({ seq }) => seq >= from && seq < to),
     );
-    vouched = new Vouched({ inForce: () => undefined }, structuredClone(vouched.state()));
+    vouched = new Vouched({ inForce: () => undefined, graceAt }, structuredClone(vouched.state()));
   }
   vouched.finish(START_MS + (size - 1) * everyMs);
   const { quorum, gaps: all } = vouched.report();
@@ -81,6 +86,10 @@ t.test('what waits for the quorum, and what a later anchoring makes up for', asy
   ];
   for (const [name, size, anchorings, expected] of cases) {
     for (const width of [1, 3, size]) t.same(covered(size, anchorings, width), expected, `${name}, ${width} at a time`);
+    // The grace is that of the day on which the entry was written.
+    const graceAt = (atMs: number) => (atMs > START_MS ? 20 * HOUR_MS : HOUR_MS);
+    t.same(covered(3, [], 3, { graceAt }).slice(4), ['QUORUM_MISSING 0']);
+    t.same(covered(12, [[2, 1, true]], 3, { graceAt }).slice(4), []);
   }
   t.same(new Covered('QUORUM_MISSING', () => ({ state: 'met', detail: '' })).state.met, 0, 'nothing is shared');
   t.same(new Gaps().state(), { found: [], count: 0 });
