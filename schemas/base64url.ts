@@ -11,8 +11,8 @@ export function base64url(bytes: Uint8Array): string {
 
 /** Decodes canonical base64url. @throws ENCODING_NOT_CANONICAL when `text` (whoever sent it) has another spelling. */
 export function fromBase64url(text: string): Buffer {
-  if (!ALPHABET.test(text)) throw new AccordError('ENCODING_NOT_CANONICAL', 'not the base64url alphabet');
   const bytes = Buffer.from(text, 'base64url');
-  if (bytes.toString('base64url') !== text) throw new AccordError('ENCODING_NOT_CANONICAL', 'spare bits or length');
-  return bytes;
+  if (bytes.toString('base64url') === text) return bytes;
+  const detail = ALPHABET.test(text) ? 'spare bits or length' : 'not the base64url alphabet';
+  throw new AccordError('ENCODING_NOT_CANONICAL', detail);
 }

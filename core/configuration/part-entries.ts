@@ -9,15 +9,13 @@ import { type JsonValue, parseJson } from '#schemas/json.ts';
 import { MAX_JSON_DEPTH } from '#schemas/limits.ts';
 import { isAccordError } from '#schemas/problems.ts';
 
-/** Characters that are read in one step. */
+/** Bytes that are read in one step. */
 const STEP_LENGTH = 32 * 1024;
 /** A value takes two characters at least, with what parts it from the next: below it no limit of values is met. */
 const MAX_LENGTH = 4_000_000;
 /** No list of a part may be longer than its schema says; those that may be longer than this are read whole. */
 const MAX_ENTRIES = 10_000;
 const END = ']}\n';
-
-const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /**
  * Pauses between steps; the caller lets others have their turn then.
@@ -51,27 +49,21 @@ export function* readEntries<T>(
 }
 
 /** Cut before every object that begins as the first one does; undefined for another spelling. */
-function entryTexts(bytes: Uint8Array, list: string): string[] | undefined {
-  const text = textOf(bytes);
+function entryTexts(bytes: Uint8Array, list: string): Buffer[] | undefined {
+  if (bytes.length > MAX_LENGTH) return undefined;
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const head = `{"${list}":[`;
-  const first = /^\{"[A-Za-z]{1,32}":/.exec(text.slice(head.length, head.length + 40))?.[0];
-  if (first === undefined || !text.startsWith(head) || !text.endsWith(`}${END}`)) return undefined;
-  const texts: string[] = [];
+  const first = /^\{"[A-Za-z]{1,32}":/.exec(text.toString('latin1', head.length, head.length + 40))?.[0];
   const last = text.length - END.length;
+  if (first === undefined || text.toString('latin1', 0, head.length) !== head) return undefined;
+  if (text.toString('latin1', Math.max(0, last - 1)) !== `}${END}`) return undefined;
+  const texts: Buffer[] = [];
+  const cut = Buffer.from(`},${first}`, 'latin1');
   let from = head.length;
-  for (let next = text.indexOf(`},${first}`, from); next !== -1; next = text.indexOf(`},${first}`, from)) {
-    texts.push(text.slice(from, next + 1));
+  for (let next = text.indexOf(cut, from); next !== -1; next = text.indexOf(cut, from)) {
+    texts.push(text.subarray(from, next + 1));
     from = next + 2;
   }
-  texts.push(text.slice(from, last));
+  texts.push(text.subarray(from, last));
   return texts;
-}
-
-function textOf(bytes: Uint8Array): string {
-  if (bytes.length > MAX_LENGTH) return '';
-  try {
-    return utf8.decode(bytes);
-  } catch {
-    return '';
-  }
 }

@@ -38,7 +38,7 @@ import { type ConsentState, consentFiles, readConsentPart } from './consent-part
 import { bindingsFile, readDictionaryPart } from './dictionary-parts.ts';
 import { groupsFile, readGroupsPart } from './group-parts.ts';
 import { readEntries } from './part-entries.ts';
-import { RegisteredServers } from './registered-servers.ts';
+import { RegisteredServers, ServerRecords } from './registered-servers.ts';
 import type { MemberEntry } from './snapshot.ts';
 import { readTimeStampsPart, timeStampsFile } from './time-stamp-parts.ts';
 import { fileHash } from './verify.ts';
@@ -164,12 +164,24 @@ export function* readPartInSteps(
     return { ...empty, services };
   }
   if (kind === 'members') {
-    const members = yield* readEntries(bytes, kind, readMember, () => readMembers(whole()).members);
-    for (const { id } of members) requireShard(memberId(id), shard, instance);
+    let records = new ServerRecords(bytes.length);
+    const take = (member: RegisteredMember): MemberEntry => {
+      requireShard(memberId(member.id), shard, instance);
+      records.add(member);
+      return { id: member.id, name: member.name, subsystems: member.subsystems };
+    };
+    const members = yield* readEntries(
+      bytes,
+      kind,
+      (value) => take(readMember(value)),
+      () => {
+        records = new ServerRecords(bytes.length);
+        return readMembers(whole()).members.map(take);
+      },
+    );
     requireAscending(members);
     yield;
-    const servers = new RegisteredServers(members);
-    return { ...empty, members: members.map(({ id, name, subsystems }) => ({ id, name, subsystems })), servers };
+    return { ...empty, members, servers: new RegisteredServers(records) };
   }
   const value = whole();
   if (kind === 'trust') return { ...empty, trust: readTrust(value) };

@@ -5,7 +5,7 @@ import { hash } from 'node:crypto';
 import { fromBase64url } from '#schemas/base64url.ts';
 import { memberOf, type ServerId, serverId, subsystemId } from '#schemas/identifiers.ts';
 import type { EncryptionKey, RegisteredMember, RegisteredServer } from '#schemas/registrations.ts';
-import { ShortNames, shortNameOf } from './short-names.ts';
+import { ShortNames, shortNamed, shortNameOf } from './short-names.ts';
 import type { RegisteredCertificate, ServerEntry } from './snapshot.ts';
 
 /** kid, x, y, notAfterMs: every registered key is on P-256. */
@@ -24,11 +24,61 @@ interface ServerRecord {
   signing: number[];
 }
 
+/** What a part says of its servers, taken member by member, so that no more than one member lies about as objects. */
+export class ServerRecords {
+  readonly ids: ServerId[] = [];
+  readonly before: number[] = [0];
+  readonly places: number[] = [];
+  readonly keys: number[] = [];
+  readonly hosted: number[] = [];
+  #bytes: Buffer;
+  #length = 0;
+
+  /** @param bytes that the records are likely to need; the part's own length is more than enough */
+  constructor(bytes: number) {
+    this.#bytes = Buffer.allocUnsafeSlow(bytes);
+  }
+
+  /** The next member of the part. @throws IDENTIFIER_INVALID, ENCODING_NOT_CANONICAL */
+  add(member: RegisteredMember): void {
+    const known = new Set<string>();
+    for (const server of member.servers) {
+      const at = this.ids.push(serverId(`${member.id}/${server.code}`)) - 1;
+      // A member's servers mostly speak for the same subsystems.
+      for (const id of server.subsystems) if (!known.has(id)) known.add(subsystemId(id));
+      const certificates = [...server.authenticationCertificates, ...server.signingCertificates].map(fromBase64url);
+      const record = JSON.stringify(recordOf(server, certificates));
+      const bytes = certificates.reduce((sum, der) => sum + der.length, 3 * record.length);
+      if (this.#length + bytes > this.#bytes.length) this.#grow(bytes);
+      this.places.push(this.#length);
+      this.#length += this.#bytes.write(record, this.#length);
+      this.places.push(this.#length);
+      for (const der of certificates) this.#length += der.copy(this.#bytes, this.#length);
+      for (const key of keysOf(server, certificates)) this.keys.push(shortNamed(key, at));
+      for (const id of server.subsystems) if (memberOf(id) !== member.id) this.hosted.push(shortNamed(id, at));
+    }
+    this.before.push(this.ids.length);
+  }
+
+  /** Of all records so far, as many bytes as they are. */
+  bytes(): Buffer {
+    const exact = Buffer.allocUnsafeSlow(this.#length);
+    this.#bytes.copy(exact);
+    return exact;
+  }
+
+  #grow(more: number): void {
+    const larger = Buffer.allocUnsafeSlow(2 * this.#bytes.length + more);
+    this.#bytes.copy(larger, 0, 0, this.#length);
+    this.#bytes = larger;
+  }
+}
+
 export class RegisteredServers implements Iterable<ServerEntry> {
-  static readonly none = new RegisteredServers([]);
-  readonly #ids: ServerId[] = [];
+  static readonly none = new RegisteredServers(new ServerRecords(0));
+  readonly #ids: readonly ServerId[];
   /** For each member of the part, in its order, how many servers the members before it have; then the number of all. */
-  readonly #before: number[] = [0];
+  readonly #before: readonly number[];
   readonly #bytes: Buffer;
   /** Where each record begins and its JSON ends; then the end of all. */
   readonly #places: Uint32Array;
@@ -36,38 +86,13 @@ export class RegisteredServers implements Iterable<ServerEntry> {
   readonly #hosted: ShortNames;
   readonly #made: (ServerEntry | undefined)[];
 
-  /** @throws IDENTIFIER_INVALID */
-  constructor(members: readonly RegisteredMember[]) {
-    const [pieces, places]: [Buffer[], number[]] = [[], []];
-    const [keys, hosted]: [[string, number][], [string, number][]] = [[], []];
-    let length = 0;
-    const add = (piece: Buffer) => {
-      pieces.push(piece);
-      length += piece.length;
-    };
-    for (const member of members) {
-      const known = new Set<string>();
-      for (const server of member.servers) {
-        const at = this.#ids.push(serverId(`${member.id}/${server.code}`)) - 1;
-        // A member's servers mostly speak for the same subsystems.
-        for (const id of server.subsystems) if (!known.has(id)) known.add(subsystemId(id));
-        const certificates = [...server.authenticationCertificates, ...server.signingCertificates].map(fromBase64url);
-        places.push(length);
-        add(Buffer.from(JSON.stringify(recordOf(server, certificates))));
-        places.push(length);
-        certificates.forEach(add);
-        for (const key of keysOf(server, certificates)) keys.push([key, at]);
-        for (const id of server.subsystems) if (memberOf(id) !== member.id) hosted.push([id, at]);
-      }
-      this.#before.push(this.#ids.length);
-    }
-    places.push(length);
-    this.#bytes = Buffer.allocUnsafeSlow(length);
-    let at = 0;
-    for (const piece of pieces) at += piece.copy(this.#bytes, at);
-    this.#places = Uint32Array.from(places);
-    this.#keys = new ShortNames(keys);
-    this.#hosted = new ShortNames(hosted);
+  constructor(records: ServerRecords) {
+    this.#ids = records.ids;
+    this.#before = records.before;
+    this.#bytes = records.bytes();
+    this.#places = Uint32Array.from([...records.places, this.#bytes.length]);
+    this.#keys = new ShortNames(records.keys);
+    this.#hosted = new ShortNames(records.hosted);
     this.#made = new Array(this.#ids.length).fill(undefined);
   }
 

@@ -9,14 +9,21 @@ export function shortNameOf(text: string): number {
   return sum >>> 0;
 }
 
+/**
+ * A name and what it stands for, both in one number, which sorts without a call for each comparison.
+ * @param value a whole number below 2^21
+ */
+export function shortNamed(name: string, value: number): number {
+  return shortNameOf(name) * VALUES + value;
+}
+
 export class ShortNames {
   readonly #names: Uint32Array;
   readonly #values: Uint32Array;
 
-  /** @param named names, each with what it stands for, a whole number below 2^21; names may occur twice */
-  constructor(named: readonly (readonly [name: string, value: number])[]) {
-    // Both in one number, which sorts without a call for each comparison.
-    const sorted = Float64Array.from(named, ([name, value]) => shortNameOf(name) * VALUES + value).sort();
+  /** @param named what `shortNamed` made, in any order; names may occur twice */
+  constructor(named: readonly number[]) {
+    const sorted = Float64Array.from(named).sort();
     this.#names = Uint32Array.from(sorted, (both) => both / VALUES);
     this.#values = Uint32Array.from(sorted, (both) => both % VALUES);
   }

@@ -14,7 +14,7 @@ import type { VerifiedDistrust } from '#core/configuration/distrust.ts';
 import { fetchOverHttp } from '#core/configuration/fetch.ts';
 import { readEntries } from '#core/configuration/part-entries.ts';
 import { type PartIndex, partShardOf, partsOf, readPart, readPartInSteps } from '#core/configuration/parts.ts';
-import { ShortNames, shortNameOf } from '#core/configuration/short-names.ts';
+import { ShortNames, shortNamed, shortNameOf } from '#core/configuration/short-names.ts';
 import type { ConfigurationSnapshot, ServerEntry } from '#core/configuration/snapshot.ts';
 import { fileHash, type VerifiedContent, type VerifiedRoot } from '#core/configuration/verify.ts';
 import { openClient } from '#core/http/client.ts';
@@ -320,7 +320,7 @@ t.test('a large part is read with pauses', async (t) => {
 t.test('short names find every name', async (t) => {
   fc.assert(
     fc.property(fc.array(fc.tuple(fc.string({ maxLength: 3 }), fc.nat(2 ** 21 - 1)), { maxLength: 50 }), (named) => {
-      const names = new ShortNames(named);
+      const names = new ShortNames(named.map(([name, value]) => shortNamed(name, value)));
       return named.every(([name, value]) => names.find(shortNameOf(name)).includes(value));
     }),
   );
