@@ -3,6 +3,7 @@
 // time something was acknowledged: one JSON value a line, written before anything else is done. It goes on after an error,
 // so that a promise made on a broken disk is seen.
 import { readFileSync, writeSync } from 'node:fs';
+import { flushCompileCache } from 'node:module';
 import { join } from 'node:path';
 import { sha256 } from '#certs/commitment.ts';
 import { archiveSegment } from '#core/archive/run-archive.ts';
@@ -26,6 +27,7 @@ function say(promised: Promised): void {
   for (let at = 0; at < bytes.length; ) at += writeSync(1, bytes, at);
 }
 
+flushCompileCache(); // a process that will be killed has no end at which this would happen
 const file = JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8')) as PowerFile;
 let refusals = 0;
 const ticking = { run: () => {} };

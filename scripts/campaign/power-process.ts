@@ -1,10 +1,12 @@
 // The child of campaign `power`, and what it says.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Promised } from './power-setting.ts';
 
 const SCRIPT = new URL('./power-child.ts', import.meta.url).pathname;
+const COMPILED = join(import.meta.dirname, '../../node_modules/.cache/accord');
 const MAX_SECONDS = 120;
 
 export interface PowerProcess {
@@ -21,7 +23,7 @@ export interface PowerProcess {
 /** @param before a program that runs it, with its arguments; node itself and the script come behind */
 export function startPowerProcess(file: string, before: readonly string[] = []): PowerProcess {
   const [program = process.execPath, ...args] = [...before, process.execPath, SCRIPT, file];
-  const env = { PATH: process.env['PATH'], UV_THREADPOOL_SIZE: '1' };
+  const env = { PATH: process.env['PATH'], UV_THREADPOOL_SIZE: '1', NODE_COMPILE_CACHE: COMPILED };
   const child: ChildProcess = spawn(program, args, { stdio: ['ignore', 'pipe', 'ignore'], env });
   const said: Promised[] = [];
   let wake: () => void = () => {};

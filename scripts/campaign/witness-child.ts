@@ -1,8 +1,10 @@
 // Starts, asks and kills a process of campaign `witness` (witness-process.ts).
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { join } from 'node:path';
 import type { WitnessAnswerOfProcess, WitnessOrder } from './witness-process.ts';
 
+const COMPILED = join(import.meta.dirname, '../../node_modules/.cache/accord');
 const START_TIMEOUT_MS = 30_000;
 const ANSWER_TIMEOUT_MS = 120_000;
 
@@ -16,7 +18,10 @@ export interface WitnessProcess {
 /** @param file path of its WitnessProcessFile */
 export async function startWitnessProcess(file: string): Promise<WitnessProcess> {
   const script = new URL('./witness-process.ts', import.meta.url).pathname;
-  const child = spawn(process.execPath, [script, file], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'], env: {} });
+  const child = spawn(process.execPath, [script, file], {
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    env: { NODE_COMPILE_CACHE: COMPILED },
+  });
   const { url } = await nextMessage<{ url: string }>(child, START_TIMEOUT_MS);
   return {
     url,

@@ -3,6 +3,7 @@
 // answers its parent over their channel, one answer to each message.
 import { createPrivateKey } from 'node:crypto';
 import { existsSync, readFileSync, statSync } from 'node:fs';
+import { flushCompileCache } from 'node:module';
 import { Aggregate } from '#central-registry/aggregate.ts';
 import { addAggregateRoutes } from '#central-registry/aggregate-face.ts';
 import { AggregateStore } from '#central-registry/aggregate-store-sqlite.ts';
@@ -113,6 +114,7 @@ function one(verifier: NoteVerifier | undefined): NoteVerifier[] | undefined {
 }
 
 async function main(): Promise<void> {
+  flushCompileCache(); // a process that will be killed has no end at which this would happen
   const file = JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8')) as WitnessProcessFile;
   const cosigners = file.cosigners.map((pem) => cosigner(file.name, createPrivateKey(pem)));
   const http = openClient();
