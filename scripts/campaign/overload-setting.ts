@@ -20,6 +20,8 @@ export interface LoadedSetting extends KillSetting {
   ask<T>(order: object): Promise<T>;
   /** Put into both servers. */
   worsen(worse: Worse): Promise<void>;
+  /** What is in their logs now. */
+  logs(): { consumer: LogSize; provider: LogSize };
   /** Ends both servers as an operator would; what they left in their logs. */
   stop(): Promise<{ consumer: LogSize; provider: LogSize }>;
   close(): Promise<void>;
@@ -64,6 +66,7 @@ export async function openLoadedSetting(load: string): Promise<LoadedSetting> {
     setting.close();
     rmSync(setting.folder, { recursive: true, force: true });
   };
+  const logs = () => ({ consumer: logSize(setting.folders.consumer), provider: logSize(setting.folders.provider) });
   try {
     await Promise.all([servers.consumer.start(), servers.provider.start()]);
   } catch (error) {
@@ -82,9 +85,10 @@ export async function openLoadedSetting(load: string): Promise<LoadedSetting> {
     async worsen(worse) {
       await Promise.all([servers.consumer.worsen(worse), servers.provider.worsen(worse)]);
     },
+    logs,
     async stop() {
       await end();
-      return { consumer: logSize(setting.folders.consumer), provider: logSize(setting.folders.provider) };
+      return logs();
     },
     close,
   };

@@ -20,7 +20,7 @@ export interface BrokenOverload {
 const FACTOR = 10;
 const BURST = 8;
 /** A short overload comes at once, on as many connections: the places of two cold servers have to be taken too. */
-const SHORT_REQUESTS = 500;
+const SHORT_REQUESTS = 400;
 const KNOCK = 'GET / HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n';
 const CONCURRENCIES = [16, 64, 256];
 /** Of the best goodput; the least concurrency that reaches it is the one whose times are compared. */
@@ -172,13 +172,16 @@ async function run({ size, thenBroken, say = () => {} }: CampaignRun<BrokenOverl
     const measured = await measure(setting, size, say);
     const { numbers, found } = verdict(measured);
     let foundBroken: string[] = [];
-    if (thenBroken !== undefined) {
+    if (thenBroken === undefined) {
+      found.push(...logFaults(measured.turns, await setting.stop()));
+    } else {
+      // Before: servers that let everybody in may still be at work when nobody waits any more.
+      found.push(...logFaults(measured.turns, setting.logs()));
       await setting.worsen(thenBroken);
       const { over, probes } = await overTurn(setting, size, measured.best);
-      measured.turns.push(over);
       foundBroken = verdict({ ...measured, turns: [over], over, probes }).found;
     }
-    found.push(...logFaults(measured.turns, await setting.stop()), ...setting.complaints);
+    found.push(...setting.complaints);
     return { size, failures: found.length, found, foundBroken, ...numbers };
   } finally {
     await setting.close();
