@@ -85,6 +85,45 @@ export interface Pair {
   close(): Promise<void>;
 }
 
+interface Certified {
+  authority: ThrowAwayAuthority;
+  identities: Pair['identities'];
+}
+
+/**
+ * To certify is a third of what a pair takes: those by the system's clock have one authority and the same certificates, until
+ * something is revoked.
+ */
+let shared: Promise<Certified> | null = null;
+
+async function certify(clock: Clock): Promise<Certified> {
+  const authority = await openThrowAwayAuthority(clock);
+  return {
+    authority,
+    identities: { consumer: await authority.server(CONSUMER), provider: await authority.server(PROVIDER) },
+  };
+}
+
+async function certified(clock: Clock | undefined): Promise<Certified> {
+  if (clock !== undefined) return await certify(clock);
+  shared ??= certify(systemClock);
+  const { authority, identities } = await shared;
+  const revoke = (der: Uint8Array) => {
+    shared = null;
+    authority.revoke(der);
+  };
+  // Of its own is what a test may change.
+  const copied = ({ keys, registration }: ServerIdentity): ServerIdentity => ({
+    keys: { ...keys, encryption: new Map(keys.encryption), subject: [...keys.subject] },
+    registration: structuredClone(registration),
+  });
+  const { consumer, provider } = identities;
+  return {
+    authority: { ...authority, revoke },
+    identities: { consumer: copied(consumer), provider: copied(provider) },
+  };
+}
+
 export interface PairOptions {
   clock?: Clock;
   safe?: boolean;
@@ -99,10 +138,9 @@ const at = { host: '127.0.0.1', port: 0 };
 export async function openPair(options: PairOptions = {}): Promise<Pair> {
   const folder = mkdtempSync(join(tmpdir(), 'accord-pair-'));
   const clock = options.clock ?? systemClock;
-  const authority = await openThrowAwayAuthority(clock);
-  const identities = { consumer: await authority.server(CONSUMER), provider: await authority.server(PROVIDER) };
+  const { authority, identities } = await certified(options.clock);
   const configuration = new HeldConfiguration();
-  configuration.trust = authority.trust;
+  configuration.trust = { anchors: [...authority.trust.anchors], intermediates: [...authority.trust.intermediates] };
   const backend = await openBackend();
   const open = (which: 'consumer' | 'provider', over: Partial<SecurityServerOptions> = {}) =>
     openSecurityServer({
