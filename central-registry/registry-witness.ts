@@ -12,6 +12,7 @@ import { type BoundedClient, openClient } from '#core/http/client.ts';
 import { formatVerifierKey, parseCheckpointText, parseNote } from '#core/log/signed-note.ts';
 import { openTimeStampClient } from '#core/time-stamp-client.ts';
 import { openTimeStampStatus } from '#core/time-stamp-status.ts';
+import { TIME_STAMP_STATUS_FILE } from '#core/time-stamp-status-file.ts';
 import { type Cosigner, cosigner, formatCosignerKey } from '#core/witness/cosignature.ts';
 import type { WitnessPolicy } from '#core/witness/policy.ts';
 import type { ForkEvidence } from '#core/witness/store.ts';
@@ -157,7 +158,7 @@ function publishedStamp(
       crls: () => rules()?.crls ?? [],
       isDistrusted: (hash) => publisher.isListed(hash),
       kept: {
-        file: join(folder, 'time-stamp-status.json'),
+        file: join(folder, TIME_STAMP_STATUS_FILE),
         onNotKept: (error) => onAlarm('lists about time-stamp authorities could not be kept', error),
       },
       onAlarm: (authority, detail) =>

@@ -3,6 +3,7 @@
 // with the token itself: each counts only by the signature of the certificate's own issuer, and can only take away.
 import { AccordError } from '#schemas/problems.ts';
 import { sha256 } from './commitment.ts';
+import { readCrlTimes } from './crl.ts';
 import { openDer, TAG } from './der.ts';
 import { derOf, derSequence, derSetOf } from './der-write.ts';
 import { verifyOcsp } from './ocsp.ts';
@@ -76,6 +77,16 @@ function revocations(path: readonly Uint8Array[], status: TimeStampStatus, nowMs
 
 function rulesAt(atMs: number): { atMs: number; allowRsa: true; profile: 'rfc5280' } {
   return { atMs, allowRsa: true, profile: 'rfc5280' };
+}
+
+/** Whether this list, by the signature of its issuer, revokes a certificate of the path. */
+export function revokesIn(crl: Uint8Array, path: readonly Uint8Array[]): boolean {
+  const atMs = readCrlTimes(crl)?.thisUpdateMs;
+  if (atMs === undefined) return false;
+  return path.slice(0, -1).some((certificate, at) => {
+    const issuer = path[at + 1] ?? certificate;
+    return judgeRevocation(certificate, issuer, [crl], atMs, true).status === 'revoked';
+  });
 }
 
 /**

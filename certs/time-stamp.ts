@@ -15,7 +15,7 @@ import { namesSigner } from './time-stamp-attribute.ts';
 import { readTimeStampInfo, type TimeStampInfo } from './time-stamp-info.ts';
 import { plainToken } from './time-stamp-plain.ts';
 import { asMalformed, MAX_TIME_STAMP_BYTES, malformed } from './time-stamp-request.ts';
-import { requireNotRevoked, type TimeStampStatus } from './time-stamp-revocation.ts';
+import { requireNotRevoked, revokesIn, type TimeStampStatus } from './time-stamp-revocation.ts';
 import { readCertificateKey } from './x509-algorithms.ts';
 import { type Certificate, readCertificate } from './x509-read.ts';
 
@@ -86,13 +86,21 @@ export function verifyTimeStampToken(
 /**
  * The same token without anything that no signature covers (time-stamp-plain.ts); it is not verified by this.
  * @param certificates as above
+ * @param lists revocation lists that are known beside, DER: those that revoke a certificate of the path go along, where there is room
  * @throws TIME_STAMP_MALFORMED, TIME_STAMP_SIGNER_WRONG, TIME_STAMP_UNTRUSTED; TypeError for a configured certificate that is none
  */
-export function plainTimeStampToken(token: Uint8Array, certificates: readonly Uint8Array[]): Buffer {
+export function plainTimeStampToken(
+  token: Uint8Array,
+  certificates: readonly Uint8Array[],
+  lists: readonly Buffer[] = [],
+): Buffer {
   const { info, signed } = readToken(token);
   const known = readKnown(certificates);
   const signer = findSigner(signed, known);
-  return plainToken(signed, checkPath(signer, signed.certificates, known, info.genTimeMs));
+  const path = checkPath(signer, signed.certificates, known, info.genTimeMs);
+  const crls = [...signed.crls, ...lists.filter((crl) => revokesIn(crl, path))];
+  const plain = plainToken({ ...signed, crls }, path);
+  return plain.length > MAX_TIME_STAMP_BYTES ? plainToken(signed, path) : plain;
 }
 
 function refusal(code: ProblemCode, detail = ''): AccordError {

@@ -16,6 +16,7 @@ import { sealPack } from '#core/evidence/seal.ts';
 import { refusedPack, verifyPack } from '#core/evidence/verify-pack.ts';
 import { writeZip } from '#core/evidence/zip.ts';
 import { readKeyFile } from '#core/key-store.ts';
+import { TIME_STAMP_STATUS_FILE } from '#core/time-stamp-status-file.ts';
 import { FILES } from '#security-server/data-folder.ts';
 import { signingKeyOf } from '#security-server/folder-keys.ts';
 import { currentLogOrigin, LOG_PLACES } from '#security-server/log-origin.ts';
@@ -60,6 +61,7 @@ async function exportAction(exchange: string, options: ExportOptions): Promise<v
     inUse: { folder: join(options.dir, LOG_PLACES.log), origin: currentLogOrigin(id, options.dir) },
     recordKeys: join(options.dir, LOG_PLACES.recordKeys),
     configuration: join(options.dir, 'configuration'),
+    stampStatus: join(options.dir, TIME_STAMP_STATUS_FILE),
   };
   const storageKey = options.withoutBody === true ? null : storageKeyOf(await open('storage'));
   const { peer, requestBody, answerBody } = options;

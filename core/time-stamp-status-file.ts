@@ -9,6 +9,9 @@ import { type Static, Type } from '#schemas/schema-builder.ts';
 import { compile } from '#schemas/validate.ts';
 import { replaceFileMeanwhile } from './replace-file.ts';
 
+/** In a data folder. */
+export const TIME_STAMP_STATUS_FILE = 'time-stamp-status.json';
+
 export interface KeptStatus {
   /** By `crl URL` or `ocsp URL`. */
   sources: { key: string; thisUpdateMs: number; bytes: Buffer }[];

@@ -13,9 +13,10 @@ import { MAX_SHOWN, viewRecord } from '#core/log/show.ts';
 import { parseCheckpointText, parseNote } from '#core/log/signed-note.ts';
 import type { LogAuditReader } from '#core/log/store.ts';
 import { openLogAuditSqlite } from '#core/log/store-sqlite.ts';
+import { readKeptStatus } from '#core/time-stamp-status-file.ts';
 import { AccordError } from '#schemas/problems.ts';
 import { parseStatement } from '#schemas/statement.ts';
-import { anchoringFiles, type FoundAnchor, findAnchor, findBefore } from './find-anchoring.ts';
+import { anchoringFiles, type FoundAnchor, findAnchor, findBefore, type Stampers } from './find-anchoring.ts';
 import { addDestructionEntries, addLater, type FoundDestruction, findDestruction } from './find-destruction.ts';
 import { type FoundExchange, findExchanges } from './find-exchange.ts';
 import { encodeHashes, encodeHead, encodePlace, MESSAGES, type MessageName, type PackHead } from './layout.ts';
@@ -29,6 +30,8 @@ export interface ExportPlace {
   inUse: { folder: string; origin: string };
   recordKeys: string;
   configuration: string;
+  /** The file with what the server knows of time-stamp authorities. */
+  stampStatus?: string;
 }
 
 export interface ExportOptions {
@@ -46,6 +49,8 @@ export async function exportPack(place: ExportPlace, options: ExportOptions): Pr
   const log = openLogAuditSqlite(place.log);
   try {
     const past = new PastConfiguration(place.configuration);
+    const lists = listsIn(place.stampStatus);
+    const stampersOf = (version: number) => ({ authorities: past.stampCertificates(version), lists });
     const records = log.linesOf(options.exchange, MAX_SHOWN).map((row) => viewRecord(log, row));
     for (const { entry, evidence } of records) requireHere(log, entry, evidence);
     const found = oneOf(findExchanges(records), options);
@@ -59,7 +64,7 @@ export async function exportPack(place: ExportPlace, options: ExportOptions): Pr
     const head: PackHead = { exchange, server, side: found.side, request, answer, anchoring: 0, destruction: 0 };
     if (anchor !== null) {
       head.anchoring = anchor.configuration === 0 ? 0 : past.nearest(anchor.configuration, anchor.atMs);
-      addLog(files, log, found, anchor, past.stampCertificates(head.anchoring || head.answer));
+      addLog(files, log, found, anchor, stampersOf(head.anchoring || head.answer));
     }
     addStatuses(files, log, found);
     if (options.storageKey !== null) {
@@ -69,7 +74,7 @@ export async function exportPack(place: ExportPlace, options: ExportOptions): Pr
       const later = addDestructions(files, erased, place, own, found, past, servers);
       if (later !== null) {
         head.destruction = past.nearest(later.configuration, later.atMs);
-        addLater(files, later, past.stampCertificates(head.destruction));
+        addLater(files, later, stampersOf(head.destruction));
       }
     }
     files.set('pack', encodeHead(head));
@@ -78,6 +83,12 @@ export async function exportPack(place: ExportPlace, options: ExportOptions): Pr
   } finally {
     log.close();
   }
+}
+
+/** @throws CERTIFICATE_STATUS_UNREADABLE */
+function listsIn(file: string | undefined): Buffer[] {
+  if (file === undefined) return [];
+  return readKeptStatus(file).sources.flatMap(({ key, bytes }) => (key.startsWith('crl ') ? [bytes] : []));
 }
 
 function oneOf(found: readonly FoundExchange[], { exchange, peer }: ExportOptions): FoundExchange {
@@ -137,10 +148,10 @@ function addLog(
   log: LogAuditReader,
   found: FoundExchange,
   anchor: FoundAnchor,
-  authorities: readonly Buffer[],
+  stampers: Stampers,
 ): void {
   const size = sizeOf(anchor);
-  for (const [name, bytes] of anchoringFiles(anchor.anchoring, authorities)) files.set(name, bytes);
+  for (const [name, bytes] of anchoringFiles(anchor.anchoring, stampers)) files.set(name, bytes);
   for (const name of ['request', 'answer'] as const) {
     const record = found[name];
     if (record === null) continue;

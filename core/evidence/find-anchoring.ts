@@ -80,14 +80,19 @@ function sizeOf(checkpoint: string): number {
   return parseCheckpointText(parseNote(checkpoint).text).size;
 }
 
+/** The time-stamp authorities of a day. */
+export interface Stampers {
+  /** Their certificates, DER. */
+  authorities: readonly Buffer[];
+  /** Revocation lists about them that the server keeps, DER. */
+  lists: readonly Buffer[];
+}
+
 /**
  * An anchoring as files that a shell can read.
- * @param authorities certificates of the time-stamp authorities, DER: of a token the file holds what they signed, and nothing beside
+ * @param stampers of a token the file holds what they signed, and beside it what takes it away
  */
-export function anchoringFiles(
-  { checkpoint, aggregate, tokens }: Anchoring,
-  authorities: readonly Buffer[],
-): Map<string, Buffer> {
+export function anchoringFiles({ checkpoint, aggregate, tokens }: Anchoring, stampers: Stampers): Map<string, Buffer> {
   const files = new Map<string, Buffer>([['log/checkpoint', Buffer.from(checkpoint, 'utf8')]]);
   if (aggregate !== null) {
     files.set('log/aggregate', Buffer.from(aggregate.checkpoint, 'utf8'));
@@ -95,15 +100,15 @@ export function anchoringFiles(
   }
   const counts = { aggregate: 0, checkpoint: 0 };
   for (const { over, token } of tokens) {
-    files.set(`log/token.${over}.${++counts[over]}.der`, plain(fromBase64url(token), authorities));
+    files.set(`log/token.${over}.${++counts[over]}.der`, plain(fromBase64url(token), stampers));
   }
   return files;
 }
 
 /** As it came, where it leads to none of the authorities: then the checks of the pack say so. */
-function plain(token: Buffer, authorities: readonly Buffer[]): Buffer {
+function plain(token: Buffer, { authorities, lists }: Stampers): Buffer {
   try {
-    return plainTimeStampToken(token, authorities);
+    return plainTimeStampToken(token, authorities, lists);
   } catch (error) {
     if (isAccordError(error)) return token;
     throw error;

@@ -11,7 +11,7 @@ import { coversEntry, readCertificate } from '#core/retention/certificate.ts';
 import { fromBase64url } from '#schemas/base64url.ts';
 import { parseLogEntry } from '#schemas/log-entry.ts';
 import { readDone } from '#schemas/retention.ts';
-import { anchoringFiles, type FoundAnchor, findAnchor } from './find-anchoring.ts';
+import { anchoringFiles, type FoundAnchor, findAnchor, type Stampers } from './find-anchoring.ts';
 import { encodeHashes, type MessageName } from './layout.ts';
 
 const STEP = 20_000;
@@ -98,9 +98,9 @@ export function addDestructionEntries(
   }
 }
 
-/** Adds that later checkpoint. @param authorities certificates of the time-stamp authorities of its day, DER */
-export function addLater(files: Map<string, Buffer>, { anchoring }: FoundAnchor, authorities: readonly Buffer[]): void {
-  for (const [name, bytes] of anchoringFiles(anchoring, authorities)) files.set(`destruction/${name}`, bytes);
+/** Adds that later checkpoint. @param stampers of its day */
+export function addLater(files: Map<string, Buffer>, { anchoring }: FoundAnchor, stampers: Stampers): void {
+  for (const [name, bytes] of anchoringFiles(anchoring, stampers)) files.set(`destruction/${name}`, bytes);
 }
 
 function sizeOf({ anchoring }: FoundAnchor): { size: number } {

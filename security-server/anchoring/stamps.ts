@@ -10,11 +10,9 @@ import type { TimeStampRules } from '#core/configuration/time-stamp-parts.ts';
 import type { BoundedClient } from '#core/http/client.ts';
 import { type AuthorityHealth, openTimeStampClient } from '#core/time-stamp-client.ts';
 import { type AuthorityStatus, openTimeStampStatus } from '#core/time-stamp-status.ts';
+import { TIME_STAMP_STATUS_FILE } from '#core/time-stamp-status-file.ts';
 import { isAccordError } from '#schemas/problems.ts';
 import type { Stamps } from './anchoring.ts';
-
-/** In a data folder: what is known of the authorities' certificates. */
-const TIME_STAMP_STATUS_FILE = 'time-stamp-status.json';
 
 export interface ServerStamps {
   /** Null while the configuration names no authority. */

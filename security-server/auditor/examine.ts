@@ -4,6 +4,7 @@
 // controls what is read; the checks say what of it holds.
 import type { KeyObject } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { readAnchor } from '#core/configuration/anchor.ts';
 import type { PackVerdict } from '#core/evidence/check-run.ts';
 import { exportPack } from '#core/evidence/export-pack.ts';
@@ -17,6 +18,7 @@ import { viewRecord } from '#core/log/show.ts';
 import { statusEntryId } from '#core/log/status-answers.ts';
 import type { LogAuditReader } from '#core/log/store.ts';
 import { openLogAuditSqlite } from '#core/log/store-sqlite.ts';
+import { TIME_STAMP_STATUS_FILE } from '#core/time-stamp-status-file.ts';
 import { judgeEntryTime, type TimeBounds } from '#core/witness/time-bounds.ts';
 import { type LogEntry, parseLogEntry } from '#schemas/log-entry.ts';
 import { AccordError, isAccordError, type ProblemCode } from '#schemas/problems.ts';
@@ -161,9 +163,10 @@ export async function packOf(
   places: AuditorPlaces,
   { exchange, peer, withContent }: { exchange: string; peer: string | null; withContent: boolean },
 ): Promise<Map<string, Buffer>> {
-  const { server, log, origin, recordKeys, configuration, storageKey } = places;
+  const { server, log, origin, recordKeys, configuration, storageKey, anchorFile } = places;
+  const stampStatus = join(dirname(anchorFile), TIME_STAMP_STATUS_FILE);
   return await exportPack(
-    { server, log, inUse: { folder: log, origin }, recordKeys, configuration },
+    { server, log, inUse: { folder: log, origin }, recordKeys, configuration, stampStatus },
     { exchange, storageKey: withContent ? storageKey : null, ...(peer === null ? {} : { peer }) },
   );
 }

@@ -4,13 +4,16 @@ import { hash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import { makeDevelopmentTimeStampSigner } from '#certs/development-time-stamp-signer.ts';
 import type { RegistryState } from '#core/configuration/parts.ts';
 import { CHECKS } from '#core/evidence/check-run.ts';
+import { exportPack } from '#core/evidence/export-pack.ts';
 import { PACK_CODES, PackFinding } from '#core/evidence/finding.ts';
 import { MANIFEST, SEAL, SEAL_CERTIFICATE } from '#core/evidence/layout.ts';
 import { manifestOf } from '#core/evidence/seal.ts';
 import { verifyPack } from '#core/evidence/verify-pack.ts';
 import { readZip, writeZip } from '#core/evidence/zip.ts';
+import { TIME_STAMP_STATUS_FILE, writeKeptStatus } from '#core/time-stamp-status-file.ts';
 import type { RegisteredServer } from '#schemas/registrations.ts';
 import { type DamagedPack, damagedPacks } from '#scripts/campaign/pack-damages.ts';
 import { damagedDestructions } from '#scripts/campaign/pack-destructions.ts';
@@ -325,6 +328,37 @@ t.test('what the approved configuration says otherwise', async (t) => {
   const bound = checks.find(({ name }) => name === 'not before')?.detail ?? '';
   t.match(bound, /^not before \d/, 'the earlier one is not');
   t.ok(script.lines.includes(`26  ok           not before (${bound.replace(/\.\d+Z$/, 'Z')})`), bound);
+  // Not in the configuration, but the server knows a list: what takes a token away goes along, a good list does not.
+  made.publish(() => {});
+  const folder = join(made.pair.folder, 'provider');
+  const [log, recordKeys, configuration] = ['log', 'record-keys', 'configuration'].map((name) =>
+    join(folder, name),
+  ) as [string, string, string];
+  const inUse = { folder: log, origin: made.pair.provider.parts.log.origin };
+  const stampStatus = join(folder, TIME_STAMP_STATUS_FILE);
+  const place = { server: made.pair.provider.id, log, inUse, recordKeys, configuration, stampStatus };
+  const stamped = await made.ask();
+  await made.anchorLog('provider');
+  const exported = () => exportPack(place, { exchange: stamped, storageKey: null });
+  const knows = (...lists: Buffer[]) => {
+    const sources = lists.map((bytes, at) => ({ key: `crl http://127.0.0.1:1/${at}`, thisUpdateMs: 0, bytes }));
+    return writeKeptStatus(stampStatus, { sources, paths: [] });
+  };
+  const stateOfStamp = (files: Map<string, Buffer>) => {
+    const { checks } = verifyPack(files, { anchor: made.anchor, nowMs: Date.now() });
+    return checks.find(({ name }) => name === 'time-stamp')?.code ?? 'good';
+  };
+  const before = await exported();
+  t.equal(stateOfStamp(made.seal('provider', before)), 'good');
+  const stranger = await makeDevelopmentTimeStampSigner('north', Date.now());
+  const stolen = { atMs: Date.now() - hour, reason: 1 };
+  await knows(stamper.list(2, Date.now()), stranger.list(3, Date.now(), stolen));
+  t.same(await exported(), before, 'byte for byte');
+  await knows(stamper.list(3, Date.now(), stolen));
+  const without = made.seal('provider', await exported());
+  t.equal(stateOfStamp(without), 'TIME_STAMP_MISSING');
+  const said = (await scriptVerdict(made, without)).lines.find((line) => / time-stamp\b/.test(line));
+  t.match(said, /TIME_STAMP_MISSING/);
   const { authority } = made.pair;
   authority.revoke(made.certificateOf('consumer'));
   const times = { number: 2, thisUpdateMs: Date.now() - hour, nextUpdateMs: Date.now() + 24 * hour };
