@@ -100,20 +100,23 @@ t.test('a request nobody waits for any more does not run', async (t) => {
   // The disk takes longer than the sender waits.
   log.append = async (record) => {
     const done = await append(record);
-    if (record.kind === 'request-received') clock.aheadMs += 1_001;
+    if (record.kind === 'request-received') clock.aheadMs += 10_001;
     return done;
   };
-  const { json } = await post(pair, '/lookups', { ...ASK, deadlineMs: 1_000 });
+  const { json } = await post(pair, '/lookups', { ...ASK, deadlineMs: 10_000 });
   t.match(json, { outcome: 'refused', code: 'DEADLINE_PASSED' });
   t.equal(kinds(pair.provider, json.id), 'request-received,refusal-sent');
   t.equal(entries(pair.provider, json.id)[0]?.code, 'DEADLINE_PASSED');
   t.equal(pair.backend.seen.length, 0, 'the backend was not asked');
   log.append = append;
   pair.backend.answer = () => {};
+  const { state } = pair.provider.parts;
+  const service = state.service(SERVICE);
+  if (service !== null) state.putService({ ...service, timeoutMs: 60_000 });
   const startedMs = performance.now();
   const slow = await post(pair, '/lookups', { ...ASK, deadlineMs: 400 });
   t.match(slow.json.outcome, /unknown|provider-error/);
-  t.ok(performance.now() - startedMs < 4_500, 'the backend gets what is left, not its own five seconds');
+  t.ok(performance.now() - startedMs < 30_000, 'the backend gets what is left, not its own minute');
 });
 
 function open(pair: Pair): Promise<TLSSocket> {
