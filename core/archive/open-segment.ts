@@ -8,7 +8,7 @@ import type { StoredPage } from '#core/log/stored-page.ts';
 import { MAX_BATCH_STATEMENTS } from '#schemas/limits.ts';
 import { parseLogEntry } from '#schemas/log-entry.ts';
 import { isAccordError } from '#schemas/problems.ts';
-import { idIn, kindIn, pageOf } from './archived-page.ts';
+import { idIn, isRequestOrAnswer, kindIn, pageOf } from './archived-page.ts';
 import type { ReadableSegment } from './read-segment.ts';
 import type { ArchivedRow } from './rows.ts';
 
@@ -86,9 +86,9 @@ export class OpenSegment {
   answersToOthers(isBefore: (id: string) => number): Set<string> {
     const [here, others] = [new Set<string>(), new Set<string>()];
     for (const { line } of this.#segment.rows) {
-      const kind = kindIn(line);
-      if (kind.startsWith('request-')) here.add(idIn(line));
-      else if (kind.startsWith('response-')) {
+      const which = isRequestOrAnswer(line);
+      if (which === 'request') here.add(idIn(line));
+      else if (which === 'answer') {
         const id = idIn(line);
         if (!here.has(id) && isBefore(id) === 0) others.add(id);
       }

@@ -76,16 +76,18 @@ export function decodeRows(bytes: Buffer): ArchivedRow[] {
     return length < 0 ? null : take(length);
   };
   while (at < bytes.length) {
-    const head = take(HEAD_BYTES);
+    const head = at;
+    at += HEAD_BYTES;
+    if (at > bytes.length) throw new AccordError('ARCHIVE_MALFORMED', 'an entry ends beyond its file');
     rows.push({
-      line: take(head.readUInt32BE(0)),
-      statement: optional(head.readInt32BE(4)),
-      signature: head.readInt32BE(8),
-      index: head.readUInt16BE(12),
-      size: head.readUInt16BE(14),
-      path: optional(head.readInt32BE(16)),
-      keyId: optional(head.readInt32BE(20)),
-      sealed: optional(head.readInt32BE(24)),
+      line: take(bytes.readUInt32BE(head)),
+      statement: optional(bytes.readInt32BE(head + 4)),
+      signature: bytes.readInt32BE(head + 8),
+      index: bytes.readUInt16BE(head + 12),
+      size: bytes.readUInt16BE(head + 14),
+      path: optional(bytes.readInt32BE(head + 16)),
+      keyId: optional(bytes.readInt32BE(head + 20)),
+      sealed: optional(bytes.readInt32BE(head + 24)),
     });
   }
   return rows;

@@ -12,7 +12,7 @@ import { RecentStatements } from './audit-recent.ts';
 import { entryReader, statementReader } from './audit-shapes.ts';
 import { NOTE_KINDS } from './record.ts';
 import type { LogAuditReader } from './store.ts';
-import { PLACE, PLACES, rowOfPage, type StoredPage } from './stored-page.ts';
+import { hashLine, PLACE, PLACES, rowOfPage, type StoredPage } from './stored-page.ts';
 
 const PAGE = 128;
 
@@ -109,6 +109,7 @@ function entryJudge(log: AuditRows, batches: Batches): EntryJudge {
   return (page, row, expected, notBeforeMs, own) => {
     const known = plain.judge(page, row, expected, notBeforeMs);
     if (known >= 0) return known;
+    hashLine(page, row);
     const { seq, line, leaf, exchangeId, evidence } = rowOfPage(page, row);
     if (seq !== expected) throw new Finding('LOG_GAP', expected, `after ${expected - 1} comes ${seq}`);
     if (!leafHash(line).equals(leaf)) throw new Finding('LOG_ENTRY_CHANGED', seq, 'the line does not hash to its leaf');

@@ -55,7 +55,9 @@ export class PlainRows {
   #isRight(page: StoredPage, row: number, form: Form, seq: number): boolean {
     const { bytes } = this.#row;
     const leaf = sha256Text(form.line);
-    for (let i = 0; i < HASH_BYTES; i++) if (bytes[i] !== leaf.charCodeAt(i)) return false;
+    if (page.isWithoutLeaves === undefined) {
+      for (let i = 0; i < HASH_BYTES; i++) if (bytes[i] !== leaf.charCodeAt(i)) return false;
+    } else page.bytes.write(leaf, page.places[row * PLACES + PLACE.leaf] ?? 0, HASH_BYTES, 'latin1');
     const hash = sha256(form.statement);
     const { statementHash, request } = form;
     for (let i = 0; i < HASH_TEXT_BYTES; i++) if (bytes[statementHash + i] !== hash.charCodeAt(i)) return false;

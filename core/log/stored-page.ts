@@ -2,7 +2,7 @@
 // would cost more than all hashing. A store that has rows only packs them (`packRows`); an archive does too. Whoever
 // held the disk controls every byte and every number here; lengths that do not fit are refused where a page is made.
 import { LEAF_LABEL } from '#certs/batch.ts';
-import { HASH_BYTES } from '#certs/merkle.ts';
+import { HASH_BYTES, sha256Text } from '#certs/merkle.ts';
 import { AccordError } from '#schemas/problems.ts';
 import type { SignatureKey, StoredRow } from './store.ts';
 
@@ -28,6 +28,8 @@ export interface StoredPage {
   count: number;
   places: Float64Array;
   signatures: (SignatureKey | null)[];
+  /** Nothing stands where leaf hashes do: they follow from the lines, and are written there by whoever hashes those. */
+  isWithoutLeaves?: true;
 }
 
 const SEPARATOR = Buffer.from([0]);
@@ -111,6 +113,14 @@ export function readPage(bytes: Buffer, count: number): StoredPage {
   }
   if (row === 0 && count > 0) throw new AccordError('LOG_DATABASE_DAMAGED', 'rows of another form');
   return { bytes, count: row, places, signatures };
+}
+
+/** Hashes a line where no leaf was stored beside it. */
+export function hashLine({ bytes, places, isWithoutLeaves }: StoredPage, row: number): void {
+  if (isWithoutLeaves === undefined) return;
+  const [base, place] = [row * PLACES, (field: number) => places[base + field] ?? 0];
+  const line = bytes.subarray(place(PLACE.line) - 1, place(PLACE.line) + place(PLACE.lineLength));
+  bytes.write(sha256Text(line), place(PLACE.leaf), HASH_BYTES, 'latin1');
 }
 
 /** One row of a page, with memory of the page. */
