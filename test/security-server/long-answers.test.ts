@@ -56,10 +56,11 @@ t.test('what moves is waited for, what does not begin is not', async (t) => {
 
   const service = pair.provider.parts.state.service(SERVICE);
   if (service === null) throw new TypeError('the pair has its service');
-  pair.provider.parts.state.putService({ ...service, timeoutMs: DEADLINE_MS / 4 });
+  pair.provider.parts.state.putService({ ...service, timeoutMs: 100 });
+  await pair.consumer.close();
+  await pair.reopen('consumer', { xroadDeadlineMs: 30_000 });
   const late = await ask(pair, '/late');
   t.equal(late.headers.get('x-road-error'), 'Server.ServerProxy.IOError', 'the service’s own time is over first');
-  pair.provider.parts.state.putService(service);
 });
 
 t.test('an answer that comes for longer than a ticket lasts and a clock may be wrong', async (t) => {
