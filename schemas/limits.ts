@@ -191,7 +191,7 @@ export const EMERGENCY_REPORT_ALARM_MS = 15 * 60_000;
 export const REGISTRY_TIMEOUT_MS = 10_000;
 /** Servers that are noted to have answered on one emergency. */
 export const MAX_EMERGENCY_REPORTERS = 64;
-/** Reports and reviews that the registry looks at in a minute, of one address and in all. */
+/** Reports and reviews that the registry looks at in a minute, of one address (of IPv6 its /64) and in all. */
 export const MAX_EMERGENCY_POSTS_PER_ADDRESS = 120;
 export const MAX_EMERGENCY_POSTS_PER_MINUTE = 1_200;
 /** Subsystems that one list of locks may name. */
@@ -302,7 +302,7 @@ export const WITNESS_REPEAT_EVERY_MS = 2_000;
 /** Lines that a cosigner takes in one answer of the feed that it checks every log with; what the registry gives at once. */
 export const MAX_FEED_LEAVES = 4_096;
 export const FEED_PAGE_LEAVES = 512;
-/** Leaves that the registry reads for the feed in a minute, for one address and in all. */
+/** Leaves that the registry reads for the feed in a minute, for one address (of IPv6 its /64) and in all. */
 export const MAX_FEED_LEAVES_PER_ADDRESS = 131_072;
 export const MAX_FEED_LEAVES_PER_MINUTE = 786_432;
 /** A cosigner's step: so many leaves, and for so long. The next one goes on there: the registry asks once a minute. */
@@ -314,7 +314,7 @@ export const MAX_WITNESSED_LOGS = 65_536;
 export const AUDITOR_SESSION_IDLE_MS = 15 * 60_000;
 export const AUDITOR_SESSION_MS = 4 * 3_600_000;
 export const MAX_AUDITOR_SESSIONS = 16;
-/** Wrong API keys in the sign-in form, of all callers, within ten minutes. */
+/** Wrong API keys in the sign-in form, of one source, within ten minutes. */
 export const AUDITOR_SIGN_IN_ATTEMPTS = 10;
 export const MAX_AUDITOR_FORM_BYTES = 16 * 1024;
 /** What one page of a search shows, how many entries it looks at for that, and for how long. */

@@ -2,6 +2,7 @@
 // server's administrator writes the list; what is looked up in it is the address of a connection as the kernel says it,
 // never what a header claims.
 import { isIP } from 'node:net';
+import { groupsOf } from '#core/http/source-of.ts';
 import { AccordError } from '#schemas/problems.ts';
 
 /** Where information systems come from unless an administrator says otherwise. */
@@ -62,14 +63,7 @@ function readAddress(text: string): { bits: number; value: bigint } | null {
   const family = isIP(address);
   if (family === 0) return null;
   if (family === 4) return { bits: V4_BITS, value: joined(address.split('.').map(Number), 8n) };
-  const groups = normalV6(address).split('::');
-  const [head = [], tail] = groups.map((part) => part.split(':').filter((group) => group !== ''));
-  const missing = tail === undefined ? 0 : 8 - head.length - tail.length;
-  const all = [...head, ...Array<string>(missing).fill('0'), ...(tail ?? [])];
-  const value = joined(
-    all.map((group) => Number.parseInt(group, 16)),
-    16n,
-  );
+  const value = joined(groupsOf(address), 16n);
   if (value >> 32n === MAPPED) return { bits: V4_BITS, value: value & 0xffff_ffffn };
   return { bits: V6_BITS, value };
 }

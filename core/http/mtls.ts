@@ -15,6 +15,7 @@ import { certificateHash } from '#certs/x509-read.ts';
 import { MAX_CONNECTIONS_PER_PEER } from '#schemas/limits.ts';
 import { AccordError, PROBLEMS } from '#schemas/problems.ts';
 import type { ClientTls } from './connect.ts';
+import { sourceOf } from './source-of.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -140,7 +141,7 @@ export const mtls: FastifyPluginCallback<MtlsOptions> = (fastify, options, done)
     // No post-handshake authentication, no renegotiation: the certificate of a connection cannot change any more.
     if (certificate !== undefined) shown.set(socket, certificate);
     if (certificate !== undefined) hold(live, certificate.hash, socket, maxConnectionsPerPeer);
-    else if (isExpected(socket)) hold(liveAddresses, addressOf(socket), socket, maxConnectionsPerPeer);
+    else if (isExpected(socket)) hold(liveAddresses, sourceOf(addressOf(socket)), socket, maxConnectionsPerPeer);
   });
 
   const check = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined> => {

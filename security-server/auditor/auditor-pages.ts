@@ -8,6 +8,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { fieldsOf, readFields } from '#core/http/pages/form.ts';
 import { rememberLanguage } from '#core/http/pages/language.ts';
 import { problemCodeOf, refusePage } from '#core/http/pages/problem.ts';
+import { sourceOf } from '#core/http/source-of.ts';
 import { MAX_AUDITOR_FORM_BYTES } from '#schemas/limits.ts';
 import { AccordError, isAccordError } from '#schemas/problems.ts';
 import type { ServerParts } from '#security-server/server-parts.ts';
@@ -107,7 +108,7 @@ function addOpenRoutes(app: FastifyInstance, parts: AuditorParts): void {
     const { key = '', to: wished } = readFields(request, { key: 1_000, to: 4_000 });
     const to = pathWithin(wished);
     try {
-      const begun = sessions.begin(key);
+      const begun = sessions.begin(key, sourceOf(request.ip));
       await trail.note({ action: 'sign-in', auditor: begun.name });
       return reply.setCookie(name, begun.token, COOKIE).redirect(to, 303);
     } catch (error) {

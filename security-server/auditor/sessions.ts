@@ -1,7 +1,7 @@
 // Who is signed in to the auditor's pages. A session begins with the API key of an auditor, shown once in a form; the browser
 // then holds a random cookie and this server its hash, in memory only, so that a restart ends every session. Whoever reaches
-// the port controls what is shown; the number of wrong keys is limited for all callers together, because on a port that
-// listens on this machine only they cannot be told apart.
+// the port controls what is shown; the number of wrong keys is limited for each source, so that nobody can lock out who comes
+// from elsewhere. On a port that listens on this machine only, or behind a proxy, all are one source.
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
 import type { Clock } from '#core/clock.ts';
 import { type HashedKey, keyOfBearer } from '#core/http/bearer.ts';
@@ -33,14 +33,16 @@ interface Held {
 const TOKEN_BYTES = 32;
 /** Wrong keys are forgotten one by one, evenly over this time. */
 const ATTEMPTS_MS = 10 * 60_000;
+/** Sources with wrong keys that are remembered; beyond them the oldest is forgotten. */
+const MAX_SOURCES = 10_000;
 
 export class AuditorSessions {
   readonly #keys: readonly AuditorKey[];
   readonly #clock: Clock;
   readonly #random: (bytes: number) => Buffer;
   readonly #sessions = new Map<string, Held>();
-  #spent = 0;
-  #spentAtMs = 0;
+  /** Wrong keys, by source; the one that was wrong last stands last. */
+  readonly #wrong = new Map<string, { spent: number; atMs: number }>();
 
   constructor(keys: readonly AuditorKey[], clock: Clock, random: (bytes: number) => Buffer) {
     this.#keys = keys;
@@ -55,16 +57,18 @@ export class AuditorSessions {
 
   /**
    * Begins a session. An administrator's key opens none: whoever runs a server does not also read its records here.
+   * @param source whom the connection is counted as (core/http/source-of.ts)
    * @returns the cookie's value
    * @throws AUDITOR_SIGN_IN_LIMIT, API_KEY_REQUIRED, ROLE_NOT_ALLOWED
    */
-  begin(shown: string): { token: string; name: string } {
-    this.#requireAttempts();
+  begin(shown: string, source: string): { token: string; name: string } {
+    const spent = this.#spent(source);
+    if (spent > AUDITOR_SIGN_IN_ATTEMPTS - 1) throw new AccordError('AUDITOR_SIGN_IN_LIMIT');
     let key: AuditorKey;
     try {
       key = keyOfBearer(`Bearer ${shown.trim()}`, this.#keys);
     } catch (error) {
-      this.#spent += 1;
+      this.#spend(source, spent + 1);
       throw error;
     }
     if (key.role !== 'auditor') throw new AccordError('ROLE_NOT_ALLOWED', 'needs auditor');
@@ -100,12 +104,19 @@ export class AuditorSessions {
     }
   }
 
-  #requireAttempts(): void {
-    const nowMs = this.#clock.monotonicMs();
-    const over = ((nowMs - this.#spentAtMs) * AUDITOR_SIGN_IN_ATTEMPTS) / ATTEMPTS_MS;
-    this.#spent = Math.max(0, this.#spent - over);
-    this.#spentAtMs = nowMs;
-    if (this.#spent > AUDITOR_SIGN_IN_ATTEMPTS - 1) throw new AccordError('AUDITOR_SIGN_IN_LIMIT');
+  #spent(source: string): number {
+    const { spent, atMs } = this.#wrong.get(source) ?? { spent: 0, atMs: 0 };
+    const over = ((this.#clock.monotonicMs() - atMs) * AUDITOR_SIGN_IN_ATTEMPTS) / ATTEMPTS_MS;
+    return Math.max(0, spent - over);
+  }
+
+  #spend(source: string, spent: number): void {
+    this.#wrong.delete(source);
+    for (const known of this.#wrong.keys()) {
+      if (this.#wrong.size < MAX_SOURCES && this.#spent(known) > 0) break;
+      this.#wrong.delete(known);
+    }
+    this.#wrong.set(source, { spent, atMs: this.#clock.monotonicMs() });
   }
 }
 

@@ -2,6 +2,7 @@
 // its own. system-ports.ts opens the ports. The information system controls everything it sends.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { PROBLEM_TYPE, problemOf } from '#core/http/problem-reply.ts';
+import { sourceOf } from '#core/http/source-of.ts';
 import { ACCESSES_PATH, CITIZEN_DOUBTS_PATH, RECEIPT_USES_PATH } from '#schemas/accesses.ts';
 import { parseJson } from '#schemas/json.ts';
 import { AccordError, isProblemCode, PROBLEMS } from '#schemas/problems.ts';
@@ -39,7 +40,7 @@ export function addLookupRoutes(
     // others; on this machine there is no telling them apart.
     const { raw } = request;
     const address = raw.socket.remoteAddress ?? '';
-    const shares = request.peerHash || (isLoopback(address) ? '' : address);
+    const shares = request.peerHash || (isLoopback(address) ? '' : sourceOf(address));
     if (shares) desk.knows(raw.socket, shares);
     // Only now it is known whose the connection is: the frame asked before anything was (system-ports.ts).
     const busy = desk.refusal(raw);

@@ -14,6 +14,7 @@ import {
   verifyInclusion,
 } from '#certs/merkle.ts';
 import { openServer } from '#core/http/server-frame.ts';
+import { sourceOf } from '#core/http/source-of.ts';
 import { FEED_PAGE_LEAVES } from '#schemas/limits.ts';
 import { WitnessedLog } from '#test/core/witnessed-log.ts';
 
@@ -109,7 +110,21 @@ t.test('the feed gives a page at once, and so much in a minute to one address an
   t.same(await ask(FEED_PAGE_LEAVES, '10.0.0.1'), refused, 'of one address');
   t.equal(await ask(20, '10.0.0.2'), size - 20);
   t.same(await ask(0, '10.0.0.3'), refused, 'of all');
+  const sources = [
+    ['10.0.0.1', '10.0.0.1'],
+    ['::ffff:10.0.0.1', '10.0.0.1'],
+    ['::FFFF:a00:1', '10.0.0.1'],
+    ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2::/64'],
+    ['2001:DB8:1:2::', '2001:db8:1:2::/64'],
+    ['2001:db8:1:3::1', '2001:db8:1:3::/64'],
+    ['fe80::1%eth0', 'fe80:0:0:0::/64'],
+    ['::1', '0:0:0:0::/64'],
+    ['', ''],
+  ] as const;
+  for (const [address, source] of sources) t.equal(sourceOf(address), source, address);
   t.equal(await ask(FEED_PAGE_LEAVES, '10.0.0.3'), 6, 'a small one has room yet');
   atMs += 7_000;
-  t.equal(await ask(0, '10.0.0.1'), FEED_PAGE_LEAVES, 'the next minute');
+  t.equal(await ask(0, '2001:db8::1'), FEED_PAGE_LEAVES, 'the next minute');
+  t.same(await ask(0, '2001:db8::ffff'), [429, 'AGGREGATE_BUDGET', '60'], 'of one network');
+  t.equal(await ask(0, '2001:db8:0:1::1'), FEED_PAGE_LEAVES);
 });

@@ -9,6 +9,8 @@ import { ADMIN_KEY, AUDITOR_KEY } from '#scripts/campaign/pair.ts';
 import { AuditorSessions } from '#security-server/auditor/sessions.ts';
 import { addAuditorKey, readAdminKeys } from '#security-server/data-folder.ts';
 
+const HERE = '127.0.0.1';
+
 t.test('how long a session lasts, how many there are, how often a key is tried', (t) => {
   const clock = { ms: 0, nowMs: () => 0, monotonicMs: () => clock.ms };
   let count = 0;
@@ -26,7 +28,7 @@ t.test('how long a session lasts, how many there are, how often a key is tried',
   t.ok(17 * (AUDITOR_SESSION_IDLE_MS - 1) > AUDITOR_SESSION_MS);
   for (const [name, waits, lasts] of rows) {
     const sessions = open();
-    const { token } = sessions.begin(AUDITOR_KEY);
+    const { token } = sessions.begin(AUDITOR_KEY, HERE);
     let session = sessions.of(token);
     for (const wait of waits) {
       clock.ms += wait;
@@ -35,17 +37,20 @@ t.test('how long a session lasts, how many there are, how often a key is tried',
     t.equal(session !== null, lasts, name);
   }
   const sessions = open();
-  const tokens = Array.from({ length: MAX_AUDITOR_SESSIONS + 1 }, () => sessions.begin(AUDITOR_KEY).token);
+  const tokens = Array.from({ length: MAX_AUDITOR_SESSIONS + 1 }, () => sessions.begin(AUDITOR_KEY, HERE).token);
   t.same(tokens.map((token) => sessions.of(token) !== null).indexOf(true), 1, 'the oldest gives way');
   t.equal(sessions.of(`${tokens[1]}x`), null);
   t.equal(sessions.of(undefined), null);
   t.not(sessions.of(tokens[1])?.csrf, sessions.of(tokens[2])?.csrf);
   const tried = open();
-  for (let i = 0; i < 10; i++) t.throws(() => tried.begin('x'.repeat(30)), { code: 'API_KEY_REQUIRED' });
-  for (const key of [AUDITOR_KEY, 'x'.repeat(30)]) t.throws(() => tried.begin(key), { code: 'AUDITOR_SIGN_IN_LIMIT' });
+  for (let i = 0; i < 10; i++) t.throws(() => tried.begin('x'.repeat(30), HERE), { code: 'API_KEY_REQUIRED' });
+  for (const key of [AUDITOR_KEY, 'x'.repeat(30)])
+    t.throws(() => tried.begin(key, HERE), { code: 'AUDITOR_SIGN_IN_LIMIT' });
+  t.ok(tried.begin(AUDITOR_KEY, '192.0.2.1'), 'who comes from elsewhere is not kept out');
+  t.throws(() => tried.begin('x'.repeat(30), '192.0.2.1'), { code: 'API_KEY_REQUIRED' });
   clock.ms += 61_000;
-  t.throws(() => tried.begin(ADMIN_KEY), { code: 'ROLE_NOT_ALLOWED' }, 'a known key is no wrong one');
-  t.ok(tried.begin(AUDITOR_KEY));
+  t.throws(() => tried.begin(ADMIN_KEY, HERE), { code: 'ROLE_NOT_ALLOWED' }, 'a known key is no wrong one');
+  t.ok(tried.begin(AUDITOR_KEY, HERE));
   t.end();
 });
 
