@@ -250,6 +250,7 @@ export const PROBLEMS = {
   ROLE_NOT_ALLOWED: row(403, 'The role of this API key lacks the permission', 'caller', 'Use a key with the role named in the detail.'),
   SERVER_BUSY: row(503, 'The server takes no more requests at the moment', 'public', 'Try again after the time in Retry-After.'),
   SERVER_STOPPING: row(503, 'The server is stopping', 'public', 'Try again; another server or the restarted one will answer.'),
+  PROCESS_ENDED: row(503, 'Another process of this server is not there', 'operator', 'It is started again by itself; the log of the server says why it ended.'),
   KEYS_NOT_RELOADABLE: row(409, 'The keys of this server were handed in when it started', 'caller', 'Restart the server.'),
   KEY_UNUSABLE: row(503, 'A key of this server cannot be used', 'operator', 'Run `accord doctor`.', 'CannotCreateSignature'),
   DEADLINE_PASSED: row(504, 'The time for the request is over', 'caller', 'Try again with a longer deadline.'),

@@ -129,6 +129,8 @@ const SETTING_NOTES: Readonly<Record<string, string>> = {
   'archive.lockDays':
     'so long the store lets nobody delete what was put there (object lock); 0: no lock; a folder has none',
   'archive.lockMode': 'who may lift that lock: those with a special permission, or nobody',
+  consumerProcesses:
+    'so many processes serve information systems beside the one that writes the log; 0: that one does; see "Several processes"',
   peerLink:
     'how peers are spoken to: `frames` where their port speaks them too, or `http1` alone, which is slower and the same in all else',
   systemsMinTls:

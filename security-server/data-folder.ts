@@ -14,6 +14,7 @@ import { AccordError } from '#schemas/problems.ts';
 import { Sha256 } from '#schemas/registrations.ts';
 import { type Static, Type } from '#schemas/schema-builder.ts';
 import { compile } from '#schemas/validate.ts';
+import { LOG_PLACES } from './log-origin.ts';
 import type { Settings } from './settings.ts';
 
 const ADMIN_KEY_BYTES = 32;
@@ -126,4 +127,23 @@ function writeAdminKey(folder: string, file: string, who: Omit<AdminKeys[number]
 /** @throws SETTINGS_INVALID */
 export function readAdminKeys(folder: string): AdminKeys {
   return checkAdminKeys(parseJson(readFileSync(join(folder, FILES.adminKeys))));
+}
+
+/** Where the parts of a data folder lie. */
+export function foldersOf(folder: string) {
+  return {
+    log: join(folder, LOG_PLACES.log),
+    recordKeys: join(folder, LOG_PLACES.recordKeys),
+    checkpointFile: join(folder, LOG_PLACES.checkpointFile),
+    state: join(folder, 'state.db'),
+    doubts: join(folder, 'doubts.db'),
+    spool: join(folder, 'spool'),
+    accesses: join(folder, 'accesses.db'),
+    retention: join(folder, 'retention.db'),
+    witness: join(folder, 'witness.db'),
+    configuration: join(folder, 'configuration'),
+    anchor: join(folder, FILES.anchor),
+    auditorAudit: join(folder, 'auditor-audit.json'),
+    auditorTrail: join(folder, 'auditor-trail.jsonl'),
+  };
 }

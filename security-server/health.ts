@@ -1,6 +1,7 @@
 // Health and metrics, on a port of its own that listens on loopback by default. `/readyz` probes for real: it signs with
 // the signing key, asks the log whether it can write, looks at the age of the configuration and at the clock.
 import type { FastifyInstance } from 'fastify';
+import { AggregatorRegistry } from 'prom-client';
 import { keysMatch } from '#certs/key-match.ts';
 import { publicKeyOf } from '#certs/keys.ts';
 import { openServer } from '#core/http/server-frame.ts';
@@ -11,7 +12,7 @@ import type { ServerParts } from './server-parts.ts';
 
 type Check =
   | ('key' | 'certificate-status' | 'configuration' | 'registration')
-  | ('maintenance' | 'log' | 'anchoring' | 'time-stamps' | 'archive' | 'clock');
+  | ('maintenance' | 'log' | 'anchoring' | 'time-stamps' | 'archive' | 'clock' | 'processes');
 
 export interface Probe {
   ok: boolean;
@@ -65,6 +66,7 @@ export function probe(server: ServerParts): Probe {
   check('anchoring', () => checkAnchoring(server));
   check('time-stamps', () => checkTimeStamps(server));
   check('archive', () => sayArchive(server));
+  if (server.others !== null) check('processes', () => sayProcesses(server.others?.state()));
   check('clock', () => {
     // The log's last entry is the newest time this server ever saw; a clock behind it was set back.
     const last = server.log.read(Math.max(0, server.log.size() - 1), 1)[0];
@@ -122,6 +124,13 @@ function sayArchive({ archive }: ServerParts): string {
   return `${archivedUntil} entries${last}${before.join('')}${wrong}`;
 }
 
+/** While one of them serves, information systems are served. */
+function sayProcesses({ wanted, running } = { wanted: 0, running: 0 }): string {
+  const said = `${running} of ${wanted} serve information systems`;
+  if (running === 0) throw new AccordError('PROCESS_ENDED', said);
+  return said;
+}
+
 function checkTimeStamps({ anchoring }: ServerParts): string {
   anchoring.grace.requireInTime();
   const { graceMs, waiting } = anchoring.grace.state();
@@ -150,7 +159,9 @@ export function openHealthPort(server: ServerParts): FastifyInstance {
   });
   app.get('/metrics', async (_request, reply) => {
     const { registry } = server.metrics;
-    return reply.type(registry.contentType).send(await registry.metrics());
+    if (server.others === null) return reply.type(registry.contentType).send(await registry.metrics());
+    const all = [await registry.getMetricsAsJSON(), ...(await server.others.metrics())];
+    return reply.type(registry.contentType).send(await AggregatorRegistry.aggregate(all).metrics());
   });
   return app;
 }

@@ -26,6 +26,7 @@ import type { Metrics } from './metrics.ts';
 import type { PeerLink } from './peer/link.ts';
 import type { PeerNews, SharedConfiguration } from './peer/news.ts';
 import type { PeerByCertificate } from './peer/registered-peer.ts';
+import type { OtherProcesses } from './processes/first-process.ts';
 import type { Retention } from './retention/contract.ts';
 import type { Spool } from './spool.ts';
 import type { ServerState } from './state.ts';
@@ -113,4 +114,6 @@ export interface ServerParts {
   admission: Admission;
   metrics: Metrics;
   logger: FastifyBaseLogger;
+  /** They serve the information systems; null where this process does. */
+  others: OtherProcesses | null;
 }

@@ -1,7 +1,6 @@
 // One security server from its parts: message log, keys, configuration and ports. Used by the program (`main.ts`), by
 // `accord dev up` and by the tests alike, so that there is one way to be a security server.
 import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
 import type { Clock } from '#core/clock.ts';
 import type { ServerEntry } from '#core/configuration/snapshot.ts';
@@ -31,7 +30,7 @@ import { openServerCertificates } from './certificate-status/server-certificates
 import { openServerChoice } from './consumer/choose-server.ts';
 import { exchange } from './consumer/exchange.ts';
 import { openPlainPort, openSystemPort } from './consumer/system-ports.ts';
-import { FILES } from './data-folder.ts';
+import { foldersOf } from './data-folder.ts';
 import { openDictionaryInForce } from './dictionary-in-force.ts';
 import { openDoubts } from './doubts.ts';
 import { openDoubtStoreSqlite } from './doubts-sqlite.ts';
@@ -43,11 +42,12 @@ import { gaugesOf } from './gauges.ts';
 import { openHealthPort } from './health.ts';
 import { openKeyRing, type ServerKeys } from './key-ring.ts';
 import type { KeySource } from './key-source.ts';
-import { currentLogOrigin, LOG_PLACES } from './log-origin.ts';
+import { currentLogOrigin } from './log-origin.ts';
 import { openMetrics } from './metrics.ts';
 import { openPeerPort } from './peer/messages.ts';
 import type { SharedConfiguration } from './peer/news.ts';
 import { openPeerLinks } from './peer/open-links.ts';
+import type { OtherProcesses } from './processes/first-process.ts';
 import { noticeHere } from './provider/emergency-notice.ts';
 import { openRetention } from './retention/retention.ts';
 import { openRetentionStoreSqlite } from './retention/retention-sqlite.ts';
@@ -111,6 +111,8 @@ export interface SecurityServerOptions {
   witness?: DepartmentWitnessOptions;
   /** Where old parts of the message log go. */
   archive?: ArchiveOptions;
+  /** Serve the information systems in place of this process, which then has no ports for them. */
+  others?: OtherProcesses;
   /** Smaller disk for tests of a full one: database pages (4 KiB). */
   maxLogPages?: number;
 }
@@ -133,25 +135,6 @@ export interface SecurityServer {
 }
 
 const DEFAULT_DRAIN_MS = 10_000;
-
-/** Where the parts of a data folder lie. */
-export function foldersOf(folder: string) {
-  return {
-    log: join(folder, LOG_PLACES.log),
-    recordKeys: join(folder, LOG_PLACES.recordKeys),
-    checkpointFile: join(folder, LOG_PLACES.checkpointFile),
-    state: join(folder, 'state.db'),
-    doubts: join(folder, 'doubts.db'),
-    spool: join(folder, 'spool'),
-    accesses: join(folder, 'accesses.db'),
-    retention: join(folder, 'retention.db'),
-    witness: join(folder, 'witness.db'),
-    configuration: join(folder, 'configuration'),
-    anchor: join(folder, FILES.anchor),
-    auditorAudit: join(folder, 'auditor-audit.json'),
-    auditorTrail: join(folder, 'auditor-trail.jsonl'),
-  };
-}
 
 /** @throws LOG_IN_USE, LOG_ROLLED_BACK and the other codes of the log, KEY_UNUSABLE, EADDRINUSE */
 export async function openSecurityServer(options: SecurityServerOptions): Promise<SecurityServer> {
@@ -178,7 +161,7 @@ export async function openSecurityServer(options: SecurityServerOptions): Promis
     for (const app of tls) app.goAway?.();
     const timer = new Promise<void>((resolve) => setTimeout(resolve, drainMs).unref());
     await Promise.race([admission.drained(), timer]);
-    await Promise.all([...apps.map((app) => app.close()), witness?.close()]);
+    await Promise.all([...apps.map((app) => app.close()), witness?.close(), parts.others?.close(drainMs)]);
     await tasks.stop();
     await parts.anchoring.stop();
     await parts.archive.stop();
@@ -217,6 +200,7 @@ export async function openSecurityServer(options: SecurityServerOptions): Promis
       ),
       health: await listen(openHealthPort(parts), ports.health, 'http'),
       witness: witness?.url ?? null,
+      ...(await parts.others?.start(parts)),
     };
     configuration.onChange(tasks.configurationChanged);
     return { id, parts, urls, close: (drainMs = DEFAULT_DRAIN_MS) => closeAll(drainMs) };
@@ -321,6 +305,7 @@ function assemble(from: SecurityServerOptions, messageLog: MessageLog, gate: Adm
     admission: gate,
     metrics,
     logger,
+    others: from.others ?? null,
   };
   return assembled;
 }

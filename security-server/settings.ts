@@ -39,6 +39,8 @@ export const Settings = Type.Object(
     witnessPort: Type.Union([Port, Type.Null()]),
     /** Where old parts of the message log go, and when. */
     archive: ArchiveSettings,
+    /** So many processes serve information systems beside the first one; 0: it does so itself. */
+    consumerProcesses: Type.Integer({ minimum: 0, maximum: 64 }),
     /** How peers are spoken to: in frames where they speak them, or over HTTP/1.1 alone. */
     peerLink: Type.Union([Type.Literal('frames'), Type.Literal('http1')]),
     systemsMinTls: Type.Union([Type.Literal('1.3'), Type.Literal('1.2')]),
@@ -64,6 +66,7 @@ export const DEFAULT_SETTINGS = {
   anchoringEveryMs: ANCHORING_EVERY_MS,
   witnessPort: null,
   archive: DEFAULT_ARCHIVE,
+  consumerProcesses: 0,
   peerLink: 'frames' as const,
   systemsMinTls: '1.3' as const,
   logLevel: 'info',
@@ -98,6 +101,7 @@ export const OVERRIDES: Readonly<Record<string, string>> = {
   'archive-keep-entries': 'archive.keepEntries',
   'archive-lock-days': 'archive.lockDays',
   'archive-lock-mode': 'archive.lockMode',
+  'consumer-processes': 'consumerProcesses',
   'peer-link': 'peerLink',
   'systems-min-tls': 'systemsMinTls',
   'log-level': 'logLevel',

@@ -10,9 +10,10 @@ import { fetchOverHttp } from '#core/configuration/fetch.ts';
 import { openClient } from '#core/http/client.ts';
 import { openWitnessKeyFiles } from './anchoring/witness-keys.ts';
 import { openArchiveSettings } from './archive/settings.ts';
-import { FILES, readAdminKeys } from './data-folder.ts';
+import { FILES, foldersOf, readAdminKeys } from './data-folder.ts';
 import { folderKeySource } from './folder-keys.ts';
-import { foldersOf, openSecurityServer, type SecurityServer } from './server.ts';
+import { openOtherProcesses } from './processes/first-process.ts';
+import { openSecurityServer, type SecurityServer } from './server.ts';
 import { DEFAULT_SETTINGS, type Settings } from './settings.ts';
 
 export interface StartOptions {
@@ -57,6 +58,7 @@ export async function startServer({
     await http.close();
   };
   const { host, ports } = settings;
+  const others = settings.consumerProcesses > 0 ? openOtherProcesses(folder, settings, logger) : null;
   const local = (port: number) => ({ host: '127.0.0.1', port });
   try {
     const server = await openSecurityServer({
@@ -68,8 +70,8 @@ export async function startServer({
       configuration,
       ports: {
         peer: { host, port: ports.peer },
-        systems: { host, port: ports.systems },
-        loopback: { host: settings.plainHost, port: ports.loopback },
+        systems: others ? null : { host, port: ports.systems },
+        loopback: others ? null : { host: settings.plainHost, port: ports.loopback },
         admin: local(ports.admin),
         health: local(ports.health),
       },
@@ -84,6 +86,7 @@ export async function startServer({
       anchoringEveryMs: settings.anchoringEveryMs,
       ...(witness && { witness }),
       ...(archive && { archive }),
+      ...(others && { others }),
       peerLink: settings.peerLink,
       registryUrls: anchor.urls,
       adminKeys: readAdminKeys(folder),

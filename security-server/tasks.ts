@@ -71,6 +71,7 @@ export function startTasks(parts: ServerParts, tls: readonly FastifyInstance[], 
     if (keySource === undefined) throw new AccordError('KEYS_NOT_RELOADABLE');
     keys.replace(await keySource.open());
     showIdentity();
+    await parts.others?.changed('keys');
     return keys.held();
   }
 

@@ -32,7 +32,7 @@ import { base64url } from '#schemas/base64url.ts';
 import type { ConfigurationAnchor } from '#schemas/configuration.ts';
 import { memberOf } from '#schemas/identifiers.ts';
 import type { RegisteredMember } from '#schemas/registrations.ts';
-import { foldersOf } from '#security-server/server.ts';
+import { foldersOf } from '#security-server/data-folder.ts';
 import { CLIENT, openPair, type Pair, SERVICE } from './pair.ts';
 
 export type Which = 'consumer' | 'provider';

@@ -20,10 +20,9 @@ import { openClient } from '#core/http/client.ts';
 import { openMessageLog } from '#core/log/message-log.ts';
 import { randomFrom } from '#scripts/demo/random.ts';
 import { madeAnswers, madeRequests } from '#scripts/log/made-log.ts';
-import { FILES, initServerFolder } from '#security-server/data-folder.ts';
+import { FILES, foldersOf, initServerFolder } from '#security-server/data-folder.ts';
 import { folderKeySource, readRegistration } from '#security-server/folder-keys.ts';
 import { currentLogOrigin } from '#security-server/log-origin.ts';
-import { foldersOf } from '#security-server/server.ts';
 import { MADE_INSTANCE, type MadeConfiguration, makeConfiguration } from './made-configuration.ts';
 import { watchLoop } from './watch-loop.ts';
 

@@ -41,6 +41,10 @@ export function openAdminPort(
       request.log.info({ admin: key.name, role: key.role, method, url }, 'administration');
     }
   });
+  // A change is in force everywhere when its answer comes.
+  app.addHook('onSend', async ({ method }, { statusCode }) => {
+    if (method !== 'GET' && statusCode < 400) await server.others?.changed('state');
+  });
   app.get('/openapi.json', async () => openApiDocument());
   addRoutes(app, server, actions);
   addGroupRoutes(app, server);

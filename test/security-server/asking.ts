@@ -4,9 +4,10 @@ import type { Test } from 'tap';
 import type { ServerEntry } from '#core/configuration/snapshot.ts';
 import type { LogEntry } from '#schemas/log-entry.ts';
 import { type Pair, PROVIDER } from '#scripts/campaign/pair.ts';
+import { foldersOf } from '#security-server/data-folder.ts';
 import type { SignedMessage } from '#security-server/envelope/outgoing.ts';
 import { type PeerLink, sealedFor } from '#security-server/peer/link.ts';
-import { foldersOf, type SecurityServer } from '#security-server/server.ts';
+import type { SecurityServer } from '#security-server/server.ts';
 import { auditLog } from '#test/core/audited.ts';
 
 export interface Asked {

@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
-import { foldersOf } from '#security-server/server.ts';
+import { foldersOf } from '#security-server/data-folder.ts';
 
 /** Every byte of every file below a folder. */
 export function rawFiles(folder: string): Buffer {

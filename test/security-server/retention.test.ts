@@ -7,7 +7,7 @@ import { leafHash } from '#certs/merkle.ts';
 import { coversEntry, readCertificate, verifyCertificate } from '#core/retention/certificate.ts';
 import { encodeLogEntry } from '#schemas/log-entry.ts';
 import { ADMIN_KEY, AUDITOR_KEY, accessRight, CLIENT, type Pair, SERVICE } from '#scripts/campaign/pair.ts';
-import { foldersOf } from '#security-server/server.ts';
+import { foldersOf } from '#security-server/data-folder.ts';
 import { DAY_MS, FANG, HOUR_MS, LEI, law, lookup, openWorld } from './access-world.ts';
 import { auditBoth, entries } from './asking.ts';
 import { CARRIER, whoLooked } from './citizen.ts';
