@@ -33,8 +33,9 @@ function start(dir: string, more: Record<string, string>, secret: string): Child
   const options = Object.entries(more).flatMap(([name, value]) => [`--${name}`, value]);
   const args = ['ca', 'ocsp', '--dir', dir, '--listen', '127.0.0.1:0', ...options];
   const preload = `--import=${join(process.cwd(), 'test/preload.ts')}`;
+  const { PATH, NODE_COMPILE_CACHE } = process.env;
   return spawn(process.execPath, [preload, '--input-type=module', '-e', MAIN, '--', ...args], {
-    env: { PATH: process.env['PATH'], ACCORD_CA_PASSPHRASE: secret, ACCORD_KEY_PASSPHRASE: secret },
+    env: { PATH, NODE_COMPILE_CACHE, ACCORD_CA_PASSPHRASE: secret, ACCORD_KEY_PASSPHRASE: secret },
     stdio: ['ignore', 'ignore', 'pipe'],
   });
 }

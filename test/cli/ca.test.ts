@@ -40,7 +40,11 @@ const MAIN = `
 /** One command as a process of its own, without a terminal. */
 function spawned(args: string[]): Promise<Ended> {
   const child = spawn(process.execPath, ['--input-type=module', '-e', MAIN, '--', 'ca', ...args], {
-    env: { PATH: process.env['PATH'], ACCORD_CA_PASSPHRASE: passphrase },
+    env: {
+      PATH: process.env['PATH'],
+      NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'],
+      ACCORD_CA_PASSPHRASE: passphrase,
+    },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const ended: Ended = { code: null, stdout: '', stderr: '' };

@@ -68,7 +68,8 @@ function evaluated(text: string) {
 }
 
 function run(argv: string[]): { status: number | null; stdout: string; stderr: string } {
-  const env = { PATH: process.env['PATH'] ?? '' };
+  const { PATH, NODE_COMPILE_CACHE } = process.env;
+  const env = { PATH, NODE_COMPILE_CACHE };
   const { status, stdout, stderr } = spawnSync(process.execPath, argv, { encoding: 'utf8', env });
   return { status, stdout, stderr };
 }

@@ -125,11 +125,11 @@ for (const peerLink of ['frames', 'http1'] as const) {
     t.equal((await post(pair, '/lookups', ASK)).json.code, 'QUOTA_EXCEEDED');
   });
 
-  t.test(`${peerLink}: a peer that repeats an id a thousand times hides nothing and breaks no audit`, async (t) => {
+  t.test(`${peerLink}: a peer that repeats an id hundreds of times hides nothing and breaks no audit`, async (t) => {
     const pair = await openPair();
     t.teardown(() => pair.close());
     const { id, message } = await loseAnswer(pair);
-    for (let round = 0; round < 6; round += 1) {
+    for (let round = 0; round < 2; round += 1) {
       await Promise.all(Array.from({ length: 100 }, () => deliver(pair, message)));
     }
     await auditBoth(t, pair);
