@@ -2,7 +2,7 @@
 // from (core/log/audit-range.ts says what of it is believed). The file is the auditor's own; it is written whole.
 import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
 import { type Clock, systemClock } from '#core/clock.ts';
-import type { RangeProgress } from '#core/log/audit-range.ts';
+import type { RangeProgress } from '#core/log/audit-range-report.ts';
 import { parseJson } from '#schemas/json.ts';
 import type { ProblemCode } from '#schemas/problems.ts';
 import { type Static, Type } from '#schemas/schema-builder.ts';

@@ -4,7 +4,7 @@
 // closed logs of a server are its logs too.
 import { partShardOf, readPart } from '#core/configuration/parts.ts';
 import { fileHash } from '#core/configuration/verify.ts';
-import type { RangeReport } from '#core/log/audit-range.ts';
+import type { RangeReport } from '#core/log/audit-range-report.ts';
 import { KeyChain } from '#core/log/key-chain.ts';
 import { originNumber } from '#core/log/origin.ts';
 import type { RangeSource } from '#core/log/range-source.ts';

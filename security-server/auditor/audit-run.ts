@@ -5,7 +5,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import type { FastifyBaseLogger } from 'fastify';
 import type { Clock } from '#core/clock.ts';
-import type { RangeReport } from '#core/log/audit-range.ts';
+import type { RangeReport } from '#core/log/audit-range-report.ts';
 import { replaceFileMeanwhile } from '#core/replace-file.ts';
 import { parseJson } from '#schemas/json.ts';
 import { AccordError, isAccordError } from '#schemas/problems.ts';

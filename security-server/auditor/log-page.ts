@@ -2,13 +2,13 @@
 // that verifies it.
 import { apart, type Html, html } from '#core/http/html.ts';
 import { type Body, csrfField } from '#core/http/pages/frame.ts';
-import type { RangeReport } from '#core/log/audit-range.ts';
+import type { RangeReport } from '#core/log/audit-range-report.ts';
 import type { AnchoringFacts } from '#core/witness/anchoring-facts.ts';
 import { isProblemCode, PROBLEMS } from '#schemas/problems.ts';
 import type { ServerParts } from '#security-server/server-parts.ts';
 import type { AuditEnd, AuditState } from './audit-run.ts';
 import { type Language, WORDS } from './language.ts';
-import { fact, time, timeText } from './times.ts';
+import { fact, long, time, timeText } from './times.ts';
 
 /** Gaps shown; the report of `accord audit log` has more. */
 const MAX_GAPS = 10;
@@ -18,7 +18,8 @@ type Server = Pick<ServerParts, 'log' | 'anchoring' | 'certificateStatus' | 'arc
 export function logPage(language: Language, server: Server, audit: AuditState, csrf: string): Body {
   const words = WORDS[language];
   const content = html`${factsOf(language, server)}<h2>${words.anchoring}</h2>
-${anchoringOf(language, server)}${besideOf(language, server)}<h2>${words.auditTitle}</h2>
+${anchoringOf(language, server)}<h2>${words.beside}</h2>
+${besideOf(language, server)}<h2>${words.auditTitle}</h2>
 ${auditOf(language, audit, csrf)}`;
   return { title: words.logTitle, content };
 }
@@ -28,7 +29,7 @@ function factsOf(language: Language, { log }: Server): Html {
   const [checkpoint, state, archived] = [log.checkpoint(), log.state(), log.archivedUntil()];
   const writing = state.ok ? words.logFine : html`<code>${JSON.stringify(state)}</code>`;
   return html`<dl>
-${fact(words.origin, apart(log.origin))}${fact(words.verifierKey, html`<code>${log.verifierKey}</code>`)}${fact(words.entries, log.size())}${fact(words.root, html`<code>${log.root()}</code>`)}${fact(words.logState, writing)}${log.size() > 0 && fact(words.newestEntry, time(log.newestMs()))}${fact(words.checkpoint, words.checkpointAt(checkpoint.size))}${archived > 0 && fact(words.archivedUntil, words.archivedEntries(archived))}</dl>
+${fact(words.origin, apart(log.origin))}${fact(words.verifierKey, long(log.verifierKey))}${fact(words.entries, log.size())}${fact(words.root, long(log.root()))}${fact(words.logState, writing)}${log.size() > 0 && fact(words.newestEntry, time(log.newestMs()))}${fact(words.checkpoint, words.checkpointAt(checkpoint.size))}${archived > 0 && fact(words.archivedUntil, words.archivedEntries(archived))}</dl>
 `;
 }
 
