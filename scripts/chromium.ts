@@ -23,7 +23,7 @@ export async function launchChromium(executablePath: string): Promise<Browser> {
     executablePath,
     headless: true,
     chromiumSandbox: !isRoot, // it refuses to be one for root
-    args: ['--disable-dev-shm-usage'],
+    args: ['--disable-dev-shm-usage', '--disable-gpu'],
     timeout: 60_000,
   });
 }
