@@ -67,6 +67,8 @@ export function openStateSqlite(file: string): ServerState {
   );
   const takeBack = db.prepare('UPDATE quota_use SET used = used - 1 WHERE right_id = ? AND day = ? AND used > 0');
 
+  const together = db.transaction((work: () => unknown) => work());
+
   return {
     ...localServices(db),
     ...descriptions(db),
@@ -114,7 +116,7 @@ export function openStateSqlite(file: string): ServerState {
     ...receiptWindow(db),
     ...evidenceUse(db),
     ...emergencyUse(db),
-    together: (work) => db.transaction(work)(),
+    together: <T>(work: () => T) => together(work) as T,
     close: () => db.close(),
   };
 }

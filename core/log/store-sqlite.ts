@@ -131,10 +131,21 @@ function checkFormat(db: Connection): void {
   }
 }
 
+type Step = () => unknown;
+
+/** To make one costs more than what it is around, as a rule; there is one for each connection. */
+const transactions = new WeakMap<Connection, Database.Transaction<(step: Step) => unknown>>();
+
+function transactionOf(db: Connection) {
+  const made = transactions.get(db) ?? db.transaction((step: Step) => step());
+  transactions.set(db, made);
+  return made;
+}
+
 /** Runs one durable step and says what its failure means (store.ts). */
 export function durably<T>(db: Connection, step: () => T): T {
   try {
-    return db.transaction(step).immediate();
+    return transactionOf(db).immediate(step) as T;
   } catch (cause) {
     const code = codeOf(cause);
     // After a failed rollback nobody knows what the file holds.
