@@ -49,7 +49,7 @@ export function archivedLater(folder: string): ArchivedEntry | null {
 }
 
 /** The newest of the log's own and those that follow it. @throws LOG_*, ARCHIVE_MALFORMED, JSON_* */
-export function archivedOfClosed(folder: string): (ArchivedEntry & { isOwn: boolean }) | null {
+function archivedOfClosed(folder: string): (ArchivedEntry & { isOwn: boolean }) | null {
   const later = archivedLater(folder);
   if (later !== null) return { ...later, isOwn: false };
   const own = reading(folder, newestArchived);

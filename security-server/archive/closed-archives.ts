@@ -18,7 +18,7 @@ export interface ClosedLogState extends ClosedState {
   trouble: { code: ProblemCode; detail: string } | null;
 }
 
-export interface ClosedPorts {
+interface ClosedPorts {
   log: MessageLog;
   folder: string;
   logFolder: string;

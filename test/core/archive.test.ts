@@ -14,6 +14,7 @@ import { readChain } from '#core/archive/chain.ts';
 import { archiveClosedSegment, closedLogs, closedState } from '#core/archive/closed-log.ts';
 import { restoreArchive } from '#core/archive/restore.ts';
 import { archiveSegment } from '#core/archive/run-archive.ts';
+import { verifyArchive } from '#core/archive/verify-archive.ts';
 import { systemClock } from '#core/clock.ts';
 import { verifyLog } from '#core/log/audit.ts';
 import { openClosedLogSqlite } from '#core/log/closed-log-sqlite.ts';
@@ -209,10 +210,10 @@ t.test('kill -9 at a step: the next start completes it, and nothing is lost', as
 t.test(
   'a closed log goes to the archive too: what the log that follows says of it, and nothing without that',
   async (t) => {
-    const { log, run, grow, options, dir } = await archivable(t, `accord/${OWN}`);
+    const { log, run, grow, options, dir, clock, tick } = await archivable(t, `accord/${OWN}`);
     await grow(3, 40);
     const first = await archiveSegment(run, EVERYTHING);
-    await grow(300, 2);
+    await grow(60, 2);
     const [size, root] = [log.size(), log.root()];
     await log.close();
     const { closed, origin } = openNewOrigin(options);
@@ -285,6 +286,15 @@ t.test(
     t.equal(chain.segments.at(-1)?.manifest.root, root);
     const folder = join(dir, 'restored');
     t.match(await restoreArchive({ ...run, chain, folder }), { ok: true, entries: size, archivedUntil: 0 });
+
+    // The log that follows is archived and audited as any other.
+    clock.pass(11_000);
+    tick();
+    const own = await archiveSegment({ ...run, log: next }, EVERYTHING);
+    t.ok((own?.to ?? 0) > said.entry.seq, 'with the entry about the closed one');
+    const ownChain = await readChain(run.destination, { origin });
+    t.match(await restoreArchive({ ...run, chain: ownChain, folder: join(dir, 'restored-2') }), { ok: true });
+    t.match(await verifyArchive({ ...run, chain: ownChain, log: null }), { ok: true, code: null, entries: own?.to });
 
     // Whoever takes evidence away needs a log that says where it is.
     const away = `${options.folder}.away`;
