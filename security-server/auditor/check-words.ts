@@ -4,6 +4,7 @@ import type { CheckName } from '#core/evidence/check-run.ts';
 import { PACK_CODES, type PackCode } from '#core/evidence/finding.ts';
 import { isProblemCode, PROBLEMS } from '#schemas/problems.ts';
 import type { Language } from './language.ts';
+import { timeText } from './times.ts';
 
 const NAMES_ZH: Readonly<Record<string, string>> = {
   files: '文件',
@@ -201,16 +202,38 @@ export function outcomeWords(code: string, language: Language): { text: string; 
   return isProblemCode(code) ? { text: PROBLEMS[code].title, language: 'en' } : null;
 }
 
-/** Details that a check says in the same words each time; others hold names, times and numbers, and stay as they are. */
-const DETAILS_ZH: Readonly<Record<string, string>> = {
-  'nothing was destroyed': '未曾销毁',
-  'good, by its authority': '其签发机构答复有效',
-  'not on the list of its authority': '不在签发机构的吊销列表中',
-  'no earlier time-stamp in the pack': '包内没有更早的时间戳',
-  'the configuration names no time-stamp authority': '配置未指明时间戳机构',
-};
+interface Added {
+  pattern: RegExp;
+  words: Readonly<Record<Language, (...found: string[]) => string>>;
+  /** Says all: what the check is for would only be in its way. */
+  isAll?: true;
+}
 
-/** What a check adds, in Chinese where there is a word for it; null where there is none. */
-export function detailIn(language: Language, detail: string): string | null {
-  return language === 'zh' ? (DETAILS_ZH[detail] ?? null) : null;
+const said = (iso: string) => timeText(Date.parse(iso));
+
+/** What a check that holds adds, whole sentences of it here. */
+// biome-ignore format: one addition, one line
+const ADDED: readonly Added[] = [
+  { pattern: /^nothing was destroyed$/, words: { zh: () => '未曾销毁。', en: () => 'Nothing was destroyed.' }, isAll: true },
+  { pattern: /^the checkpoint of the exchange$/, words: { zh: () => '即此次交换的检查点。', en: () => 'It is the checkpoint of the exchange.' } },
+  { pattern: /^good, by its authority$/, words: { zh: () => '其签发机构答复有效。', en: () => 'Its authority answered that it is good.' } },
+  { pattern: /^not on the list of its authority$/, words: { zh: () => '不在签发机构的吊销列表中。', en: () => 'It is not on the list of its authority.' } },
+  { pattern: /^no earlier time-stamp in the pack$/, words: { zh: () => '包内没有更早的时间戳。', en: () => 'The pack holds no earlier time-stamp.' }, isAll: true },
+  { pattern: /^the configuration names no time-stamp authority$/, words: { zh: () => '配置未指明时间戳机构。', en: () => 'The configuration names no time-stamp authority.' }, isAll: true },
+  { pattern: /^the authority of the earlier time-stamp was revoked$/, words: { zh: () => '更早时间戳的机构已被吊销。', en: () => 'The authority of the earlier time-stamp was revoked.' }, isAll: true },
+  { pattern: /^(\d+) of at least (\d+)$/, words: { zh: (n, least) => `共 ${n} 个，至少须 ${least} 个。`, en: (n, least) => `${n} did, and at least ${least} have to.` } },
+  { pattern: /^not later than (.+Z)$/, words: { zh: (iso) => `时间戳的时刻为 ${said(iso)}。`, en: (iso) => `The time-stamp says ${said(iso)}.` } },
+  { pattern: /^not before (.+Z)$/, words: { zh: (iso) => `更早的时间戳的时刻为 ${said(iso)}。`, en: (iso) => `The one before says ${said(iso)}.` } },
+];
+
+/** What it means that a check holds, with what it added; `foreign` is what there are no words for. */
+export function checkSaid(name: CheckName, detail: string, language: Language): { text: string; foreign: string } {
+  for (const { pattern, words, isAll } of ADDED) {
+    const found = pattern.exec(detail);
+    if (found === null) continue;
+    const added = words[language](...found.slice(1));
+    const between = language === 'en' ? ' ' : '';
+    return { text: isAll ? added : `${checkMeaning(name, language)}${between}${added}`, foreign: '' };
+  }
+  return { text: checkMeaning(name, language), foreign: detail };
 }

@@ -7,13 +7,13 @@ import type { SealedParts } from '#core/log/sealed-record.ts';
 import { MAX_AUDITOR_SHOWN_BYTES } from '#schemas/limits.ts';
 import type { LogEntry } from '#schemas/log-entry.ts';
 import { type Language, WORDS } from './language.ts';
-import { fact, time } from './times.ts';
+import { fact, long, time } from './times.ts';
 
 export function recordPage(language: Language, entry: LogEntry, parts: SealedParts | null, by: string): Body {
   const words = WORDS[language];
   const query = new URLSearchParams({ id: entry.id, ...(entry.peer === null ? {} : { peer: entry.peer }) }).toString();
   const content = html`<p class="box">${apart(words.recordNoted(by))}</p>
-<dl>${fact(words.fields.id, html`<code>${entry.id}</code>`)}${fact(words.entry, `${entry.seq} · ${words.kinds[entry.kind]}`)}${fact(words.writtenAt, time(entry.t))}</dl>
+<dl>${fact(words.fields.id, long(entry.id))}${fact(words.entry, `${entry.seq} · ${words.kinds[entry.kind]}`)}${fact(words.writtenAt, time(entry.t))}</dl>
 ${parts === null ? html`<p>${words.nothingKept}</p>` : html`${part(language, words.context, parts.context)}${part(language, words.body, parts.body)}${part(language, words.decisionInputs, parts.decisionInputs)}`}<p><a class="button" href="/auditor/exchange?${query}">${words.back}</a></p>
 `;
   return { title: words.openTitle, content };
@@ -25,7 +25,7 @@ function part(language: Language, name: string, bytes: Buffer | undefined): Html
   const text = textOf(bytes.subarray(0, MAX_AUDITOR_SHOWN_BYTES));
   const isCut = bytes.length > MAX_AUDITOR_SHOWN_BYTES;
   return html`<h2>${name}</h2>
-<p class="hint">${words.bytes(bytes.length)} · ${words.sha256}${words.colon}<code>${sha256(bytes)}</code></p>
+<p class="hint">${words.bytes(bytes.length)} · ${words.sha256}${words.colon}${long(sha256(bytes))}</p>
 ${text === null ? html`<p>${words.binary}</p>` : html`<pre tabindex="0" role="region" aria-label="${name}"><bdi>${text}</bdi></pre>`}
 ${isCut && html`<p class="hint">${words.cut(MAX_AUDITOR_SHOWN_BYTES)}</p>`}`;
 }

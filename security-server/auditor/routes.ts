@@ -45,7 +45,8 @@ function addRecordRoute(app: FastifyInstance, parts: AuditorParts): void {
     const why = asReason(reason);
     if (why === null) {
       return await showExchange(parts, request, reply.code(400), {
-        ...{ id, peer: entry.peer, fault: { form: 'open', field: 'reason', seq } },
+        ...{ id, peer: entry.peer },
+        fault: { form: 'open', field: 'reason', seq, filled: filledIn(reason) },
       });
     }
     const peer = entry.peer === null ? {} : { peer: entry.peer };
@@ -71,7 +72,10 @@ function addExportRoute(app: FastifyInstance, parts: AuditorParts): void {
     const why = asReason(reason);
     const field = withContent && confirm !== 'yes' ? 'confirm' : why === null ? 'reason' : null;
     if (field !== null || why === null) {
-      const fault: FormFault = { form: 'export', field: field ?? 'reason', seq: null };
+      const fault: FormFault = {
+        ...{ form: 'export', field: field ?? 'reason', seq: null },
+        filled: { ...filledIn(reason), withContent, isConfirmed: confirm === 'yes' },
+      };
       return await showExchange(parts, request, reply.code(400), { id, peer, fault });
     }
     const about = { exchange: id, peer, withContent };
@@ -135,6 +139,11 @@ function holdsOn({ retention }: ServerParts, id: string, { entries }: Examined):
 function asText(value: unknown, maxChars: number): string {
   if (typeof value !== 'string' || value === '' || value.length > maxChars) throw new AccordError('NOT_FOUND');
   return value;
+}
+
+/** What somebody filled in and has to mend; nothing longer than a field of the page takes. */
+function filledIn(reason: string | undefined): FormFault['filled'] {
+  return { reason: (reason ?? '').slice(0, REASON.max), withContent: false, isConfirmed: false };
 }
 
 /** One line of text; null when it says nothing. */

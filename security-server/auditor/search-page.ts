@@ -5,7 +5,7 @@ import { outcomeWords } from './check-words.ts';
 import { type Criteria, type ReadCriteria, searchQuery } from './criteria.ts';
 import { type Language, WORDS } from './language.ts';
 import type { SearchResult } from './search-log.ts';
-import { time, timeText } from './times.ts';
+import { long, time, timeText } from './times.ts';
 
 type Field = Exclude<keyof Criteria, 'about'>;
 
@@ -23,7 +23,9 @@ export function searchPage(language: Language, read: ReadCriteria, result: Searc
   const content = html`${faults.length > 0 && faultsBox(language, read)}<p>${words.searchIntro}</p>
 <form method="get" action="/auditor" role="search">
 <div class="fields">
-${fields}<div class="field whole"><label for="about">${words.fields.about}</label><select id="about" name="about">${options}</select></div>
+${fields}<div class="field whole"><label for="about">${words.fields.about}</label>
+<span class="hint" id="about-hint">${words.hints.about}</span>
+<select id="about" name="about" aria-describedby="about-hint">${options}</select></div>
 </div>
 <p><button name="search" value="1">${words.doSearch}</button></p>
 </form>
@@ -55,12 +57,18 @@ function resultsOf(language: Language, criteria: Criteria, { found, next, reache
   const rows = found.map((entry) => {
     const { id, seq, t, kind, code, peer, client, service, purpose } = entry;
     const query = new URLSearchParams({ id, ...(peer === null ? {} : { peer }) }).toString();
-    const place = html`${words.entry} ${seq}`;
-    const name =
-      criteria.about === 'exchanges' ? html`<a class="id" href="/auditor/exchange?${query}">${id}</a>` : apart(id);
+    const place = html`<span class="hint">${words.entry} ${seq}</span>`;
+    const said = html`${words.kinds[kind]}${code !== null && html` · ${outcome(code, language)}`}`;
+    // Some of the log's own entries have an id that says no more than their kind.
+    const about = id !== kind && html`<p>${long(apart(id))}</p>`;
+    const first =
+      criteria.about === 'exchanges'
+        ? html`<p class="top"><a class="id" href="/auditor/exchange?${query}">${id}</a> <span>${time(t)}</span></p>
+<p>${said} ${place}</p>`
+        : html`<p class="top"><strong>${said}</strong> <span>${time(t)}</span> ${place}</p>
+${about}`;
     return html`<li>
-<p class="top">${name} <span>${time(t)}</span></p>
-<p>${words.kinds[kind]}${code !== null && html` · ${outcome(code, language)}`} <span class="hint">${place}</span></p>
+${first}
 ${client !== null && html`<p>${apart(client)} → ${apart(service ?? peer ?? '')}${purpose !== null && html` <span class="hint">${apart(purpose)}</span>`}</p>`}</li>
 `;
   });

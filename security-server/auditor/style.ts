@@ -18,7 +18,8 @@ h1, h2, h3 { line-height: 1.3; text-wrap: balance }
 h1 { font-size: 1.5rem; margin: 0 0 1rem }
 h2 { font-size: 1.2rem; margin: 2rem 0 .6rem }
 h3 { font-size: 1.05rem; margin: 0 0 .4rem }
-code { word-break: break-all }
+code { overflow-wrap: anywhere }
+code.long { word-break: break-all }
 code, pre { font-family: ui-monospace, Menlo, Consolas, monospace; font-size: .875em }
 pre { white-space: pre-wrap; overflow-wrap: anywhere; background: var(--shade); border-left: 5px solid var(--line); padding: .75rem 1rem; margin: 0 0 1rem }
 dl { margin: 0 0 1rem }
@@ -36,12 +37,13 @@ select, input:not([type=checkbox], [type=radio], [type=hidden]) { display: block
 fieldset { border: 0; margin: 0 0 1rem; padding: 0; min-width: 0 }
 legend { font-weight: 600; padding: 0 }
 .tick { display: flex; gap: .75rem; align-items: center; min-height: 44px }
+.tick + .field, .error-text + .field { margin-top: .8rem }
 .tick input { flex: none; width: 1.75rem; height: 1.75rem; margin: 0; accent-color: var(--strong) }
 button, .button { display: inline-flex; align-items: center; justify-content: center; min-height: 44px; padding: .45rem 1.1rem; font-weight: 600; color: var(--on-strong); background: var(--strong); border: 2px solid var(--strong); border-radius: 4px; cursor: pointer; text-decoration: none; text-align: center }
 button:hover, .button:hover { text-decoration: underline }
 .plain { border-color: transparent; background: none; color: var(--link); font-weight: 400; padding: .45rem 0 }
 .box { border: 3px solid var(--strong); border-radius: 4px; padding: .8rem 1rem; margin: 0 0 1.25rem }
-.box li > a { display: inline-block; min-height: 44px; padding: .55rem 0 }
+.box li > a { display: block; width: fit-content; min-height: 44px; padding: .55rem 0 }
 .box.error, .box.bad { border-color: var(--error) }
 .box.good { border-color: var(--good) }
 .box > :first-child { margin-top: 0 }

@@ -1,4 +1,4 @@
-// Times and names as the auditor's pages write them.
+// Times, ids and names as the auditor's pages write them.
 import { type Html, html } from '#core/http/html.ts';
 
 /** `2026-11-23 14:05:09.123 UTC` */
@@ -8,6 +8,11 @@ export function timeText(atMs: number): string {
 
 export function time(atMs: number): Html {
   return html`<time datetime="${new Date(atMs).toISOString()}">${timeText(atMs)}</time>`;
+}
+
+/** An id, a hash or a key: broken where the line ends, whatever stands there; a hash has hyphens of its own. */
+export function long(text: Html | string): Html {
+  return html`<code class="long">${text}</code>`;
 }
 
 /** Name and value in a list `dl`; nothing without a value. */

@@ -80,11 +80,14 @@ async function tour(t: Test, browser: Browser, setting: PackSetting, id: string,
   await press('main button');
   t.match(page.url(), id, 'back to the page that was asked for');
   await page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true");
+  t.equal(await page.locator('.checks bdi').count(), 0, 'all that good checks add is in the words of the page');
   await look('exchange');
   if (language === 'en' && javaScriptEnabled) await onPaper(t, page);
   await page.fill('#export-reason', 'case 9');
   await page.check('#content-with');
   await press('form[action="/auditor/export"] button');
+  const filled = [await page.isChecked('#content-with'), await page.inputValue('#export-reason')];
+  t.same(filled, [true, 'case 9'], 'what was filled in still stands there');
   await look('an export that is not confirmed');
   await page.goto(`${base}/auditor/exchange?id=${id}`);
   const open = 'form[action="/auditor/record"]';
