@@ -6,12 +6,15 @@ import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import t, { type Test } from 'tap';
+import { sha256 } from '#certs/commitment.ts';
 import { leafHash } from '#certs/merkle.ts';
 import { acceptStoredCheckpoint } from '#core/log/accept-checkpoint.ts';
 import { verifyLog } from '#core/log/audit.ts';
 import { type MessageLogOptions, type NewRecord, openMessageLog } from '#core/log/message-log.ts';
 import { dataDir, logFixture, requestRecords, responseRecord } from './log-fixture.ts';
 
+const NAMED = [/"statement":"./, '"statement":"_'] as const;
+const SIGNED = [/"signature":"./, '"signature":"_'] as const;
 const TRIGGERS = "SELECT name FROM sqlite_schema WHERE type = 'trigger'";
 
 /** Writes a log of these records and closes it, which publishes a checkpoint. */
@@ -29,6 +32,22 @@ function tampering(t: Test, { folder }: { folder: string }) {
   db.pragma('synchronous = OFF');
   for (const name of db.prepare(TRIGGERS).pluck().all()) db.exec(`DROP TRIGGER ${name}`);
   return db;
+}
+
+/** A line changed with its leaf. */
+function rewrite(t: Test, db: InstanceType<typeof Database>, seq: number, from: string | RegExp, to: string): void {
+  const line = db.prepare('SELECT line FROM entries WHERE seq = ?').pluck().get(seq) as string;
+  const other = line.replace(from, to);
+  t.not(other, line);
+  db.prepare('UPDATE entries SET line = ?, leaf = ? WHERE seq = ?').run(other, leafHash(other), seq);
+}
+
+/** The statement, its hash in the line and the leaf, all by somebody who knows what hangs together. */
+function restated(t: Test, db: InstanceType<typeof Database>, seq: number): void {
+  const old = db.prepare('SELECT statement FROM entries WHERE seq = ?').pluck().get(seq) as Buffer;
+  const other = Buffer.from(old.toString().replace('"at":179', '"at":178'));
+  db.prepare('UPDATE entries SET statement = ? WHERE seq = ?').run(other, seq);
+  rewrite(t, db, seq, sha256(old), sha256(other));
 }
 
 t.test('bytes of entries and evidence, changed one at a time, is found in its place', async (t) => {
@@ -87,7 +106,8 @@ t.test('any byte of the database file: found, or nothing that is read back diffe
     try {
       // What is sealed has its own authenticated encryption; an audit cannot open it.
       const entries = 'seq, line, leaf, exchange_id, signature, batch_index, batch_size, path, statement FROM entries';
-      const parts = [entries, '* FROM signatures', '* FROM tiles'];
+      const found = 'seq FROM entries INDEXED BY entries_by_exchange WHERE exchange_id > 0';
+      const parts = [entries, '* FROM signatures', '* FROM tiles', found];
       return JSON.stringify(parts.map((part) => db.prepare(`SELECT ${part}`).raw().all()));
     } finally {
       db.close();
@@ -128,19 +148,21 @@ t.test('changes that are consistent in themselves', async (t) => {
     change(tampering(t, options));
     return { options, verifierKey, result: await code(options, verifierKey) };
   };
-  const rewrite = (db: InstanceType<typeof Database>, seq: number, from: string, to: string) => {
-    const line = db.prepare('SELECT line FROM entries WHERE seq = ?').pluck().get(seq) as string;
-    const other = line.replace(from, to);
-    t.not(other, line);
-    db.prepare('UPDATE entries SET line = ?, leaf = ? WHERE seq = ?').run(other, leafHash(other), seq);
-  };
   const cases: [string, (db: InstanceType<typeof Database>) => void, unknown[]][] = [
-    ['line and leaf', (db) => rewrite(db, 2, '"code":null', '"code":"OK"'), ['LOG_ENTRY_CHANGED', null]],
-    ['a longer spelling', (db) => rewrite(db, 2, '"code":null', '"code": null'), ['LOG_ENTRY_MALFORMED', 2]],
-    ['a second name', (db) => rewrite(db, 1, '"t"', '"kind":"void","t"'), ['LOG_ENTRY_MALFORMED', 1]],
-    ['an unknown kind', (db) => rewrite(db, 1, 'request-sent', 'request-lost'), ['LOG_ENTRY_MALFORMED', 1]],
-    ['another service', (db) => rewrite(db, 3, 'provider/echo', 'provider/else'), ['LOG_EVIDENCE_CHANGED', 3]],
-    ['time backwards', (db) => rewrite(db, 3, '"t":179', '"t":178'), ['LOG_ENTRY_CHANGED', 3]],
+    ['line and leaf', (db) => rewrite(t, db, 2, '"code":null', '"code":"OK"'), ['LOG_ENTRY_CHANGED', null]],
+    ['a longer spelling', (db) => rewrite(t, db, 2, '"code":null', '"code": null'), ['LOG_ENTRY_MALFORMED', 2]],
+    ['a second name', (db) => rewrite(t, db, 1, '"t"', '"kind":"void","t"'), ['LOG_ENTRY_MALFORMED', 1]],
+    ['an unknown kind', (db) => rewrite(t, db, 1, 'request-sent', 'request-lost'), ['LOG_ENTRY_MALFORMED', 1]],
+    ['another service', (db) => rewrite(t, db, 3, 'provider/echo', 'provider/else'), ['LOG_EVIDENCE_CHANGED', 3]],
+    ['another client', (db) => rewrite(t, db, 3, '1001/consumer', '1001/else'), ['LOG_EVIDENCE_CHANGED', 3]],
+    ['another purpose', (db) => rewrite(t, db, 3, 'support-check', 'else'), ['LOG_EVIDENCE_CHANGED', 3]],
+    ['another kind', (db) => rewrite(t, db, 3, 'request-sent', 'response-sent'), ['LOG_EVIDENCE_CHANGED', 3]],
+    ...[0, 3].flatMap((seq): typeof cases => [
+      [`another statement named, ${seq}`, (db) => rewrite(t, db, seq, ...NAMED), ['LOG_EVIDENCE_CHANGED', seq]],
+      [`another signature named, ${seq}`, (db) => rewrite(t, db, seq, ...SIGNED), ['LOG_EVIDENCE_CHANGED', seq]],
+      [`another statement, well named, ${seq}`, (db) => restated(t, db, seq), ['LOG_EVIDENCE_CHANGED', seq]],
+    ]),
+    ['time backwards', (db) => rewrite(t, db, 3, '"t":179', '"t":178'), ['LOG_ENTRY_CHANGED', 3]],
     ['an entry removed', (db) => db.exec('DELETE FROM entries WHERE seq = 1'), ['LOG_GAP', 1]],
     ['the end cut off', (db) => db.exec('DELETE FROM entries WHERE seq = 3'), ['LOG_TRUNCATED', 3]],
     [
@@ -168,6 +190,16 @@ t.test('changes that are consistent in themselves', async (t) => {
       (db) => db.exec('DELETE FROM checkpoints WHERE number = 1'),
       ['LOG_CHECKPOINT_WRONG', null],
     ],
+    [
+      'the first checkpoint removed',
+      (db) => db.exec('DELETE FROM checkpoints WHERE number = 0'),
+      ['LOG_CHECKPOINT_WRONG', null],
+    ],
+    [
+      'a claim without its entry',
+      (db) => db.exec("INSERT INTO claims VALUES ('DEV/GOV/2002/ss2', 'x', 4, 0)"),
+      ['LOG_TRUNCATED', 4],
+    ],
     ['all checkpoints removed', (db) => db.exec('DELETE FROM checkpoints'), ['LOG_CHECKPOINT_MISSING', null]],
     [
       'the end and its checkpoint cut off',
@@ -179,6 +211,8 @@ t.test('changes that are consistent in themselves', async (t) => {
     ],
   ];
   for (const [name, change, expected] of cases) t.same((await forged(change)).result, expected, name);
+  const alone = (await forged((db) => restated(t, db, 0), 1)).result;
+  t.same(alone, ['LOG_EVIDENCE_CHANGED', 0], 'another statement, alone in its batch');
   const tile = (db: InstanceType<typeof Database>) => db.exec('UPDATE tiles SET hash = zeroblob(32)');
   t.same((await forged(tile, 256)).result, ['LOG_TILE_WRONG', null], 'a tile');
 
@@ -204,6 +238,33 @@ t.test('changes that are consistent in themselves', async (t) => {
   t.match(await verifyLog({ folder: forger.folder, checkpointFile: options.checkpointFile }), { ok: false });
   await t.rejects(verifyLog({ folder: join(options.folder, 'nothing') }), { code: 'LOG_MISSING' });
   t.equal(threaded.size, 0, 'each of them was met');
+});
+
+t.test('what lies across two threads is found in its place', async (t) => {
+  const { options } = logFixture(t);
+  const log = await openMessageLog(options);
+  // Said at once: stored without paths, so that a batch is judged from all its statements.
+  for (const count of [100, 256]) await Promise.all(requestRecords(count).map((record) => log.append(record)));
+  await log.close();
+  const { folder, checkpointFile } = options;
+  const kept = readFileSync(join(folder, 'messages.db'));
+  const cases: [number, (db: InstanceType<typeof Database>) => void, string][] = [
+    // Which of its statements is a forger's own word; the batch is not.
+    [100, (db) => restated(t, db, 300), 'LOG_EVIDENCE_CHANGED'],
+    [256, (db) => rewrite(t, db, 256, '"t":179', '"t":178'), 'LOG_ENTRY_CHANGED'],
+  ];
+  for (const [firstBadSeq, change, code] of cases) {
+    const db = tampering(t, options);
+    change(db);
+    db.close();
+    for (const threads of [0, 2]) {
+      const { code: found, firstBadSeq: at } = await verifyLog({ folder, checkpointFile, threads });
+      t.same([found, at], [code, firstBadSeq], `${code} at ${firstBadSeq}, ${threads} threads`);
+    }
+    rmSync(join(folder, 'messages.db-wal'), { force: true });
+    rmSync(join(folder, 'messages.db-shm'), { force: true });
+    writeFileSync(join(folder, 'messages.db'), kept);
+  }
 });
 
 t.test('a start refuses a log that is older than, or different from, its last checkpoint', async (t) => {
