@@ -3,6 +3,7 @@
 // back and let go as one of the log in use. What the database lets go of, the log that follows has said first.
 import { existsSync, readdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { findingOf } from '#core/log/audit-finding.ts';
 import { type ClosedLog, isLeftOpen, openClosedLogSqlite } from '#core/log/closed-log-sqlite.ts';
 import { closedLogFolder } from '#core/log/new-origin.ts';
 import { numberedOrigin, originNumber } from '#core/log/origin.ts';
@@ -10,7 +11,7 @@ import type { LogAuditReader } from '#core/log/store.ts';
 import { isLogFolder, openLogAuditSqlite } from '#core/log/store-sqlite.ts';
 import type { ArchiveManifest } from '#schemas/archive.ts';
 import { parseLogEntry } from '#schemas/log-entry.ts';
-import { isAccordError } from '#schemas/problems.ts';
+import { AccordError, isAccordError } from '#schemas/problems.ts';
 import { type ArchivedEntry, archivedIdOf, newestArchived } from './audit-archived.ts';
 import type { WhatIsOld } from './plan.ts';
 import { type ArchiveRun, archiveSegment } from './run-archive.ts';
@@ -133,6 +134,10 @@ function reading<T>(folder: string, read: (log: LogAuditReader) => T): T {
   const log = openLogAuditSqlite(folder);
   try {
     return read(log);
+  } catch (cause) {
+    if (isAccordError(cause)) throw cause;
+    const { code, message } = findingOf(cause);
+    throw new AccordError(code, message, { cause });
   } finally {
     log.close();
   }

@@ -11,7 +11,9 @@ import {
 } from '#core/archive/closed-log.ts';
 import type { WhatIsOld } from '#core/archive/plan.ts';
 import type { ArchiveRun } from '#core/archive/run-archive.ts';
+import { findingOf } from '#core/log/audit-finding.ts';
 import type { MessageLog } from '#core/log/message-log.ts';
+import { StoreError } from '#core/log/store.ts';
 import { isAccordError, type ProblemCode } from '#schemas/problems.ts';
 
 export interface ClosedLogState extends ClosedState {
@@ -26,13 +28,17 @@ interface ClosedPorts {
 }
 
 /** Not the log's own fault: tried again with everything else. */
-const PASSES: ReadonlySet<ProblemCode> = new Set(['ARCHIVE_UNREACHABLE', 'ARCHIVE_LOCK_REFUSED', 'LOG_IN_USE']);
+const PASSES: ReadonlySet<ProblemCode> = new Set([
+  ...(['ARCHIVE_UNREACHABLE', 'ARCHIVE_LOCK_REFUSED', 'LOG_IN_USE'] as const),
+  ...(['LOG_UNAVAILABLE', 'LOG_DISK_FULL', 'LOG_CLOSED'] as const),
+]);
 
 export class ClosedArchives {
   readonly #ports: ClosedPorts;
   readonly #places: ClosedPlace[];
   /** Read once, and again when something went. */
   #states: ClosedLogState[];
+  readonly #said = new Set<string>();
 
   constructor(ports: ClosedPorts) {
     this.#ports = ports;
@@ -63,9 +69,10 @@ export class ClosedArchives {
           isMore = made !== null && old !== null;
         }
       } catch (error) {
-        if (!isAccordError(error)) throw error;
-        if (PASSES.has(error.code) || signal.aborted) throw error;
-        this.#trouble(i, place, { code: error.code, detail: error.detail });
+        if (error instanceof StoreError || signal.aborted) throw error;
+        const { code, message } = findingOf(error);
+        if (PASSES.has(code)) throw error;
+        this.#trouble(i, place, { code, detail: message });
       }
     }
   }
@@ -76,10 +83,10 @@ export class ClosedArchives {
 
   /** Said once while this process runs: it does not pass by itself. */
   #trouble(i: number, place: ClosedPlace, trouble: { code: ProblemCode; detail: string }): void {
-    const before = this.#states[i]?.trouble;
     this.#states[i] = { ...stateOf(place), trouble };
-    if (before?.code === trouble.code) return;
     const { code, detail } = trouble;
+    if (this.#said.has(`${place.origin} ${code}`)) return;
+    this.#said.add(`${place.origin} ${code}`);
     this.#ports.logger.error({ alarm: code, origin: place.origin, detail }, 'alarm of the archive of a closed log');
   }
 }

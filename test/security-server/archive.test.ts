@@ -1,6 +1,7 @@
 // The archive as the settings of a server say it, and the task that fills it: what is refused, when it runs, that it ends when
 // the server does, and that a destination that hangs or fails changes nothing of the log.
-import { chmodSync, rmSync, writeFileSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { chmodSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import t, { type Test } from 'tap';
@@ -168,18 +169,33 @@ t.test('closed logs go too, are named where one looks, and are audited beside th
   t.equal(next.find(null, 'archived:1')[0]?.entry.configuration, 3);
   t.equal(archive.state().trouble, null);
   await archive.stop();
+
+  // One that is damaged is said once, and stands in the way of nothing.
+  const file = join(closed.folder, 'messages.db');
+  const whole = readFileSync(file);
+  chmodSync(file, 0o600);
+  writeFileSync(file, Buffer.concat([whole.subarray(0, 100), randomBytes(whole.length - 100)]));
+  const beside = openServerArchive(ports, settings);
+  t.match(beside.state().closed, [{ origin: closed.origin, trouble: { code: 'LOG_DATABASE_DAMAGED' } }]);
+  alarms.length = 0;
+  await beside.start();
+  await beside.start();
+  t.same([beside.state().trouble, alarms], [null, ['LOG_DATABASE_DAMAGED']]);
+  t.match(checkArchive(dir, true)[1], { state: 'warn', code: 'LOG_DATABASE_DAMAGED' });
+  await beside.stop();
+  writeFileSync(file, whole);
   t.match(checkArchive(dir, true)[1], { state: 'ok', detail: `closed log ${closed.origin}: all ${size} entries` });
 
   const key = ['--archive-key', join(dir, 'keys/archive.key.json'), '--passphrase-file', join(dir, 'passphrase')];
   const one = ['--dir', dir, '--origin', '1'];
   const report = async (...argv: string[]) => JSON.parse((await accord(...argv, '--json')).stdout || 'null');
-  const whole = { ok: true, origin: closed.origin };
-  t.match(await report('audit', 'log', ...one), { ...whole, archivedUntil: size, archive: null });
-  const archived = { ...whole, archivedUntil: 0, archive: { until: size } };
+  const good = { ok: true, origin: closed.origin };
+  t.match(await report('audit', 'log', ...one), { ...good, archivedUntil: size, archive: null });
+  const archived = { ...good, archivedUntil: 0, archive: { until: size } };
   t.match(await report('audit', 'log', ...one, '--archive', at, ...key), archived);
   t.match(await report('audit', 'log', '--archive', at, '--origin', closed.origin, ...key), archived);
-  t.match(await report('archive', 'verify', ...one, '--from', at, ...key), { ...whole, sameAsLog: true });
+  t.match(await report('archive', 'verify', ...one, '--from', at, ...key), { ...good, sameAsLog: true });
   const restored = ['archive', 'restore', '--from', at, '--origin', closed.origin, '--to', join(dir, 'back'), ...key];
   t.match(await report(...restored), { ok: true, entries: size });
-  t.match(await report('audit', 'log', '--dir', join(dir, 'back')), { ...whole, archivedUntil: 0 });
+  t.match(await report('audit', 'log', '--dir', join(dir, 'back')), { ...good, archivedUntil: 0 });
 });
