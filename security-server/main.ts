@@ -3,11 +3,14 @@
 // what lies there is executed.
 import { enableCompileCache } from 'node:module';
 import { join } from 'node:path';
+import { beginLeanStart } from '#core/lean-start.ts';
 import { keepYoungHeapSmall } from '#core/young-heap.ts';
 
 keepYoungHeapSmall();
+const isReady = beginLeanStart();
 enableCompileCache(join(import.meta.dirname, '../node_modules/.cache/accord'));
 const { runProgram } = await import('./program.ts');
 const { endOnError } = await import('#core/program.ts');
 
 await runProgram(process.argv.slice(2), process.env).catch(endOnError);
+isReady();

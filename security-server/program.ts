@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { pino } from 'pino';
 import { systemClock } from '#core/clock.ts';
+import { collectWhenIdle } from '#core/idle-heap.ts';
 import { drainOnSignal, type Environment, keyPassphrase } from '#core/program.ts';
 import { FILES } from './data-folder.ts';
 import { OVERRIDES, resolveSettings } from './settings.ts';
@@ -32,6 +33,7 @@ export async function runProgram(args: string[], environment: Environment): Prom
     logger,
   });
   process.stdout.write(`${JSON.stringify({ ready: true, id: server.id, ...server.urls })}\n`);
+  collectWhenIdle();
   drainOnSignal((signal) => {
     logger.info({ signal }, 'draining');
     return server.close();
