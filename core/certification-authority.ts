@@ -16,7 +16,7 @@ import {
 import { createCrl } from '#certs/crl-make.ts';
 import type { CertificateRequest } from '#certs/csr.ts';
 import type { HolderNames } from '#certs/holder-names.ts';
-import { openKey, sealKey } from '#certs/key-file.ts';
+import { type KeyFileCost, openKey, sealKey } from '#certs/key-file.ts';
 import { generateKeys } from '#certs/keys.ts';
 import { type IssuedCertificate, Ledger, type LedgerEntry } from '#certs/ledger.ts';
 import { type KnownStatus, ledgerStatus, type OcspResponder } from '#certs/ocsp-make.ts';
@@ -33,6 +33,8 @@ import {
 import type { Clock } from './clock.ts';
 
 export interface NewAuthorityOrder {
+  /** What a passphrase costs; by default what it costs everywhere. */
+  keyFileCost?: KeyFileCost;
   dir: string;
   /** The authorities are called `NAME Root CA` and `NAME Issuing CA`. */
   name: string;
@@ -59,8 +61,8 @@ export async function initAuthority(
   const issuing = await createIssuing(rootIssuer, `${name} Issuing CA`, issuingKey, circumstances);
   const meta = { use: 'ca' as const, createdAtMs: nowMs };
   const keys = {
-    root: await sealKey(rootKey, passphrase, { ...meta, label: root.holder }),
-    issuing: await sealKey(issuingKey, passphrase, { ...meta, label: issuing.holder }),
+    root: await sealKey(rootKey, passphrase, { ...meta, label: root.holder }, order.keyFileCost),
+    issuing: await sealKey(issuingKey, passphrase, { ...meta, label: issuing.holder }, order.keyFileCost),
   };
   const settings: AuthoritySettings = { v: 1, name };
   if (order.instance !== undefined) settings.instance = order.instance;

@@ -125,11 +125,12 @@ t.test('the verb makes key and note', async (t) => {
   const dir = join(root, 'verb');
   mkdirSync(dir);
   const words = 'the words of the registry';
+  const cost = { memoryKib: 8 * 1024, passes: 1, lanes: 1 };
   writeFileSync(join(dir, 'words'), `${words}\n`, { mode: 0o600 });
   const files = Object.entries(WITNESS_KEY_FILES);
   for (const [name, { kind, use }] of files) {
     const key = name === 'aggregate' ? REGISTRY_KEYS.aggregate : generateKeys(kind).privateKey;
-    await writeKeyFile(dir, name, await sealKey(key, words, { use, createdAtMs: 1, label: origin }));
+    await writeKeyFile(dir, name, await sealKey(key, words, { use, createdAtMs: 1, label: origin }, cost));
   }
   const argv = ['registry', 'rotate-aggregate-key', '--dir', dir, '--passphrase-file', join(dir, 'words'), '--json'];
   const { code, stdout } = await accord(...argv);

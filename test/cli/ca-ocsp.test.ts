@@ -25,6 +25,7 @@ const MAIN = `
   await new Command('accord').addCommand(caCommand()).parseAsync();
 `;
 const passphrase = 'a passphrase for a test';
+const COST = { memoryKib: 8 * 1024, passes: 1, lanes: 1 };
 const hasOpenssl = openssl(['version']).status === 0;
 const run = promisify(execFile);
 
@@ -57,7 +58,13 @@ t.test('answers from the ledger as it is now', hasOpenssl ? {} : { skip: 'openss
   const folder = mkdtempSync(join(tmpdir(), 'accord-ca-ocsp-'));
   const dir = join(folder, 'authority');
   const names = { kind: 'server' as const, id: 'DEV/GOV/1001/ss1', dnsNames: [], ipAddresses: [] };
-  const { root, issuing } = await initAuthority({ dir, name: 'Test', passphrase, clock: systemClock });
+  const { root, issuing } = await initAuthority({
+    dir,
+    name: 'Test',
+    passphrase,
+    keyFileCost: COST,
+    clock: systemClock,
+  });
   const authority = new CertificationAuthority(dir, systemClock);
   const request = readCsr(Buffer.from(await createCsr(generateKeys().privateKey, names)));
   const issued = await authority.sign(authority.plan('signing', request, names), passphrase);
@@ -128,20 +135,28 @@ t.test('answers from the ledger as it is now', hasOpenssl ? {} : { skip: 'openss
 t.test('an appointed responder, while the keys of the authority are elsewhere', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'accord-ca-appointed-'));
   const [dir, elsewhere] = [join(folder, 'authority'), join(folder, 'elsewhere')];
-  const { root, issuing } = await initAuthority({ dir, name: 'Test', passphrase, clock: systemClock });
+  const { root, issuing } = await initAuthority({
+    dir,
+    name: 'Test',
+    passphrase,
+    keyFileCost: COST,
+    clock: systemClock,
+  });
   const authority = new CertificationAuthority(dir, systemClock);
   const names = { kind: 'server' as const, id: 'DEV/GOV/1001/ss1', dnsNames: [], ipAddresses: [] };
   const csr = readCsr(Buffer.from(await createCsr(generateKeys().privateKey, names)));
   const leaf = await authority.sign(authority.plan('signing', csr, names), passphrase);
   authority.close();
   const request = makeOcspRequest(leaf.der, issuing.der, 'sha-256');
-  await initAuthority({ dir: elsewhere, name: 'Other', passphrase, clock: systemClock });
+  await initAuthority({ dir: elsewhere, name: 'Other', passphrase, keyFileCost: COST, clock: systemClock });
   const file = (name: string) => join(folder, name);
   const key = file('responder.key.json');
   const secret = 'the words of the responder';
   const keys = ['P-256', 'P-256'].map(() => generateKeys('P-256').privateKey);
   const [own, signing] = await Promise.all(
-    keys.map((one, at) => sealKey(one, secret, { use: at === 0 ? 'ocsp' : 'sign', createdAtMs: systemClock.nowMs() })),
+    keys.map((one, at) =>
+      sealKey(one, secret, { use: at === 0 ? 'ocsp' : 'sign', createdAtMs: systemClock.nowMs() }, COST),
+    ),
   );
   writeFileSync(key, own ?? '');
   writeFileSync(file('signing.key.json'), signing ?? '');

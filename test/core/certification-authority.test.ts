@@ -27,6 +27,7 @@ t.teardown(() => rmSync(folder, { recursive: true, force: true }));
 const clock: Clock = { nowMs: () => Date.parse('2026-11-20T12:00:00Z'), monotonicMs: () => 0 };
 const dir = join(folder, 'authority');
 const passphrase = `long enough ${randomUUID()}`;
+const COST = { memoryKib: 8 * 1024, passes: 1, lanes: 1 };
 const SERVER: HolderNames = { kind: 'server', id: 'DEV/GOV/1001/ss1', dnsNames: [], ipAddresses: [] };
 const request = async (names = SERVER) => readCsr(Buffer.from(await createCsr(generateKeys().privateKey, names)));
 
@@ -42,7 +43,14 @@ function withAuthority<T>(work: (authority: CertificationAuthority) => T): T {
 t.test('the folder', async (t) => {
   await t.rejects(initAuthority({ dir, name: 'Example', passphrase: 'short', clock }), { code: 'PASSPHRASE_REFUSED' });
   t.notOk(readdirSync(folder).includes('authority'), 'a refusal leaves nothing behind');
-  const { root, issuing } = await initAuthority({ dir, name: '示例城市', instance: 'DEV', passphrase, clock });
+  const { root, issuing } = await initAuthority({
+    dir,
+    name: '示例城市',
+    instance: 'DEV',
+    passphrase,
+    keyFileCost: COST,
+    clock,
+  });
   const files = ['authority.json', 'index.jsonl', 'issuing.crt', 'issuing.key', 'root.crt', 'root.key'];
   t.same(readdirSync(dir).sort(), files);
   for (const name of files) t.equal(statSync(join(dir, name)).mode & 0o777, 0o600, name);
