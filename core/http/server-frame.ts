@@ -8,8 +8,6 @@ import { randomUUID } from 'node:crypto';
 import http from 'node:http';
 import https from 'node:https';
 import type { Socket } from 'node:net';
-import { Ajv2020 } from 'ajv/dist/2020.js';
-import formats from 'ajv-formats';
 import fastify, {
   type FastifyBaseLogger,
   type FastifyError,
@@ -29,6 +27,7 @@ import {
 import { AccordError, isAccordError, type ProblemCode } from '#schemas/problems.ts';
 import type { OldestTls } from './mtls.ts';
 import { PROBLEM_TYPE, type ProblemDocument, problemOf } from './problem-reply.ts';
+import { routeSchemas } from './route-schemas.ts';
 import { arriveWithin } from './while-moving.ts';
 
 declare module 'fastify' {
@@ -111,6 +110,7 @@ export function openServer(options: ServerOptions): FastifyInstance {
     return503OnClosing: true,
     forceCloseConnections: 'idle',
     routerOptions: { caseSensitive: true, maxParamLength: 1024 },
+    schemaController: routeSchemas,
     serverFactory: (handler) => listenerFor(options, handler),
     frameworkErrors: (error, request, reply) => {
       sendProblem(reply as FastifyReply, problemOf(translate(error), request.id));
@@ -118,8 +118,6 @@ export function openServer(options: ServerOptions): FastifyInstance {
     clientErrorHandler: (error, socket) => answerMalformed(error, socket, options),
   });
   acceptStrictJson(app);
-  app.setValidatorCompiler(({ schema }) => schemaCompiler.compile(schema as object));
-  app.setSerializerCompiler(() => (value) => JSON.stringify(value));
   app.addHook('onRequest', async (request, reply) => checkRawRequest(request, reply, single));
   const { ownPace } = options;
   if (ownPace !== undefined) {
@@ -150,22 +148,6 @@ export function addressOf(app: FastifyInstance, scheme: 'http' | 'https' = 'http
   const host = address.family === 'IPv6' ? `[${address.address}]` : address.address;
   return `${scheme}://${host}:${address.port}`;
 }
-
-// One compiler for all servers of a process: keywords of the OpenAPI dialect are allowed beside the validating ones. Routes
-// declare their schemas in this program, where strict mode finds a wrong keyword: nothing else is checked at each start.
-const schemaCompiler = new Ajv2020({
-  validateSchema: false,
-  code: { optimize: false },
-  allErrors: false,
-  coerceTypes: false,
-  removeAdditional: false,
-  useDefaults: false,
-  strict: true,
-  strictTypes: false,
-  allowUnionTypes: true,
-  keywords: ['example'],
-});
-formats.default(schemaCompiler);
 
 /** How far into such bytes it is looked. */
 const MALFORMED_LOOK_BYTES = 16_384;
