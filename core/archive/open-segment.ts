@@ -38,17 +38,12 @@ export class OpenSegment {
   }
 
   row(seq: number): ArchivedRow | undefined {
-    return this.#segment.rows.at(seq - this.manifest.from);
+    return this.#segment.rows[seq - this.manifest.from];
   }
 
   page(from: number, to: number, keyOf: (signature: number) => number): StoredPage {
-    const rows: ArchivedRow[] = [];
-    for (let seq = from; seq < Math.min(to, this.manifest.to); seq++) {
-      const row = this.row(seq);
-      if (row === undefined) break;
-      rows.push(row);
-    }
-    return pageOf(rows, from, keyOf);
+    const first = this.manifest.from;
+    return pageOf(this.#segment.rows.slice(from - first, Math.min(to, this.manifest.to) - first), from, keyOf);
   }
 
   signature(number: number) {
@@ -90,9 +85,7 @@ export class OpenSegment {
   /** Ids of answers whose requests do not stand here, nor where `isBefore` finds some. */
   answersToOthers(isBefore: (id: string) => number): Set<string> {
     const [here, others] = [new Set<string>(), new Set<string>()];
-    const { rows } = this.#segment;
-    for (let i = 0; i < rows.length; i++) {
-      const line = rows.line(i);
+    for (const { line } of this.#segment.rows) {
       const which = isRequestOrAnswer(line);
       if (which === 'request') here.add(idIn(line));
       else if (which === 'answer') {
@@ -106,10 +99,7 @@ export class OpenSegment {
   /** Entries of some kinds. */
   ofKinds(isWanted: (kind: string) => boolean): number[] {
     const { from } = this.manifest;
-    const { rows } = this.#segment;
-    const found: number[] = [];
-    for (let i = 0; i < rows.length; i++) if (isWanted(kindIn(rows.line(i)))) found.push(from + i);
-    return found;
+    return this.#segment.rows.flatMap(({ line }, i) => (isWanted(kindIn(line)) ? [from + i] : []));
   }
 
   /** Notes of entries that go over to another key. */
@@ -127,9 +117,8 @@ export class OpenSegment {
   #index(): Map<string, number[]> {
     if (this.#byId !== null) return this.#byId;
     const byId = new Map<string, number[]>();
-    const { rows } = this.#segment;
-    for (let i = 0; i < rows.length; i++) {
-      const [id, seq] = [idIn(rows.line(i)), this.manifest.from + i];
+    for (const [i, { line }] of this.#segment.rows.entries()) {
+      const [id, seq] = [idIn(line), this.manifest.from + i];
       const known = byId.get(id);
       if (known === undefined) byId.set(id, [seq]);
       else known.push(seq);
@@ -153,8 +142,8 @@ function manifestFault({ manifest, rows, checkpoints }: ReadableSegment, verifie
     if (isAccordError(error)) return new Finding(error.code, from, 'the checkpoint of its manifest');
     throw error;
   }
-  if (timeOf(rows.at(0)) !== firstMs) return wrong(from, 'time');
-  if (timeOf(rows.at(rows.length - 1)) !== lastMs) return wrong(to - 1, 'time');
+  if (timeOf(rows[0]) !== firstMs) return wrong(from, 'time');
+  if (timeOf(rows.at(-1)) !== lastMs) return wrong(to - 1, 'time');
   return null;
 }
 

@@ -12,10 +12,10 @@ import { type ArchiveDestination, MANIFEST, placeOfFile, segmentName } from './d
 import {
   type ArchivedCheckpoint,
   type ArchivedRow,
-  ArchivedRows,
   type ArchivedSignature,
   type ArchivedTile,
   decodeCheckpoints,
+  decodeRows,
   decodeSignatures,
   decodeTiles,
 } from './rows.ts';
@@ -31,8 +31,7 @@ export interface Segment {
 }
 
 /** A segment as far as it can be read. */
-export interface ReadableSegment extends Omit<Segment, 'rows'> {
-  rows: ArchivedRows;
+export interface ReadableSegment extends Segment {
   /** What is wrong first, pinned to an entry; the rows end before it. */
   fault: Finding | null;
 }
@@ -43,9 +42,9 @@ export async function readSegment(
   key: ArchiveKey,
   manifest: ArchiveManifest,
 ): Promise<Segment> {
-  const { fault, rows, ...segment } = await readableSegment(destination, key, manifest);
+  const { fault, ...segment } = await readableSegment(destination, key, manifest);
   if (fault !== null) throw new AccordError(fault.code, fault.message);
-  return { ...segment, rows: rows.all() };
+  return segment;
 }
 
 /** For an audit, which says where an archive is damaged. @throws ARCHIVE_UNREACHABLE, ARCHIVE_KEY_WRONG */
@@ -57,7 +56,7 @@ export async function readableSegment(
   if (manifest.key !== key.kid) throw new AccordError('ARCHIVE_KEY_WRONG', `it is ${manifest.key}`);
   const { from, to, files, checkpoints } = manifest;
   const segment: ReadableSegment = {
-    ...{ manifest, rows: new ArchivedRows(), signatures: [], checkpoints: [], tiles: [], anchoring: null, fault: null },
+    ...{ manifest, rows: [], signatures: [], checkpoints: [], tiles: [], anchoring: null, fault: null },
   };
   try {
     const file = (name: string) => readFileOf(destination, key, manifest, name);
@@ -70,7 +69,7 @@ export async function readableSegment(
     }
     for (const { name } of files) {
       if (!name.startsWith('rows-')) continue;
-      segment.rows.add(await file(name));
+      for (const row of decodeRows(await file(name))) segment.rows.push(row);
       await setImmediate();
     }
     if (segment.rows.length !== to - from) {

@@ -28,8 +28,6 @@ export interface ArchivedRow {
 }
 
 const HEAD_BYTES = 28;
-/** Where a head says how long statement, path, key id and sealed parts are. */
-const LENGTHS = [4, 16, 20, 24];
 const closed = { additionalProperties: false };
 const count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
 const orNull = Type.Union([count, Type.Null()]);
@@ -64,55 +62,24 @@ export function encodeRow(row: ArchivedRow): Buffer[] {
   return [head, line, ...[statement, path, keyId, sealed].filter((part) => part !== null)];
 }
 
-/** Rows of a file; parts are views of its memory. @throws ARCHIVE_MALFORMED */
+/** Reads the rows of a file; parts are views of its memory. @throws ARCHIVE_MALFORMED */
 export function decodeRows(bytes: Buffer): ArchivedRow[] {
-  const file = new FileOfRows(bytes);
-  return Array.from({ length: file.count }, (_, i) => file.row(i));
-}
-
-const BEYOND = 'an entry ends beyond its file';
-
-/** A file of rows, each taken out of it when it is asked for: an audit would hold a hundred thousand views of them. */
-class FileOfRows {
-  readonly #bytes: Buffer;
-  /** Where each row begins. */
-  readonly #heads: number[] = [];
-
-  /** @throws ARCHIVE_MALFORMED */
-  constructor(bytes: Buffer) {
-    this.#bytes = bytes;
-    let at = 0;
-    const pass = (length: number) => {
-      if (length > bytes.length - at) throw new AccordError('ARCHIVE_MALFORMED', BEYOND);
-      at += length;
-    };
-    const optional = (length: number) => {
-      if (length < -1) throw new AccordError('ARCHIVE_MALFORMED', 'a part of an entry with a negative length');
-      if (length > 0) pass(length);
-    };
-    while (at < bytes.length) {
-      const head = at;
-      pass(HEAD_BYTES);
-      pass(bytes.readUInt32BE(head));
-      for (const length of LENGTHS) optional(bytes.readInt32BE(head + length));
-      this.#heads.push(head);
-    }
-  }
-
-  get count(): number {
-    return this.#heads.length;
-  }
-
-  row(i: number): ArchivedRow {
-    const [bytes, head] = [this.#bytes, this.#heads[i]];
-    if (head === undefined) throw new TypeError(`no row ${i}`);
-    let at = head + HEAD_BYTES;
-    const take = (length: number): Buffer => {
-      at += length;
-      return bytes.subarray(at - length, at);
-    };
-    const optional = (length: number) => (length < 0 ? null : take(length));
-    return {
+  const rows: ArchivedRow[] = [];
+  let at = 0;
+  const take = (length: number): Buffer => {
+    if (length > bytes.length - at) throw new AccordError('ARCHIVE_MALFORMED', 'an entry ends beyond its file');
+    at += length;
+    return bytes.subarray(at - length, at);
+  };
+  const optional = (length: number) => {
+    if (length < -1) throw new AccordError('ARCHIVE_MALFORMED', 'a part of an entry with a negative length');
+    return length < 0 ? null : take(length);
+  };
+  while (at < bytes.length) {
+    const head = at;
+    at += HEAD_BYTES;
+    if (at > bytes.length) throw new AccordError('ARCHIVE_MALFORMED', 'an entry ends beyond its file');
+    rows.push({
       line: take(bytes.readUInt32BE(head)),
       statement: optional(bytes.readInt32BE(head + 4)),
       signature: bytes.readInt32BE(head + 8),
@@ -121,55 +88,9 @@ class FileOfRows {
       path: optional(bytes.readInt32BE(head + 16)),
       keyId: optional(bytes.readInt32BE(head + 20)),
       sealed: optional(bytes.readInt32BE(head + 24)),
-    };
+    });
   }
-
-  line(i: number): Buffer {
-    const [bytes, head] = [this.#bytes, this.#heads[i]];
-    if (head === undefined) throw new TypeError(`no row ${i}`);
-    return bytes.subarray(head + HEAD_BYTES, head + HEAD_BYTES + bytes.readUInt32BE(head));
-  }
-}
-
-/** The rows of a segment, file after file. */
-export class ArchivedRows {
-  readonly #files: { first: number; file: FileOfRows }[] = [];
-  length = 0;
-
-  /** @throws ARCHIVE_MALFORMED */
-  add(bytes: Buffer): void {
-    const file = new FileOfRows(bytes);
-    this.#files.push({ first: this.length, file });
-    this.length += file.count;
-  }
-
-  /** Of a row from 0 on. */
-  at(i: number): ArchivedRow | undefined {
-    const { first, file } = this.#fileOf(i);
-    return file?.row(i - first);
-  }
-
-  line(i: number): Buffer {
-    const { first, file } = this.#fileOf(i);
-    if (file === undefined) throw new TypeError(`no row ${i}`);
-    return file.line(i - first);
-  }
-
-  /** All of them, for who reads each more than once. */
-  all(): ArchivedRow[] {
-    return this.#files.flatMap(({ file }) => Array.from({ length: file.count }, (_, i) => file.row(i)));
-  }
-
-  #fileOf(i: number): { first: number; file?: FileOfRows } {
-    if (!(i >= 0 && i < this.length)) return { first: 0 };
-    let [low, high] = [0, this.#files.length - 1];
-    while (low < high) {
-      const middle = (low + high + 1) >>> 1;
-      if ((this.#files[middle]?.first ?? 0) <= i) low = middle;
-      else high = middle - 1;
-    }
-    return this.#files[low] ?? { first: 0 };
-  }
+  return rows;
 }
 
 /** Lines encoded or read before others may run: some milliseconds. */
