@@ -33,7 +33,7 @@ const KINDS = Uint8Array.from({ length: 256 }, (_, code) => {
   );
 });
 
-export interface Span {
+interface Span {
   at: number;
   length: number;
 }
