@@ -15,7 +15,7 @@ import type { Settings } from '#security-server/settings.ts';
 import { Calls } from './calls.ts';
 import { answerForLog, type LogAnswers } from './shared-log.ts';
 
-export type ProcessMetrics = MetricObjectWithValues<MetricValue<string>>[];
+type ProcessMetrics = MetricObjectWithValues<MetricValue<string>>[];
 
 /** What the first process knows of the log beside its records: why no exchange may begin, null when one may. */
 export interface Standing {
