@@ -142,7 +142,7 @@ t.test('metrics, ports, settings, health', async (t) => {
     t.match(text('security-server/health.ts'), `'${path}'`);
   }
   const names = [...text('security-server/health.ts').matchAll(/check\('([a-z-]+)'/g)].map(([, name = '']) => name);
-  t.equal(names.length, 10);
+  t.equal(names.length, 11);
   for (const name of names) t.match(operations, `| \`${name}\` |`);
 });
 
