@@ -205,7 +205,7 @@ class Others implements OtherProcesses {
         resolve();
         return this.#told;
       };
-      const calls = new Calls<ProcessAnswers>((message) => child.send(message as object), failed);
+      const calls = new Calls<ProcessAnswers>((message) => child.send(message as object, unsent), failed);
       calls.serve(this.#answers(one, parts, ready));
       one.calls = calls;
       child.on('message', (message) => calls.heard(message));
@@ -251,6 +251,9 @@ class Others implements OtherProcesses {
     for (const { calls } of this.#ready()) void calls.ask('stands', now).catch(() => {});
   }
 }
+
+/** What waits for an answer learns of a closed pipe when the process has ended. */
+const unsent = () => {};
 
 const portOf = (url: string): number => Number(new URL(url).port);
 

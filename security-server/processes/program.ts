@@ -14,7 +14,9 @@ export async function runConsumerProcess(environment: Environment): Promise<void
     throw new AccordError('PROCESS_ENDED', 'this program is started by a security server');
   // A terminal's Ctrl-C reaches every process; the first one says what follows from it.
   for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, () => {});
-  const send = process.send.bind(process);
+  // What cannot be sent any more is nobody's to hear: the pipe is closed, and this process ends with it.
+  const unsent = () => {};
+  const send = (message: unknown) => process.send?.(message, undefined, undefined, unsent);
   const failed = (error: unknown) => process.stderr.write(`a question of the first process failed: ${String(error)}\n`);
   const first = new Calls<FirstAnswers>(send, failed);
   process.on('message', (message) => first.heard(message));

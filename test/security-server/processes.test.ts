@@ -71,7 +71,7 @@ async function start(count: number): Promise<ChildProcess> {
   });
   endWithUs(child);
   // One that is killed may end in the middle of a line.
-  createInterface({ input: child.stderr }).on('line', (line) => line.endsWith('}') && said.push(JSON.parse(line)));
+  createInterface({ input: child.stderr }).on('line', (line) => /^\{.*\}$/.test(line) && said.push(JSON.parse(line)));
   await firstLine(child);
   return child;
 }
