@@ -113,7 +113,10 @@ export function startTasks(parts: ServerParts, tls: readonly FastifyInstance[], 
 }
 
 /** A new release is judged now, not when the first request that needs it waits for it. */
-function judgeDictionary({ dictionary, configuration }: ServerParts): void {
+export function judgeDictionary({
+  dictionary,
+  configuration,
+}: Pick<ServerParts, 'dictionary' | 'configuration'>): void {
   try {
     dictionary.dictionary(configuration.current());
   } catch (error) {

@@ -30,6 +30,7 @@ import type { ConsumerParts } from '#security-server/server-parts.ts';
 import { DEFAULT_SETTINGS, type Settings } from '#security-server/settings.ts';
 import { openSpool } from '#security-server/spool.ts';
 import { writeSummary } from '#security-server/summary.ts';
+import { judgeDictionary } from '#security-server/tasks.ts';
 import type { Calls } from './calls.ts';
 import type { FirstAnswers, ProcessAnswers, Standing } from './first-process.ts';
 import { openLogElsewhere } from './shared-log.ts';
@@ -205,14 +206,5 @@ function registeredSelf(configuration: ConfigurationClient, id: string) {
   } catch (error) {
     if (isAccordError(error, 'CONFIGURATION_MISSING')) return undefined;
     throw error;
-  }
-}
-
-/** A new release is judged now, not when the first request that needs it waits for it. */
-function judgeDictionary({ dictionary, configuration }: ConsumerParts): void {
-  try {
-    dictionary.dictionary(configuration.current());
-  } catch (error) {
-    if (!isAccordError(error, 'CONFIGURATION_MISSING')) throw error;
   }
 }

