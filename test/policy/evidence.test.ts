@@ -262,9 +262,9 @@ t.test('what is never released', async (t) => {
       const isGrounded = basis === 'law' ? lawful : basis === 'emergency' && pressing;
       return lockedFor === null && request.client === CLIENT && openly && isGrounded && right.bases.includes(basis);
     }),
-    { numRuns: 6_000 },
+    { numRuns: 12_000 },
   );
   for (const code of ['OK', 'EVIDENCE_USED', 'EMERGENCY_ENDED', 'EMERGENCY_PERSONS_SPENT', 'SECRECY_NOT_ALLOWED']) {
-    t.ok((seen.get(code) ?? 0) > 0, `${code} was among them`);
+    t.ok((seen.get(code) ?? 0) > 5, `${code} was among them`);
   }
 });
