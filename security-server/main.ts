@@ -3,10 +3,10 @@
 // what lies there is executed.
 import { enableCompileCache } from 'node:module';
 import { join } from 'node:path';
+import { setHeapSizes } from '#core/heap-sizes.ts';
 import { beginLeanStart } from '#core/lean-start.ts';
-import { keepYoungHeapSmall } from '#core/young-heap.ts';
 
-keepYoungHeapSmall();
+setHeapSizes();
 const isReady = beginLeanStart();
 enableCompileCache(join(import.meta.dirname, '../node_modules/.cache/accord'));
 const { runProgram } = await import('./program.ts');

@@ -3,8 +3,8 @@
 // kill-server.ts.
 import { enableCompileCache } from 'node:module';
 import { join } from 'node:path';
-import { keepYoungHeapSmall } from '#core/young-heap.ts';
+import { setHeapSizes } from '#core/heap-sizes.ts';
 
-keepYoungHeapSmall();
+setHeapSizes();
 enableCompileCache(join(import.meta.dirname, '../../node_modules/.cache/accord'));
 await import('./kill-server.ts');

@@ -2,9 +2,9 @@
 // systems until the first process says that it shall end, or is gone. Signals are for the first process to hear.
 import { enableCompileCache } from 'node:module';
 import { join } from 'node:path';
-import { keepYoungHeapSmall } from '#core/young-heap.ts';
+import { setHeapSizes } from '#core/heap-sizes.ts';
 
-keepYoungHeapSmall();
+setHeapSizes();
 enableCompileCache(join(import.meta.dirname, '../../node_modules/.cache/accord'));
 const { runConsumerProcess } = await import('./program.ts');
 const { endOnError } = await import('#core/program.ts');
