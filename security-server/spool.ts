@@ -1,7 +1,7 @@
 // The spool (DESIGN: large bodies): where a body lies that is too large for memory, between its arrival and its delivery.
 // Enciphered under a key that only this process's memory holds, in files that have no name any more once they are open,
 // so that success, refusal and crash all leave nothing behind. Senders control the bytes and their number.
-import { createHash, type Hash, randomBytes } from 'node:crypto';
+import { createHash, type Hash, type KeyObject, randomBytes } from 'node:crypto';
 import { mkdirSync, rmSync } from 'node:fs';
 import { type FileHandle, open, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -50,6 +50,9 @@ export interface Spool {
 
 /** A record on the disk, and where the n-th begins. */
 const STORED_RECORD_BYTES = SEAL_RECORD_BYTES + NONCE_AND_TAG_BYTES;
+/** Records that are read and, at the most, wait to be written at once: each way to the disk costs as much as a record's cipher. */
+const TOGETHER_RECORDS = 4;
+const TOGETHER_BYTES = TOGETHER_RECORDS * STORED_RECORD_BYTES;
 
 /** @param folder emptied: what a crash between making a file and taking its name away left has no key any more */
 export function openSpool(folder: string, maxHeldBytes: number): Spool {
@@ -82,6 +85,7 @@ export function openSpool(folder: string, maxHeldBytes: number): Spool {
         await body.add(record);
       }
       reserve(body.length);
+      await body.written();
       return body.done(giveBack);
     } catch (error) {
       giveBack();
@@ -113,6 +117,12 @@ class Writing {
   readonly #sha512: Hash | null;
   #records = 0;
   #position = 0;
+  /** Enciphered, and not given to the disk yet. */
+  #waiting: Buffer[] = [];
+  #waitingRecords = 0;
+  /** Runs while something waits; never fails. */
+  #writing: Promise<void> | null = null;
+  #fault: unknown = null;
 
   constructor(file: FileHandle, salt: Buffer, withSha512: boolean) {
     this.#file = file;
@@ -121,42 +131,57 @@ class Writing {
     this.#sha512 = withSha512 ? createHash('sha512') : null;
   }
 
+  /** The record may be used for something else when this has returned; resolves when the next may come. @throws SPOOL_FAILED */
   async add(record: Uint8Array): Promise<void> {
     this.#commitment.update(record);
     this.#sha512?.update(record);
     this.length += record.length;
-    const pieces = encipherInPieces(this.#key, place(this.#records), record);
-    const size = record.length + NONCE_AND_TAG_BYTES;
+    this.#waiting.push(...encipherInPieces(this.#key, place(this.#records), record));
     this.#records += 1;
-    try {
-      const { bytesWritten } = await this.#file.writev(pieces, this.#position);
-      if (bytesWritten !== size) throw new Error('a short write');
-    } catch (cause) {
-      throw new AccordError('SPOOL_FAILED', (cause as NodeJS.ErrnoException).code ?? '', { cause });
-    } finally {
+    this.#waitingRecords += 1;
+    this.#writing ??= this.#write();
+    // While the disk works, the next records are made; it is then given all of them at once.
+    if (this.#waitingRecords >= TOGETHER_RECORDS) await this.written();
+    else this.#throwFault();
+  }
+
+  /** When all that was added lies in the file. @throws SPOOL_FAILED */
+  async written(): Promise<void> {
+    await this.#writing;
+    this.#throwFault();
+  }
+
+  #throwFault(): void {
+    if (this.#fault === null) return;
+    throw new AccordError('SPOOL_FAILED', (this.#fault as NodeJS.ErrnoException).code ?? '', { cause: this.#fault });
+  }
+
+  async #write(): Promise<void> {
+    while (this.#waitingRecords > 0 && this.#fault === null) {
+      const pieces = this.#waiting;
+      const size = pieces.reduce((sum, { length }) => sum + length, 0);
+      [this.#waiting, this.#waitingRecords] = [[], 0];
+      try {
+        const { bytesWritten } = await this.#file.writev(pieces, this.#position);
+        if (bytesWritten !== size) throw new Error('a short write');
+      } catch (cause) {
+        this.#fault = cause;
+      }
       for (const piece of pieces) giveBack(piece);
+      this.#position += size;
     }
-    this.#position += size;
+    this.#writing = null;
   }
 
   done(onRemoved: () => void): SpooledBody {
-    const [file, key, records, size] = [this.#file, this.#key, this.#records, this.#position];
+    const [file, key, size] = [this.#file, this.#key, this.#position];
     let removed = false;
-    async function* all(): AsyncGenerator<Buffer> {
-      // What is read is deciphered into bytes of its own, so that one place to read into is enough.
-      const place = Buffer.allocUnsafeSlow(STORED_RECORD_BYTES);
-      for (let at = 0; at < records; at += 1) {
-        const start = at * STORED_RECORD_BYTES;
-        const stored = place.subarray(0, Math.min(STORED_RECORD_BYTES, size - start));
-        yield await readRecord(file, key, at, start, stored);
-      }
-    }
     return {
       length: this.length,
       salt: this.#salt,
       commitment: base64url(this.#commitment.digest()),
       sha512: this.#sha512?.digest() ?? null,
-      records: all,
+      records: () => storedRecords(file, key, size),
       remove() {
         if (removed) return;
         removed = true;
@@ -168,18 +193,35 @@ class Writing {
   }
 }
 
-async function readRecord(
-  file: FileHandle,
-  key: ReturnType<typeof cipherKey>,
-  at: number,
-  start: number,
-  stored: Buffer,
-): Promise<Buffer> {
+/** What is read is deciphered into bytes of its own, so that two places are enough: one is read into while the other is used. */
+async function* storedRecords(file: FileHandle, key: KeyObject, size: number): AsyncGenerator<Buffer> {
+  const places: Buffer[] = [];
+  const read = (start: number): Promise<Buffer> | null => {
+    if (start >= size) return null;
+    const place = places.pop() ?? Buffer.allocUnsafeSlow(Math.min(TOGETHER_BYTES, size));
+    const reading = readStored(file, place.subarray(0, Math.min(TOGETHER_BYTES, size - start)), start);
+    reading.catch(() => {}); // who takes the records may have stopped before
+    return reading;
+  };
+  let [at, reading] = [0, read(0)];
+  for (let start = 0; reading !== null; start += TOGETHER_BYTES) {
+    const stored = await reading;
+    reading = read(start + TOGETHER_BYTES);
+    for (let from = 0; from < stored.length; from += STORED_RECORD_BYTES) {
+      const plain = decipher(key, place(at), stored.subarray(from, from + STORED_RECORD_BYTES));
+      if (plain === null) throw new AccordError('SPOOL_FAILED', 'the spool was changed');
+      at += 1;
+      yield plain;
+    }
+    places.push(Buffer.from(stored.buffer));
+  }
+}
+
+async function readStored(file: FileHandle, into: Buffer, start: number): Promise<Buffer> {
   try {
-    const { bytesRead } = await file.read(stored, 0, stored.length, start);
-    const plain = bytesRead === stored.length ? decipher(key, place(at), stored) : null;
-    if (plain === null) throw new AccordError('SPOOL_FAILED', 'the spool was changed');
-    return plain;
+    const { bytesRead } = await file.read(into, 0, into.length, start);
+    if (bytesRead !== into.length) throw new AccordError('SPOOL_FAILED', 'the spool was changed');
+    return into;
   } catch (cause) {
     if (isAccordError(cause)) throw cause;
     throw new AccordError('SPOOL_FAILED', (cause as NodeJS.ErrnoException).code ?? '', { cause });
