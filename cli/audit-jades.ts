@@ -75,7 +75,8 @@ async function exportAction(exchange: string, options: ExportOptions): Promise<v
     recordKeys: join(dir, LOG_PLACES.recordKeys),
     configuration,
   };
-  const pack = await exportPack(place, { exchange, storageKey: null, ...(peer === undefined ? {} : { peer }) });
+  const nowMs = systemClock.nowMs();
+  const pack = await exportPack(place, { exchange, storageKey: null, nowMs, ...(peer === undefined ? {} : { peer }) });
   const { trust, authorities } = knownTrust(configuration, pack);
   const seal = options.sign === true ? await sealOf(options) : null;
   const crls = options.crl.map(listIn);

@@ -69,8 +69,14 @@ async function exportAction(exchange: string, options: ExportOptions): Promise<v
     ...(requestBody === undefined ? {} : { request: readFileSync(requestBody) }),
     ...(answerBody === undefined ? {} : { answer: readFileSync(answerBody) }),
   };
-  const files = await exportPack(place, { exchange, storageKey, bodies, ...(peer === undefined ? {} : { peer }) });
   const nowMs = systemClock.nowMs();
+  const files = await exportPack(place, {
+    exchange,
+    storageKey,
+    nowMs,
+    bodies,
+    ...(peer === undefined ? {} : { peer }),
+  });
   const { keyName, der } = await signingKeyOf(options.dir, nowMs);
   const zip = writeZip(sealPack(files, { key: await open(keyName), certificate: der }, nowMs));
   const out = options.out ?? `${exchange}.zip`;

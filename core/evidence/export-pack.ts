@@ -1,7 +1,7 @@
 // Makes the files of an evidence pack for one exchange out of a server's data folder, also while the server runs: what the
 // log and the configuration of that day say, byte for byte. Nothing is verified here; `verifyPack` does that, and the
-// exporter runs it too. The folder's owner controls what is read. The result depends on the exchange and on what had been
-// logged of it alone, so that two exports give the same files.
+// exporter runs it too. The folder's owner controls what is read. The result depends on the exchange, on what had been
+// logged of it, and on which time-stamp authorities were revoked since, so that two exports give the same files.
 import { readBatch } from '#certs/batch.ts';
 import { opens } from '#certs/commitment.ts';
 import { inclusionProof } from '#certs/merkle.ts';
@@ -13,14 +13,14 @@ import { MAX_SHOWN, viewRecord } from '#core/log/show.ts';
 import { parseCheckpointText, parseNote } from '#core/log/signed-note.ts';
 import type { LogAuditReader } from '#core/log/store.ts';
 import { openLogAuditSqlite } from '#core/log/store-sqlite.ts';
-import { readKeptStatus } from '#core/time-stamp-status-file.ts';
 import { AccordError } from '#schemas/problems.ts';
 import { parseStatement } from '#schemas/statement.ts';
-import { anchoringFiles, type FoundAnchor, findAnchor, findBefore, type Stampers } from './find-anchoring.ts';
+import { anchoringFiles, type FoundAnchor, findAnchor, findBefore, type StampersOf } from './find-anchoring.ts';
 import { addDestructionEntries, addLater, type FoundDestruction, findDestruction } from './find-destruction.ts';
 import { type FoundExchange, findExchanges } from './find-exchange.ts';
 import { encodeHashes, encodeHead, encodePlace, MESSAGES, type MessageName, type PackHead } from './layout.ts';
 import { PastConfiguration } from './past-configuration.ts';
+import { openStampStatus, type Stampers } from './stamp-status.ts';
 
 export interface ExportPlace {
   /** INSTANCE/CLASS/MEMBER/SERVER whose folder it is. */
@@ -40,6 +40,7 @@ export interface ExportOptions {
   peer?: string;
   /** 32 bytes; null leaves out contexts and bodies: then nobody is named in the pack, and its verdict is INCOMPLETE. */
   storageKey: Buffer | null;
+  nowMs: number;
   /** Bodies that a server does not keep because they are large, as the department has them. */
   bodies?: Partial<Record<MessageName, Buffer>>;
 }
@@ -49,8 +50,8 @@ export async function exportPack(place: ExportPlace, options: ExportOptions): Pr
   const log = openLogAuditSqlite(place.log);
   try {
     const past = new PastConfiguration(place.configuration);
-    const lists = listsIn(place.stampStatus);
-    const stampersOf = (version: number) => ({ authorities: past.stampCertificates(version), lists });
+    const stampersIn = openStampStatus(past, place.stampStatus, options.nowMs);
+    const stampersOf: StampersOf = ({ configuration, atMs }) => stampersIn(past.nearest(configuration, atMs));
     const records = log.linesOf(options.exchange, MAX_SHOWN).map((row) => viewRecord(log, row));
     for (const { entry, evidence } of records) requireHere(log, entry, evidence);
     const found = oneOf(findExchanges(records), options);
@@ -58,23 +59,23 @@ export async function exportPack(place: ExportPlace, options: ExportOptions): Pr
     const servers = [place.server, found.peer];
     const request = addMessage(files, 'request', found.request, past, servers);
     const answer = found.answer === null ? request : addMessage(files, 'answer', found.answer, past, servers);
-    const anchor = findAnchor(log, (found.answer ?? found.request).seq);
+    const anchor = findAnchor(log, (found.answer ?? found.request).seq, stampersOf);
     const { exchange } = options;
     const { server } = place;
     const head: PackHead = { exchange, server, side: found.side, request, answer, anchoring: 0, destruction: 0 };
     if (anchor !== null) {
       head.anchoring = anchor.configuration === 0 ? 0 : past.nearest(anchor.configuration, anchor.atMs);
-      addLog(files, log, found, anchor, stampersOf(head.anchoring || head.answer));
+      addLog(files, log, found, anchor, stampersIn(head.anchoring || head.answer));
     }
     addStatuses(files, log, found);
     if (options.storageKey !== null) {
       const erased = addSealed(files, place, found, options.storageKey);
       for (const name of MESSAGES) addBody(files, name, options.bodies?.[name]);
       const own = { origin: log.identity()?.origin ?? '', size: anchor === null ? 0 : sizeOf(anchor) };
-      const later = addDestructions(files, erased, place, own, found, past, servers);
+      const later = addDestructions(files, erased, place, own, found, past, servers, stampersOf);
       if (later !== null) {
         head.destruction = past.nearest(later.configuration, later.atMs);
-        addLater(files, later, stampersOf(head.destruction));
+        addLater(files, later, stampersIn(head.destruction));
       }
     }
     files.set('pack', encodeHead(head));
@@ -83,12 +84,6 @@ export async function exportPack(place: ExportPlace, options: ExportOptions): Pr
   } finally {
     log.close();
   }
-}
-
-/** @throws CERTIFICATE_STATUS_UNREADABLE */
-function listsIn(file: string | undefined): Buffer[] {
-  if (file === undefined) return [];
-  return readKeptStatus(file).sources.flatMap(({ key, bytes }) => (key.startsWith('crl ') ? [bytes] : []));
 }
 
 function oneOf(found: readonly FoundExchange[], { exchange, peer }: ExportOptions): FoundExchange {
@@ -157,7 +152,7 @@ function addLog(
     if (record === null) continue;
     files.set(`${name}/inclusion`, encodeHashes(inclusionProof(record.seq, size, log.subtree)));
   }
-  const before = findBefore(log, found.request.seq, anchor.configuration);
+  const before = findBefore(log, found.request.seq, anchor.configuration, stampers);
   if (before === null) return;
   files.set('before/entry', Buffer.from(before.line, 'utf8')).set('before/note', before.note);
   files.set('before/inclusion', encodeHashes(inclusionProof(before.seq, size, log.subtree)));
@@ -239,6 +234,7 @@ function addDestructions(
   exchange: FoundExchange,
   past: PastConfiguration,
   servers: readonly string[],
+  stampersOf: StampersOf,
 ): FoundAnchor | null {
   const destructions = new Map<MessageName, FoundDestruction>();
   for (const name of erased) {
@@ -249,7 +245,7 @@ function addDestructions(
     files.set(`destruction/${name}/certificate.jws`, Buffer.from(found.jws, 'latin1'));
     files.set(`destruction/${name}/certificate.der`, destroyerOf(found, place.server, past, servers));
   }
-  return addDestructionEntries(files, destructions, own);
+  return addDestructionEntries(files, destructions, own, stampersOf);
 }
 
 /** The certificate that signed. @throws CERTIFICATE_NOT_REGISTERED */

@@ -1,14 +1,13 @@
 // The checkpoint that an evidence pack rests on: the first one that covers the exchange and that others vouch for in full; while
 // there is none, the best there is. Always the first, so that two exports choose the same.
 
-import { plainTimeStampToken } from '#certs/time-stamp.ts';
 import { parseCheckpointText, parseNote } from '#core/log/signed-note.ts';
 import type { LogAuditReader } from '#core/log/store.ts';
 import { type Anchoring, parseAnchoring } from '#schemas/anchoring.ts';
 import { fromBase64url } from '#schemas/base64url.ts';
 import { parseLogEntry } from '#schemas/log-entry.ts';
-import { isAccordError } from '#schemas/problems.ts';
 import { encodePlace } from './layout.ts';
+import type { Stampers } from './stamp-status.ts';
 
 export interface FoundAnchor {
   anchoring: Anchoring;
@@ -17,10 +16,16 @@ export interface FoundAnchor {
   atMs: number;
 }
 
+/** The time-stamp authorities of the day on which an anchoring was logged. */
+export type StampersOf = (anchor: Pick<FoundAnchor, 'configuration' | 'atMs'>) => Stampers;
+
 const PAGE = 1_024;
 
-/** Null while no checkpoint covers the entry. */
-export function findAnchor(log: LogAuditReader, seq: number): FoundAnchor | null {
+/**
+ * Null while no checkpoint covers the entry. Time-stamps that are over are as if they were not there.
+ * @param stampersOf the authorities of an anchoring's day
+ */
+export function findAnchor(log: LogAuditReader, seq: number, stampersOf: StampersOf): FoundAnchor | null {
   let second: FoundAnchor | null = null;
   for (let from = seq + 1; ; ) {
     const rows = log.lines(from, PAGE);
@@ -32,7 +37,7 @@ export function findAnchor(log: LogAuditReader, seq: number): FoundAnchor | null
       const anchoring = parseAnchoring(note);
       if (sizeOf(anchoring.checkpoint) <= seq) continue;
       const found = { anchoring, configuration: entry.configuration, atMs: entry.t };
-      if (anchoring.aggregate !== null && anchoring.tokens.length > 0) return found;
+      if (anchoring.aggregate !== null && hasStamp(anchoring, stampersOf(found))) return found;
       second ??= found;
     }
     const last = rows.at(-1);
@@ -42,22 +47,31 @@ export function findAnchor(log: LogAuditReader, seq: number): FoundAnchor | null
   return second ?? ownCheckpoint(log, seq);
 }
 
+function hasStamp({ tokens }: Anchoring, stampers: Stampers): boolean {
+  return tokens.some(({ token }) => !stampers.isOver(fromBase64url(token)));
+}
+
 /**
- * The newest anchoring before an entry, with a token: whatever stands behind it was written after that token.
+ * The newest anchoring before an entry, with a token: whatever stands behind it was written after that token. A note goes into
+ * a pack as it is, so that one with a token that is over, which nobody could see there, is passed by.
  * @param configuration the version whose authorities the pack has: only a token under that one can be judged with it
  */
 export function findBefore(
   log: LogAuditReader,
   seq: number,
   configuration: number,
+  stampers: Stampers,
 ): { seq: number; line: string; note: Buffer } | null {
   for (let to = seq; to > 0; to -= PAGE) {
     const from = Math.max(0, to - PAGE);
     for (const { seq: at, line } of log.lines(from, to - from).toReversed()) {
       if (!line.includes('"kind":"anchored"')) continue;
       const [entry, note] = [parseLogEntry(line), log.evidence(at)?.statement];
-      if (entry.kind !== 'anchored' || note === undefined || parseAnchoring(note).tokens.length === 0) continue;
-      return entry.configuration === configuration ? { seq: at, line, note } : null;
+      if (entry.kind !== 'anchored' || note === undefined) continue;
+      const { tokens } = parseAnchoring(note);
+      if (tokens.length === 0) continue;
+      if (entry.configuration !== configuration) return null;
+      if (!tokens.some(({ token }) => stampers.isOverUnseen(fromBase64url(token)))) return { seq: at, line, note };
     }
   }
   return null;
@@ -80,14 +94,6 @@ function sizeOf(checkpoint: string): number {
   return parseCheckpointText(parseNote(checkpoint).text).size;
 }
 
-/** The time-stamp authorities of a day. */
-export interface Stampers {
-  /** Their certificates, DER. */
-  authorities: readonly Buffer[];
-  /** Revocation lists about them that the server keeps, DER. */
-  lists: readonly Buffer[];
-}
-
 /**
  * An anchoring as files that a shell can read.
  * @param stampers of a token the file holds what they signed, and beside it what takes it away
@@ -100,17 +106,8 @@ export function anchoringFiles({ checkpoint, aggregate, tokens }: Anchoring, sta
   }
   const counts = { aggregate: 0, checkpoint: 0 };
   for (const { over, token } of tokens) {
-    files.set(`log/token.${over}.${++counts[over]}.der`, plain(fromBase64url(token), stampers));
+    const plain = stampers.plain(fromBase64url(token));
+    if (plain !== null) files.set(`log/token.${over}.${++counts[over]}.der`, plain);
   }
   return files;
-}
-
-/** As it came, where it leads to none of the authorities: then the checks of the pack say so. */
-function plain(token: Buffer, { authorities, lists }: Stampers): Buffer {
-  try {
-    return plainTimeStampToken(token, authorities, lists);
-  } catch (error) {
-    if (isAccordError(error)) return token;
-    throw error;
-  }
 }

@@ -11,8 +11,9 @@ import { coversEntry, readCertificate } from '#core/retention/certificate.ts';
 import { fromBase64url } from '#schemas/base64url.ts';
 import { parseLogEntry } from '#schemas/log-entry.ts';
 import { readDone } from '#schemas/retention.ts';
-import { anchoringFiles, type FoundAnchor, findAnchor, type Stampers } from './find-anchoring.ts';
+import { anchoringFiles, type FoundAnchor, findAnchor, type StampersOf } from './find-anchoring.ts';
 import { encodeHashes, type MessageName } from './layout.ts';
+import type { Stampers } from './stamp-status.ts';
 
 const STEP = 20_000;
 
@@ -73,6 +74,7 @@ export function addDestructionEntries(
   files: Map<string, Buffer>,
   found: ReadonlyMap<MessageName, FoundDestruction>,
   own: OwnCheckpoint,
+  stampersOf: StampersOf,
 ): FoundAnchor | null {
   const all = [...found].flatMap(([name, { entries }]) => (entries === null ? [] : [{ name, ...entries }]));
   // One checkpoint is for both messages; were their destructions in two logs, the second one's entries are left out.
@@ -83,7 +85,7 @@ export function addDestructionEntries(
   try {
     const last = Math.max(...fitting.map(({ done }) => done.seq));
     const isCovered = own.origin === first.origin && last < own.size;
-    const anchor = isCovered ? null : findAnchor(log, last);
+    const anchor = isCovered ? null : findAnchor(log, last, stampersOf);
     const { size } = isCovered ? own : anchor === null ? { size: 0 } : sizeOf(anchor);
     for (const { name, intended, done } of fitting) {
       for (const [kind, { seq, line, note }] of Object.entries({ intended, done })) {

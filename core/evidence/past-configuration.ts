@@ -88,12 +88,16 @@ export class PastConfiguration {
     return found;
   }
 
-  /** Certificates of the time-stamp authorities that a content names, DER; none where it names none. */
-  stampCertificates(version: number): Buffer[] {
-    const bytes = this.parts(version, []).get('time-stamps');
-    if (bytes === undefined) return [];
+  /** Certificates of the time-stamp authorities that a content names, and lists about them, DER; none where it names none. */
+  stamping(version: number): { certificates: Buffer[]; crls: Buffer[] } {
+    const hash = this.content(version).document.parts['time-stamps'];
+    const bytes = hash === undefined ? undefined : this.part(hash);
+    if (bytes === undefined) return { certificates: [], crls: [] };
     const { timeStamps } = readPart('time-stamps', bytes, this.content(version).document.instance);
-    return timeStamps?.authorities.flatMap((one) => one.certificates.map(fromBase64url)) ?? [];
+    return {
+      certificates: timeStamps?.authorities.flatMap((one) => one.certificates.map(fromBase64url)) ?? [],
+      crls: timeStamps?.crls?.map(fromBase64url) ?? [],
+    };
   }
 
   /** From where it lies; looked for again, because the server may move it meanwhile. */

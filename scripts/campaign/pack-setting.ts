@@ -141,12 +141,7 @@ export async function openPackSetting(options: PackSettingOptions = {}): Promise
     },
     anchorLog: async (which, without, stampedAtMs) =>
       anchorLog(pair, which, vouchers, (text) => stamp(text, stampedAtMs), without),
-    files(which, exchange, withBody = true) {
-      const { log, recordKeys, configuration } = foldersOf(join(pair.folder, which));
-      const storageKey = withBody ? pair.identities[which].keys.storageKey : null;
-      const inUse = { folder: log, origin: pair[which].parts.log.origin };
-      return exportPack({ server: pair[which].id, log, inUse, recordKeys, configuration }, { exchange, storageKey });
-    },
+    files: (which, exchange, withBody = true) => filesOf(pair, which, exchange, withBody),
     async destroy(which, exchange) {
       const { retention } = pair[which].parts;
       const person = (name: string) => {
@@ -167,6 +162,14 @@ export async function openPackSetting(options: PackSettingOptions = {}): Promise
   };
   giveAnchor();
   return made;
+}
+
+function filesOf(pair: Pair, which: Which, exchange: string, withBody: boolean): Promise<Map<string, Buffer>> {
+  const folders = foldersOf(join(pair.folder, which));
+  const inUse = { folder: folders.log, origin: pair[which].parts.log.origin };
+  const storageKey = withBody ? pair.identities[which].keys.storageKey : null;
+  const nowMs = systemClock.nowMs();
+  return exportPack({ ...folders, server: pair[which].id, inUse }, { exchange, storageKey, nowMs });
 }
 
 /** A responder of the pair's authority, and rules that demand its answers. */

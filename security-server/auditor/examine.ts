@@ -115,7 +115,7 @@ function describe(
     { folder: places.log, keyFolder: places.recordKeys, storageKey: places.storageKey },
     records.map(({ seq }) => seq),
   );
-  const boundsOf = openNearBounds(log, places.configuration, nowMs);
+  const boundsOf = openNearBounds(log, { ...places, stampStatus: stampStatusOf(places) }, nowMs);
   return records.map(({ seq, entry, evidence }, i) => {
     const bounds = boundsOf(seq);
     return {
@@ -147,7 +147,7 @@ async function judge(
     const isAway = records.some(({ entry, evidence }) => entry.statement !== null && evidence === null);
     if (isAway) throw new AccordError('RECORD_ARCHIVED', exchange);
     if (findExchanges(records).length === 0) throw new AccordError('EXCHANGE_NOT_FOUND', exchange);
-    const files = await packOf(places, { exchange, peer, withContent: true });
+    const files = await packOf(places, { exchange, peer, withContent: true, nowMs });
     const anchor = readAnchor(readFileSync(places.anchorFile));
     return { verdict: verifyPack(sealPack(files, signer, nowMs), { anchor, nowMs }), problem: null };
   } catch (error) {
@@ -161,12 +161,21 @@ async function judge(
 /** The files of an evidence pack, without manifest and seal. @throws as exportPack */
 export async function packOf(
   places: AuditorPlaces,
-  { exchange, peer, withContent }: { exchange: string; peer: string | null; withContent: boolean },
+  {
+    exchange,
+    peer,
+    withContent,
+    nowMs,
+  }: { exchange: string; peer: string | null; withContent: boolean; nowMs: number },
 ): Promise<Map<string, Buffer>> {
-  const { server, log, origin, recordKeys, configuration, storageKey, anchorFile } = places;
-  const stampStatus = join(dirname(anchorFile), TIME_STAMP_STATUS_FILE);
+  const { server, log, origin, recordKeys, configuration, storageKey } = places;
+  const stampStatus = stampStatusOf(places);
   return await exportPack(
     { server, log, inUse: { folder: log, origin }, recordKeys, configuration, stampStatus },
-    { exchange, storageKey: withContent ? storageKey : null, ...(peer === null ? {} : { peer }) },
+    { exchange, storageKey: withContent ? storageKey : null, nowMs, ...(peer === null ? {} : { peer }) },
   );
+}
+
+function stampStatusOf({ anchorFile }: AuditorPlaces): string {
+  return join(dirname(anchorFile), TIME_STAMP_STATUS_FILE);
 }

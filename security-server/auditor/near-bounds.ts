@@ -2,15 +2,13 @@
 // entry, and the first good one that covers it. A log of years holds a great many anchorings; here only the near ones are
 // judged. Whoever held the disk controls the notes; the keys are those of the log, the authorities those that the
 // configuration of the day names.
-import { verifyTimeStampToken } from '#certs/time-stamp.ts';
-import { readPart } from '#core/configuration/parts.ts';
 import { PastConfiguration } from '#core/evidence/past-configuration.ts';
+import { openStampStatus, type Stampers } from '#core/evidence/stamp-status.ts';
 import { rootOf } from '#core/log/audit-walk.ts';
 import { KeyChain } from '#core/log/key-chain.ts';
 import type { LogAuditReader, StoredNote } from '#core/log/store.ts';
 import { type AnchoredTime, anchoredTimeOf, type TimeBounds, timeBounds } from '#core/witness/time-bounds.ts';
 import { type AnchoringRules, verifyAnchoringNote } from '#core/witness/verify-anchoring.ts';
-import { fromBase64url } from '#schemas/base64url.ts';
 import { type LogEntry, parseLogEntry } from '#schemas/log-entry.ts';
 import { isAccordError } from '#schemas/problems.ts';
 
@@ -19,9 +17,13 @@ const STEP = 4_096;
 const MAX_LOOKED_AT = 200_000;
 
 /** Answers for entries of one log. Where a configuration or a chain of keys cannot be read nothing is proven. */
-export function openNearBounds(log: LogAuditReader, configuration: string, nowMs: number): (seq: number) => TimeBounds {
+export function openNearBounds(
+  log: LogAuditReader,
+  places: { configuration: string; stampStatus: string },
+  nowMs: number,
+): (seq: number) => TimeBounds {
   const known = new Map<number, AnchoredTime | null>();
-  const judge = openJudge(log, configuration, nowMs);
+  const judge = openJudge(log, places, nowMs);
   const timeOf = (note: StoredNote): AnchoredTime | null => {
     if (!note.line.includes('"kind":"anchored"')) return null;
     const judged = known.get(note.seq);
@@ -59,8 +61,21 @@ function covering(log: LogAuditReader, seq: number, timeOf: TimeOf): AnchoredTim
   return null;
 }
 
-function openJudge(log: LogAuditReader, configuration: string, nowMs: number): TimeOf {
+function openJudge(
+  log: LogAuditReader,
+  { configuration, stampStatus }: { configuration: string; stampStatus: string },
+  nowMs: number,
+): TimeOf {
   const identity = log.identity();
+  // By the authorities that the configuration named when the entry was written, and what is known of them now.
+  let known: { past: PastConfiguration; at: (version: number) => Stampers } | null = null;
+  const verifyIn = ({ configuration: version, t }: LogEntry) => {
+    if (known === null) {
+      const past = new PastConfiguration(configuration);
+      known = { past, at: openStampStatus(past, stampStatus, nowMs) };
+    }
+    return known.at(known.past.nearest(version, t)).verify;
+  };
   return (note) => {
     try {
       if (identity === null) return null;
@@ -72,7 +87,7 @@ function openJudge(log: LogAuditReader, configuration: string, nowMs: number): T
         rootAt: (size) => (size > log.size() ? null : rootOf(log, size)),
         // A token over a tree that holds the checkpoint bounds it in time, whoever else cosigned.
         policy: null,
-        verifyToken: tokenVerifier(configuration, entry, nowMs),
+        verifyToken: verifyIn(entry),
       };
       return anchoredTimeOf(note.seq, verifyAnchoringNote(note.note, rules));
     } catch (error) {
@@ -80,18 +95,4 @@ function openJudge(log: LogAuditReader, configuration: string, nowMs: number): T
       throw error;
     }
   };
-}
-
-/** By the authorities that the configuration named when the entry was written; null where there were none. */
-function tokenVerifier(folder: string, entry: LogEntry, nowMs: number): AnchoringRules['verifyToken'] {
-  const past = new PastConfiguration(folder);
-  const version = past.nearest(entry.configuration, entry.t);
-  const { instance, parts } = past.content(version).document;
-  const hash = parts['time-stamps'];
-  const bytes = hash === undefined ? undefined : past.part(hash);
-  const stamping = bytes && readPart('time-stamps', bytes, instance).timeStamps;
-  if (stamping === undefined) return null;
-  const certificates = stamping.authorities.flatMap((one) => one.certificates.map(fromBase64url));
-  const crls = (stamping.crls ?? []).map(fromBase64url);
-  return (token, imprint) => verifyTimeStampToken(token, imprint, certificates, nowMs, { crls });
 }
