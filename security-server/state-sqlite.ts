@@ -1,6 +1,8 @@
 // The state of a security server in SQLite. Small tables read on every request, so rows are kept in memory and every
 // write goes to the disk first; a change is effective when the call returns.
+import { dirname } from 'node:path';
 import Database from 'better-sqlite3';
+import { syncFolder } from '#core/log/checkpoint-file.ts';
 import { unchanging } from '#policy/unchanging.ts';
 import { type AccessRight, type EndpointRule, PLAIN_TERMS } from '#schemas/access-right.ts';
 import type { Group, GroupFacts } from '#schemas/groups.ts';
@@ -49,6 +51,7 @@ export function openStateSqlite(file: string): ServerState {
   db.pragma('synchronous = FULL');
   db.pragma('foreign_keys = ON');
   db.exec(SCHEMA + OPERATOR_SCHEMA);
+  syncFolder(dirname(file));
   const rights = new Map(
     documents<AccessRight>(db, 'access_right')
       .map(complete)

@@ -26,7 +26,11 @@ export function writeCheckpointFile(file: string, note: string): void {
   syncFolder(folder);
 }
 
-/** Makes renames and new names in a folder durable. */
+/**
+ * Makes renames and new names in a folder durable. SQLite does it as well for a database and its write-ahead log that it
+ * makes, but says nothing when it fails (unixSync in os_unix.c): so whoever opens one for writing calls this behind it.
+ * @throws what the file system said
+ */
 export function syncFolder(folder: string): void {
   synced(folder, 'r', () => undefined);
 }

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { CIPHER_KEY_BYTES, cipherKey, decipher, encipher, NONCE_AND_TAG_BYTES } from '#certs/record-cipher.ts';
 import { AccordError } from '#schemas/problems.ts';
+import { syncFolder } from './checkpoint-file.ts';
 import { dayKeys, dayLabel, GROUP_ID_BYTES, groupLabel, KEY_ID_BYTES, readyKeys } from './ready-keys-sqlite.ts';
 import type { KeyDay, RecordKeyReader, RecordKeys } from './record-keys.ts';
 import { StoreError } from './store.ts';
@@ -59,6 +60,7 @@ export function openRecordKeysSqlite(folder: string, storageKey: Buffer): Record
     configure(db);
     db.pragma('secure_delete = ON');
     prepareTables(db, wrapping);
+    syncFolder(folder);
     return recordKeys(db, wrapping);
   } catch (cause) {
     db?.close();

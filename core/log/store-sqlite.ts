@@ -11,6 +11,7 @@ import { AccordError, type ProblemCode } from '#schemas/problems.ts';
 import { rowAppender } from './append-sqlite.ts';
 import { addArchiveTable, archivedReader, releaser } from './archive-sqlite.ts';
 import { auditReader, CHECKPOINT_KINDS, membersReader } from './audit-reader-sqlite.ts';
+import { syncFolder } from './checkpoint-file.ts';
 import { allOfKinds, hashesOnly, ofKinds } from './kinds-sqlite.ts';
 import { APPLICATION_ID, createTables, FORMAT_VERSION, migrateFirstFormat, readFirstFormat } from './schema-sqlite.ts';
 import {
@@ -84,6 +85,7 @@ export function openLogStoreSqlite(folder: string): LogStore {
     checkFormat(db);
     addArchiveTable(db);
     db.pragma('wal_autocheckpoint = 0');
+    syncFolder(folder);
     return store(db, lock, walCheckpoints(db, join(folder, FILE)));
   } catch (cause) {
     lock.close();
@@ -333,7 +335,8 @@ function appender(db: Connection, wal: WalCheckpoints): LogStore['append'] {
 function openFault(cause: unknown): ProblemCode {
   const code = codeOf(cause);
   if (code === 'SQLITE_FULL') return 'LOG_DISK_FULL';
-  return code.startsWith('SQLITE_IOERR') ? 'LOG_IO_FAILED' : 'LOG_DATABASE_DAMAGED';
+  const isFailing = code.startsWith('SQLITE_IOERR') || (cause as NodeJS.ErrnoException).code === 'EIO';
+  return isFailing ? 'LOG_IO_FAILED' : 'LOG_DATABASE_DAMAGED';
 }
 
 /** better-sqlite3's `code`, e.g. SQLITE_FULL, SQLITE_IOERR_WRITE; empty for other errors. */

@@ -2,7 +2,9 @@
 // keep a tree from becoming smaller, also against REPLACE. A file of a department's witness holds these tables alone; the
 // registry's holds the aggregate log beside them (central-registry/aggregate-store-sqlite.ts), in the same transactions.
 // Whoever can write to the folder controls what is read here; nobody else does.
+import { dirname } from 'node:path';
 import Database from 'better-sqlite3';
+import { syncFolder } from '#core/log/checkpoint-file.ts';
 import { configure, durably, reserveFile } from '#core/log/store-sqlite.ts';
 import { AccordError } from '#schemas/problems.ts';
 import type { Advance, ForkEvidence, WitnessedTree, WitnessStore, WitnessTurn } from './store.ts';
@@ -58,6 +60,7 @@ export function openWitnessDatabase(file: string, more = ''): WitnessDatabase {
       db.pragma(`application_id = ${APPLICATION_ID}`);
       db.pragma(`user_version = ${FORMAT_VERSION}`);
     })();
+    if (file !== IN_MEMORY) syncFolder(dirname(file));
     return db;
   } catch (error) {
     db.close();
