@@ -257,6 +257,17 @@ t.test('rows that whoever holds the archive key wrote', async (t) => {
       (plain) => Buffer.concat([plain, Buffer.alloc(28, 0x7f)]),
       'ARCHIVE_MALFORMED',
     ],
+    [
+      'a length below that of what is not there',
+      'rows-0000',
+      (plain) => {
+        t.equal(plain.readInt32BE(16), -1, 'no path');
+        const other = Buffer.from(plain);
+        other.writeInt32BE(-2, 16);
+        return other;
+      },
+      'ARCHIVE_MALFORMED',
+    ],
     ['no signatures', 'signatures', () => Buffer.alloc(0), 'LOG_EVIDENCE_CHANGED'],
     ['a tile less', 'tiles', () => Buffer.from(''), ''],
     ['a checkpoint less', 'checkpoints', (plain) => plain.subarray(plain.indexOf(10) + 1), 'ARCHIVE_MALFORMED'],

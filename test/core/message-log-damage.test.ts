@@ -10,11 +10,14 @@ import { sha256 } from '#certs/commitment.ts';
 import { leafHash } from '#certs/merkle.ts';
 import { acceptStoredCheckpoint } from '#core/log/accept-checkpoint.ts';
 import { verifyLog } from '#core/log/audit.ts';
+import { auditRange } from '#core/log/audit-range.ts';
 import { type MessageLogOptions, type NewRecord, openMessageLog } from '#core/log/message-log.ts';
+import { openLogAuditSqlite } from '#core/log/store-sqlite.ts';
 import { dataDir, logFixture, requestRecords, responseRecord } from './log-fixture.ts';
 
-const NAMED = [/"statement":"./, '"statement":"_'] as const;
-const SIGNED = [/"signature":"./, '"signature":"_'] as const;
+const otherEnd = (text: string) => text.slice(0, -1) + (text.endsWith('_') ? '-' : '_');
+const NAMED = [/"statement":"./, otherEnd] as const;
+const SIGNED = [/"signature":"./, otherEnd] as const;
 const TRIGGERS = "SELECT name FROM sqlite_schema WHERE type = 'trigger'";
 
 /** Writes a log of these records and closes it, which publishes a checkpoint. */
@@ -35,9 +38,15 @@ function tampering(t: Test, { folder }: { folder: string }) {
 }
 
 /** A line changed with its leaf. */
-function rewrite(t: Test, db: InstanceType<typeof Database>, seq: number, from: string | RegExp, to: string): void {
+function rewrite(
+  t: Test,
+  db: InstanceType<typeof Database>,
+  seq: number,
+  from: string | RegExp,
+  to: string | ((text: string) => string),
+): void {
   const line = db.prepare('SELECT line FROM entries WHERE seq = ?').pluck().get(seq) as string;
-  const other = line.replace(from, to);
+  const other = line.replace(from, typeof to === 'string' ? () => to : to);
   t.not(other, line);
   db.prepare('UPDATE entries SET line = ?, leaf = ? WHERE seq = ?').run(other, leafHash(other), seq);
 }
@@ -128,6 +137,23 @@ t.test('any byte of the database file: found, or nothing that is read back diffe
     else t.fail(`byte ${i} changes what is read and is not found`);
   }
   t.ok(found > 15, `${found} found, ${harmless} in unused space`);
+
+  // Nothing but SQLite's own check sees an index that lacks an entry: a search for its id, and a settlement, would not find it.
+  const db = new Database(file, { readonly: true });
+  const page = db
+    .prepare("SELECT rootpage FROM sqlite_schema WHERE name = 'entries_by_exchange'")
+    .pluck()
+    .get() as number;
+  const start = (page - 1) * (db.pragma('page_size', { simple: true }) as number);
+  db.close();
+  const without = Buffer.from(original);
+  without[start + 4]! -= 1; // its number of cells
+  writeFileSync(target, without);
+  t.not(content(target), before);
+  t.match(await verifyLog({ folder: copy.folder, verifierKey }), { ok: false, code: 'LOG_DATABASE_DAMAGED' });
+  const log = openLogAuditSqlite(copy.folder);
+  t.match(await auditRange(log, { verifierKey }), { ok: false, code: 'LOG_DATABASE_DAMAGED' });
+  log.close();
 });
 
 t.test('changes that are consistent in themselves', async (t) => {
