@@ -4,7 +4,9 @@
 // protocol, and the parties (apu = from, apv = to) and the key that the receiver expects. There is no `zip`: nothing is
 // ever decompressed.
 import type { KeyObject } from 'node:crypto';
-import { CompactEncrypt, compactDecrypt, type JWEKeyManagementHeaderParameters } from 'jose';
+import type { JWEKeyManagementHeaderParameters } from 'jose';
+import { compactDecrypt } from 'jose/jwe/compact/decrypt';
+import { CompactEncrypt } from 'jose/jwe/compact/encrypt';
 import { base64url, fromBase64url } from '#schemas/base64url.ts';
 import { isJsonObject, type JsonObject, type JsonValue, parseJsonObject } from '#schemas/json.ts';
 import { MAX_TICKET_BYTES } from '#schemas/limits.ts';

@@ -174,7 +174,7 @@ const At = { at: Name };
 const step = <T extends string, P extends Parameters<typeof Type.Object>[0]>(op: T, properties: P) =>
   Type.Object({ op: Type.Literal(op), ...properties }, closed);
 const ValueTable = Type.Record(Type.String({ maxLength: 100 }), Scalar, { minProperties: 1, maxProperties: 5000 });
-const DateForm = Type.String({ pattern: '^(?:YYYY|MM|DD|[-/. 年月日])+$', maxLength: 20 });
+const DateForm = Type.String({ pattern: '^(?:YYYY|MM|DD|[-/. \\u5e74\\u6708\\u65e5])+$', maxLength: 20 });
 
 /** The closed list of steps; each works on a flat record of named scalars. */
 export const MappingStep = Type.Union([

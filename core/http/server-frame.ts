@@ -5,8 +5,8 @@
 //
 // Whoever reaches the port controls the request line, all headers and the body.
 import { randomUUID } from 'node:crypto';
-import http from 'node:http';
-import https from 'node:https';
+import type http from 'node:http';
+import type https from 'node:https';
 import type { Socket } from 'node:net';
 import fastify, {
   type FastifyBaseLogger,
@@ -29,6 +29,9 @@ import type { OldestTls } from './mtls.ts';
 import { PROBLEM_TYPE, type ProblemDocument, problemOf } from './problem-reply.ts';
 import { routeSchemas } from './route-schemas.ts';
 import { arriveWithin } from './while-moving.ts';
+
+// An `import` of node:http looks at all that it exports, and loads fetch and WebSocket: 2 MiB that stay.
+const [nodeHttp, nodeHttps] = [process.getBuiltinModule('node:http'), process.getBuiltinModule('node:https')];
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -225,7 +228,7 @@ function listenerFor(options: ServerOptions, answering: http.RequestListener): h
     requireHostHeader: false, // checked below, where the answer is a problem document,
   };
   const server = options.tls
-    ? https.createServer(
+    ? nodeHttps.createServer(
         {
           ...options.tls,
           ...httpOptions,
@@ -235,7 +238,7 @@ function listenerFor(options: ServerOptions, answering: http.RequestListener): h
         },
         handler,
       )
-    : http.createServer(httpOptions, handler);
+    : nodeHttp.createServer(httpOptions, handler);
   server.maxConnections = options.maxConnections ?? MAX_CONNECTIONS;
   // Above this number Node drops headers without a word; half of it is refused below, where all of them are seen.
   server.maxHeadersCount = 2 * MAX_HTTP_HEADERS;
@@ -362,7 +365,7 @@ function sayMalformed(
     body: Buffer.from(JSON.stringify(problem)),
   };
   const head = [
-    `HTTP/1.1 ${status} ${http.STATUS_CODES[status]}`,
+    `HTTP/1.1 ${status} ${nodeHttp.STATUS_CODES[status]}`,
     ...headers.map(([name, value]) => `${name}: ${value}`),
     `content-length: ${Buffer.byteLength(body)}`,
     'connection: close',
