@@ -1,7 +1,7 @@
 // Health and metrics, on a port of its own that listens on loopback by default. `/readyz` probes for real: it signs with
 // the signing key, asks the log whether it can write, looks at the age of the configuration and at the clock.
 import type { FastifyInstance } from 'fastify';
-import { AggregatorRegistry } from 'prom-client';
+import AggregatorRegistry from 'prom-client/lib/cluster.js';
 import { keysMatch } from '#certs/key-match.ts';
 import { publicKeyOf } from '#certs/keys.ts';
 import { openServer } from '#core/http/server-frame.ts';

@@ -1,8 +1,13 @@
 // Prometheus metrics of one security server and the one structured line per exchange. Labels are closed sets; no
 // identifier of a person, member or message ever becomes a label.
 import type { FastifyBaseLogger } from 'fastify';
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { Registry } from 'prom-client';
+import Counter from 'prom-client/lib/counter.js';
+import Gauge from 'prom-client/lib/gauge.js';
+import Histogram from 'prom-client/lib/histogram.js';
+import MetricRegistry from 'prom-client/lib/registry.js';
 import { isProblemCode } from '#schemas/problems.ts';
+import { collectProcessMetrics } from './process-metrics.ts';
 
 interface ExchangeLine {
   side: 'consumer' | 'provider';
@@ -64,8 +69,8 @@ export interface Gauges {
 
 /** @param gauges those that this process can read; the others are another's */
 export function openMetrics(gauges: Partial<Gauges>, logger: FastifyBaseLogger): Metrics {
-  const registry = new Registry();
-  collectDefaultMetrics({ register: registry });
+  const registry = new MetricRegistry();
+  collectProcessMetrics(registry);
   const registers = [registry];
   const labelNames = ['side', 'outcome'];
   const exchanges = new Counter({
