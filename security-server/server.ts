@@ -19,11 +19,7 @@ import { openAccesses } from './accesses.ts';
 import { openAccessStoreSqlite } from './accesses-sqlite.ts';
 import { openAdminPort } from './admin/admin.ts';
 import { type Admission, openAdmission } from './admission.ts';
-import {
-  type DepartmentWitness,
-  type DepartmentWitnessOptions,
-  openDepartmentWitness,
-} from './anchoring/department-witness.ts';
+import type { DepartmentWitness, DepartmentWitnessOptions } from './anchoring/department-witness.ts';
 import { openServerAnchoring, requireAsWitnessed } from './anchoring/server-anchoring.ts';
 import { type ArchiveOptions, openServerArchive } from './archive/server-archive.ts';
 import { openServerCertificates } from './certificate-status/server-certificates.ts';
@@ -229,6 +225,7 @@ async function openWitness(options: SecurityServerOptions): Promise<DepartmentWi
   const { id, folder, clock, logger, configuration } = options;
   if (options.witness === undefined) return null;
   const file = foldersOf(folder).witness;
+  const { openDepartmentWitness } = await import('./anchoring/department-witness.ts');
   return await openDepartmentWitness(options.witness, { server: id, file, clock, logger, configuration });
 }
 

@@ -14,7 +14,7 @@ import { parseLogEntry } from '#schemas/log-entry.ts';
 import { AccordError, isAccordError } from '#schemas/problems.ts';
 import { type ArchivedEntry, archivedIdOf, newestArchived } from './audit-archived.ts';
 import type { WhatIsOld } from './plan.ts';
-import { type ArchiveRun, archiveSegment } from './run-archive.ts';
+import type { ArchiveRun } from './run-archive.ts';
 
 const FOLDER = /^(.+)-([1-9][0-9]{0,8})$/;
 
@@ -95,6 +95,8 @@ export async function archiveClosedSegment(
     const isVouchedFor = inLater(folder, (log) => log.linesOf('anchored', 1)[0] ?? null) !== null;
     const isAnchored = reading(folder, (log) => log.linesOf('anchored', 1).length > 0);
     const closed = { id: archivedIdOf(number), newest: () => archivedOfClosed(folder) };
+    // A server that has no archive never loads what makes one, the audit among it.
+    const { archiveSegment } = await import('./run-archive.ts');
     return await archiveSegment(
       { ...run, log, folder, closed: { ...closed, isVouchedFor: isVouchedFor || !isAnchored } },
       old,

@@ -5,7 +5,8 @@ import type { FastifyInstance } from 'fastify';
 import { type HashedKey, keyOfBearer } from '#core/http/bearer.ts';
 import { openServer } from '#core/http/server-frame.ts';
 import { AccordError } from '#schemas/problems.ts';
-import { type AuditorOptions, addAuditorPages, isAuditorPage } from '#security-server/auditor/auditor-pages.ts';
+import type { AuditorOptions } from '#security-server/auditor/auditor-pages.ts';
+import { auditorPagesWhenAsked, isAuditorPage } from '#security-server/auditor/pages-when-asked.ts';
 import type { ServerParts } from '#security-server/server-parts.ts';
 import { addAnchoringRoutes } from './anchoring.ts';
 import { addArchiveRoutes } from './archive.ts';
@@ -28,9 +29,10 @@ export function openAdminPort(
   auditor: Omit<AuditorOptions, 'keys'>,
 ): FastifyInstance {
   const app = openServer({ name: 'admin', logger: server.logger });
-  app.addHook('onRequest', async (request) => {
+  const answerPage = auditorPagesWhenAsked(app, server, { keys, ...auditor });
+  app.addHook('onRequest', async (request, reply) => {
+    if (isAuditorPage(request.url)) return await answerPage(request, reply);
     if (request.method === 'GET' && request.url === '/openapi.json') return;
-    if (isAuditorPage(request.url)) return;
     const key = keyOfBearer(request.headers.authorization, keys);
     const changes = request.method !== 'GET' && request.url !== QUESTION;
     if (changes && key.role !== 'administrator' && !auditorMay(request.method, request.url)) {
@@ -54,6 +56,5 @@ export function openAdminPort(
   addExplainRoute(app, server);
   addRetentionRoutes(app, server, ({ headers }) => keyOfBearer(headers.authorization, keys));
   addDoubtRoutes(app, server, ({ headers }) => keyOfBearer(headers.authorization, keys));
-  addAuditorPages(app, server, { keys, ...auditor });
   return app;
 }

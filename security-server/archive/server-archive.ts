@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { FastifyBaseLogger } from 'fastify';
 import type { ArchiveKey } from '#certs/archive-cipher.ts';
 import type { ArchiveDestination } from '#core/archive/destination.ts';
-import { archiveSegment } from '#core/archive/run-archive.ts';
+import type { archiveSegment } from '#core/archive/run-archive.ts';
 import type { Clock } from '#core/clock.ts';
 import { type BoundedClient, openClient } from '#core/http/client.ts';
 import type { MessageLog } from '#core/log/message-log.ts';
@@ -193,6 +193,8 @@ class Archive implements ServerArchive {
   async #segment(old: Parameters<typeof archiveSegment>[1]): Promise<boolean> {
     const { log, folder, logFolder, logger, clock } = this.#ports;
     const planFile = join(folder, 'archive-plan.json');
+    // With all of an audit behind it: for servers that have an archive.
+    const { archiveSegment } = await import('#core/archive/run-archive.ts');
     const made = await archiveSegment({ ...this.#runOf(), log, folder: logFolder, planFile }, old);
     if (made === null) return false;
     const { from, to, files } = made;

@@ -33,11 +33,6 @@ export interface AuditorOptions {
   trailFile: string;
 }
 
-/** Whether a request is for these pages, which have a sign-in of their own. */
-export function isAuditorPage(url: string): boolean {
-  return /^\/auditor(?:[/?]|$)/.test(url);
-}
-
 const COOKIE = { path: '/auditor', httpOnly: true, sameSite: 'strict' } as const;
 const POLICY =
   "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";

@@ -3,7 +3,7 @@
 import { setImmediate } from 'node:timers/promises';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { ConfigurationSnapshot } from '#core/configuration/snapshot.ts';
-import { type Catalogue, type CatalogueItem, openCatalogueInSteps } from '#policy/catalogue.ts';
+import type { Catalogue, CatalogueItem, openCatalogueInSteps } from '#policy/catalogue.ts';
 import type { Dictionary } from '#policy/dictionary/dictionary.ts';
 import type { BindingTable } from '#schemas/binding-table.ts';
 import type { Level } from '#schemas/dictionary-entry.ts';
@@ -85,7 +85,7 @@ function keepCatalogue(server: ConsumerParts) {
       if (kept !== undefined && isKept(snapshot, dictionary)) {
         return { snapshot, catalogue: kept.catalogue, release: dictionary.release };
       }
-      making ??= inTurns(makeCatalogue(snapshot, dictionary, kept)).finally(() => {
+      making ??= makeCatalogue(snapshot, dictionary, kept).finally(() => {
         making = undefined;
       });
       kept = await making;
@@ -96,10 +96,17 @@ function keepCatalogue(server: ConsumerParts) {
 /** Services that a table is looked up for in one step: its first use works out its hash. */
 const STEP_SERVICES = 4;
 
-function* makeCatalogue(
+/** The search is loaded with the first catalogue: most servers are never asked for one. */
+async function makeCatalogue(snapshot: ConfigurationSnapshot, dictionary: Dictionary, before: Kept | undefined) {
+  const { openCatalogueInSteps: open } = await import('#policy/catalogue.ts');
+  return await inTurns(catalogueInSteps(snapshot, dictionary, before, open));
+}
+
+function* catalogueInSteps(
   snapshot: ConfigurationSnapshot,
   dictionary: Dictionary,
   before: Kept | undefined,
+  open: typeof openCatalogueInSteps,
 ): Generator<undefined, Kept> {
   const tables: BindingTable[] = [];
   for (const { id, bindingHash } of snapshot.services()) {
@@ -111,7 +118,7 @@ function* makeCatalogue(
     before?.dictionary === dictionary &&
     before.tables.length === tables.length &&
     tables.every((table, at) => before.tables[at] === table);
-  const catalogue = same ? before.catalogue : yield* openCatalogueInSteps(dictionary, tables);
+  const catalogue = same ? before.catalogue : yield* open(dictionary, tables);
   return { hash: snapshot.hash, dictionary, tables, catalogue };
 }
 
