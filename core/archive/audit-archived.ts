@@ -152,7 +152,9 @@ export function requireArchiveSaid(log: LackingLog, later?: () => ArchivedEntry 
     if (own >= until) return;
     const manifest = (later ?? log.saidLater)?.()?.manifest;
     if (manifest === undefined || manifest.to < until) {
-      const missing = 'its evidence is gone, and no entry says that it is in an archive';
+      const missing =
+        'its evidence is gone, and no entry says that it is in an archive. Of a closed log (log-N) the log that follows says it: ' +
+        'if this is a copy of one alone, lay the folder of that log (log) beside it and audit again';
       throw new Finding('LOG_EVIDENCE_CHANGED', Math.max(own, manifest?.to ?? 0), missing);
     }
     if (Frontier.at(manifest.to, log.subtree).root().toString('base64url') !== manifest.root) {

@@ -7,10 +7,12 @@ import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import t from 'tap';
 import { rawEd25519PublicKey } from '#certs/ed25519.ts';
+import { watchProgress } from '#cli/audit-progress.ts';
 import { systemClock } from '#core/clock.ts';
 import { readAnchor } from '#core/configuration/anchor.ts';
 import { pastSigners } from '#core/evidence/past-signers.ts';
 import { pastGrace } from '#core/evidence/past-vouchers.ts';
+import type { RangeProgress } from '#core/log/audit-range-report.ts';
 import { openMessageLog } from '#core/log/message-log.ts';
 import { rotateCheckpointKey } from '#core/log/rotate-key.ts';
 import { base64url } from '#schemas/base64url.ts';
@@ -21,6 +23,39 @@ import { accord } from './run.ts';
 type Gap = { code: string };
 
 t.setTimeout(60_000);
+
+t.test('on a terminal a bar says how far it is', (t) => {
+  const drawn: string[] = [];
+  const write = process.stderr.write;
+  process.stderr.write = (text) => drawn.push(String(text)) > 0;
+  let nowMs = 1_000;
+  const clock = { ...systemClock, monotonicMs: () => nowMs };
+  const at = (size: number, to: number | null) =>
+    ({ checkpoint: { number: 0, size, note: '' }, to }) as unknown as RangeProgress;
+  try {
+    const bar = watchProgress(undefined, true, clock);
+    for (const [size, afterMs] of [
+      [100, 0],
+      [300, 50],
+      [600, 1_000],
+    ] as const) {
+      nowMs += afterMs;
+      bar.follow(at(size, null), 1_000);
+    }
+    bar.end();
+    nowMs += 1_000;
+    watchProgress(undefined, false, clock).follow(at(100, null), 1_000);
+  } finally {
+    process.stderr.write = write;
+  }
+  const bars = (part: number) => `${'#'.repeat(part)}${'.'.repeat(30 - part)}`;
+  t.same(drawn, [
+    `\r[${bars(3)}] 10 %  100 of 1000 entries, 0 a second `,
+    `\r[${bars(18)}] 60 %  600 of 1000 entries, 476 a second `,
+    '\r\u001b[K',
+  ]);
+  t.end();
+});
 
 t.test('two logs are audited, and held against each other', async (t) => {
   const made = await openPackSetting();
