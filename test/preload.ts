@@ -12,7 +12,9 @@ enableCompileCache(folder);
 process.env['NODE_COMPILE_CACHE'] = folder;
 process.setSourceMapsEnabled(false);
 
-process.env['NODE_OPTIONS'] = (process.env['NODE_OPTIONS'] ?? '').replace(/"?--import=\S*@tapjs\S*/g, '').trim();
+process.env['NODE_OPTIONS'] = (process.env['NODE_OPTIONS'] ?? '')
+  .replace(/"?--import=\S*(?:@tapjs|before-tap)\S*/g, '')
+  .trim();
 const watch = Reflect.get(globalThis, Symbol.for('process-on-spawn@*:singletonId')) as { listeners: [] } | undefined;
 if (watch !== undefined) watch.listeners = [];
 
