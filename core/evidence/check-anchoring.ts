@@ -67,6 +67,8 @@ export function checkAnchoring(run: CheckRun, files: PackFiles, place: Anchoring
     const { good, needed } = judged().quorum;
     // Nobody beside the department: then nobody but the department says what its log was.
     if (needed === 0) throw new PackGap('QUORUM_MISSING', 'the configuration demands no witness');
+    // Without an aggregate log there is nothing that departments could have cosigned.
+    if (good < needed) throw new PackGap('QUORUM_MISSING', `${good} of ${needed}`);
     return `${good} of at least ${needed}`;
   });
   run.check(names.timeStamp, () => {

@@ -15,6 +15,22 @@ export function libraryVerdict({ anchor }: PackSetting, files: ReadonlyMap<strin
   return code === null ? verdict : `${verdict}(${code})`;
 }
 
+/** Of each check number, state and code, as the library says them. */
+export function libraryChecks({ anchor }: PackSetting, files: ReadonlyMap<string, Buffer>): string[] {
+  const { checks } = verifyPack(files, { anchor, nowMs: systemClock.nowMs() });
+  return checks.map(({ number, state, code }) => `${number} ${state} ${code ?? ''}`.trim());
+}
+
+/** The same out of the lines of the script, which names last what it did not reach. */
+export function scriptChecks({ lines }: ScriptEnd): string[] {
+  const found = lines.flatMap((line) => {
+    const [, number, state = '', rest = ''] = /^ ?(\d+) {2}(.{11}) {2}(.*)$/.exec(line) ?? [];
+    return number === undefined ? [] : { number: Number(number), state: state.trim(), rest };
+  });
+  const code = (rest: string) => /[A-Z]+(?:_[A-Z]+)+/.exec(rest)?.[0] ?? '';
+  return found.sort((a, b) => a.number - b.number).map((one) => `${one.number} ${one.state} ${code(one.rest)}`.trim());
+}
+
 export function writePack(folder: string, files: ReadonlyMap<string, Buffer>): void {
   for (const [name, bytes] of files) {
     mkdirSync(dirname(join(folder, name)), { recursive: true });

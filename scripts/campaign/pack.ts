@@ -1,7 +1,7 @@
 // The campaign `pack`: an evidence pack of two real servers, damaged. Every byte of the zip and of the unpacked files is
 // flipped, one at a time, and the library finds each. A sample is shown to `verify.sh` as well, half of it sealed again by
 // the exporter, so that manifest and seal have nothing to say; and every damage of the table (pack-damages.ts). Library and
-// script agree on all of them.
+// script agree on all of them, check by check.
 import { availableParallelism } from 'node:os';
 import { PackFinding } from '#core/evidence/finding.ts';
 import { MANIFEST, SEAL, SEAL_CERTIFICATE } from '#core/evidence/layout.ts';
@@ -11,7 +11,7 @@ import { damagedPacks } from './pack-damages.ts';
 import { damagedDestructions } from './pack-destructions.ts';
 import type { Files } from './pack-edits.ts';
 import { openPackSetting, type PackSetting } from './pack-setting.ts';
-import { libraryVerdict, newOpenssl, scriptVerdict } from './pack-verdicts.ts';
+import { libraryChecks, libraryVerdict, newOpenssl, scriptChecks, scriptVerdict } from './pack-verdicts.ts';
 
 /** A verdict on the files of a pack, in place of the library's. */
 export type BrokenPackVerdict = (files: Files) => string;
@@ -78,6 +78,7 @@ async function damage(made: PackSetting, { size, seed, broken, say }: CampaignRu
       const isUnseen = library === 'INVALID(COSIGNATURE_WRONG)' && script.lines.some((line) => line.startsWith(UNSEEN));
       if (isUnseen) unseen++;
       else if (library !== script.verdict) found.push(`${name}: library ${library}, script ${script.verdict}`);
+      else if (broken === undefined) found.push(...differences(name, libraryChecks(made, files), scriptChecks(script)));
       if (verdict === null ? /^(?:VALID|COMMITMENT-ONLY)$/.test(library) : library !== verdict) {
         found.push(`${name}: ${library}`);
       }
@@ -85,6 +86,12 @@ async function damage(made: PackSetting, { size, seed, broken, say }: CampaignRu
   };
   await Promise.all(Array.from({ length: availableParallelism() }, worker));
   return { size: flips + shown, failures: found.length, found, flips, shownToScript: shown, unseen };
+}
+
+/** Checks that the two see differently, though they end alike. */
+function differences(name: string, library: readonly string[], script: readonly string[]): string[] {
+  const all = library.map((one, at) => (one === script[at] ? '' : `${name}: library ${one}, script ${script[at]}`));
+  return [...all.filter((one) => one !== ''), ...(library.length === script.length ? [] : [`${name}: missing checks`])];
 }
 
 function flipZip(sealed: Files, step: number, found: string[]): number {

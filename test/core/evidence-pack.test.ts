@@ -4,25 +4,27 @@ import { hash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { makeDevelopmentTimeStampSigner } from '#certs/development-time-stamp-signer.ts';
-import { answerOcsp } from '#certs/ocsp-make.ts';
-import { makeOcspRequest } from '#certs/ocsp-request.ts';
 import type { RegistryState } from '#core/configuration/parts.ts';
 import { CHECKS } from '#core/evidence/check-run.ts';
-import { exportPack } from '#core/evidence/export-pack.ts';
 import { PACK_CODES, PackFinding } from '#core/evidence/finding.ts';
 import { MANIFEST, SEAL, SEAL_CERTIFICATE } from '#core/evidence/layout.ts';
 import { manifestOf } from '#core/evidence/seal.ts';
 import { verifyPack } from '#core/evidence/verify-pack.ts';
 import { readZip, writeZip } from '#core/evidence/zip.ts';
-import { TIME_STAMP_STATUS_FILE, writeKeptStatus } from '#core/time-stamp-status-file.ts';
 import type { RegisteredServer } from '#schemas/registrations.ts';
 import { type DamagedPack, damagedPacks } from '#scripts/campaign/pack-damages.ts';
 import { damagedDestructions } from '#scripts/campaign/pack-destructions.ts';
 import { type Files, flipLine } from '#scripts/campaign/pack-edits.ts';
 import { openPackSetting, type PackSetting } from '#scripts/campaign/pack-setting.ts';
-import { libraryVerdict, newOpenssl, scriptVerdict } from '#scripts/campaign/pack-verdicts.ts';
+import {
+  libraryChecks,
+  libraryVerdict,
+  newOpenssl,
+  scriptChecks,
+  scriptVerdict,
+} from '#scripts/campaign/pack-verdicts.ts';
 import { isScriptStale } from '#scripts/join-verify.ts';
+import { knownToTheExporter } from './evidence-stamps.ts';
 
 t.setTimeout(120_000);
 let opened: Promise<PackSetting> | undefined;
@@ -50,7 +52,9 @@ async function shown(t: Test, made: PackSetting, damaged: readonly DamagedPack[]
   const worker = async () => {
     for (const { name, verdict, files } of queue) {
       const exit = verdict.startsWith('INVALID') ? 7 : verdict.startsWith('INCOMPLETE') ? 5 : 0;
-      t.match(await scriptVerdict(made, files), { verdict, exit, stderr: '' }, `script: ${name}`);
+      const script = await scriptVerdict(made, files);
+      t.match(script, { verdict, exit, stderr: '' }, `script: ${name}`);
+      t.same(scriptChecks(script), libraryChecks(made, files), `check by check: ${name}`);
     }
   };
   await Promise.all([worker(), worker()]);
@@ -122,14 +126,14 @@ t.test('what is not there yet, or was left out, is INCOMPLETE', async (t) => {
     libraryVerdict(made, made.seal('provider', await made.files('provider', of, withBody)));
   t.equal(await verdict(id), 'INCOMPLETE(CHECKPOINT_MISSING)', 'before the first checkpoint');
   await made.anchorLog('provider', 'aggregate');
-  t.equal(await verdict(id), 'INCOMPLETE(AGGREGATE_MISSING)', 'a direct time-stamp');
+  const direct = { name: 'a direct time-stamp', verdict: 'INCOMPLETE(AGGREGATE_MISSING)' };
+  const files = made.seal('provider', await made.files('provider', id));
+  await shown(t, made, [{ ...direct, files }], /./);
+  t.ok(libraryChecks(made, files).includes('24 MISSING QUORUM_MISSING'), 'and no department cosigned');
   await made.anchorLog('provider', 'quorum');
   t.equal(await verdict(id), 'INCOMPLETE(QUORUM_MISSING)', 'a witness away');
   const without = await made.files('provider', exchange, false);
-  t.same(
-    [...without.keys()].filter((name) => /^(?:request|answer)\/(?:body|context)/.test(name)),
-    [],
-  );
+  t.notOk([...without.keys()].some((name) => /^(?:request|answer)\/(?:body|context)/.test(name)));
   t.equal(await verdict(exchange, false), 'INCOMPLETE(CONTENT_MISSING)', 'without bodies');
 });
 
@@ -330,63 +334,9 @@ t.test('what the approved configuration says otherwise', async (t) => {
   const bound = checks.find(({ name }) => name === 'not before')?.detail ?? '';
   t.match(bound, /^not before \d/, 'the earlier one is not');
   t.ok(script.lines.includes(`26  ok           not before (${bound.replace(/\.\d+Z$/, 'Z')})`), bound);
-  // Not in the configuration, but the server knows a list: what takes a token away goes along, a good list does not.
+  // Not in the configuration, but the server knows.
   made.publish(() => {});
-  const folder = join(made.pair.folder, 'provider');
-  const [log, recordKeys, configuration] = ['log', 'record-keys', 'configuration'].map((name) =>
-    join(folder, name),
-  ) as [string, string, string];
-  const inUse = { folder: log, origin: made.pair.provider.parts.log.origin };
-  const stampStatus = join(folder, TIME_STAMP_STATUS_FILE);
-  const place = { server: made.pair.provider.id, log, inUse, recordKeys, configuration, stampStatus };
-  const stamped = await made.ask();
-  await made.anchorLog('provider');
-  const exported = () => exportPack(place, { exchange: stamped, storageKey: null, nowMs: Date.now() });
-  const knows = (...lists: Buffer[]) => {
-    const sources = lists.map((bytes, at) => ({ key: `crl http://127.0.0.1:1/${at}`, thisUpdateMs: 0, bytes }));
-    return writeKeptStatus(stampStatus, { sources, paths: [] });
-  };
-  const stateOfStamp = (files: Map<string, Buffer>) => {
-    const { checks } = verifyPack(files, { anchor: made.anchor, nowMs: Date.now() });
-    return checks.find(({ name }) => name === 'time-stamp')?.code ?? 'good';
-  };
-  const before = await exported();
-  t.equal(stateOfStamp(made.seal('provider', before)), 'good');
-  const stranger = await makeDevelopmentTimeStampSigner('north', Date.now());
-  const stolen = { atMs: Date.now() - hour, reason: 1 };
-  await knows(stamper.list(2, Date.now()), stranger.list(3, Date.now(), stolen));
-  t.same(await exported(), before, 'byte for byte');
-  await knows(stamper.list(3, Date.now(), stolen));
-  const without = made.seal('provider', await exported());
-  t.equal(stateOfStamp(without), 'TIME_STAMP_MISSING');
-  const stampLine = async (files: Files) =>
-    (await scriptVerdict(made, files)).lines.find((line) => / time-stamp\b/.test(line));
-  t.match(await stampLine(without), /TIME_STAMP_MISSING/);
-  // By an answer alone, which does not travel: what nobody else could see to be over is not shown at all.
-  const answer = (atMs: number, reason: number) => {
-    const request = makeOcspRequest(stamper.certificates[0]!, stamper.root, 'sha-1');
-    const responder = { issuer: stamper.root, certificate: stamper.root, privateKey: stamper.rootKey };
-    const statusOf = () => ({ revokedAtMs: atMs, reason });
-    return answerOcsp(request, { ...responder, statusOf, validityMs: hour }, Date.now());
-  };
-  const answered = (bytes: Buffer) =>
-    writeKeptStatus(stampStatus, { sources: [{ key: 'ocsp http://127.0.0.1:1/', thisUpdateMs: 0, bytes }], paths: [] });
-  const shownOf = (files: Files) => [...files.keys()].filter((name) => /token|before/.test(name)).sort();
-  await answered(answer(stolen.atMs, 1));
-  const unshown = made.seal('provider', await exported());
-  t.same(
-    [shownOf(unshown).includes('log/token.aggregate.1.der'), stateOfStamp(unshown)],
-    [false, 'TIME_STAMP_MISSING'],
-  );
-  t.not(unshown.get('before/note')?.toString(), before.get('before/note')?.toString(), 'nor the bound before');
-  t.match(await stampLine(unshown), /TIME_STAMP_MISSING/);
-  // A later anchoring whose time-stamp counts makes up for it, and the older one's lower bound stays.
-  await made.anchorLog('provider', undefined, Date.now() - 120_000);
-  await answered(answer(Date.now() - 60_000, 4));
-  const later = made.seal('provider', await exported());
-  t.equal(stateOfStamp(later), 'good', 'of the next one');
-  t.not(later.get('log/checkpoint')?.toString(), before.get('log/checkpoint')?.toString());
-  t.same(shownOf(later), ['before/entry', 'before/inclusion', 'before/note', 'log/token.aggregate.1.der']);
+  await knownToTheExporter(t, made);
   const { authority } = made.pair;
   authority.revoke(made.certificateOf('consumer'));
   const times = { number: 2, thisUpdateMs: Date.now() - hour, nextUpdateMs: Date.now() + 24 * hour };
