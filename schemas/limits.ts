@@ -236,6 +236,8 @@ export const MAX_STREAMED_BYTES = 64 * 1024 ** 3;
 export const MAX_STREAM_BYTES = MAX_STREAMED_BYTES + MAX_STREAMED_BYTES / 4_096 + MAX_PEER_MESSAGE_BYTES;
 /** Bytes that the bodies under way may take in the spool together. */
 export const MAX_SPOOLED_BYTES = 16 * 1024 ** 3;
+/** Of them so many lie in memory, which is taken once the first comes; the others lie on the disk. */
+export const SPOOL_MEMORY_BYTES = 24 * 1024 ** 2;
 /** A body on its way moves at least so much in so long, or ends; otherwise its connection is cut off. */
 export const BODY_IDLE_MS = 30_000;
 export const MIN_MOVED_BYTES = 16 * 1024;

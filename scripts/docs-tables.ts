@@ -112,7 +112,8 @@ const SETTING_NOTES: Readonly<Record<string, string>> = {
   configurationPollMs: 'how often the registry is asked for news',
   configurationMaxStaleMs: "stale configuration is used this long; the instance's approved limit wins when it is lower",
   maxBodyBytes: 'largest body of a call in either direction, X-Road’s protocol; the disk of the spool bounds it too',
-  maxSpooledBytes: 'disk that all large bodies under way take together; more is refused',
+  maxSpooledBytes: 'memory and disk that all large bodies under way take together; more is refused',
+  spoolMemoryBytes: 'memory for those of them that come first, taken with the first and kept; 0: all lie on the disk',
   xroadErrorCodes:
     'spelling of error codes in X-Road’s protocol: `Server.ServerProxy.AccessDenied`, or `server.server_proxy.access_denied` as of its version 7.8',
   xroadDeadlineMs:

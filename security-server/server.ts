@@ -13,6 +13,7 @@ import {
   MAX_BODY_BYTES,
   MAX_DEADLINE_MS,
   MAX_SPOOLED_BYTES,
+  SPOOL_MEMORY_BYTES,
 } from '#schemas/limits.ts';
 import { AccordError, isAccordError } from '#schemas/problems.ts';
 import { openAccesses } from './accesses.ts';
@@ -48,7 +49,7 @@ import { noticeHere } from './provider/emergency-notice.ts';
 import { openRetention } from './retention/retention.ts';
 import { openRetentionStoreSqlite } from './retention/retention-sqlite.ts';
 import type { ServerParts } from './server-parts.ts';
-import { openSpool } from './spool.ts';
+import { openSpool, type Spool } from './spool.ts';
 import { openStateSqlite } from './state-sqlite.ts';
 import { openStatuses } from './statuses.ts';
 import { openSubjectTag } from './subject-tag.ts';
@@ -89,6 +90,8 @@ export interface SecurityServerOptions {
   maxBodyBytes?: number;
   /** Disk that all large bodies under way may take together. */
   maxSpooledBytes?: number;
+  /** Memory for those of them that come first. */
+  spoolMemoryBytes?: number;
   /** A connection on which a large body stands still this long is cut off; shorter in tests. */
   bodyIdleMs?: number;
   /** Error codes of X-Road's protocol as `server.server_proxy.access_denied`. */
@@ -293,7 +296,7 @@ function assemble(from: SecurityServerOptions, messageLog: MessageLog, gate: Adm
       maxResponseBytes: MAX_BODY_BYTES,
       streamIdleMs: bodyIdleMs,
     }),
-    spool: openSpool(foldersOf(from.folder).spool, from.maxSpooledBytes ?? MAX_SPOOLED_BYTES),
+    spool: spoolOf(from),
     maxBodyBytes: from.maxBodyBytes ?? DEFAULT_MAX_STREAMED_BYTES,
     bodyIdleMs,
     xroadSnakeCase: from.xroadSnakeCase ?? false,
@@ -305,6 +308,14 @@ function assemble(from: SecurityServerOptions, messageLog: MessageLog, gate: Adm
     others: from.others ?? null,
   };
   return assembled;
+}
+
+function spoolOf({
+  folder,
+  maxSpooledBytes = MAX_SPOOLED_BYTES,
+  spoolMemoryBytes = SPOOL_MEMORY_BYTES,
+}: SecurityServerOptions): Spool {
+  return openSpool(foldersOf(folder).spool, maxSpooledBytes, spoolMemoryBytes);
 }
 
 function openArchive({ folder, archive, clock, logger, configuration }: SecurityServerOptions, log: MessageLog) {

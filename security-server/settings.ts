@@ -3,7 +3,13 @@
 // The server's administrator controls all of it.
 import { SUBSYSTEM_ID_PATTERN } from '#schemas/identifiers.ts';
 import { parseJson } from '#schemas/json.ts';
-import { DEFAULT_MAX_STREAMED_BYTES, MAX_DEADLINE_MS, MAX_SPOOLED_BYTES, MAX_STREAMED_BYTES } from '#schemas/limits.ts';
+import {
+  DEFAULT_MAX_STREAMED_BYTES,
+  MAX_DEADLINE_MS,
+  MAX_SPOOLED_BYTES,
+  MAX_STREAMED_BYTES,
+  SPOOL_MEMORY_BYTES,
+} from '#schemas/limits.ts';
 import { AccordError } from '#schemas/problems.ts';
 import { type Static, Type } from '#schemas/schema-builder.ts';
 import { compile } from '#schemas/validate.ts';
@@ -31,6 +37,7 @@ export const Settings = Type.Object(
     configurationMaxStaleMs: Type.Integer({ minimum: 60_000, maximum: 7 * 86_400_000 }),
     maxBodyBytes: Type.Integer({ minimum: 1024, maximum: MAX_STREAMED_BYTES }),
     maxSpooledBytes: Type.Integer({ minimum: 1024 ** 2, maximum: 2 ** 50 }),
+    spoolMemoryBytes: Type.Integer({ minimum: 0, maximum: 2 ** 30 }),
     xroadErrorCodes: Type.Union([Type.Literal('camel'), Type.Literal('snake')]),
     xroadDeadlineMs: Type.Integer({ minimum: 1_000, maximum: MAX_DEADLINE_MS }),
     /** A growing log's checkpoint goes to the registry's witness so often. */
@@ -61,6 +68,7 @@ export const DEFAULT_SETTINGS = {
   configurationMaxStaleMs: 86_400_000,
   maxBodyBytes: DEFAULT_MAX_STREAMED_BYTES,
   maxSpooledBytes: MAX_SPOOLED_BYTES,
+  spoolMemoryBytes: SPOOL_MEMORY_BYTES,
   xroadErrorCodes: 'camel' as const,
   xroadDeadlineMs: MAX_DEADLINE_MS,
   anchoringEveryMs: ANCHORING_EVERY_MS,
@@ -90,6 +98,7 @@ export const OVERRIDES: Readonly<Record<string, string>> = {
   'configuration-max-stale-ms': 'configurationMaxStaleMs',
   'max-body-bytes': 'maxBodyBytes',
   'max-spooled-bytes': 'maxSpooledBytes',
+  'spool-memory-bytes': 'spoolMemoryBytes',
   'xroad-error-codes': 'xroadErrorCodes',
   'xroad-deadline-ms': 'xroadDeadlineMs',
   'anchoring-every-ms': 'anchoringEveryMs',

@@ -80,6 +80,7 @@ export async function startServer({
       plainHttpBeyondLoopback: settings.plainHost !== DEFAULT_SETTINGS.plainHost,
       maxBodyBytes: settings.maxBodyBytes,
       maxSpooledBytes: settings.maxSpooledBytes,
+      spoolMemoryBytes: settings.spoolMemoryBytes,
       xroadSnakeCase: settings.xroadErrorCodes === 'snake',
       xroadDeadlineMs: settings.xroadDeadlineMs,
       oldestSystemTls: settings.systemsMinTls,

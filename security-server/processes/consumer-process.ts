@@ -166,7 +166,7 @@ function assemble(
     signer: openSigner(keys.signing, clock, certificateStatus.of),
     verifier: openVerifier(trust),
     choice: openServerChoice(clock),
-    spool: openSpool(join(own, 'spool'), settings.maxSpooledBytes),
+    spool: openSpool(join(own, 'spool'), settings.maxSpooledBytes, settings.spoolMemoryBytes),
     maxBodyBytes: settings.maxBodyBytes,
     bodyIdleMs: BODY_IDLE_MS,
     xroadSnakeCase: settings.xroadErrorCodes === 'snake',

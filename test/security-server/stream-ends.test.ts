@@ -245,8 +245,8 @@ t.test('no room, or a disk that fails, on either side', async (t) => {
       return delivery.state === 'not-sent' ? { ...delivery, retryAfterMs: 1 } : delivery;
     },
   };
-  const full = openSpool(join(pair.folder, 'full', 'spool'), MIB);
-  const gone = openSpool(join(pair.folder, 'gone', 'spool'), 64 * MIB);
+  const full = openSpool(join(pair.folder, 'full', 'spool'), MIB, 0);
+  const gone = openSpool(join(pair.folder, 'gone', 'spool'), 64 * MIB, MIB);
   spawnSync('rm', ['-r', join(pair.folder, 'gone')]);
   const bad: [string, Spool][] = [
     ['SPOOL_FULL', full],
@@ -275,7 +275,7 @@ t.test('no room, or a disk that fails, on either side', async (t) => {
 
 /** A spool on a folder that is a place of its own and cannot be taken away. */
 function withoutEmptying(folder: string): Spool {
-  return openSpool(join(folder, 'spool'), 64 * MIB);
+  return openSpool(join(folder, 'spool'), 64 * MIB, 0);
 }
 
 t.test('what stands still is cut off, what waits for a backend is not', async (t) => {

@@ -5,6 +5,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import t, { type Test } from 'tap';
+import { commit } from '#certs/commitment.ts';
 import { BARE_REQUEST, encodeRequestContext } from '#schemas/context.ts';
 import { MAX_BODY_BYTES } from '#schemas/limits.ts';
 import { CLIENT, openPair, type Pair, SERVICE } from '#scripts/campaign/pair.ts';
@@ -12,6 +13,7 @@ import { gatherBody, isSpooled, type MessageBody, removeBody } from '#security-s
 import type { Call } from '#security-server/consumer/call.ts';
 import { exchange, type LookupResult } from '#security-server/consumer/exchange.ts';
 import type { StreamedMessage } from '#security-server/envelope/stream.ts';
+import { openSpool, type Spool, type SpooledBody } from '#security-server/spool.ts';
 
 const digest = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
 
@@ -101,6 +103,45 @@ t.test('bodies of every size, both ways', async (t) => {
     );
   }
   nothingLeft(t, pair);
+});
+
+t.test('what is taken comes back, wherever it lies', async (t) => {
+  const RECORD = 64 * 1024;
+  const sizes = [0, 1, RECORD - 1, RECORD, RECORD + 1, 5 * RECORD, 9 * RECORD + 7];
+  const take = (spool: Spool, bytes: Buffer, chunk: number) =>
+    spool.take(pieces(Buffer.from(bytes), chunk), { maxBytes: bytes.length, sha512: true });
+  // Nothing in memory; less than a record; some, so that bodies move to the disk half way; everything.
+  for (const memoryBytes of [0, RECORD - 1, 3 * RECORD, 64 * RECORD]) {
+    const folder = t.testdir();
+    const spool = openSpool(folder, 64 * RECORD, memoryBytes);
+    const name = `${memoryBytes} bytes of memory`;
+    const bodies = sizes.map((size) => randomBytes(size));
+    const chunks = [10_007, RECORD, 3 * RECORD + 5];
+    const taken = await Promise.all(bodies.map((bytes, at) => take(spool, bytes, chunks[at % 3] ?? 1)));
+    for (const [at, body] of taken.entries()) {
+      const bytes = bodies[at] ?? Buffer.alloc(0);
+      const again = [await bytesOf(body), await bytesOf(body)].map((read) => read.equals(bytes));
+      t.same(again, [true, true], `${name}: ${bytes.length} bytes, twice`);
+      t.equal(body.commitment, commit(body.salt, bytes), 'committed to');
+      t.same(body.sha512, createHash('sha512').update(bytes).digest(), 'and hashed');
+    }
+    // Two that are read side by side and given back meanwhile: nobody takes half a body for a whole one.
+    const [large, other] = [taken[6] as SpooledBody, taken[5] as SpooledBody];
+    const reading = large.records();
+    t.same((await reading.next()).value, bodies[6]?.subarray(0, RECORD), `${name}: the first record`);
+    large.remove();
+    const next = await take(spool, Buffer.alloc(9 * RECORD, 'x'), RECORD);
+    const goesOn = async () => {
+      for await (const record of reading) t.notOk(record.includes('xxxxxxxx'), 'of another body');
+    };
+    await t.rejects(goesOn(), { code: 'SPOOL_FAILED' }, `${name}: given back while it was read`);
+    await t.rejects(bytesOf(large), { code: 'SPOOL_FAILED' }, `${name}: read after it was given back`);
+    large.remove();
+    t.ok((await bytesOf(other)).equals(bodies[5] as Buffer), `${name}: the others are as they were`);
+    for (const body of [...taken, next]) body.remove();
+    t.equal(spool.held(), 0, `${name}: nothing held`);
+    t.same(readdirSync(folder), [], `${name}: no file`);
+  }
 });
 
 t.test('what a server itself is asked fits into memory', async (t) => {
