@@ -8,6 +8,7 @@ import { isProblemCode, PROBLEMS } from '#schemas/problems.ts';
 import type { ServerParts } from '#security-server/server-parts.ts';
 import type { AuditEnd, AuditState } from './audit-run.ts';
 import { type Language, WORDS } from './language.ts';
+import { stateWords } from './state-words.ts';
 import { fact, long, time, timeText } from './times.ts';
 
 /** Gaps shown; the report of `accord audit log` has more. */
@@ -27,7 +28,9 @@ ${auditOf(language, audit, csrf)}`;
 function factsOf(language: Language, { log }: Server): Html {
   const words = WORDS[language];
   const [checkpoint, state, archived] = [log.checkpoint(), log.state(), log.archivedUntil()];
-  const writing = state.ok ? words.logFine : html`<code>${JSON.stringify(state)}</code>`;
+  const writing = state.ok
+    ? words.logFine
+    : html`${stateWords(state.code, language)} <span lang="en">${apart(state.detail)}</span>`;
   return html`<dl>
 ${fact(words.origin, apart(log.origin))}${fact(words.verifierKey, long(log.verifierKey))}${fact(words.entries, log.size())}${fact(words.root, long(log.root()))}${fact(words.logState, writing)}${log.size() > 0 && fact(words.newestEntry, time(log.newestMs()))}${fact(words.checkpoint, words.checkpointAt(checkpoint.size))}${archived > 0 && fact(words.archivedUntil, words.archivedEntries(archived))}</dl>
 `;
@@ -41,11 +44,12 @@ function anchoringOf(language: Language, { anchoring }: Server): Html {
     one === null ? words.never : words.anchoredAt(one.size, timeText(one.atMs), one.seq);
   const waits =
     waiting === null ? words.nothingWaits : words.waitingFor(waiting.seq, Math.floor(waiting.waitedMs / 60_000));
-  const said = trouble && html`<code>${trouble.code}</code> <span lang="en">${PROBLEMS[trouble.code].title}</span>`;
+  const said = trouble && stateWords(trouble.code, language);
   const facts = anchoring.newestFacts();
   const cosigned = facts && (facts.witnesses.length === 0 ? words.none : apart(facts.witnesses.join(', ')));
+  const direct = newestStamped?.isDirect === true && html`${words.semicolon}${words.stampedAlone}`;
   return html`<dl>
-${fact(words.registryWitness, registryWitness === null ? words.none : apart(registryWitness))}${fact(words.quorum, quorum)}${fact(words.newestAnchored, at(newest))}${fact(words.cosignedBy, cosigned)}${facts && fact(words.stampedBy, stampsOf(facts.stamps))}${fact(words.newestStamped, at(newestStamped))}${fact(words.waiting, waits)}${fact(words.trouble, said)}</dl>
+${fact(words.registryWitness, registryWitness === null ? words.none : apart(registryWitness))}${fact(words.quorum, quorum)}${fact(words.newestAnchored, at(newest))}${fact(words.cosignedBy, cosigned)}${facts && fact(words.stampedBy, stampsOf(facts.stamps))}${fact(words.newestStamped, html`${at(newestStamped)}${direct}`)}${fact(words.waiting, waits)}${fact(words.trouble, said)}</dl>
 ${overdue && html`<p class="box error">${words.overdue}</p>`}`;
 }
 
@@ -58,7 +62,7 @@ function besideOf(language: Language, { anchoring, certificateStatus, archive }:
   const words = WORDS[language];
   const authorities = anchoring.authorities().map(({ name, lastTokenAtMs, lastProblem, certificate }, at) => {
     const asked = lastTokenAtMs === null ? words.notAskedYet : timeText(lastTokenAtMs);
-    const problem = lastProblem !== null && html` <code>${lastProblem}</code>`;
+    const problem = lastProblem !== null && html`${words.semicolon}${stateWords(lastProblem, language)}`;
     const status = words.certificateIs[certificate.status];
     return html`${at > 0 && html`<br>`}${apart(name)}${words.colon}${asked}${problem}${words.semicolon}${status}`;
   });
@@ -127,7 +131,10 @@ function vouchedOf(language: Language, { quorum, timeStamps, gaps = [] }: RangeR
   const words = WORDS[language];
   const said = gaps
     .slice(0, MAX_GAPS)
-    .map(({ code, seq, detail }) => html`<code>${code}</code> ${seq}: <span lang="en">${apart(detail)}</span><br>`);
+    .map(
+      ({ code, seq, detail }) =>
+        html`${stateWords(code, language)}${words.semicolon}${words.fromEntry(seq)}${words.semicolon}<span lang="en">${apart(detail)}</span><br>`,
+    );
   return html`${fact(words.auditQuorum, coveredOf(language, quorum))}${fact(words.auditTimeStamps, coveredOf(language, timeStamps))}${said.length > 0 && fact(words.auditGaps, html`${said}`)}`;
 }
 
@@ -135,10 +142,8 @@ function reportOf(language: Language, report: RangeReport): Html {
   const words = WORDS[language];
   const { code, detail, firstBadSeq, startedAt, endedAt, size, signatures, checkpoints, bodies, heartbeatsMissing } =
     report;
-  const said = code !== null && isProblemCode(code) && PROBLEMS[code];
-  const problem =
-    code &&
-    html`<code>${code}</code> ${said && html`<span lang="en">${said.title}. ${said.next}</span>`} ${apart(detail)}`;
+  const next = code !== null && isProblemCode(code) && html` <span lang="en">${PROBLEMS[code].next}</span>`;
+  const problem = code && html`${stateWords(code, language)}${next} <span lang="en">${apart(detail)}</span>`;
   const opened = bodies == null ? words.auditBodiesNo : words.auditBodiesOf(bodies.opened, bodies.erased, bodies.none);
   return html`${fact(words.code, problem)}${fact(words.auditFirstBad, firstBadSeq)}${fact(words.auditScope, words.auditScopeOf(startedAt, endedAt, size))}${fact(words.auditSignatures, signatures ? words.auditSignaturesYes : words.auditSignaturesNo)}${vouchedOf(language, report)}${fact(words.auditCheckpoints, checkpoints)}${fact(words.auditBodies, opened)}${fact(words.auditHeartbeats, heartbeatsMissing)}`;
 }

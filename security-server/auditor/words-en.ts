@@ -234,6 +234,7 @@ export const EN = {
   waiting: 'Waits for a time-stamp',
   waitingFor: (seq: number, minutes: number) => `entry ${seq} and later ones, ${minutes} min`,
   nothingWaits: 'nothing',
+  stampedAlone: 'got by this server itself while the registry was away',
   overdue: 'The grace is over: new exchanges are stopped.',
   trouble: 'Trouble',
   auditTitle: 'Verification of the whole log',
@@ -264,6 +265,7 @@ export const EN = {
   auditCoveredOf: (met: number, below: number, unknown: number, until: number) =>
     `${met} anchorings have it, ${below} do not, ${unknown} could not be judged; entries before ${until} are covered`,
   auditGaps: 'What is missing or does not fit',
+  fromEntry: (seq: number) => `entry ${seq}`,
   auditRunning: 'It is running',
   auditProgress: (done: number, size: number) => `${done.toLocaleString('en')} of ${size.toLocaleString('en')} entries`,
   auditStopped: 'stopped by hand',

@@ -233,6 +233,7 @@ export const ZH: Words = {
   waiting: '等待时间戳',
   waitingFor: (seq, minutes) => `第 ${seq} 条及以后，${minutes} 分钟`,
   nothingWaits: '无',
+  stampedAlone: '登记机关不可用，由本服务器直接取得',
   overdue: '宽限期已过：新的交换已停止。',
   trouble: '故障',
   auditTitle: '整个日志的验证',
@@ -262,6 +263,7 @@ export const ZH: Words = {
   auditCoveredOf: (met: number, below: number, unknown: number, until: number) =>
     `${met} 次锚定满足，${below} 次不满足，${unknown} 次无法判断；第 ${until} 条之前的条目已覆盖`,
   auditGaps: '缺少或不相符之处',
+  fromEntry: (seq) => `第 ${seq} 条`,
   auditRunning: '正在进行',
   auditProgress: (done, size) => `${size.toLocaleString('zh')} 个条目中的 ${done.toLocaleString('zh')} 个`,
   auditStopped: '人为停止',

@@ -7,10 +7,12 @@ import { join } from 'node:path';
 import t from 'tap';
 import { CHECKS } from '#core/evidence/check-run.ts';
 import { PACK_CODES, type PackCode } from '#core/evidence/finding.ts';
+import { PROBLEMS } from '#schemas/problems.ts';
 import { openPackSetting, type PackSetting } from '#scripts/campaign/pack-setting.ts';
 import { ADMIN_KEY, AUDITOR_KEY, CLIENT, PROVIDER, SERVICE } from '#scripts/campaign/pair.ts';
 import { checkMeaning, checkName, packCodeWords } from '#security-server/auditor/check-words.ts';
 import { pathWithin } from '#security-server/auditor/sign-in-page.ts';
+import { stateWords } from '#security-server/auditor/state-words.ts';
 import { Visitor } from './auditor-visitor.ts';
 
 let setting: PackSetting;
@@ -369,6 +371,10 @@ t.test('each check and each code has its words', async (t) => {
     for (const language of ['zh', 'en'] as const) t.ok(checkMeaning(name, language), name);
   }
   for (const code of Object.keys(PACK_CODES)) t.match(packCodeWords(code as PackCode, 'zh'), /\p{sc=Han}/u, code);
+  const ofState =
+    /^(?:LOG|TIME_STAMP|WITNESS|AGGREGATE|ANCHORING|ARCHIVE|NOTE|RECORD_KEYS)_|^QUORUM_MISSING$|^RECORD_UNREADABLE$/;
+  for (const code of Object.keys(PROBLEMS).filter((one) => ofState.test(one)))
+    t.match(String(stateWords(code, 'zh')), /\p{sc=Han}/u, code);
 });
 
 t.test('what cannot be noted is not done', async (t) => {
