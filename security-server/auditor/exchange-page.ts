@@ -9,6 +9,7 @@ import type { Examined, ExaminedEntry } from './examine.ts';
 import { type Language, WORDS } from './language.ts';
 import { problemWords } from './problem-page.ts';
 import { outcome } from './search-page.ts';
+import { detailWords } from './state-words.ts';
 import { fact, long, time } from './times.ts';
 
 export interface ExchangeView {
@@ -180,7 +181,7 @@ function checksOf(language: Language, checks: readonly PackCheck[]): Html {
   const rows = checks.map(({ number, name, state, code, detail }) => {
     const { text, foreign } = state === 'ok' ? checkSaid(name, detail, language) : { text: '', foreign: detail };
     const why = code !== null && html`${packCodeWords(code, language)} <code>${code}</code>`;
-    return html`<li><span class="number">${number}</span><span>${checkName(name, language)}</span><span class="state${STATES[state]}">${words.states[state]}</span><span class="more">${text}${why}${foreign !== '' && html` <bdi lang="en">${foreign}</bdi>`}</span></li>
+    return html`<li><span class="number">${number}</span><span>${checkName(name, language)}</span><span class="state${STATES[state]}">${words.states[state]}</span><span class="more">${text}${why}${foreign !== '' && html` ${detailWords(foreign, language)}`}</span></li>
 `;
   });
   return html`<h2>${words.checks}</h2>

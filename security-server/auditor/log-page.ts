@@ -8,7 +8,7 @@ import { isProblemCode, PROBLEMS } from '#schemas/problems.ts';
 import type { ServerParts } from '#security-server/server-parts.ts';
 import type { AuditEnd, AuditState } from './audit-run.ts';
 import { type Language, WORDS } from './language.ts';
-import { stateWords } from './state-words.ts';
+import { detailWords, stateWords } from './state-words.ts';
 import { fact, long, time, timeText } from './times.ts';
 
 /** Gaps shown; the report of `accord audit log` has more. */
@@ -133,7 +133,7 @@ function vouchedOf(language: Language, { quorum, timeStamps, gaps = [] }: RangeR
     .slice(0, MAX_GAPS)
     .map(
       ({ code, seq, detail }) =>
-        html`${stateWords(code, language)}${words.semicolon}${words.fromEntry(seq)}${words.semicolon}<span lang="en">${apart(detail)}</span><br>`,
+        html`${stateWords(code, language)}${words.semicolon}${words.fromEntry(seq)}${words.semicolon}${detailWords(detail, language)}<br>`,
     );
   return html`${fact(words.auditQuorum, coveredOf(language, quorum))}${fact(words.auditTimeStamps, coveredOf(language, timeStamps))}${said.length > 0 && fact(words.auditGaps, html`${said}`)}`;
 }

@@ -1,8 +1,9 @@
 // What is wrong with a log, its anchoring, its time-stamps or its archive, in plain words for the auditor: in English those of the
 // table of errors, in Chinese those below. The codes stand beside them.
-import { type Html, html } from '#core/http/html.ts';
+import { apart, type Html, html } from '#core/http/html.ts';
 import { isProblemCode, PROBLEMS } from '#schemas/problems.ts';
 import type { Language } from './language.ts';
+import { timeText } from './times.ts';
 
 const ZH: Readonly<Record<string, string>> = {
   PEER_UNREACHABLE: '连接不上对方',
@@ -95,4 +96,30 @@ export function stateWords(code: string, language: Language): Html {
   if (own !== undefined) return html`${own} <code>${code}</code>`;
   const title = isProblemCode(code) && PROBLEMS[code].title;
   return html`${title && html`<span lang="en">${title}</span> `}<code>${code}</code>`;
+}
+
+const time = (iso: string) => timeText(Date.parse(iso));
+
+/** Details of what an audit, or a check, misses; times as on the rest of the page. */
+// biome-ignore format: one detail, one line
+const DETAILS_ZH: readonly (readonly [RegExp, (...found: string[]) => string])[] = [
+  [/^(\d+) of (\d+)(?: witnesses)?$/, (good, needed) => `须 ${needed} 个，仅有 ${good} 个`],
+  [/^without the registry's witness$/, () => '没有登记机关的见证方的签名'],
+  [/^the configuration demands no witness$/, () => '配置不要求任何见证方'],
+  [/^without a good time-stamp$/, () => '没有有效的时间戳'],
+  [/^and no later anchoring covers this entry$/, () => '此后也没有锚定覆盖该条目'],
+  [/^it could come again$/, () => '它可能被再次送达'],
+  [/^written at (\S+Z), time-stamped at (\S+Z)$/, (own, at) => `写入于 ${time(own)}，时间戳为 ${time(at)}`],
+  [/^written at (\S+Z), its time-stamp is of (\S+Z)$/, (own, at) => `写入于 ${time(own)}，其时间戳为 ${time(at)}`],
+  [/^the checkpoint before it is said to be of (\S+Z)$/, (at) => `其前的检查点据称为 ${time(at)}`],
+  [/^its checkpoint is said to be of (\S+Z), what stands before it is of (\S+Z)$/, (at, other) => `其检查点据称为 ${time(at)}，其前的内容为 ${time(other)}`],
+];
+
+/** A detail in the page's language; what there are no words for is English and set apart. */
+export function detailWords(detail: string, language: Language): Html {
+  for (const [pattern, words] of language === 'zh' ? DETAILS_ZH : []) {
+    const found = pattern.exec(detail);
+    if (found !== null) return html`${words(...found.slice(1))}`;
+  }
+  return html`<span lang="en">${apart(detail)}</span>`;
 }

@@ -12,7 +12,7 @@ import { openPackSetting, type PackSetting } from '#scripts/campaign/pack-settin
 import { ADMIN_KEY, AUDITOR_KEY, CLIENT, PROVIDER, SERVICE } from '#scripts/campaign/pair.ts';
 import { checkMeaning, checkName, packCodeWords } from '#security-server/auditor/check-words.ts';
 import { pathWithin } from '#security-server/auditor/sign-in-page.ts';
-import { stateWords } from '#security-server/auditor/state-words.ts';
+import { detailWords, stateWords } from '#security-server/auditor/state-words.ts';
 import { Visitor } from './auditor-visitor.ts';
 
 let setting: PackSetting;
@@ -375,6 +375,7 @@ t.test('each check and each code has its words', async (t) => {
     /^(?:LOG|TIME_STAMP|WITNESS|AGGREGATE|ANCHORING|ARCHIVE|NOTE|RECORD_KEYS)_|^QUORUM_MISSING$|^RECORD_UNREADABLE$/;
   for (const code of Object.keys(PROBLEMS).filter((one) => ofState.test(one)))
     t.match(String(stateWords(code, 'zh')), /\p{sc=Han}/u, code);
+  t.equal(String(detailWords('0 of 2 witnesses', 'zh')), '须 2 个，仅有 0 个');
 });
 
 t.test('what cannot be noted is not done', async (t) => {
