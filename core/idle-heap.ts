@@ -4,8 +4,8 @@
 // 60 milliseconds (150 with 10,000 members), in which whoever comes just then waits; so it is done only when there is
 // something to gain, and not often. For programs that run for months; nothing from outside is read here.
 import { type EventLoopUtilization, performance } from 'node:perf_hooks';
-import { getHeapStatistics, setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
+import { getHeapStatistics } from 'node:v8';
+import { collectEverything } from './collect.ts';
 
 const LOOK_EVERY_MS = 1_000;
 /** So many looks one after the other at which less than this share of the time was worked. */
@@ -13,10 +13,10 @@ const QUIET_LOOKS = 3;
 const QUIET_SHARE = 0.03;
 /** Less is not worth it. */
 const GROWN_BYTES = 8 * 1024 * 1024;
-/** Looks between two collections, ten minutes; so little work goes on that the heap does not grow fast. */
-const REST_LOOKS = 600;
-
-type Collect = (how: { type: 'major'; execution: 'sync'; flavor: 'last-resort' }) => void;
+/** Looks until the next collection: few while a server is being set up, each time twice as many, at the end ten minutes. */
+const REST_LOOKS = { first: 8, most: 600 };
+/** At a collection before this look nothing but the start has run; later it may be what every exchange needs. */
+const START_LOOKS = 20;
 
 /**
  * Once the program is ready: from then on its heap is small again whenever it has had nothing to do. Returns how to stop.
@@ -26,18 +26,18 @@ export function collectWhenIdle(
   onCollected: (beforeBytes: number, bytes: number) => void = () => {},
   lookEveryMs = LOOK_EVERY_MS,
 ): () => void {
-  let [quiet, rest, smallest] = [0, 0, 0];
+  let [looks, quiet, smallest, restUntil, rest] = [0, 0, 0, 0, REST_LOOKS.first];
   let last: EventLoopUtilization = performance.eventLoopUtilization();
   const look = () => {
     const now = performance.eventLoopUtilization();
     const { utilization } = performance.eventLoopUtilization(now, last);
     last = now;
     quiet = utilization < QUIET_SHARE ? quiet + 1 : 0;
-    rest -= 1;
+    looks += 1;
     const before = heapBytes();
-    if (quiet < QUIET_LOOKS || rest > 0 || before < smallest + GROWN_BYTES) return;
-    collectEverything();
-    [smallest, rest] = [heapBytes(), REST_LOOKS];
+    if (quiet < QUIET_LOOKS || looks < restUntil || before < smallest + GROWN_BYTES) return;
+    collectEverything(looks <= START_LOOKS);
+    [smallest, restUntil, rest] = [heapBytes(), looks + rest, Math.min(2 * rest, REST_LOOKS.most)];
     onCollected(before, smallest);
   };
   const timer = setInterval(look, lookEveryMs).unref();
@@ -46,12 +46,4 @@ export function collectWhenIdle(
 
 function heapBytes(): number {
   return getHeapStatistics().total_physical_size;
-}
-
-/** The function is V8's own and there only for those who ask for it; a context of its own is the way to come by it later. */
-function collectEverything(): void {
-  setFlagsFromString('--expose-gc');
-  const collect = runInNewContext('gc') as Collect;
-  setFlagsFromString('--no-expose-gc');
-  collect({ type: 'major', execution: 'sync', flavor: 'last-resort' });
 }
