@@ -3,8 +3,10 @@
 import { enableCompileCache } from 'node:module';
 import { join } from 'node:path';
 import { setHeapSizes } from '#core/heap-sizes.ts';
+import { beginLeanStart } from '#core/lean-start.ts';
 
 setHeapSizes();
+const isReady = beginLeanStart();
 enableCompileCache(join(import.meta.dirname, '../../node_modules/.cache/accord'));
 const { runConsumerProcess } = await import('./program.ts');
 const { endOnError } = await import('#core/program.ts');
@@ -13,3 +15,4 @@ await runConsumerProcess(process.env).catch((error: unknown) => {
   endOnError(error);
   process.exit();
 });
+isReady();

@@ -2,6 +2,7 @@
 // it opens the server's keys with the passphrase that the first process was started with.
 import { pino } from 'pino';
 import { systemClock } from '#core/clock.ts';
+import { collectWhenIdle } from '#core/idle-heap.ts';
 import { type Environment, keyPassphrase } from '#core/program.ts';
 import { AccordError } from '#schemas/problems.ts';
 import { Calls } from './calls.ts';
@@ -34,4 +35,5 @@ export async function runConsumerProcess(environment: Environment): Promise<void
   });
   first.serve(answers);
   answers.stands(await first.ask('ready', urls));
+  collectWhenIdle();
 }
