@@ -12,8 +12,8 @@ export function summaryOf(result: BenchResult) {
   const at64 = of('at64')?.results.safe;
   const at1 = of('at1');
   const [p50, plainP50] = [at1?.results.safe?.p50Millis, at1?.results.plain?.p50Millis];
-  const most = (sides: Sides<number> | undefined) =>
-    sides === undefined ? null : rounded(Math.max(sides.consumer, sides.provider), 1);
+  const most = (sides: Sides<number> | null | undefined) =>
+    sides === undefined || sides === null ? null : rounded(Math.max(sides.consumer, sides.provider), 1);
   const { bytes } = result;
   const larger = (name: 'logBytes' | 'recordBytes' | 'fileBytes' | 'signatures', digits = 0) =>
     bytes === null ? null : rounded(Math.max(bytes.consumer[name], bytes.provider[name]), digits);

@@ -8,7 +8,7 @@ import { measure, type ScenarioResult, type Tally, type Turns, turn } from './me
 import { type ProfileSummary, readProfile, signalProfiles } from './profile.ts';
 import type { Scenario } from './scenarios.ts';
 import { openVariants, serverComplaints, type Variant, type Variants } from './variants.ts';
-import { rssMiB } from './weigh.ts';
+import { idleRssMiB } from './weigh.ts';
 
 export interface BenchOptions extends Turns {
   scenarios: readonly Scenario[];
@@ -33,7 +33,8 @@ export interface BenchResult {
   found: string[];
   withoutNginx: string | null;
   scenarios: ScenarioResult[];
-  idleRssMiB: Sides<number>;
+  /** Null in a run of so many answers, which does not wait for it. */
+  idleRssMiB: Sides<number> | null;
   /** Of the exchanges of `at64`; null when it was not measured. */
   bytes: Sides<BytesAnExchange> | null;
   exchanges: number;
@@ -70,7 +71,7 @@ async function run(variants: Variants, options: BenchOptions, profileFolder: str
   const { say } = options;
   const { network } = variants;
   const tally: Tally = { failures: 0, found: [], exchanges: { safe: 0, write: 0 } };
-  const idleRssMiB = sides((side) => rssMiB(network.pids[side]));
+  const idle = options.answers === null ? await idleSides(network.pids) : null;
   tally.found.push(...(await forbiddenIsRefused(network)));
   await warm(variants, options, tally);
   const scenarios: ScenarioResult[] = [];
@@ -91,11 +92,16 @@ async function run(variants: Variants, options: BenchOptions, profileFolder: str
     found,
     withoutNginx: variants.withoutNginx,
     scenarios,
-    idleRssMiB,
+    idleRssMiB: idle,
     bytes,
     exchanges: exchanges.safe + exchanges.write,
     profiles,
   };
+}
+
+async function idleSides({ consumer, provider }: Sides<number>): Promise<Sides<number>> {
+  const [ofConsumer = 0, ofProvider = 0] = await idleRssMiB([consumer, provider]);
+  return { consumer: ofConsumer, provider: ofProvider };
 }
 
 /**
