@@ -1,7 +1,6 @@
 // Calendar dates of the dictionary (YYYY-MM-DD, the proleptic Gregorian calendar of RFC 3339 full-date), without a clock
 // and without time zones. The texts come from backends and requests: anything may stand in them.
 
-const DAY = /^([0-9]{4})-([0-9]{2})-([0-9]{2})$/;
 const DAY_MS = 86_400_000;
 
 /** Days of a month; 29 for February when the year is not known. 0 when there is no such month. */
@@ -13,10 +12,21 @@ export function daysInMonth(month: number, year: number | null): number {
 
 /** Year, month and day of a real day; null for any other text. */
 export function dayOf(text: string): { year: number; month: number; day: number } | null {
-  const parts = DAY.exec(text);
-  if (parts === null) return null;
-  const [year, month, day] = [Number(parts[1]), Number(parts[2]), Number(parts[3])];
+  if (text.length !== 10 || text[4] !== '-' || text[7] !== '-') return null;
+  // Asked of every date of an answer: by digits it takes a third of what an expression takes.
+  const [year, month, day] = [digits(text, 0, 4), digits(text, 5, 7), digits(text, 8, 10)];
   return year >= 1 && day >= 1 && day <= daysInMonth(month, year) ? { year, month, day } : null;
+}
+
+/** The number that these characters are, or -1, which is no year, month or day. */
+function digits(text: string, from: number, until: number): number {
+  let number = 0;
+  for (let at = from; at < until; at += 1) {
+    const digit = text.charCodeAt(at) - 0x30;
+    if (digit < 0 || digit > 9) return -1;
+    number = number * 10 + digit;
+  }
+  return number;
 }
 
 /** Days from `from` to `until`, negative when `until` is earlier; null when one of them is no real day. */

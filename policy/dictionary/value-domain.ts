@@ -74,8 +74,11 @@ function ofType(value: unknown, domain: ValueDomain): string | null {
 /** Lengths first: they keep long rubbish away from patterns. */
 function stringMisfit(value: string, domain: ValueDomain): string | null {
   const { minLength, maxLength, format } = domain;
-  if (minLength !== undefined && codePoints(value) < minLength) return `is shorter than ${minLength} characters`;
-  if (maxLength !== undefined && codePoints(value) > maxLength) return `is longer than ${maxLength} characters`;
+  // A character is one UTF-16 unit or two, so that most texts need not be counted.
+  if (minLength !== undefined && value.length < 2 * minLength && codePoints(value) < minLength)
+    return `is shorter than ${minLength} characters`;
+  if (maxLength !== undefined && value.length > maxLength && codePoints(value) > maxLength)
+    return `is longer than ${maxLength} characters`;
   if (domain.pattern !== undefined && patternOf(domain)?.test(value) !== true) return 'does not match the pattern';
   if (format !== undefined && !fitsFormat(value, format)) return `is no ${format}`;
   return null;
@@ -101,8 +104,17 @@ function codePoints(text: string): number {
 /** Exact on the decimals as they are written: 0.07 is a multiple of 0.01, whatever their binary quotient is. */
 export function isMultiple(value: number, of: number): boolean {
   if (Number.isSafeInteger(value) && Number.isSafeInteger(of)) return value % of === 0;
+  const inverse = INVERSES.get(of);
+  const times = inverse === undefined ? 0 : Math.round(value * inverse);
+  // Fifteen digits stand for one number only (IEEE 754): what they read back as is what they are.
+  if (inverse !== undefined && Math.abs(times) < 1e15) return times / inverse === value;
   return isShortMultiple(value, of) ?? isLongMultiple(value, of);
 }
+
+/** Steps of which a whole number makes one, exactly. */
+const INVERSES: ReadonlyMap<number, number> = new Map(
+  [1, 2, 3, 4, 5, 6].map((places) => [1 / 10 ** places, 10 ** places]),
+);
 
 /** For decimals whose digits are a safe integer; null for others. */
 function isShortMultiple(value: number, of: number): boolean | null {
