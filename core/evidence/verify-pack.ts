@@ -78,10 +78,17 @@ function checkAll(run: CheckRun, files: PackFiles, { anchor, nowMs }: Auditor): 
   checkLog(run, files, head, { request: checkedRequest, answer: checkedAnswer }, of, nowMs);
 }
 
-/** The two servers of the request's statement, read before it is verified: only to know which parts are needed. */
+// Of any length: how long a segment may be says the check of the statement.
+const SEGMENT = '[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?';
+const SERVER = `(${SEGMENT}(?:/${SEGMENT}){3})`;
+const SERVERS = new RegExp(`^\\{"v":1,"id":"[^"]*","kind":"[a-z]*","from":"${SERVER}","to":"${SERVER}",[ -~]*$`);
+
+/**
+ * The two servers of the request's statement, read before it is verified: only to know which parts are needed. Where it does not
+ * name two, the check of the statement says so.
+ */
 function serversIn(files: PackFiles, { server }: PackHead): string[] {
-  const text = files.get('request/statement')?.toString('latin1') ?? '';
-  const [, from = server, to = server] = /"from":"([!-~]{1,300}?)","to":"([!-~]{1,300}?)"/.exec(text) ?? [];
+  const [, from = server, to = server] = SERVERS.exec(files.get('request/statement')?.toString('latin1') ?? '') ?? [];
   return [...new Set([server, from, to])];
 }
 

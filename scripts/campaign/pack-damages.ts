@@ -55,6 +55,11 @@ const RESEALED: readonly [name: string, verdict: string, damage: Damage][] = [
   ['another exchange in the head', 'INVALID(STATEMENT_OTHER)', text('pack', /exchange ......../, 'exchange 00000000')],
   ['another side', 'INVALID(STATEMENT_OTHER)', text('pack', /side (consumer|provider)/, 'side consumer')],
   ['a statement in another spelling', 'INVALID(STATEMENT_MALFORMED)', text('request/statement', '"v":1', '"v": 1')],
+  [
+    'a server whose name is none',
+    'INVALID(STATEMENT_MALFORMED)',
+    text('request/statement', '"to":"DEV/', '"to":"DEV?'),
+  ],
   ['a statement', 'INVALID(SIGNATURE_WRONG)', text('request/statement', '"basis":"open"', '"basis":"law"')],
   [
     'the answer of another request',

@@ -119,7 +119,10 @@ ok
 check 'configuration parts'
 # Which two servers: read before the statement is verified, only to know what is needed.
 [ -f request/statement ] && oneline request/statement && cp request/statement "$tmp/unverified" || : >"$tmp/unverified"
-from=$(sed -n 's/^.*"from":"\([A-Za-z0-9._/-]*\)","to":.*$/\1/p' "$tmp/unverified") to=$(sed -n 's/^.*"to":"\([A-Za-z0-9._/-]*\)","client":.*$/\1/p' "$tmp/unverified")
+ids='[A-Za-z0-9._/-]*' before='{"v":1,"id":"[^"]*","kind":"[a-z]*"'
+from=$(sed -n "s|^$before,\"from\":\"\($ids\)\",\"to\":\"$ids\",.*\$|\1|p" "$tmp/unverified")
+to=$(sed -n "s|^$before,\"from\":\"$ids\",\"to\":\"\($ids\)\",.*\$|\1|p" "$tmp/unverified")
+printf '%s\n' "$from" | grep -Eqx "$server_id" && printf '%s\n' "$to" | grep -Eqx "$server_id" || from= to=
 shard() { printf '%s' "${1%/*}" >"$tmp/member"; openssl dgst -sha256 -r "$tmp/member" | cut -c 1-2; }
 for one in "$server" "${from:-$server}" "${to:-$server}"; do printf 'members.%s\n' "$(shard "$one")"; done | sort -u >"$tmp/shards"
 for file in $(sed -n 's,^\(configuration/[0-9]*/.*\),\1,p' "$tmp/found"); do
