@@ -3,12 +3,11 @@
 // nothing to do for some seconds has time for it: it collects everything once and gives the pages back. That takes some
 // 60 milliseconds (150 with 10,000 members), in which whoever comes just then waits; so it is done only when there is
 // something to gain, and not often. For programs that run for months; nothing from outside is read here.
-import { type EventLoopUtilization, performance } from 'node:perf_hooks';
 import { getHeapStatistics } from 'node:v8';
 import { collectEverything } from './collect.ts';
 
 const LOOK_EVERY_MS = 1_000;
-/** So many looks one after the other at which less than this share of the time was worked. */
+/** So many looks one after the other, between which less than this share of the time was worked, as the processor counts. */
 const QUIET_LOOKS = 3;
 const QUIET_SHARE = 0.03;
 /** Less is not worth it. */
@@ -27,12 +26,13 @@ export function collectWhenIdle(
   lookEveryMs = LOOK_EVERY_MS,
 ): () => void {
   let [looks, quiet, smallest, restUntil, rest] = [0, 0, 0, 0, REST_LOOKS.first];
-  let last: EventLoopUtilization = performance.eventLoopUtilization();
+  const mostMicros = lookEveryMs * 1_000 * QUIET_SHARE;
+  let last = process.threadCpuUsage();
   const look = () => {
-    const now = performance.eventLoopUtilization();
-    const { utilization } = performance.eventLoopUtilization(now, last);
-    last = now;
-    quiet = utilization < QUIET_SHARE ? quiet + 1 : 0;
+    // Of the clock, a busy machine lets everybody wait, and nobody would seem to be idle.
+    const { user, system } = process.threadCpuUsage(last);
+    last = process.threadCpuUsage();
+    quiet = user + system < mostMicros ? quiet + 1 : 0;
     looks += 1;
     const before = heapBytes();
     if (quiet < QUIET_LOOKS || looks < restUntil || before < smallest + GROWN_BYTES) return;
