@@ -1,13 +1,10 @@
-// The processes of the campaigns `kill` and `stream`: for each server one that runs and one that stands by with everything loaded, so that
-// a restart costs what recovery costs and not what loading a program costs.
+// The processes of the campaigns `kill` and `stream`: for each server one that runs and one that stands by with everything
+// loaded, so that a restart costs what recovery costs and not what loading a program costs.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Worse } from './kill-server.ts';
 
-/** As a server has it that starts in the development network. */
-const COMPILED = join(import.meta.dirname, '../../node_modules/.cache/accord-server');
 const START_TIMEOUT_MS = 20_000;
 
 interface Spare {
@@ -48,7 +45,7 @@ export class KilledServer {
     const script = new URL('./server-process.ts', import.meta.url).pathname;
     const child = spawn(process.execPath, [script, this.#file], {
       stdio: ['pipe', 'pipe', 'pipe'],
-      env: { NODE_COMPILE_CACHE: COMPILED },
+      env: {}, // where compiled code is kept it says itself, once its flags stand
     });
     this.#children.push(child);
     child.stdin?.on('error', () => {}); // it may be killed while it is spoken to

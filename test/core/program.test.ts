@@ -69,7 +69,9 @@ function evaluated(text: string) {
 
 function run(argv: string[]): { status: number | null; stdout: string; stderr: string } {
   const { PATH, NODE_COMPILE_CACHE } = process.env;
-  const env = { PATH, NODE_COMPILE_CACHE };
+  // A security server compiles with other flags: in one folder either throws away what the other left.
+  const own = argv[0]?.startsWith('security-server') && NODE_COMPILE_CACHE ? '-server' : '';
+  const env = { PATH, ...(NODE_COMPILE_CACHE && { NODE_COMPILE_CACHE: `${NODE_COMPILE_CACHE}${own}` }) };
   const { status, stdout, stderr } = spawnSync(process.execPath, argv, { encoding: 'utf8', env });
   return { status, stdout, stderr };
 }

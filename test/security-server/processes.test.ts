@@ -11,7 +11,7 @@ import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { pino } from 'pino';
 import t from 'tap';
-import { endWithUs, firstLine, openDevNetwork, stopProcess } from '#cli/dev/network.ts';
+import { endWithUs, firstLine, LEAN_SERVER, openDevNetwork, stopProcess } from '#cli/dev/network.ts';
 import { systemClock } from '#core/clock.ts';
 import { PLAIN_TERMS } from '#schemas/access-right.ts';
 import { auditFolder, contradictions, readKinds, type Told } from '#scripts/campaign/kill-verdict.ts';
@@ -66,7 +66,10 @@ async function start(count: number): Promise<ChildProcess> {
   const named = Object.entries(ports).flatMap(([name, port]) => [`--port-${name}`, String(port)]);
   const flags = ['--dir', consumer?.folder ?? '', '--consumer-processes', String(count), ...named];
   const child = spawn(process.execPath, ['security-server/main.ts', ...flags], {
-    env: { ...process.env, ACCORD_KEY_PASSPHRASE_FILE: network.passphraseFile, ACCORD_SERVER_LOG_LEVEL: 'info' },
+    env: {
+      ...{ ...process.env, ACCORD_KEY_PASSPHRASE_FILE: network.passphraseFile, ACCORD_SERVER_LOG_LEVEL: 'info' },
+      NODE_COMPILE_CACHE: LEAN_SERVER.NODE_COMPILE_CACHE, // other flags: either would throw away what the other compiled
+    },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   endWithUs(child);
