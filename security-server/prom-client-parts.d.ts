@@ -1,5 +1,5 @@
 // The files of prom-client that are needed. Its front door also loads summaries, a push gateway and, for examples in the
-// processor's own counters, all of OpenTelemetry: 75 files in every process. The version is pinned, and the tests of the
+// processor's own counters, all of OpenTelemetry: some sixty files in every process. The version is pinned, and the tests of the
 // metrics run over these files.
 declare module 'prom-client/lib/registry.js' {
   const Registry: typeof import('prom-client').Registry;
