@@ -1,9 +1,10 @@
 // The auditor's pages over HTTP, against two real servers under a really signed configuration: who gets in, what is shown
 // and noted, how long a session lasts, and what naughty names come to.
-import { execFileSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import t from 'tap';
 import { CHECKS } from '#core/evidence/check-run.ts';
 import { PACK_CODES, type PackCode } from '#core/evidence/finding.ts';
@@ -251,7 +252,7 @@ t.test('export, with contents only when it is confirmed', async (t) => {
     t.equal(got.bytes.includes('Zhao Ming'), content === 'with');
     const file = join(folder, `${content}.zip`);
     writeFileSync(file, got.bytes);
-    t.equal(judged(file), verdict, content);
+    t.equal(await judged(file), verdict, content);
   }
   t.match(trail().slice(before), [
     { action: 'export', exchange: id, withContent: true, reason: 'case 8' },
@@ -259,20 +260,12 @@ t.test('export, with contents only when it is confirmed', async (t) => {
   ]);
 });
 
-/** By the command line, as another auditor would. */
-function judged(file: string): string {
-  const command = [
-    '--import=./test/preload.ts',
-    'cli/main.ts',
-    'audit',
-    'verify',
-    file,
-    '--anchor',
-    setting.anchorFolder,
-    '--json',
-  ];
+/** By the command line, as another auditor would. The server lives on meanwhile, and closes connections that are idle. */
+async function judged(file: string): Promise<string> {
+  const program = ['--import=./test/preload.ts', 'cli/main.ts', 'audit', 'verify'];
+  const command = [...program, file, '--anchor', setting.anchorFolder, '--json'];
   try {
-    return verdictOf(execFileSync(process.execPath, command, { encoding: 'utf8', stdio: 'pipe' }));
+    return verdictOf((await promisify(execFile)(process.execPath, command)).stdout);
   } catch (error) {
     return verdictOf((error as { stdout: string }).stdout);
   }
