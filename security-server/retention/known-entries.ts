@@ -83,6 +83,8 @@ export class KnownEntries {
       } catch (error) {
         if (!isAccordError(error)) throw error;
         unread.push(origin);
+        // The server is ending, and nothing is wrong with the log.
+        if (error.code === 'LOG_CLOSED') continue;
         this.#onFault(`${origin}: ${error.code} ${error.detail}`);
       }
     }
