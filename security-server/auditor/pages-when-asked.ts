@@ -25,7 +25,11 @@ export function auditorPagesWhenAsked(app: FastifyInstance, server: ServerParts,
     await (await opened)?.close();
   });
   return async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
-    opened ??= open();
+    // What failed once may succeed the next time.
+    opened ??= open().catch((error: unknown) => {
+      opened = null;
+      throw error;
+    });
     const pages = await opened;
     reply.hijack();
     pages.routing(request.raw, reply.raw);
