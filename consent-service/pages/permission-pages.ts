@@ -192,7 +192,7 @@ ${cards.length === 0 ? html`<p>${words.receiptsNone}</p>` : cards}
   };
 }
 
-/** What the receipt itself says, item by item; only the names of items are added. */
+/** What the receipt itself says, item by item; only what it names is called by the names that stood in the request. */
 function decodedOf(voice: Voice, view: ConsentView, jws: string): Html {
   const { words, language } = voice;
   const { receipt, hash } = readReceipt(jws);
@@ -203,15 +203,17 @@ function decodedOf(voice: Voice, view: ConsentView, jws: string): Html {
     (element) => html`<li>${apart(labels.get(element) ?? element)} <code>${element}</code></li>`,
   );
   const { id, version } = receipt.purpose;
+  const service = view.services.find((one) => one.service === receipt.service);
+  const answers = service !== undefined && html`${apart(service.provider)}${voice.marks.colon}${apart(service.title)} `;
   const rows: (readonly [string, Html])[] = [
     [words.receiptNumber, html`<code>${receipt.jti}</code>`],
     [words.receiptHash, html`<code>${hash}</code>`],
     [words.issuer, html`<code>${receipt.iss}</code>`],
     [words.issued, timeOf(voice, receipt.iat * 1000)],
     [words.validUntil, timeOf(voice, receipt.exp * 1000)],
-    [words.mayAsk, html`<code>${receipt.client}</code>`],
-    [words.answers, html`<code>${receipt.service}</code>`],
-    [words.why, html`<code>${id} ${version}</code>`],
+    [words.mayAsk, html`${apart(view.client.name)} <code>${receipt.client}</code>`],
+    [words.answers, html`${answers}<code>${receipt.service}</code>`],
+    [words.why, html`${apart(view.purpose.title[language])} <code>${id} ${version}</code>`],
     [words.elements, html`<ul>${items}</ul>`],
     [words.howOften, html`${words.uses(receipt.uses, receipt.frequency ?? null)}`],
     [words.retention, html`${words.kept(receipt.retentionDays)}`],

@@ -121,6 +121,9 @@ t.test('a whole life', async (t) => {
   for (const { jti, jws } of known) {
     const { receipt, hash } = readReceipt(jws);
     for (const text of [jti, hash, receipt.sub]) t.ok(receipts.text.includes(text), text);
+    for (const id of [receipt.client, receipt.service, `${receipt.purpose.id} ${receipt.purpose.version}`]) {
+      t.ok(receipts.text.includes(`</bdi> <code>${id}</code>`), `${id} has its name beside it`);
+    }
     const file = await browser.send(`${base}/permissions/${id}/receipts/${jti}.jws`);
     t.equal(file.text, jws);
     t.equal(file.headers.get('content-disposition'), `attachment; filename="receipt-${jti}.jws"`);
