@@ -113,7 +113,7 @@ async function tour(t: Test, chromium: Chromium, site: CitizenSite, language: La
       t.same([seen.status, lang, faults], [row.status ?? 200, language, []], name);
       if (SHOTS === undefined) continue;
       mkdirSync(SHOTS, { recursive: true });
-      await page.screenshot({ path: join(SHOTS, `${name} ${language}.png`), fullPage: true });
+      await page.screenshot({ path: join(SHOTS, `${name} ${language}.png`), fullPage: true, caret: 'initial' });
     }
     t.match(pathname, patternOf(row), row.name);
     const place = (row.status ?? 200) < 400 || row.status === 422 ? pathname : 'a problem';
