@@ -27,7 +27,7 @@ export interface SpooledBody {
    * A record is its reader's own, see `giveBack`. @throws SPOOL_FAILED
    */
   records(): AsyncGenerator<Buffer>;
-  /** Gives the disk back; running reads end with an error. Twice is once. */
+  /** Gives memory and disk back; running reads end with an error. Twice is once. */
   remove(): void;
 }
 
@@ -72,7 +72,7 @@ export function openSpool(folder: string, maxHeldBytes: number, memoryBytes: num
     const memory = memoryShelf();
     let file: FileShelf | null = null;
     let taken = 0;
-    const giveBack = () => {
+    const letGo = () => {
       held -= mine;
       mine = 0;
       memory.giveBack();
@@ -90,7 +90,10 @@ export function openSpool(folder: string, maxHeldBytes: number, memoryBytes: num
         if (file === null) {
           files += 1;
           file = await openFileShelf(join(folder, `${files}-${base64url(randomBytes(9))}`));
-          for (const before of memory.records()) await file.add(before);
+          for (const before of memory.records()) {
+            await file.add(before);
+            giveBack(before);
+          }
           memory.giveBack();
         }
         await file.add(record);
@@ -98,7 +101,7 @@ export function openSpool(folder: string, maxHeldBytes: number, memoryBytes: num
       reserve(taken);
       await file?.written();
     } catch (error) {
-      giveBack();
+      letGo();
       throw error;
     }
     const shelf = file ?? memory;
@@ -115,7 +118,7 @@ export function openSpool(folder: string, maxHeldBytes: number, memoryBytes: num
         }
       },
       remove() {
-        if (!isRemoved) giveBack();
+        if (!isRemoved) letGo();
         isRemoved = true;
       },
     };
