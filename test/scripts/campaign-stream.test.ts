@@ -42,8 +42,9 @@ async function killInTheMiddle(t: Test, standing: Standing): Promise<void> {
     return { sent, ended };
   };
   const spoolOf = (name: 'consumer' | 'provider') => readdirSync(join(setting.folders[name], 'spool'));
-  const half = send(16 * MIB);
-  half.sent.write(Buffer.alloc(8 * MIB, 'secret'));
+  // More than lies in memory (SPOOL_MEMORY_BYTES), so that some of it is on the disk.
+  const half = send(64 * MIB);
+  half.sent.write(Buffer.alloc(32 * MIB, 'secret'));
   await once(half.sent, 'drain');
   await delay(100);
   servers.consumer.standBy();
